@@ -1,0 +1,56 @@
+//! A drain of many due deliveries, signed and logged, beside the HTTP client alone. `cargo bench --bench figures -- drain`
+
+use std::time::Duration;
+
+use crate::limit;
+use crate::support::receiver::Receiver;
+use crate::support::{Bench, Target, median, number, report, rounds};
+
+/// Runs the benchmark.
+pub fn run() {
+    println!("{:<58} {:>12} {:<14} {:<10}", "drain", "figure", "unit", "target");
+    fast_receiver();
+    slow_receiver(Duration::from_millis(50), 64, 6_400);
+    slow_receiver(Duration::from_millis(100), 256, 12_800);
+}
+
+fn fast_receiver() {
+    let count = number("HOOKCTL_BENCH_DELIVERIES", 50_000);
+    let (mut rates, mut limits, mut ratios, mut cpu, mut memory) = (vec![], vec![], vec![], vec![], vec![]);
+    for _ in 0..rounds(5) {
+        let receiver = Receiver::start(Duration::ZERO);
+        let bench = Bench::new();
+        bench.webhook("one", &receiver.url, &[]);
+        bench.enqueue(count);
+        let limit = limit::http_limit(&receiver.url, 16, count);
+        let used = bench.run(&["drain", "--concurrency", "16", "-q", "--strict"]);
+        let rate = count as f64 / used.wall.as_secs_f64();
+        rates.push(rate);
+        limits.push(limit);
+        ratios.push(rate / limit);
+        cpu.push(used.cpu.as_secs_f64() * 1e6 / count as f64);
+        memory.push(used.memory as f64 / 1024.0 / 1024.0);
+    }
+    report("HTTP client alone, 16 threads, no signature, no log", median(limits), "requests/s", Target::None);
+    report("drain, 1 webhook, 16 workers, two signatures, all logged", median(rates), "deliveries/s", Target::None);
+    report("  ratio to the client alone", median(ratios), "×", Target::AtLeast(0.7));
+    report("  CPU per delivery", median(cpu), "µs", Target::AtMost(90.0));
+    report("  memory", median(memory), "MiB", Target::AtMost(32.0));
+}
+
+fn slow_receiver(latency: Duration, workers: usize, count: usize) {
+    let (mut ratios, mut memory) = (vec![], vec![]);
+    for _ in 0..rounds(3) {
+        let receiver = Receiver::start(latency);
+        let bench = Bench::new();
+        bench.webhook("one", &receiver.url, &[]);
+        bench.enqueue(count);
+        let used = bench.run(&["drain", "--concurrency", &workers.to_string(), "-q", "--strict"]);
+        let ideal = workers as f64 / latency.as_secs_f64();
+        ratios.push(count as f64 / used.wall.as_secs_f64() / ideal);
+        memory.push(used.memory as f64 / 1024.0 / 1024.0);
+    }
+    let what = format!("drain, {} ms an answer, {workers} workers, to workers/latency", latency.as_millis());
+    report(&what, median(ratios), "×", Target::AtLeast(0.9));
+    report("  memory", median(memory), "MiB", Target::AtMost(32.0));
+}

@@ -1,0 +1,64 @@
+//! What a long log costs: the hot paths beside millions of finished deliveries. `cargo bench --bench figures -- growth`
+
+use std::time::Duration;
+
+use crate::support::receiver::Receiver;
+use crate::support::{Bench, Target, median, number, report, rounds};
+
+/// Finished deliveries, as a drain leaves them, written straight into the file.
+const FILL: &str = "
+    PRAGMA synchronous = OFF;
+    PRAGMA cache_size = -500000;
+    BEGIN;
+    WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count)
+    INSERT INTO events (id, event_id, event_type, payload, fingerprint, created_at)
+        SELECT i, printf('evt_%026d', i), 'invoice.paid', x'7b7d', randomblob(16), 1700000000000 + i FROM n;
+    INSERT INTO deliveries (id, webhook_id, event_id, event_type, status, attempt_count, created_at, started_at,
+            completed_at, duration_ms, response_status_code)
+        SELECT id, 1, id, 'invoice.paid', 'success', 1, created_at, created_at, created_at, 3, 200 FROM events;
+    INSERT INTO attempts (delivery_id, attempt_number, is_manual, started_at, completed_at, duration_ms,
+            response_status_code, response_headers, response_body)
+        SELECT id, 1, 0, created_at, created_at, 3, 200, '[]', x'6f6b' FROM deliveries;
+    COMMIT;";
+
+struct Figures {
+    drain: f64,
+    list: f64,
+    webhooks: f64,
+    emit: f64,
+}
+
+/// Runs the benchmark.
+pub fn run() {
+    println!("{:<58} {:>12} {:<14} {:<10}", "growth", "figure", "unit", "target");
+    let receiver = Receiver::start(Duration::ZERO);
+    let count = number("HOOKCTL_BENCH_FINISHED", 5_000_000);
+    let (empty, full) = (Bench::new(), Bench::new());
+    for bench in [&empty, &full] {
+        bench.webhook("one", &receiver.url, &[]);
+    }
+    let connection = rusqlite::Connection::open(full.database()).expect("the database");
+    connection.execute_batch(&FILL.replace(":count", &count.to_string())).expect("rows");
+    drop(connection);
+    full.size();
+    let pairs: Vec<(Figures, Figures)> = (0..rounds(5)).map(|_| (figures(&empty), figures(&full))).collect();
+    let ratio =
+        |figure: fn(&Figures) -> f64| median(pairs.iter().map(|(empty, full)| figure(full) / figure(empty)).collect());
+    println!("beside {count} finished deliveries, to the same on an empty log");
+    report("  drain of 10,000 due, rate", 1.0 / ratio(|figures| figures.drain), "×", Target::AtLeast(0.85));
+    report("  delivery list, a page", ratio(|figures| figures.list), "×", Target::AtMost(2.0));
+    report("  webhook list", ratio(|figures| figures.webhooks), "×", Target::AtMost(2.0));
+    report("  emit", ratio(|figures| figures.emit), "×", Target::AtMost(2.0));
+}
+
+fn figures(bench: &Bench) -> Figures {
+    bench.enqueue(10_000);
+    let seconds = |arguments: &[&str]| bench.run(arguments).wall.as_secs_f64();
+    let several = |arguments: &[&str]| median((0..20).map(|_| seconds(arguments)).collect());
+    Figures {
+        drain: seconds(&["drain", "-q", "--strict"]),
+        list: several(&["delivery", "list"]),
+        webhooks: several(&["webhook", "list"]),
+        emit: several(&["emit", "invoice.paid", "--data", "{}", "-q"]),
+    }
+}

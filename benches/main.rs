@@ -1,0 +1,44 @@
+//! The benchmarks: `cargo bench --bench figures -- NAME`, or all of them without a name. See README.md beside this file.
+
+#![allow(clippy::print_stdout, missing_docs, reason = "a benchmark reports on stdout")]
+
+mod batch;
+#[path = "../src/domain/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the HTTP client needs a part of it")]
+mod domain;
+mod drain;
+mod emit;
+mod fanout;
+mod growth;
+#[path = "../src/http/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the limit needs a part of it")]
+mod http;
+mod limit;
+mod peers;
+mod size;
+mod startup;
+mod support;
+
+const BENCHMARKS: [(&str, fn()); 8] = [
+    ("drain", drain::run),
+    ("peers", peers::run),
+    ("emit", emit::run),
+    ("batch", batch::run),
+    ("fanout", fanout::run),
+    ("size", size::run),
+    ("startup", startup::run),
+    ("growth", growth::run),
+];
+
+fn main() {
+    support::receiver::serve_if_asked();
+    let names: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    for name in &names {
+        assert!(BENCHMARKS.iter().any(|(known, _)| known == name), "no benchmark '{name}'");
+    }
+    for (name, run) in BENCHMARKS {
+        if names.is_empty() || names.iter().any(|wanted| wanted == name) {
+            run();
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The command line: global options, the command tree, and the one match that dispatches.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::error::ErrorKind;
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::clock::Clock;
+use crate::commands;
+use crate::context::{Context, Exit};
+use crate::error::Failure;
+use crate::output::{ColorChoice, ErrorView, Format, Output};
+use crate::settings::Settings;
+
+mod refusal;
+
+/// Administer outgoing webhooks: one binary, one SQLite file, no service to run
+#[derive(Debug, Parser)]
+#[command(name = "hookctl", version, max_term_width = 100, disable_help_subcommand = false)]
+pub struct Cli {
+    /// The SQLite file; made on first use by commands that write [default: $XDG_DATA_HOME/hookctl/hookctl.db]
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "HOOKCTL_DB",
+        hide_env_values = true,
+        global = true,
+        help_heading = "Global options"
+    )]
+    db: Option<PathBuf>,
+    /// The format of the data on stdout
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        env = "HOOKCTL_OUTPUT",
+        hide_env_values = true,
+        default_value = "table",
+        global = true,
+        help_heading = "Global options"
+    )]
+    output: Format,
+    /// When to use colour [env: NO_COLOR, CLICOLOR_FORCE]
+    #[arg(long, value_name = "WHEN", default_value = "auto", global = true, help_heading = "Global options")]
+    color: ColorChoice,
+    /// Errors only: no notices, no progress; for cron
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    quiet: bool,
+    /// Tell more on stderr; twice for details [env: HOOKCTL_LOG]
+    #[arg(short, long, action = ArgAction::Count, global = true, help_heading = "Global options")]
+    verbose: u8,
+    /// Refuse every command that writes, and open the file read-only
+    #[arg(long, env = "HOOKCTL_READ_ONLY", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new(), global = true, help_heading = "Global options")]
+    read_only: bool,
+    /// Answer yes to the question that destructive commands ask
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    yes: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Create, change, test and remove webhooks
+    #[command(subcommand)]
+    Webhook(commands::webhook::Command),
+    /// Take an event in and deliver it to the webhooks that want it
+    Emit(commands::emit::Emit),
+    /// Look at events, and send one again
+    #[command(subcommand)]
+    Event(commands::event::Command),
+    /// The catalogue of event types
+    #[command(subcommand)]
+    EventType(commands::event_type::Command),
+    /// Attempt every delivery that is due, then stop; run it from cron
+    Drain(commands::drain::Drain),
+    /// The delivery log: list, show, retry, cancel
+    #[command(subcommand)]
+    Delivery(commands::delivery::Command),
+    /// Receive webhooks on 127.0.0.1 and print each request as it comes
+    Listen(commands::listen::Listen),
+    /// A guided tour in a temporary folder; nothing is left behind
+    Demo(commands::demo::Demo),
+    /// Print the headers that sign a request
+    Sign(commands::sign::Sign),
+    /// Check the signature of a request that came in
+    Verify(Box<commands::verify::Verify>),
+    /// List the signature schemes: header, content, encoding, tolerance
+    Schemes(commands::schemes::Schemes),
+    /// The database file: what is in it, whether it is sound, copies of it
+    #[command(subcommand)]
+    Db(commands::db::Command),
+    /// Counts, success rate and durations of the last hours or days
+    Stats(commands::stats::Stats),
+    /// One line for a monitor: OK, WARNING, CRITICAL or UNKNOWN
+    Check(commands::check::Check),
+    /// Counters and states in the Prometheus text format
+    Metrics(commands::metrics::Metrics),
+    /// Write webhooks and event types as a TOML or JSON file
+    Export(commands::export::Export),
+    /// Make webhooks and event types what a TOML or JSON file says
+    Apply(commands::apply::Apply),
+}
+
+impl Command {
+    fn run(self, context: &mut Context) -> Result<Exit> {
+        match self {
+            Command::Webhook(command) => command.run(context),
+            Command::Emit(command) => command.run(context),
+            Command::Event(command) => command.run(context),
+            Command::EventType(command) => command.run(context),
+            Command::Drain(command) => command.run(context),
+            Command::Delivery(command) => command.run(context),
+            Command::Listen(command) => command.run(context),
+            Command::Demo(command) => command.run(context),
+            Command::Sign(command) => command.run(context),
+            Command::Verify(command) => command.run(context),
+            Command::Schemes(command) => command.run(context),
+            Command::Db(command) => command.run(context),
+            Command::Stats(command) => command.run(context),
+            Command::Check(command) => command.run(context),
+            Command::Metrics(command) => command.run(context),
+            Command::Export(command) => command.run(context),
+            Command::Apply(command) => command.run(context),
+        }
+    }
+}
+
+/// The whole command tree, for completions and pages.
+pub fn command() -> clap::Command {
+    with_negative_values(Cli::command())
+}
+
+/// Parses, runs and reports; the exit code.
+pub fn run(arguments: Vec<OsString>) -> u8 {
+    crate::signals::survive_size_limit();
+    let parsed =
+        command().try_get_matches_from(&arguments).and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
+    let settings = Settings::from_environment();
+    match (parsed, settings) {
+        (Ok(cli), Ok(settings)) => cli.run(settings),
+        (Err(error), settings) => refuse(&error, &arguments, &settings.unwrap_or_default()),
+        (Ok(cli), Err(failure)) => {
+            let mut out = cli.output(&Settings::default());
+            report(&mut out, &failure)
+        }
+    }
+}
+
+impl Cli {
+    fn run(self, settings: Settings) -> u8 {
+        let clock = Clock::new(settings.now);
+        let out = self.output(&settings);
+        let Cli { db, read_only, yes, command, .. } = self;
+        let mut context = Context { out, settings, clock, database: db, is_read_only: read_only, is_yes: yes };
+        let done = match command {
+            Some(command) => command.run(&mut context),
+            None => overview(&mut context),
+        };
+        let done = done.and_then(|exit| context.out.flush().map(|()| exit));
+        match done {
+            Ok(exit) => exit.0,
+            Err(error) => match Failure::of(&error) {
+                Some(failure) => {
+                    // What was written before the failure is still owed to the reader.
+                    let _ = context.out.flush();
+                    report(&mut context.out, &failure)
+                }
+                None => 0,
+            },
+        }
+    }
+
+    fn output(&self, settings: &Settings) -> Output {
+        Output::new(crate::output::Settings {
+            format: self.output,
+            color: self.color,
+            no_color: settings.no_color,
+            clicolor_force: settings.clicolor_force,
+            quiet: self.quiet,
+            verbose: self.verbose.max(settings.verbose),
+            now: Clock::new(settings.now).now(),
+        })
+    }
+}
+
+fn overview(context: &mut Context) -> Result<Exit> {
+    let help = command().render_help().to_string();
+    context.out.bytes(help.as_bytes())?;
+    Ok(Exit::DONE)
+}
+
+fn report(out: &mut Output, failure: &Failure) -> u8 {
+    out.error(&ErrorView {
+        code: failure.kind.code(),
+        message: &failure.message,
+        hint: failure.hint.as_deref(),
+        exit_code: failure.kind.exit_code(),
+    });
+    failure.kind.exit_code()
+}
+
+/// What clap has to say: help and version as they are, errors as one line in the form of all others.
+fn refuse(error: &clap::Error, arguments: &[OsString], settings: &Settings) -> u8 {
+    let is_json = refusal::wants_json(arguments, settings.output.as_deref());
+    let mut out = Output::new(crate::output::Settings {
+        format: if is_json { Format::Json } else { Format::Table },
+        color: ColorChoice::Auto,
+        no_color: settings.no_color,
+        clicolor_force: settings.clicolor_force,
+        quiet: false,
+        verbose: 0,
+        now: Clock::new(settings.now).now(),
+    });
+    if !matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        return report(&mut out, &refusal::failure(error, arguments));
+    }
+    let done = out.bytes(error.render().to_string().as_bytes()).and_then(|()| out.flush());
+    match done.as_ref().map_err(Failure::of) {
+        Ok(()) | Err(None) => 0,
+        Err(Some(failure)) => report(&mut out, &failure),
+    }
+}
+
+/// A negative number after an option, and any word after one that takes a number, is the option's value, so that what is
+/// wrong with it is told with the option's name. An option whose value may be missing takes none that begins with `-`.
+fn with_negative_values(command: clap::Command) -> clap::Command {
+    let command = command.mut_args(|argument| {
+        let takes_value = matches!(argument.get_action(), ArgAction::Set | ArgAction::Append);
+        let is_number = argument.get_value_names().is_some_and(|names| {
+            names.iter().any(|name| matches!(name.as_str(), "N" | "N/UNIT" | "DURATION" | "TIME"))
+        });
+        match takes_value {
+            true if is_number && argument.get_num_args().is_none() => argument.allow_hyphen_values(true),
+            true => argument.allow_negative_numbers(true),
+            false => argument,
+        }
+    });
+    command.mut_subcommands(with_negative_values)
+}

@@ -1,0 +1,145 @@
+//! What clap refuses, told in the form of all other failures: one line that names the option, and a hint.
+
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use crate::error::Failure;
+
+/// The failure that an error of clap's stands for.
+pub fn failure(error: &clap::Error, arguments: &[OsString]) -> Failure {
+    let text_of = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.as_str(),
+        _ => "",
+    };
+    let option = named(text_of(ContextKind::InvalidArg));
+    let value = text_of(ContextKind::InvalidValue);
+    match error.kind() {
+        ErrorKind::ValueValidation if !option.is_empty() => {
+            let reason = std::error::Error::source(error).map_or_else(|| "not valid".to_owned(), ToString::to_string);
+            Failure::option(option, reason)
+        }
+        ErrorKind::InvalidValue if !option.is_empty() => {
+            let known = match error.get(ContextKind::ValidValue) {
+                Some(ContextValue::Strings(known)) => known.join(", "),
+                _ => String::new(),
+            };
+            let reason =
+                if value.is_empty() { "a value is missing".to_owned() } else { format!("no such value '{value}'") };
+            match known.is_empty() {
+                true => Failure::option(option, reason),
+                false => Failure::option(option, format!("{reason}; use {known}")),
+            }
+        }
+        ErrorKind::UnknownArgument => {
+            advised(error, format!("unexpected argument '{}'", text_of(ContextKind::InvalidArg)))
+        }
+        ErrorKind::InvalidSubcommand => {
+            advised(error, format!("no such command '{}'", text_of(ContextKind::InvalidSubcommand)))
+        }
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            missing_command(arguments)
+        }
+        _ => advised(error, first_paragraph(&error.render().to_string())),
+    }
+}
+
+/// Whether the arguments, or else `HOOKCTL_OUTPUT`, ask for JSON. Clap has read nothing when it refuses.
+pub fn wants_json(arguments: &[OsString], by_default: Option<&str>) -> bool {
+    let mut words = arguments.iter().skip(1).map(|word| word.to_string_lossy()).take_while(|word| word != "--");
+    let mut format = by_default.map(str::to_owned);
+    while let Some(word) = words.next() {
+        let given = match word.strip_prefix("--output") {
+            Some("") => words.next().map(std::borrow::Cow::into_owned),
+            Some(value) => value.strip_prefix('=').map(str::to_owned),
+            None => match after_short_output(&word) {
+                Some("") => words.next().map(std::borrow::Cow::into_owned),
+                value => value.map(|value| value.trim_start_matches('=').to_owned()),
+            },
+        };
+        format = given.or(format);
+    }
+    matches!(format.as_deref(), Some("json" | "jsonl"))
+}
+
+/// What follows the `o` of `-o` or of flags in one word, such as `-qojson`.
+fn after_short_output(word: &str) -> Option<&str> {
+    let flags = word.strip_prefix('-')?;
+    flags.trim_start_matches(['q', 'v', 'y']).strip_prefix('o')
+}
+
+/// `--timeout <DURATION>` is `--timeout`, `<ID>` and `[ID]...` are `ID`.
+fn named(argument: &str) -> &str {
+    let word = argument.split([' ', '[']).find(|part| !part.is_empty()).unwrap_or_default();
+    match word.starts_with('-') {
+        true => word.split('=').next().unwrap_or(word),
+        false => word.trim_end_matches('.').trim_matches(['<', '>', ']']),
+    }
+}
+
+fn advised(error: &clap::Error, message: String) -> Failure {
+    let near =
+        [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg].into_iter().find_map(|kind| error.get(kind));
+    let failure = Failure::invalid(message);
+    match near {
+        Some(ContextValue::String(name)) => failure.hint(format!("did you mean '{name}'?")),
+        Some(ContextValue::Strings(names)) => failure.hint(format!("did you mean '{}'?", names.join("' or '"))),
+        _ => failure.hint("see --help for what the command takes"),
+    }
+}
+
+fn missing_command(arguments: &[OsString]) -> Failure {
+    let words = arguments.iter().skip(1).filter_map(|word| word.to_str()).take_while(|word| !word.starts_with('-'));
+    let name = std::iter::once("hookctl").chain(words).collect::<Vec<_>>().join(" ");
+    Failure::invalid(format!("{name}: a command is missing"))
+        .hint(format!("see `{name} --help` for the commands there are"))
+}
+
+/// Clap's own message on one line, without the usage that follows it.
+fn first_paragraph(text: &str) -> String {
+    let paragraph = text.split("\n\n").next().unwrap_or_default();
+    let line = paragraph.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
+    line.strip_prefix("error: ").map_or(line.clone(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_format_of_an_error_is_that_of_the_data() {
+        let asks = |line: &str, by_default| {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            wants_json(&words, by_default)
+        };
+        for line in [
+            "h -o json x",
+            "h x --output jsonl",
+            "h -ojson",
+            "h -o=json",
+            "h --output=json",
+            "h -qo json",
+            "h -qyojsonl",
+        ] {
+            assert!(asks(line, None), "{line}");
+        }
+        for line in ["h x json", "h emit --data json", "h -o json -o table", "h -- -o json", "h --db json", "h -o"] {
+            assert!(!asks(line, None), "{line}");
+        }
+        assert!(asks("h x", Some("json")));
+        assert!(!asks("h -o csv", Some("json")));
+    }
+
+    #[test]
+    fn an_argument_is_named_as_it_is_typed() {
+        let names = [
+            ("--timeout <DURATION>", "--timeout"),
+            ("--ordered[=<BOOL>]", "--ordered"),
+            ("<ID>", "ID"),
+            ("[ID]...", "ID"),
+        ];
+        for (shown, name) in names {
+            assert_eq!(named(shown), name);
+        }
+    }
+}

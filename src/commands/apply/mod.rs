@@ -1,0 +1,69 @@
+//! `hookctl apply`
+
+mod plan;
+mod step;
+mod view;
+
+use anyhow::Result;
+use clap::Args;
+
+use self::plan::{Plan, Rest};
+use self::view::ApplyView;
+use super::configuration;
+use crate::context::{Context, Exit};
+
+/// Make webhooks and event types what a TOML or JSON file says
+///
+/// Shows what is created, changed and, with --prune, deleted; all of it happens in one transaction or none of it. Webhooks
+/// are recognised by name. A setting that the file does not name has its default, but for a webhook's owner, state and
+/// secret, which stay as they are. The same file applied again changes nothing.
+///
+/// A secret is named by `secret_env` (an environment variable) or `secret_file` (a file, seen from the current folder); it
+/// replaces another one at once: `hookctl webhook secret rotate` lets both count for a while. A new webhook without one gets
+/// a new secret, shown this once. `hookctl export` writes the form and the keys.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  hookctl apply hookctl.toml --dry-run        what would change: exit code 0 for nothing, 5 for something
+  hookctl apply hookctl.toml
+  hookctl apply hookctl.toml --prune --yes    also delete what the file does not name
+  hookctl export --with-secrets | hookctl --db copy.db apply -")]
+pub struct Apply {
+    /// The file; - reads stdin
+    #[arg(value_name = "FILE")]
+    file: String,
+    /// Show the plan and do nothing; exit with 5 when there is something to do
+    #[arg(long)]
+    dry_run: bool,
+    /// Delete webhooks, with their deliveries, and event types that the file does not name; asks first, or needs --yes
+    #[arg(long)]
+    prune: bool,
+}
+
+impl Apply {
+    /// Runs the command.
+    pub fn run(self, context: &mut Context) -> Result<Exit> {
+        if !self.dry_run {
+            context.refuse_if_read_only()?;
+        }
+        let configuration = configuration::read(&self.file)?;
+        // A file that is wrong leaves no database behind.
+        let store = context.store_to_read()?;
+        let rest = if self.prune { Rest::Deleted } else { Rest::Kept };
+        let plan = Plan::make(context, &store, &configuration, rest)?;
+        drop(store);
+        if self.dry_run {
+            context.out.page(&ApplyView::planned(&plan))?;
+            return Ok(if plan.is_empty() { Exit::DONE } else { Exit::NOT_DELIVERED });
+        }
+        if !plan.is_empty() {
+            if let Some(question) = plan.question() {
+                context.confirm(&question)?;
+            }
+            let store = context.store_to_write()?;
+            plan.carry_out(&store, context.now())?;
+            plan.warn_of_unknown_types(context, &store)?;
+        }
+        context.out.page(&ApplyView::done(&plan))?;
+        Ok(Exit::DONE)
+    }
+}

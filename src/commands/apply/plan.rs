@@ -1,0 +1,244 @@
+//! Everything that is to be done to make the database say what the file says.
+
+use std::collections::HashSet;
+
+use anyhow::Result;
+
+use super::step::{SecretStep, Step};
+use crate::commands::configuration::entry::{Configuration, EventTypeEntry};
+use crate::commands::event_type::add::check_description;
+use crate::commands::webhook::options::warn_of_unknown_types;
+use crate::context::Context;
+use crate::domain::event_type;
+use crate::domain::time::Timestamp;
+use crate::domain::webhook::DISABLED_BY_HAND;
+use crate::error::{Failure, Kind};
+use crate::store::{DeliveryFilter, EventTypeRow, Store, WebhookFilter};
+
+/// What becomes of what the file does not name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// It stays.
+    Kept,
+    /// It goes.
+    Deleted,
+}
+
+/// What is to be done.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// The webhooks of the file, in its order.
+    pub steps: Vec<Step>,
+    /// The event types of the file, in its order.
+    pub event_types: Vec<EventTypeStep>,
+    /// Webhooks to be deleted.
+    pub deleted_webhooks: Vec<Doomed>,
+    /// Event types to be deleted.
+    pub deleted_event_types: Vec<String>,
+}
+
+/// What is to be done about an event type.
+#[derive(Debug)]
+pub struct EventTypeStep {
+    /// Its name.
+    pub name: String,
+    /// Its description in the catalogue; `None` when it is not there.
+    pub before: Option<String>,
+    /// Its description in the file.
+    pub after: String,
+}
+
+impl EventTypeStep {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.before.as_deref() == Some(self.after.as_str())
+    }
+}
+
+/// A webhook to be deleted.
+#[derive(Debug)]
+pub struct Doomed {
+    id: i64,
+    version: i64,
+    /// Its name.
+    pub name: String,
+    /// How many deliveries go with it.
+    pub deliveries: u64,
+}
+
+impl Plan {
+    /// Compares a file with the database; an error names the entry and its key.
+    pub fn make(context: &Context, store: &Store, file: &Configuration, rest: Rest) -> Result<Plan> {
+        let mut plan = Plan::default();
+        let mut names = HashSet::new();
+        for entry in file.webhooks.iter().flatten() {
+            if !names.insert(entry.name.as_str()) {
+                return Err(Failure::option("FILE", format!("the webhook '{}' is there twice", entry.name)).into());
+            }
+            let step = Step::plan(context, store, entry).map_err(|error| in_entry("webhook", &entry.name, error))?;
+            plan.steps.push(step);
+        }
+        if rest == Rest::Deleted && file.webhooks.is_some() {
+            plan.deleted_webhooks = doomed_webhooks(store, &names)?;
+        }
+        let known = store.event_types()?;
+        let mut names = HashSet::new();
+        for entry in file.event_types.iter().flatten() {
+            if !names.insert(entry.name.as_str()) {
+                return Err(Failure::option("FILE", format!("the event type '{}' is there twice", entry.name)).into());
+            }
+            let step =
+                event_type_step(&known, entry).map_err(|error| in_entry("event type", &entry.name, error.into()))?;
+            plan.event_types.push(step);
+        }
+        if rest == Rest::Deleted && file.event_types.is_some() {
+            let own = known.iter().filter(|row| !row.is_builtin && !names.contains(row.name.as_str()));
+            plan.deleted_event_types = own.map(|row| row.name.clone()).collect();
+        }
+        Ok(plan)
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.steps.iter().all(Step::is_empty)
+            && self.event_types.iter().all(EventTypeStep::is_empty)
+            && self.deleted_webhooks.is_empty()
+            && self.deleted_event_types.is_empty()
+    }
+
+    /// What to ask before anything is destroyed; `None` when nothing is.
+    pub fn question(&self) -> Option<String> {
+        let webhooks = self.deleted_webhooks.iter().map(|doomed| format!("the webhook '{}'", doomed.name));
+        let types = self.deleted_event_types.iter().map(|name| format!("the event type '{name}'"));
+        let named: Vec<String> = webhooks.chain(types).collect();
+        let deliveries: u64 = self.deleted_webhooks.iter().map(|doomed| doomed.deliveries).sum();
+        match (named.is_empty(), self.deleted_webhooks.is_empty()) {
+            (true, _) => None,
+            (false, true) => Some(format!("Delete {}?", named.join(", "))),
+            (false, false) => Some(format!("Delete {} with {deliveries} deliveries?", named.join(", "))),
+        }
+    }
+
+    /// Does it, all or nothing. An error when somebody changed a webhook since the plan was made.
+    pub fn carry_out(&self, store: &Store, now: Timestamp) -> Result<()> {
+        store.transaction(|| {
+            for event_type in self.event_types.iter().filter(|step| !step.is_empty()) {
+                store.add_event_type(&event_type.name, &event_type.after)?;
+            }
+            for name in &self.deleted_event_types {
+                store.remove_event_type(name)?;
+            }
+            for doomed in &self.deleted_webhooks {
+                check_unchanged(store, doomed.id, doomed.version, &doomed.name)?;
+                store.delete_webhook(doomed.id)?;
+            }
+            for step in self.steps.iter().filter(|step| !step.is_empty()) {
+                carry_out(store, step, now)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Warns of event types that the catalogue does not know.
+    pub fn warn_of_unknown_types(&self, context: &mut Context, store: &Store) -> Result<()> {
+        for step in self.steps.iter().filter(|step| !step.is_empty()) {
+            warn_of_unknown_types(context, store, &step.settings.events)?;
+        }
+        Ok(())
+    }
+}
+
+fn carry_out(store: &Store, step: &Step, now: Timestamp) -> Result<()> {
+    let id = match &step.existing {
+        None => store.insert_webhook(&step.settings, step.is_active, now)?,
+        Some(webhook) => {
+            check_unchanged(store, webhook.id, webhook.version, &step.settings.name)?;
+            store.update_webhook(webhook.id, &step.settings, now)?;
+            match (webhook.health.is_active, step.is_active) {
+                (false, true) => store.enable_webhook(webhook.id, now)?,
+                (true, false) => store.disable_webhook(webhook.id, DISABLED_BY_HAND, now)?,
+                (false, false) | (true, true) => {}
+            }
+            webhook.id
+        }
+    };
+    match &step.secret {
+        SecretStep::Keep => {}
+        SecretStep::Set(secret) | SecretStep::Generate(secret) => store.set_secret(id, secret, now, None)?,
+        SecretStep::Remove => store.delete_secrets(id, now)?,
+    }
+    Ok(())
+}
+
+fn check_unchanged(store: &Store, id: i64, version: i64, name: &str) -> Result<()> {
+    match store.webhook(id)? {
+        Some(webhook) if webhook.version == version => Ok(()),
+        _ => Err(Failure::new(Kind::Conflict, format!("the webhook '{name}' was changed meanwhile; nothing was done"))
+            .hint("run the command again")
+            .into()),
+    }
+}
+
+fn doomed_webhooks(store: &Store, named: &HashSet<&str>) -> Result<Vec<Doomed>> {
+    let mut doomed = Vec::new();
+    for webhook in store.webhooks(&WebhookFilter::default())? {
+        if named.contains(webhook.settings.name.as_str()) {
+            continue;
+        }
+        let filter = DeliveryFilter { webhooks: vec![webhook.id], ..DeliveryFilter::default() };
+        let deliveries = store.count_deliveries_by_webhook(&filter)?.iter().map(|(_, count)| count).sum();
+        doomed.push(Doomed { id: webhook.id, version: webhook.version, name: webhook.settings.name, deliveries });
+    }
+    Ok(doomed)
+}
+
+fn event_type_step(known: &[EventTypeRow], entry: &EventTypeEntry) -> Result<EventTypeStep, Failure> {
+    event_type::check(&entry.name).map_err(|error| Failure::option("name", error))?;
+    check_description(&entry.description)?;
+    let before = known.iter().find(|row| row.name == entry.name);
+    if before.is_some_and(|row| row.is_builtin && row.description != entry.description) {
+        return Err(Failure::option("name", "the event type is built in; its description cannot be changed"));
+    }
+    Ok(EventTypeStep {
+        name: entry.name.clone(),
+        before: before.map(|row| row.description.clone()),
+        after: entry.description.clone(),
+    })
+}
+
+/// The options of `webhook create` and the keys that they are in a file.
+const KEYS: [(&str, &str); 16] = [
+    ("--url", "url"),
+    ("--event", "events"),
+    ("--description", "description"),
+    ("--method", "http_method"),
+    ("--content-type", "content_type"),
+    ("--header", "headers"),
+    ("--timeout", "timeout_seconds"),
+    ("--signature", "signature_schemes"),
+    ("--owner", "owner"),
+    ("--max-retries", "max_retries"),
+    ("--retry-delay", "retry_delay_seconds"),
+    ("--retry-schedule", "retry_schedule"),
+    ("--disable-after", "disable_after_seconds"),
+    ("--allow-network", "allow_networks"),
+    ("--secret-env", "secret_env"),
+    ("--secret-file", "secret_file"),
+];
+
+/// An error about an entry: with the entry's name, and the key in the place of the option.
+fn in_entry(kind: &str, name: &str, error: anyhow::Error) -> anyhow::Error {
+    let Some(failure) = error.downcast_ref::<Failure>() else { return error };
+    let mut failure = failure.clone();
+    let (option, reason) = failure.message.split_once(": ").unwrap_or(("", &failure.message));
+    let key = match KEYS.iter().find(|(known, _)| *known == option) {
+        Some((_, key)) => (*key).to_owned(),
+        None => option.trim_start_matches("--").replace('-', "_"),
+    };
+    failure.message = if key.is_empty() {
+        format!("FILE: {kind} '{name}': {reason}")
+    } else {
+        format!("FILE: {kind} '{name}': {key}: {reason}")
+    };
+    failure.into()
+}

@@ -1,0 +1,168 @@
+//! A plan as it is shown: what is to be done, or what was done.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::plan::Plan;
+use super::step::{Difference, SecretStep, Step};
+use crate::domain::secret::Secret;
+use crate::output::{Cell, Page, Text};
+
+/// What is to be done, or was.
+#[derive(Debug, Serialize)]
+pub struct ApplyView {
+    dry_run: bool,
+    created: usize,
+    changed: usize,
+    deleted: usize,
+    unchanged: usize,
+    changes: Vec<Change>,
+}
+
+#[derive(Debug, Serialize)]
+struct Change {
+    action: Action,
+    kind: &'static str,
+    name: String,
+    fields: Vec<FieldChange>,
+    /// A generated secret, once it is stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deliveries: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Action {
+    Create,
+    Change,
+    Delete,
+}
+
+#[derive(Debug, Serialize)]
+struct FieldChange {
+    field: &'static str,
+    before: Value,
+    after: Value,
+}
+
+impl ApplyView {
+    /// The view of a plan that is not carried out.
+    pub fn planned(plan: &Plan) -> ApplyView {
+        ApplyView { dry_run: true, ..ApplyView::new(plan, |_| None) }
+    }
+
+    /// The view of a plan that was carried out, with the secrets that were generated.
+    pub fn done(plan: &Plan) -> ApplyView {
+        ApplyView::new(plan, |secret| Some(secret.expose().to_owned()))
+    }
+
+    fn new(plan: &Plan, generated: fn(&Secret) -> Option<String>) -> ApplyView {
+        let mut changes: Vec<Change> = Vec::new();
+        changes.extend(plan.steps.iter().filter(|step| !step.is_empty()).map(|step| of_webhook(step, generated)));
+        changes.extend(
+            plan.deleted_webhooks
+                .iter()
+                .map(|doomed| Change { deliveries: Some(doomed.deliveries), ..deletion("webhook", &doomed.name) }),
+        );
+        changes.extend(plan.event_types.iter().filter(|step| !step.is_empty()).map(|step| Change {
+            action: if step.before.is_some() { Action::Change } else { Action::Create },
+            kind: "event_type",
+            name: step.name.clone(),
+            fields: vec![FieldChange {
+                field: "description",
+                before: step.before.as_deref().into(),
+                after: step.after.as_str().into(),
+            }],
+            secret: None,
+            deliveries: None,
+        }));
+        changes.extend(plan.deleted_event_types.iter().map(|name| deletion("event_type", name)));
+        let count = |action| changes.iter().filter(|change| change.action == action).count();
+        let (created, changed, deleted) = (count(Action::Create), count(Action::Change), count(Action::Delete));
+        let named = plan.steps.len() + plan.event_types.len();
+        ApplyView { dry_run: false, created, changed, deleted, unchanged: named - created - changed, changes }
+    }
+}
+
+fn of_webhook(step: &Step, generated: fn(&Secret) -> Option<String>) -> Change {
+    let field = |Difference { field, before, after }: Difference| FieldChange { field, before, after };
+    Change {
+        action: if step.existing.is_some() { Action::Change } else { Action::Create },
+        kind: "webhook",
+        name: step.settings.name.clone(),
+        // A new webhook's name says nothing about itself.
+        fields: step.differences.iter().filter(|difference| difference.field != "name").cloned().map(field).collect(),
+        secret: match &step.secret {
+            SecretStep::Generate(secret) => generated(secret),
+            _ => None,
+        },
+        deliveries: None,
+    }
+}
+
+fn deletion(kind: &'static str, name: &str) -> Change {
+    Change { action: Action::Delete, kind, name: name.to_owned(), fields: Vec::new(), secret: None, deliveries: None }
+}
+
+impl Page for ApplyView {
+    fn describe(&self, text: &mut Text) {
+        for change in &self.changes {
+            change.describe(text);
+        }
+        let (created, changed, deleted, unchanged) = (self.created, self.changed, self.deleted, self.unchanged);
+        text.line(match (self.changes.is_empty(), self.dry_run) {
+            (true, _) => format!("nothing to do: {unchanged} unchanged"),
+            (false, true) => {
+                format!("{created} to create, {changed} to change, {deleted} to delete, {unchanged} unchanged")
+            }
+            (false, false) => format!("{created} created, {changed} changed, {deleted} deleted, {unchanged} unchanged"),
+        });
+        if self.changes.iter().any(|change| change.secret.is_some()) {
+            text.line(Cell::warn("Keep the new secrets now: `hookctl webhook secret reveal` shows them again."));
+        }
+    }
+}
+
+impl Change {
+    fn describe(&self, text: &mut Text) {
+        let kind = self.kind.replace('_', " ");
+        match self.action {
+            Action::Create => text.line(Cell::good(format!("+ create {kind} {}", self.name))),
+            Action::Change => text.line(Cell::warn(format!("~ change {kind} {}", self.name))),
+            Action::Delete => {
+                let with = self.deliveries.map_or_else(String::new, |count| format!(" with {count} deliveries"));
+                text.line(Cell::bad(format!("- delete {kind} {}{with}", self.name)));
+            }
+        }
+        // What a new webhook does not have is not worth a line.
+        let is_worth = |change: &&FieldChange| self.action != Action::Create || !is_empty(&change.after);
+        for FieldChange { field, before, after } in self.fields.iter().filter(is_worth) {
+            match &self.secret {
+                Some(secret) if *field == "secret" => text.line(format!("    secret: {secret}")),
+                _ if self.action == Action::Create => text.line(format!("    {field}: {}", told(after))),
+                _ => text.line(format!("    {field}: {} → {}", told(before), told(after))),
+            }
+        }
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        value => *value == Value::Bool(false),
+    }
+}
+
+/// A value as people read it.
+fn told(value: &Value) -> String {
+    match value {
+        Value::Null => "(not set)".to_owned(),
+        Value::Array(items) if items.is_empty() => "(none)".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(told).collect::<Vec<_>>().join(", "),
+        value => value.to_string(),
+    }
+}

@@ -1,0 +1,103 @@
+//! Values of options, read and checked the same way by every command.
+
+use std::time::Duration;
+
+use crate::domain::duration;
+use crate::domain::time::Timestamp;
+use crate::error::Failure;
+
+/// The longest body that is signed or verified, in bytes: more than any sender sends.
+pub const LONGEST_BODY: usize = 64 * 1024 * 1024;
+
+/// A duration such as `30s`, for clap.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    duration::parse(text).map_err(|error| error.to_string())
+}
+
+/// A whole number of at least 1, for clap.
+pub fn at_least_one(text: &str) -> Result<u64, String> {
+    match text.parse::<u64>() {
+        Ok(number)
+            if number >= 1 && i64::try_from(number).is_ok() && text.bytes().all(|byte| byte.is_ascii_digit()) =>
+        {
+            Ok(number)
+        }
+        _ => Err("not a whole number of at least 1".to_owned()),
+    }
+}
+
+/// An id as lists show it: a whole number, for clap.
+pub fn id(text: &str) -> Result<i64, String> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number
+        .then(|| text.parse().ok())
+        .flatten()
+        .ok_or_else(|| "not an id; ids are whole numbers, as lists show them".to_owned())
+}
+
+/// A number of worker threads, 1 to 512, for clap.
+pub fn concurrency(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number @ 1..=512) if text.bytes().all(|byte| byte.is_ascii_digit()) => Ok(number),
+        _ => Err("not a whole number from 1 to 512".to_owned()),
+    }
+}
+
+/// A point in time as options take it: RFC 3339, or a duration that means "ago".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// That point.
+    At(Timestamp),
+    /// So long before now.
+    Ago(Duration),
+}
+
+impl Moment {
+    /// The point, seen from `now`.
+    pub fn resolve(self, now: Timestamp) -> Timestamp {
+        match self {
+            Moment::At(point) => point,
+            Moment::Ago(length) => now.plus_millis(-i64::try_from(length.as_millis()).unwrap_or(i64::MAX)),
+        }
+    }
+}
+
+/// A moment, for clap.
+pub fn moment(text: &str) -> Result<Moment, String> {
+    if let Some(point) = Timestamp::parse_rfc3339(text) {
+        return Ok(Moment::At(point));
+    }
+    duration::parse(text)
+        .map(Moment::Ago)
+        .map_err(|_| "not a time; write 2026-01-31T12:00:00Z, or a duration such as 2h for two hours ago".to_owned())
+}
+
+/// Reads a file, or stdin for `-`, up to `limit` bytes; more is an error that names `option`.
+pub fn read_input(option: &str, name: &str, limit: usize) -> Result<Vec<u8>, Failure> {
+    use std::io::Read;
+    let fail = |error: &std::io::Error| {
+        let reason = match error.kind() {
+            std::io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
+            _ => error.to_string(),
+        };
+        Failure::option(option, format!("cannot read {}: {reason}", shown(name)))
+    };
+    let mut bytes = Vec::new();
+    let most = limit as u64 + 1;
+    match name {
+        "-" => std::io::stdin().lock().take(most).read_to_end(&mut bytes),
+        path => std::fs::File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes)),
+    }
+    .map_err(|error| fail(&error))?;
+    if bytes.len() > limit {
+        return Err(Failure::option(
+            option,
+            format!("{} holds more than {limit} bytes, the most there may be", shown(name)),
+        ));
+    }
+    Ok(bytes)
+}
+
+fn shown(name: &str) -> String {
+    if name == "-" { "stdin".to_owned() } else { format!("'{name}'") }
+}

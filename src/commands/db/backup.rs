@@ -1,0 +1,57 @@
+//! `hookctl db backup`
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use serde::Serialize;
+
+use super::files;
+use crate::context::{Context, Exit};
+use crate::error::{Failure, Kind};
+use crate::output::{Page, Text};
+
+/// Copy the database into a new file, while others go on writing
+///
+/// The copy is the database as it was at one moment, in one file that only its owner can read; it holds the secrets. A file
+/// that is there is not overwritten.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  hookctl db backup hookctl-$(date +%F).db")]
+pub struct Backup {
+    /// The new file
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+#[derive(Debug, Serialize)]
+struct BackupView {
+    path: PathBuf,
+    size_bytes: u64,
+}
+
+impl Page for BackupView {
+    fn describe(&self, text: &mut Text) {
+        text.field("Backup", self.path.display().to_string());
+        text.field("Size", files::shown_size(self.size_bytes));
+    }
+}
+
+impl Backup {
+    /// Runs the command.
+    pub fn run(self, context: &mut Context) -> Result<Exit> {
+        files::existing(context)?;
+        if self.file.symlink_metadata().is_ok() {
+            return Err(Failure::new(Kind::Failed, format!("{} is there already", self.file.display()))
+                .hint("name a new file; a backup overwrites nothing")
+                .into());
+        }
+        let store = context.store_to_read()?;
+        let progress = context.out.progress("Backing up", None);
+        store.back_up(&self.file, |done, _| progress.set(done))?;
+        progress.finish();
+        let view = BackupView { size_bytes: files::size(&self.file), path: self.file };
+        context.out.page(&view)?;
+        Ok(Exit::DONE)
+    }
+}

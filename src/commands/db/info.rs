@@ -1,0 +1,118 @@
+//! `hookctl db info`
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::Args;
+use serde::Serialize;
+
+use super::files;
+use crate::context::{Context, Exit};
+use crate::domain::time::Timestamp;
+use crate::output::{Cell, Page, Text};
+use crate::store::{Backlog, sidecar};
+
+/// Show where the file is, its size and mode, what is in it, and what waits
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  hookctl db info
+  hookctl db info -o json | jq .backlog.due")]
+pub struct Info {}
+
+/// The database as a whole.
+#[derive(Debug, Serialize)]
+struct InfoView {
+    path: PathBuf,
+    exists: bool,
+    size_bytes: u64,
+    wal_bytes: u64,
+    free_bytes: u64,
+    mode: Option<String>,
+    folder_mode: Option<String>,
+    schema_version: i64,
+    journal_mode: String,
+    sqlite_version: &'static str,
+    rows: BTreeMap<&'static str, u64>,
+    backlog: BacklogView,
+    oldest_due_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Serialize)]
+struct BacklogView {
+    pending: u64,
+    retrying: u64,
+    claimed: u64,
+    due: u64,
+}
+
+impl Page for InfoView {
+    fn describe(&self, text: &mut Text) {
+        let mode = |mode: &Option<String>, is_exposed: bool| match mode {
+            Some(mode) if is_exposed => Cell::warn(format!("{mode} (others than its owner have access)")),
+            mode => Cell::from(mode.as_ref()),
+        };
+        let place = self.path.display().to_string();
+        text.field("Path", if self.exists { place } else { format!("{place} (not there yet)") });
+        text.field("Size", files::shown_size(self.size_bytes));
+        text.field("Write-ahead log", files::shown_size(self.wal_bytes));
+        text.field("Unused", files::shown_size(self.free_bytes));
+        text.field("Mode", mode(&self.mode, files::is_open_to_others(&self.path)));
+        text.field("Folder's mode", mode(&self.folder_mode, files::is_writable_by_others(folder(&self.path))));
+        text.field("Schema version", self.schema_version);
+        text.field(
+            "Journal mode",
+            match self.journal_mode.as_str() {
+                "delete" => Cell::warn("delete: a rollback journal; write-ahead logging is not available here"),
+                mode => Cell::plain(mode),
+            },
+        );
+        text.field("SQLite", self.sqlite_version);
+        text.blank();
+        text.heading("Rows");
+        for (table, rows) in &self.rows {
+            text.field(table, *rows);
+        }
+        text.blank();
+        text.heading("Backlog");
+        text.field("Pending", self.backlog.pending);
+        text.field("Retrying", self.backlog.retrying);
+        text.field("Being attempted", self.backlog.claimed);
+        text.field("Due now", self.backlog.due);
+        let oldest = text.look().exact(self.oldest_due_at);
+        text.field("Oldest due", oldest);
+    }
+}
+
+impl Info {
+    /// Runs the command.
+    pub fn run(self, context: &mut Context) -> Result<Exit> {
+        let path = context.database()?.to_owned();
+        let info = context.store_to_read()?.info(context.now())?;
+        let Backlog { pending, retrying, claimed, due, oldest_due } = info.backlog;
+        let view = InfoView {
+            exists: path.exists(),
+            size_bytes: files::size(&path),
+            wal_bytes: files::size(&sidecar(&path, "-wal")),
+            free_bytes: info.free_bytes,
+            mode: files::mode(&path),
+            folder_mode: files::mode(folder(&path)),
+            path,
+            schema_version: info.schema_version,
+            journal_mode: info.journal_mode,
+            sqlite_version: info.sqlite_version,
+            rows: info.rows.into_iter().collect(),
+            backlog: BacklogView { pending, retrying, claimed, due },
+            oldest_due_at: oldest_due,
+        };
+        context.out.page(&view)?;
+        Ok(Exit::DONE)
+    }
+}
+
+fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}

@@ -1,0 +1,109 @@
+//! `hookctl db restore`
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use clap::Args;
+use serde::Serialize;
+
+use crate::context::{Context, Exit};
+use crate::error::{Failure, Kind};
+use crate::output::{Page, Text};
+use crate::store::{Info, Store};
+
+/// Put a backup in the place of the database; the old file is kept beside it
+///
+/// The backup is checked first. Asks, or needs --yes, when there is a database. Refused while another process has the
+/// database open. What the backup still has waiting is sent by the next drain, also what was delivered after it was taken:
+/// receivers drop such repeats by the event id.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  hookctl db restore hookctl-2026-01-31.db --yes")]
+pub struct Restore {
+    /// The backup
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+#[derive(Debug, Serialize)]
+struct RestoreView {
+    path: PathBuf,
+    restored_from: PathBuf,
+    kept: Option<PathBuf>,
+    webhooks: u64,
+    deliveries: u64,
+    due: u64,
+}
+
+impl Page for RestoreView {
+    fn describe(&self, text: &mut Text) {
+        text.field("Database", self.path.display().to_string());
+        text.field("Restored from", self.restored_from.display().to_string());
+        text.field("The old file is", self.kept.as_ref().map(|kept| kept.display().to_string()));
+        text.field("Webhooks", self.webhooks);
+        text.field("Deliveries", self.deliveries);
+        text.field("Due now", self.due);
+    }
+}
+
+impl Restore {
+    /// Runs the command.
+    pub fn run(self, context: &mut Context) -> Result<Exit> {
+        context.refuse_if_read_only()?;
+        let target = context.database()?.to_owned();
+        if is_same(&self.file, &target) {
+            return Err(Failure::option("FILE", "it is the database itself").into());
+        }
+        let now = context.now();
+        let (backup, info) = self.verified(context)?;
+        let rows = |table: &str| info.rows.iter().find(|(name, _)| *name == table).map_or(0, |(_, rows)| *rows);
+        if target.exists() {
+            context.confirm(&format!(
+                "Replace {} with {} ({} webhooks, {} deliveries)?",
+                target.display(),
+                self.file.display(),
+                rows("webhooks"),
+                rows("deliveries")
+            ))?;
+        }
+        let stamp = now.rfc3339().replace([':', '.'], "-");
+        let progress = context.out.progress("Restoring", None);
+        let restored = backup.restore_to(&target, &stamp, |done, _| progress.set(done))?;
+        progress.finish();
+        let view = RestoreView {
+            webhooks: rows("webhooks"),
+            deliveries: rows("deliveries"),
+            due: info.backlog.due,
+            path: target,
+            restored_from: self.file,
+            kept: restored.kept,
+        };
+        context.out.page(&view)?;
+        Ok(Exit::DONE)
+    }
+
+    /// The backup, open and found sound.
+    fn verified(&self, context: &mut Context) -> Result<(Store, Info)> {
+        let shown = self.file.display();
+        let Some(backup) = Store::open_to_copy(&self.file, crate::context::BUSY_TIMEOUT)? else {
+            return Err(Failure::option("FILE", format!("{shown} is not there, or is empty")).into());
+        };
+        if let Some(finding) = backup.check_backup(context.now())?.into_iter().next() {
+            return Err(Failure::new(
+                Kind::Failed,
+                format!("{shown} is damaged ({}): {}", finding.check.name(), finding.message),
+            )
+            .hint("nothing was restored; use another backup")
+            .into());
+        }
+        let info = backup.info(context.now())?;
+        Ok((backup, info))
+    }
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    match (one.canonicalize(), other.canonicalize()) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => false,
+    }
+}

@@ -1,0 +1,48 @@
+//! `hookctl db vacuum`
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use serde::Serialize;
+
+use super::files;
+use crate::context::{Context, Exit};
+use crate::output::{Page, Text};
+
+/// Give unused space back to the file system
+///
+/// Rewrites the file, for which the disk needs as much free space as the file has; others wait meanwhile. Worth it after a
+/// large prune.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  hookctl delivery prune --older-than 30d --yes && hookctl db vacuum")]
+pub struct Vacuum {}
+
+#[derive(Debug, Serialize)]
+struct VacuumView {
+    path: PathBuf,
+    size_before_bytes: u64,
+    size_bytes: u64,
+}
+
+impl Page for VacuumView {
+    fn describe(&self, text: &mut Text) {
+        text.field("Before", files::shown_size(self.size_before_bytes));
+        text.field("Now", files::shown_size(self.size_bytes));
+    }
+}
+
+impl Vacuum {
+    /// Runs the command.
+    pub fn run(self, context: &mut Context) -> Result<Exit> {
+        context.refuse_if_read_only()?;
+        let path = files::existing(context)?;
+        let store = context.store_to_write()?;
+        let size_before_bytes = files::size(&path);
+        store.vacuum()?;
+        let view = VacuumView { size_bytes: files::size(&path), path, size_before_bytes };
+        context.out.page(&view)?;
+        Ok(Exit::DONE)
+    }
+}

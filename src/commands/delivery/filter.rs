@@ -1,0 +1,113 @@
+//! The filters of the log, shared by every command that means several deliveries.
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::commands::arguments::{self, Moment};
+use crate::context::Context;
+use crate::domain::attempt::ErrorType;
+use crate::domain::delivery::Status;
+use crate::domain::event_type;
+use crate::error::Failure;
+use crate::store::{DeliveryFilter, Store};
+
+/// Which deliveries are meant; without any filter, all.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Filters")]
+pub struct Filters {
+    /// With this status: pending, retrying, success, failed, cancelled [repeatable, or with commas]
+    #[arg(long = "status", value_name = "STATUS", value_delimiter = ',', value_parser = status)]
+    pub statuses: Vec<Status>,
+    /// Of this webhook [repeatable]
+    #[arg(short, long = "webhook", value_name = "WEBHOOK")]
+    pub webhooks: Vec<String>,
+    /// Of this event type, or pattern
+    #[arg(long, value_name = "TYPE")]
+    pub event_type: Option<String>,
+    /// Of this event
+    #[arg(long, value_name = "ID")]
+    pub event_id: Option<String>,
+    /// Whose last attempt ended with this error type [repeatable, or with commas]
+    #[arg(long = "error-type", value_name = "TYPE", value_delimiter = ',', value_parser = error_type)]
+    pub error_types: Vec<ErrorType>,
+    /// Whose last answer had this status code: 503, or 5xx [repeatable, or with commas]
+    #[arg(long = "status-code", value_name = "CODE", value_delimiter = ',', value_parser = status_code)]
+    pub status_codes: Vec<(u16, u16)>,
+    /// Created at this time or later: a time, or 2h for two hours ago
+    #[arg(long, value_name = "TIME", value_parser = arguments::moment)]
+    pub since: Option<Moment>,
+    /// Created before this time
+    #[arg(long, value_name = "TIME", value_parser = arguments::moment)]
+    pub until: Option<Moment>,
+}
+
+impl Filters {
+    /// Whether no filter was given.
+    pub fn is_empty(&self) -> bool {
+        let Filters { statuses, webhooks, event_type, event_id, error_types, status_codes, since, until } = self;
+        statuses.is_empty()
+            && webhooks.is_empty()
+            && event_type.is_none()
+            && event_id.is_none()
+            && error_types.is_empty()
+            && status_codes.is_empty()
+            && since.is_none()
+            && until.is_none()
+    }
+
+    /// The store's filter: names looked up, times resolved.
+    pub fn resolve(&self, context: &Context, store: &Store) -> Result<DeliveryFilter> {
+        if let Some(pattern) = &self.event_type {
+            event_type::check_pattern(pattern).map_err(|error| Failure::option("--event-type", error))?;
+        }
+        let event_row = match &self.event_id {
+            Some(id) => Some(context.event(store, id)?.id),
+            None => None,
+        };
+        let now = context.now();
+        Ok(DeliveryFilter {
+            statuses: self.statuses.clone(),
+            webhooks: context.webhook_ids(store, &self.webhooks)?,
+            event_type: self.event_type.clone(),
+            event_row,
+            error_types: self.error_types.clone(),
+            status_codes: self.status_codes.clone(),
+            since: self.since.map(|moment| moment.resolve(now)),
+            until: self.until.map(|moment| moment.resolve(now)),
+            before: None,
+            limit: None,
+        })
+    }
+}
+
+/// A status by its name, for clap.
+pub fn status(text: &str) -> Result<Status, String> {
+    Status::from_name(text).ok_or_else(|| {
+        let names: Vec<&str> = Status::ALL.into_iter().map(Status::as_str).collect();
+        format!("no such status; use {}", names.join(", "))
+    })
+}
+
+fn error_type(text: &str) -> Result<ErrorType, String> {
+    ErrorType::from_name(text).ok_or_else(|| {
+        let names: Vec<&str> = ErrorType::ALL.into_iter().map(ErrorType::as_str).collect();
+        format!("no such error type; use {}", names.join(", "))
+    })
+}
+
+/// `503` is one code, `5xx` a hundred.
+fn status_code(text: &str) -> Result<(u16, u16), String> {
+    let wrong = || "not a status code; write 503, or 5xx".to_owned();
+    if let Some(class) = text.strip_suffix("xx").or_else(|| text.strip_suffix("XX")) {
+        let class: u16 = class.parse().map_err(|_| wrong())?;
+        return if (1..=9).contains(&class) && text.len() == 3 {
+            Ok((class * 100, class * 100 + 99))
+        } else {
+            Err(wrong())
+        };
+    }
+    match text.parse() {
+        Ok(code @ 100..=999) if text.len() == 3 => Ok((code, code)),
+        _ => Err(wrong()),
+    }
+}

@@ -1,0 +1,49 @@
+//! `hookctl delivery list`
+
+use anyhow::Result;
+use clap::Args;
+
+use super::filter::Filters;
+use super::view::DeliveryView;
+use crate::commands::arguments;
+use crate::commands::paging::{self, Limit};
+use crate::context::{Context, Exit};
+use crate::store::DeliveryFilter;
+
+/// List deliveries, newest first
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  hookctl delivery list --status failed -w crm
+  hookctl delivery list --event-type 'invoice.*' --since 2h
+  hookctl delivery list --status-code 5xx -o jsonl --limit 1000000")]
+pub struct List {
+    #[command(flatten)]
+    filters: Filters,
+    #[command(flatten)]
+    limit: Limit,
+    /// Only those older than this delivery: the next page
+    #[arg(long, value_name = "ID", value_parser = arguments::id)]
+    before: Option<i64>,
+}
+
+impl List {
+    /// Runs the command.
+    pub fn run(self, context: &mut Context) -> Result<Exit> {
+        let store = context.store_to_read()?;
+        let filter = self.filters.resolve(context, &store)?;
+        let rows = paging::rows(
+            self.before,
+            self.limit.limit,
+            |row: &crate::store::DeliveryRow| row.id,
+            |before, limit| Ok(store.deliveries(&DeliveryFilter { before, limit: Some(limit), ..filter.clone() })?),
+        );
+        let views = rows.map(|row| row.map(DeliveryView::from));
+        let empty = if self.filters.is_empty() {
+            "no deliveries yet; `hookctl emit TYPE --data JSON` makes some"
+        } else {
+            "no deliveries match"
+        };
+        context.out.list(views, empty)?;
+        Ok(Exit::DONE)
+    }
+}

@@ -1,0 +1,47 @@
+//! `hookctl delivery`: the log, and what can be done about what it says.
+
+pub mod cancel;
+pub mod filter;
+pub mod list;
+pub mod prune;
+pub mod retry;
+pub mod show;
+pub mod tail;
+pub mod view;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use crate::context::{Context, Exit};
+
+/// The commands about deliveries.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List deliveries, newest first
+    #[command(visible_alias = "ls")]
+    List(list::List),
+    /// Show one delivery whole: payload, request, and each attempt with its answer
+    Show(show::Show),
+    /// Make deliveries due again by hand, and attempt them
+    Retry(retry::Retry),
+    /// Follow the log as attempts end
+    Tail(tail::Tail),
+    /// Take back deliveries that wait
+    Cancel(cancel::Cancel),
+    /// Delete old finished deliveries from the log
+    Prune(prune::Prune),
+}
+
+impl Command {
+    /// Runs the command.
+    pub fn run(self, context: &mut Context) -> Result<Exit> {
+        match self {
+            Command::List(command) => command.run(context),
+            Command::Show(command) => command.run(context),
+            Command::Retry(command) => command.run(context),
+            Command::Tail(command) => command.run(context),
+            Command::Cancel(command) => command.run(context),
+            Command::Prune(command) => command.run(context),
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! `hookctl delivery prune`
+
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Args;
+use serde::Serialize;
+
+use super::filter;
+use crate::commands::arguments;
+use crate::context::{Context, Exit};
+use crate::domain::delivery::Status;
+use crate::error::Failure;
+use crate::output::{Cell, Look, Page, Row, Text};
+use crate::signals::Stop;
+use crate::store::{PRUNE_START, PruneFilter, Removed, Store};
+
+/// Delete old finished deliveries from the log, with their attempts
+///
+/// Their age counts from their last attempt. Deliveries that still wait are never deleted. An event goes with its last
+/// delivery; without --status also events of that age that never had one. The id of a deleted event is forgotten: emitted
+/// again, it is a new event. The counters of the webhooks stay. Asks first, or needs --yes.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  hookctl delivery prune --older-than 30d --dry-run
+  hookctl delivery prune --older-than 30d --yes
+  hookctl delivery prune --older-than 7d --status success,cancelled --yes")]
+pub struct Prune {
+    /// Completed longer ago than this
+    #[arg(long, value_name = "DURATION", value_parser = arguments::duration)]
+    older_than: Duration,
+    /// Only with this status: success, failed, cancelled [repeatable, or with commas]
+    #[arg(long = "status", value_name = "STATUS", value_delimiter = ',', value_parser = filter::status)]
+    statuses: Vec<Status>,
+    /// Show how many would go, by webhook and status; delete nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// So many deliveries go in one transaction, so that nobody who emits waits long for the lock.
+const GROUP: u64 = 500;
+/// After each transaction the lock is free for so long: others that wait for it look for it about as often.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Deliveries that would go, of one webhook and status.
+#[derive(Debug, Serialize)]
+struct Prunable {
+    webhook: String,
+    status: Status,
+    deliveries: u64,
+}
+
+impl Row for Prunable {
+    const COLUMNS: &'static [&'static str] = &["webhook", "status", "deliveries"];
+
+    fn cells(&self, _: &Look) -> Vec<Cell> {
+        vec![Cell::id(&self.webhook), super::view::status_cell(self.status), Cell::number(self.deliveries)]
+    }
+}
+
+/// What went.
+#[derive(Debug, Serialize)]
+struct PruneView {
+    deleted_deliveries: u64,
+    deleted_events: u64,
+}
+
+impl PruneView {
+    fn line(&self) -> String {
+        format!("{} deliveries and {} events deleted", self.deleted_deliveries, self.deleted_events)
+    }
+}
+
+impl Page for PruneView {
+    fn describe(&self, text: &mut Text) {
+        text.line(self.line());
+    }
+}
+
+impl Prune {
+    /// Runs the command.
+    pub fn run(self, context: &mut Context) -> Result<Exit> {
+        if self.statuses.iter().any(|status| status.is_open()) {
+            return Err(Failure::option("--status", "only success, failed and cancelled deliveries can be deleted")
+                .hint("cancel those that wait with `hookctl delivery cancel`")
+                .into());
+        }
+        let age = i64::try_from(self.older_than.as_millis()).unwrap_or(i64::MAX);
+        let filter = PruneFilter { before: context.now().plus_millis(-age), statuses: self.statuses };
+        if self.dry_run {
+            return preview(context, &filter);
+        }
+        let store = context.store_to_write()?;
+        let deliveries: u64 = store.count_prunable(&filter)?.iter().map(|(_, _, count)| count).sum();
+        let events = bare_events(&store, &filter)?;
+        if deliveries + events > 0 {
+            context.confirm(&format!(
+                "Delete {deliveries} deliveries with their attempts, and {events} events without a delivery?"
+            ))?;
+        }
+        let stop = context.stop_on_signals()?;
+        let progress = context.out.progress("Pruning", Some(deliveries));
+        let removed = prune(&store, &filter, &stop, |done| progress.set(done))?;
+        progress.finish();
+        let view = PruneView { deleted_deliveries: removed.deliveries, deleted_events: removed.events };
+        context.out.report(&view, &view.line())?;
+        Ok(stop.exit_code().map_or(Exit::DONE, Exit))
+    }
+}
+
+/// Deletes in short transactions with a pause between them. One that is asked to stop stops between two.
+fn prune(store: &Store, filter: &PruneFilter, stop: &Stop, mut show: impl FnMut(u64)) -> Result<Removed> {
+    let mut removed = Removed::default();
+    let mut cursor = PRUNE_START;
+    while !stop.is_asked() {
+        // Looked for without the lock; whoever was retried since is not finished any more, and stays.
+        let (ids, last) = store.prunable_deliveries(filter, cursor, GROUP)?;
+        if ids.is_empty() {
+            break;
+        }
+        cursor = last;
+        let group = store.transaction(|| store.prune_deliveries(&ids))?;
+        removed.deliveries += group.deliveries;
+        removed.events += group.events;
+        show(removed.deliveries);
+        std::thread::sleep(PAUSE);
+    }
+    while filter.statuses.is_empty() && !stop.is_asked() {
+        let gone = store.transaction(|| store.delete_bare_events(filter.before, GROUP))?;
+        removed.events += gone as u64;
+        if (gone as u64) < GROUP {
+            break;
+        }
+        std::thread::sleep(PAUSE);
+    }
+    Ok(removed)
+}
+
+fn preview(context: &mut Context, filter: &PruneFilter) -> Result<Exit> {
+    let store = context.store_to_read()?;
+    let counts = store.count_prunable(filter)?;
+    let rows = counts.into_iter().map(|(webhook, status, deliveries)| Ok(Prunable { webhook, status, deliveries }));
+    context.out.list(rows, "no finished deliveries of that age")?;
+    let events = bare_events(&store, filter)?;
+    if events > 0 {
+        context.out.notice(&format!("{events} events without a delivery would go too"));
+    }
+    Ok(Exit::DONE)
+}
+
+/// How many events that never had a delivery go; none when only deliveries with certain statuses are meant.
+fn bare_events(store: &Store, filter: &PruneFilter) -> Result<u64> {
+    if filter.statuses.is_empty() { Ok(store.count_bare_events(filter.before)?) } else { Ok(0) }
+}

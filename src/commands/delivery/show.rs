@@ -1,0 +1,32 @@
+//! `hookctl delivery show`
+
+use anyhow::Result;
+use clap::Args;
+
+use super::view::DeliveryPage;
+use crate::commands::arguments;
+use crate::context::{Context, Exit};
+
+/// Show one delivery whole: payload, request, and each attempt with its answer
+///
+/// The request is shown as the last attempt sent it, by the webhook's present settings and secrets; values of headers that
+/// are credentials by their name, and of the URL's query, are masked.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  hookctl delivery show 42
+  hookctl delivery show 42 -o json | jq '.attempts[].response_status_code'")]
+pub struct Show {
+    /// Its id
+    #[arg(value_name = "ID", value_parser = arguments::id)]
+    id: i64,
+}
+
+impl Show {
+    /// Runs the command.
+    pub fn run(self, context: &mut Context) -> Result<Exit> {
+        let store = context.store_to_read()?;
+        let page = DeliveryPage::load(context, &store, self.id)?;
+        context.out.page(&page)?;
+        Ok(Exit::DONE)
+    }
+}

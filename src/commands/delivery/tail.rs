@@ -1,0 +1,187 @@
+//! `hookctl delivery tail`
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Args;
+use serde::Serialize;
+
+use super::filter::Filters;
+use super::view::status_cell;
+use crate::commands::arguments;
+use crate::context::{Context, Exit};
+use crate::domain::attempt::{ErrorType, Trigger};
+use crate::domain::delivery::Status;
+use crate::domain::time::Timestamp;
+use crate::output::{Cell, Look, Row};
+use crate::signals::Stop;
+use crate::store::{DeliveryFilter, LoggedAttempt, Store, StoreError};
+
+/// How long between two looks at the log.
+const PAUSE: Duration = Duration::from_millis(200);
+/// Attempts read at once.
+const PAGE: u64 = 200;
+
+/// Follow the log as attempts end
+///
+/// One line for each attempt that any process makes, from now on, until Ctrl-C. --status, --error-type and --status-code
+/// mean what the attempt itself made of its delivery.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  hookctl delivery tail
+  hookctl delivery tail -w crm --status failed,retrying
+  hookctl delivery tail --last 20 -o jsonl")]
+pub struct Tail {
+    #[command(flatten)]
+    filters: Filters,
+    /// Begin with the last N attempts that are in the log
+    #[arg(long, value_name = "N", value_parser = arguments::at_least_one)]
+    last: Option<u64>,
+}
+
+/// An attempt, in the keys of a delivery.
+#[derive(Debug, Serialize)]
+struct AttemptLine {
+    id: i64,
+    webhook_id: i64,
+    webhook: String,
+    event_type: String,
+    event_id: String,
+    status: Status,
+    attempt_number: u32,
+    trigger: Trigger,
+    response_status_code: Option<u16>,
+    error_message: Option<String>,
+    error_type: Option<ErrorType>,
+    started_at: Timestamp,
+    completed_at: Timestamp,
+    duration_ms: i64,
+    next_retry_at: Option<Timestamp>,
+}
+
+impl From<LoggedAttempt> for AttemptLine {
+    fn from(attempt: LoggedAttempt) -> AttemptLine {
+        AttemptLine {
+            id: attempt.delivery_id,
+            webhook_id: attempt.webhook_id,
+            webhook: attempt.webhook,
+            event_type: attempt.event_type,
+            event_id: attempt.event_id,
+            status: attempt.status,
+            attempt_number: attempt.number,
+            trigger: attempt.trigger,
+            response_status_code: attempt.response_status_code,
+            error_message: attempt.error_message,
+            error_type: attempt.error_type,
+            started_at: attempt.started_at,
+            completed_at: attempt.completed_at,
+            duration_ms: attempt.duration_ms,
+            next_retry_at: attempt.next_retry_at,
+        }
+    }
+}
+
+impl Row for AttemptLine {
+    const COLUMNS: &'static [&'static str] =
+        &["time", "id", "webhook", "event", "try", "status", "code", "took", "error"];
+
+    fn cells(&self, _: &Look) -> Vec<Cell> {
+        vec![
+            Cell::dim(self.completed_at.date_time().format("%H:%M:%S").to_string()),
+            Cell::number(self.id),
+            Cell::id(&self.webhook),
+            Cell::plain(&self.event_type),
+            Cell::number(self.attempt_number),
+            status_cell(self.status),
+            self.response_status_code.map(i64::from).into(),
+            Cell::number(format!("{}ms", self.duration_ms)),
+            self.error_message.as_deref().map_or_else(|| Cell::plain(""), Cell::plain),
+        ]
+    }
+}
+
+impl Tail {
+    /// Runs the command.
+    pub fn run(self, context: &mut Context) -> Result<Exit> {
+        let stop = context.stop_on_signals()?;
+        let store = context.store_if_any()?;
+        let filter = match &store {
+            Some(store) => self.filters.resolve(context, store)?,
+            None => self.filters.resolve(context, &Store::empty()?)?,
+        };
+        let Some(store) = store.map_or_else(|| wait_for_store(context, &stop), |store| Ok(Some(store)))? else {
+            return Ok(Exit(stop.exit_code().unwrap_or_default()));
+        };
+        let after = store.last_attempt_row()?;
+        let mut waiting = VecDeque::new();
+        if let Some(last) = self.last {
+            waiting.extend(store.last_logged_attempts(&filter, after, last)?);
+        }
+        context.out.notice("following the log of attempts; Ctrl-C ends");
+        let follower = Follower { store, filter, after, waiting, stop: stop.clone() };
+        context.out.follow(follower.map(|attempt| attempt.map(AttemptLine::from)))?;
+        Ok(Exit(stop.exit_code().unwrap_or_default()))
+    }
+}
+
+/// Waits for the database to be made; everything in it is new then. `None` when a signal came first.
+fn wait_for_store(context: &mut Context, stop: &Stop) -> Result<Option<Store>> {
+    context.out.notice("there is no database yet; waiting for it");
+    while !stop.is_asked() {
+        std::thread::sleep(PAUSE);
+        if let Some(store) = context.store_if_any()? {
+            return Ok(Some(store));
+        }
+    }
+    Ok(None)
+}
+
+/// Attempts in the order of recording, for as long as no signal comes.
+struct Follower {
+    store: Store,
+    filter: DeliveryFilter,
+    /// The last row looked at.
+    after: i64,
+    waiting: VecDeque<LoggedAttempt>,
+    stop: Stop,
+}
+
+impl Iterator for Follower {
+    type Item = Result<LoggedAttempt>;
+
+    fn next(&mut self) -> Option<Result<LoggedAttempt>> {
+        while !self.stop.is_asked() {
+            if let Some(attempt) = self.waiting.pop_front() {
+                return Some(Ok(attempt));
+            }
+            match self.look() {
+                // Somebody recovers or restores the file; it will be there again.
+                Ok(()) | Err(StoreError::Busy) => {}
+                Err(error) => return Some(Err(error.into())),
+            }
+            if self.waiting.is_empty() {
+                std::thread::sleep(PAUSE);
+            }
+        }
+        None
+    }
+}
+
+impl Follower {
+    fn look(&mut self) -> Result<(), StoreError> {
+        let upto = self.store.last_attempt_row()?;
+        if upto <= self.after {
+            // The newest rows may have been deleted; their numbers come again.
+            self.after = upto;
+            return Ok(());
+        }
+        let attempts = self.store.logged_attempts(&self.filter, self.after, upto, PAGE)?;
+        self.after = match attempts.last() {
+            Some(last) if attempts.len() as u64 == PAGE => last.row,
+            _ => upto,
+        };
+        self.waiting.extend(attempts);
+        Ok(())
+    }
+}

@@ -1,0 +1,300 @@
+//! Deliveries as they are shown.
+
+use std::borrow::Cow;
+
+use anyhow::{Context as _, Result};
+use serde::{Serialize, Serializer};
+
+use crate::commands::webhook::view::{shown_headers, shown_url};
+use crate::context::Context;
+use crate::delivery::{Clients, Prepared, Request};
+use crate::domain::attempt::{Attempt, ErrorType, Trigger};
+use crate::domain::delivery::Status;
+use crate::domain::event::payload_hash;
+use crate::domain::time::Timestamp;
+use crate::error::{Failure, Kind};
+use crate::output::{Cell, Look, Page, Row, Text};
+use crate::store::{DeliveryRow, Payload, Store};
+
+/// A delivery as lists show it.
+#[derive(Clone, Debug, Serialize)]
+pub struct DeliveryView {
+    id: i64,
+    webhook_id: i64,
+    webhook: String,
+    event_type: String,
+    event_id: String,
+    status: Status,
+    attempt_number: u32,
+    response_status_code: Option<u16>,
+    error_message: Option<String>,
+    error_type: Option<ErrorType>,
+    started_at: Option<Timestamp>,
+    completed_at: Option<Timestamp>,
+    duration_ms: Option<i64>,
+    retry_count: u32,
+    next_retry_at: Option<Timestamp>,
+    is_test: bool,
+    created_at: Timestamp,
+}
+
+impl From<DeliveryRow> for DeliveryView {
+    fn from(row: DeliveryRow) -> DeliveryView {
+        DeliveryView {
+            next_retry_at: row.next_retry_at(),
+            id: row.id,
+            webhook_id: row.webhook_id,
+            webhook: row.webhook,
+            event_type: row.event_type,
+            event_id: row.event_id,
+            status: row.status,
+            attempt_number: row.attempt_count,
+            response_status_code: row.response_status_code,
+            error_message: row.error_message,
+            error_type: row.error_type,
+            started_at: row.started_at,
+            completed_at: row.completed_at,
+            duration_ms: row.duration_ms,
+            retry_count: row.retry_count,
+            is_test: row.is_test,
+            created_at: row.created_at,
+        }
+    }
+}
+
+impl Row for DeliveryView {
+    const COLUMNS: &'static [&'static str] =
+        &["id", "webhook", "event", "status", "tries", "code", "error", "created", "next"];
+
+    fn cells(&self, look: &Look) -> Vec<Cell> {
+        vec![
+            Cell::number(self.id),
+            Cell::id(&self.webhook),
+            Cell::plain(&self.event_type),
+            status_cell(self.status),
+            Cell::number(self.attempt_number),
+            self.response_status_code.map(i64::from).into(),
+            self.error_type.map(ErrorType::as_str).into(),
+            look.ago(Some(self.created_at)),
+            look.ago(self.next_retry_at),
+        ]
+    }
+}
+
+/// A status in its colour.
+pub fn status_cell(status: Status) -> Cell {
+    match status {
+        Status::Success => Cell::good(status.as_str()),
+        Status::Failed => Cell::bad(status.as_str()),
+        Status::Retrying => Cell::warn(status.as_str()),
+        Status::Pending => Cell::plain(status.as_str()),
+        Status::Cancelled => Cell::dim(status.as_str()),
+    }
+}
+
+/// A delivery whole: payload, request, attempts.
+#[derive(Debug, Serialize)]
+pub struct DeliveryPage {
+    #[serde(flatten)]
+    delivery: DeliveryView,
+    payload_hash: String,
+    payload: Bytes,
+    request: RequestView,
+    attempts: Vec<AttemptView>,
+}
+
+#[derive(Debug, Serialize)]
+struct RequestView {
+    method: String,
+    url: String,
+    headers: Pairs,
+}
+
+#[derive(Debug, Serialize)]
+struct AttemptView {
+    attempt_number: u32,
+    trigger: Trigger,
+    started_at: Timestamp,
+    completed_at: Timestamp,
+    duration_ms: i64,
+    response_status_code: Option<u16>,
+    response_headers: Option<Pairs>,
+    response_body: Option<Bytes>,
+    response_truncated: bool,
+    resent: bool,
+    error_type: Option<ErrorType>,
+    error_message: Option<String>,
+}
+
+/// Headers as an object; a name that comes twice has its values joined by a comma (RFC 9110 §5.3).
+#[derive(Clone, Debug)]
+pub struct Pairs(pub Vec<(String, String)>);
+
+impl Serialize for Pairs {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut joined: Vec<(&str, Cow<'_, str>)> = Vec::new();
+        for (name, value) in &self.0 {
+            match joined.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
+                Some((_, values)) => *values = format!("{values}, {value}").into(),
+                None => joined.push((name, value.into())),
+            }
+        }
+        serializer.collect_map(joined)
+    }
+}
+
+/// Bytes as text; what is not UTF-8 is replaced.
+#[derive(Clone, Debug)]
+pub struct Bytes(pub Vec<u8>);
+
+impl Serialize for Bytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&String::from_utf8_lossy(&self.0))
+    }
+}
+
+impl DeliveryPage {
+    /// Reads a delivery with its payload, its request and its attempts.
+    pub fn load(context: &Context, store: &Store, id: i64) -> Result<DeliveryPage> {
+        let delivery = store.delivery(id)?.ok_or_else(|| {
+            Failure::new(Kind::NotFound, format!("no delivery {id}")).hint("see `hookctl delivery list`")
+        })?;
+        let payload = store.load_payload(delivery.event_row)?;
+        let attempts = store.attempts(id)?;
+        let request = RequestView::new(context, store, &delivery, &payload, attempts.last())?;
+        Ok(DeliveryPage {
+            delivery: delivery.into(),
+            payload_hash: payload_hash(&payload.bytes),
+            payload: Bytes(payload.bytes),
+            request,
+            attempts: attempts.into_iter().map(AttemptView::from).collect(),
+        })
+    }
+
+    /// Where the delivery is in its life.
+    pub fn status(&self) -> Status {
+        self.delivery.status
+    }
+}
+
+impl RequestView {
+    /// The request as the last attempt sent it, or as the first will, by the webhook's settings of now.
+    fn new(
+        context: &Context,
+        store: &Store,
+        delivery: &DeliveryRow,
+        payload: &Payload,
+        last: Option<&Attempt>,
+    ) -> Result<RequestView> {
+        let webhook = store.webhook(delivery.webhook_id)?.context("the webhook was deleted meanwhile")?;
+        let timestamp = last.map_or_else(|| context.now(), |attempt| attempt.started_at);
+        let mut clients = Clients::new(Vec::new(), 0);
+        let prepared = Prepared::new(store, webhook, &mut clients, timestamp)?;
+        let attempt_number = last.map_or(1, |attempt| attempt.number);
+        let request = Request { delivery_id: delivery.id, attempt_number, payload, timestamp };
+        let headers: Vec<(String, String)> =
+            prepared.headers(&request).into_iter().map(|(name, value)| (name.to_owned(), value.into_owned())).collect();
+        Ok(RequestView {
+            method: prepared.settings.http_method.clone(),
+            url: shown_url(&prepared.settings.url),
+            headers: Pairs(shown_headers(&headers)),
+        })
+    }
+}
+
+impl From<Attempt> for AttemptView {
+    fn from(attempt: Attempt) -> AttemptView {
+        let (status, headers, body, truncated) = match attempt.outcome.answer {
+            Some(answer) => {
+                (Some(answer.status), Some(Pairs(answer.headers)), Some(Bytes(answer.body)), answer.truncated)
+            }
+            None => (None, None, None, false),
+        };
+        let (error_type, error_message) = match attempt.outcome.error {
+            Some(error) => (Some(error.error_type), Some(error.message)),
+            None => (None, None),
+        };
+        AttemptView {
+            attempt_number: attempt.number,
+            trigger: attempt.trigger,
+            started_at: attempt.started_at,
+            completed_at: attempt.completed_at,
+            duration_ms: attempt.duration_ms,
+            response_status_code: status,
+            response_headers: headers,
+            response_body: body,
+            response_truncated: truncated,
+            resent: attempt.outcome.resent,
+            error_type,
+            error_message,
+        }
+    }
+}
+
+impl Page for DeliveryPage {
+    fn describe(&self, text: &mut Text) {
+        let delivery = &self.delivery;
+        text.heading(&format!("Delivery {}", delivery.id));
+        text.field("Webhook", Cell::id(&delivery.webhook));
+        text.field("Event", Cell::id(&delivery.event_id));
+        text.field("Type", &delivery.event_type);
+        text.field("Status", status_cell(delivery.status));
+        if let Some(error) = &delivery.error_message {
+            text.field("Error", Cell::bad(error));
+        }
+        let (created, next) = (text.look().exact(Some(delivery.created_at)), text.look().exact(delivery.next_retry_at));
+        text.field("Created", created);
+        if delivery.next_retry_at.is_some() {
+            text.field("Next retry", next);
+        }
+        text.blank();
+        text.heading("Request");
+        text.line(format!("{} {}", self.request.method, self.request.url));
+        for (name, value) in &self.request.headers.0 {
+            text.line(format!("{name}: {value}"));
+        }
+        text.blank();
+        text.heading("Payload");
+        text.field("SHA-256", Cell::id(&self.payload_hash));
+        text.block(&self.payload.0);
+        for attempt in &self.attempts {
+            attempt.describe(text);
+        }
+        if self.attempts.is_empty() {
+            text.blank();
+            text.line(Cell::dim("No attempt yet."));
+        }
+    }
+}
+
+impl AttemptView {
+    fn describe(&self, text: &mut Text) {
+        text.blank();
+        text.heading(&format!("Attempt {} ({})", self.attempt_number, self.trigger.as_str()));
+        let started = text.look().exact(Some(self.started_at));
+        text.field("Started", started);
+        text.field("Took", format!("{} ms", self.duration_ms));
+        if let Some(error) = &self.error_message {
+            let kind = self.error_type.map_or("", ErrorType::as_str);
+            text.field("Error", Cell::bad(format!("{kind}: {error}")));
+        }
+        if self.resent {
+            text.field("Resent", Cell::warn("once: the kept-alive connection had been closed before any answer"));
+        }
+        let Some(status) = self.response_status_code else { return };
+        text.field(
+            "Answer",
+            if (200..300).contains(&status) { Cell::good(status.to_string()) } else { Cell::bad(status.to_string()) },
+        );
+        for (name, value) in self.response_headers.iter().flat_map(|headers| &headers.0) {
+            text.line(format!("{name}: {value}"));
+        }
+        match &self.response_body {
+            Some(body) if !body.0.is_empty() => text.block(&body.0),
+            _ => {}
+        }
+        if self.response_truncated {
+            text.line(Cell::dim("(cut: the answer went on)"));
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! `hookctl drain`
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use clap::Args;
+use serde::Serialize;
+
+use super::arguments;
+use crate::context::{Context, Exit};
+use crate::delivery::{Engine, Turn};
+use crate::output::{Cell, Look, Page, Row, Text};
+use crate::signals::Stop;
+use crate::store::Store;
+
+/// Attempt every delivery that is due, then stop; run it from cron
+///
+/// Due are first tries that never ran, retries whose time has come, and attempts whose process died. Several drains at
+/// once share the work; nothing is sent twice for one claim.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  hookctl drain
+  hookctl drain --max-time 4m -q          from cron, every five minutes
+  hookctl drain -w crm --all              also retries whose time has not come
+  hookctl drain --watch 5s                go on until stopped
+  hookctl drain --dry-run                 what is due, by webhook")]
+pub struct Drain {
+    /// At most so many deliveries
+    #[arg(long, value_name = "N", value_parser = arguments::at_least_one)]
+    limit: Option<u64>,
+    /// Requests at once
+    #[arg(long, value_name = "N", default_value = "16", value_parser = arguments::concurrency)]
+    concurrency: usize,
+    /// Begin nothing more after this time
+    #[arg(long, value_name = "DURATION", value_parser = arguments::duration)]
+    max_time: Option<Duration>,
+    /// Only this webhook's deliveries [repeatable]
+    #[arg(short, long = "webhook", value_name = "WEBHOOK")]
+    webhooks: Vec<String>,
+    /// Also the retries whose time has not come
+    #[arg(long)]
+    all: bool,
+    /// Go on until stopped, looking again after each pause [default pause: 5s]
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, default_missing_value = "5s", value_parser = arguments::duration, conflicts_with = "dry_run")]
+    watch: Option<Duration>,
+    /// Exit with 5 when an attempt failed
+    #[arg(long)]
+    strict: bool,
+    /// Show what is due, by webhook; send nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// What a drain did.
+#[derive(Clone, Debug, Serialize)]
+pub struct DrainView {
+    claimed: u64,
+    succeeded: u64,
+    retrying: u64,
+    failed: u64,
+    deferred: u64,
+    remaining_due: u64,
+    duration_ms: u64,
+}
+
+impl DrainView {
+    fn line(&self) -> String {
+        let seconds = self.duration_ms as f64 / 1_000.0;
+        let mut line = format!(
+            "{} attempted in {seconds:.1}s: {} delivered, {} to be retried, {} failed",
+            self.claimed, self.succeeded, self.retrying, self.failed
+        );
+        if self.deferred > 0 {
+            line += &format!("; {} held back (rate limit, pause or order)", self.deferred);
+        }
+        if self.remaining_due > self.deferred {
+            line += &format!("; {} still due", self.remaining_due - self.deferred);
+        }
+        line
+    }
+}
+
+impl Page for DrainView {
+    fn describe(&self, text: &mut Text) {
+        text.line(self.line());
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct DueRow {
+    webhook: String,
+    due: u64,
+}
+
+impl Row for DueRow {
+    const COLUMNS: &'static [&'static str] = &["webhook", "due"];
+
+    fn cells(&self, _: &Look) -> Vec<Cell> {
+        vec![Cell::id(&self.webhook), Cell::number(self.due)]
+    }
+}
+
+impl Drain {
+    /// Runs the command.
+    pub fn run(self, context: &mut Context) -> Result<Exit> {
+        if self.dry_run {
+            return self.show_due(context);
+        }
+        let store = context.store_to_write()?;
+        let webhooks = context.webhook_ids(&store, &self.webhooks)?;
+        let stop = context.stop_on_signals()?;
+        let started = Instant::now();
+        let mut setup = context.engine_setup(self.concurrency, &stop);
+        setup.limit = self.limit;
+        setup.deadline = self.max_time.and_then(|length| started.checked_add(length));
+        setup.waits_for_rate = true;
+        let deadline = setup.deadline;
+        let mut engine = Engine::new(&store, setup, context.random()?);
+        loop {
+            self.sweep(context, &store, &webhooks, &mut engine)?;
+            let is_over = stop.is_asked()
+                || deadline.is_some_and(|deadline| Instant::now() >= deadline)
+                || self.limit.is_some_and(|limit| engine.summary().claimed >= limit);
+            match self.watch {
+                Some(pause) if !is_over => wait(pause, deadline, &stop),
+                _ => break,
+            }
+        }
+        let summary = engine.summary();
+        let remaining_due = store.count_due(context.now(), &webhooks)?;
+        let view = DrainView {
+            claimed: summary.claimed,
+            succeeded: summary.succeeded,
+            retrying: summary.retrying,
+            failed: summary.failed,
+            deferred: engine.count_held_back(&webhooks)?.min(remaining_due),
+            remaining_due,
+            duration_ms: started.elapsed().as_millis() as u64,
+        };
+        context.out.report(&view, &view.line())?;
+        Ok(match stop.exit_code() {
+            Some(code) => Exit(code),
+            None if self.strict && summary.retrying + summary.failed > 0 => Exit::NOT_DELIVERED,
+            None => Exit::DONE,
+        })
+    }
+
+    fn sweep(&self, context: &mut Context, store: &Store, webhooks: &[i64], engine: &mut Engine<'_>) -> Result<()> {
+        if self.all {
+            let now = context.now();
+            store.transaction(|| store.make_all_due(now, webhooks))?;
+        }
+        let due = store.count_due(context.now(), webhooks)?;
+        let progress = context.out.progress("Draining", Some(due));
+        let before = engine.summary().claimed;
+        engine.drain(webhooks);
+        while engine.turn()? == Turn::Busy {
+            let summary = engine.summary();
+            progress.set(summary.claimed - before);
+            progress.note(summary.retrying + summary.failed);
+        }
+        progress.finish();
+        Ok(())
+    }
+
+    fn show_due(&self, context: &mut Context) -> Result<Exit> {
+        let store = context.store_to_read()?;
+        let webhooks = context.webhook_ids(&store, &self.webhooks)?;
+        let rows = store.due_by_webhook(context.now(), &webhooks, self.all)?;
+        let rows = rows.into_iter().map(|(webhook, due)| Ok(DueRow { webhook, due }));
+        context.out.list(rows, "nothing is due")?;
+        Ok(Exit::DONE)
+    }
+}
+
+/// Waits for the pause, the deadline, or a signal, whichever comes first.
+fn wait(pause: Duration, deadline: Option<Instant>, stop: &Stop) {
+    let end = Instant::now().checked_add(pause.max(Duration::from_millis(50)));
+    let end = [end, deadline].into_iter().flatten().min();
+    while !stop.is_asked() && end.is_none_or(|end| Instant::now() < end) {
+        let left = end.map_or(pause, |end| end.saturating_duration_since(Instant::now()));
+        std::thread::sleep(left.min(Duration::from_millis(100)));
+    }
+}

@@ -1,0 +1,322 @@
+//! `hookctl emit --batch`: events one a line, stored in durable groups, delivered while reading.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::Emit;
+use super::lines::{Lines, Next};
+use crate::context::{Context, Exit};
+use crate::delivery::{Engine, Summary, Turn, accept};
+use crate::domain::envelope::{Content, Entity};
+use crate::domain::event::{self, NewEvent, PAYLOAD_LIMIT};
+use crate::domain::{event_type, json, webhook};
+use crate::error::Failure;
+use crate::output::{Page, Text};
+use crate::random::Random;
+use crate::signals::Stop;
+use crate::store::{Accepted, Store, StoreError};
+
+/// Lines that are stored in one transaction.
+const GROUP: usize = 500;
+/// Reading pauses while more deliveries than this wait to be sent: memory stays constant.
+const MOST_WAITING: usize = 4_096;
+/// So long the next line is waited for before what there is goes on its way.
+const PATIENCE: Duration = Duration::from_millis(20);
+/// The longest line, in bytes: a payload of the largest size and all escapes still fits.
+const LONGEST_LINE: usize = 4 * PAYLOAD_LIMIT;
+
+/// One line.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object with type, and data or payload")]
+struct Line<'a> {
+    #[serde(rename = "type", alias = "event_type")]
+    event_type: String,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+    #[serde(borrow)]
+    payload: Option<&'a RawValue>,
+    event_id: Option<String>,
+    #[serde(borrow)]
+    user: Option<&'a RawValue>,
+    entity: Option<LineEntity>,
+    action: Option<String>,
+    description: Option<String>,
+    owner: Option<String>,
+}
+
+/// An entity as an object, or as `TYPE:ID[:NAME]`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum LineEntity {
+    Text(String),
+    Object { r#type: String, id: serde_json::Value, name: Option<String> },
+}
+
+#[derive(Debug, Default, Serialize)]
+struct BatchView {
+    lines: u64,
+    accepted: u64,
+    duplicates: u64,
+    rejected: u64,
+    deliveries: u64,
+    claimed: u64,
+    succeeded: u64,
+    retrying: u64,
+    failed: u64,
+    rejections: Vec<Rejection>,
+}
+
+#[derive(Debug, Serialize)]
+struct Rejection {
+    line: u64,
+    reason: String,
+}
+
+/// So many rejected lines are listed one by one at the end; all are told on stderr as they come.
+const MOST_LISTED: usize = 100;
+
+impl Page for BatchView {
+    fn describe(&self, text: &mut Text) {
+        text.field("Lines", self.lines as i64);
+        text.field("Accepted", self.accepted as i64);
+        text.field("Duplicates", self.duplicates as i64);
+        text.field("Rejected", self.rejected as i64);
+        text.field("Deliveries", self.deliveries as i64);
+        if self.claimed > 0 {
+            text.field(
+                "Attempted",
+                format!(
+                    "{}: {} delivered, {} to be retried, {} failed",
+                    self.claimed, self.succeeded, self.retrying, self.failed
+                ),
+            );
+        }
+    }
+}
+
+/// Reads, stores and delivers a batch.
+pub(super) fn run(emit: &Emit, file: &str, context: &mut Context) -> Result<Exit> {
+    context.refuse_if_read_only()?;
+    let input = open(file)?;
+    let store = context.store_to_write()?;
+    let named = context.webhook_ids(&store, &emit.webhooks)?;
+    let stop = context.stop_on_signals()?;
+    let mut setup = context.engine_setup(emit.concurrency, &stop);
+    setup.waits_for_rate = false;
+    let engine = Engine::new(&store, setup, context.random()?);
+    let random = context.random()?;
+    let mut batch =
+        Batch { emit, store: &store, named, engine, random, view: BatchView::default(), stop, is_sending: false };
+    batch.read(context, &input)?;
+    // A stop is the engine's to see: it gives back what it has claimed.
+    while batch.engine.turn()? == Turn::Busy {}
+    let Batch { mut view, engine, stop, .. } = batch;
+    let Summary { claimed, succeeded, retrying, failed, .. } = engine.summary();
+    (view.claimed, view.succeeded, view.retrying, view.failed) = (claimed, succeeded, retrying, failed);
+    let is_clean = view.rejected == 0 && retrying == 0 && failed == 0;
+    context.out.page(&view)?;
+    Ok(match stop.exit_code() {
+        Some(code) => Exit(code),
+        None if emit.strict && !is_clean => Exit::NOT_DELIVERED,
+        None => Exit::DONE,
+    })
+}
+
+struct Batch<'a> {
+    emit: &'a Emit,
+    store: &'a Store,
+    named: Vec<i64>,
+    engine: Engine<'a>,
+    random: Random,
+    view: BatchView,
+    stop: Stop,
+    /// Whether the engine had something to do when it last turned.
+    is_sending: bool,
+}
+
+impl Batch<'_> {
+    fn read(&mut self, context: &mut Context, input: &Lines) -> Result<()> {
+        let progress = context.out.progress("Emitting", None);
+        let mut group = Vec::with_capacity(GROUP);
+        while !self.stop.is_asked() {
+            let patience = if self.is_sending { Duration::ZERO } else { PATIENCE };
+            let next = input.next(patience);
+            match next.map_err(|error| Failure::option("--batch", format!("cannot read: {error}")))? {
+                Next::Lines(lines) => {
+                    for line in lines {
+                        self.take_line(context, &line, &mut group)?;
+                    }
+                }
+                // While nothing comes, what has come is stored, and what is stored goes out.
+                Next::Idle if group.is_empty() => self.is_sending = self.engine.turn()? == Turn::Busy,
+                Next::Idle => self.store_group(context, &mut group)?,
+                Next::End => {
+                    self.store_group(context, &mut group)?;
+                    break;
+                }
+            }
+            progress.set(self.view.lines);
+        }
+        progress.finish();
+        Ok(())
+    }
+
+    fn take_line(&mut self, context: &mut Context, line: &[u8], group: &mut Vec<(u64, NewEvent)>) -> Result<()> {
+        self.view.lines += 1;
+        let number = self.view.lines;
+        match self.parse(line, context) {
+            Ok(Some(event)) => group.push((number, event)),
+            Ok(None) => {}
+            Err(reason) => self.reject(context, number, reason),
+        }
+        if group.len() >= GROUP {
+            self.store_group(context, group)?;
+        }
+        Ok(())
+    }
+
+    /// The event of a line; `None` for a blank one.
+    fn parse(&mut self, line: &[u8], context: &Context) -> Result<Option<NewEvent>, String> {
+        if line.len() > LONGEST_LINE {
+            return Err(format!("longer than {LONGEST_LINE} bytes"));
+        }
+        let line = line.trim_ascii();
+        if line.is_empty() {
+            return Ok(None);
+        }
+        let raw = json::parse(line).map_err(|error| error.to_string())?;
+        if !raw.get().starts_with('{') {
+            return Err("not a JSON object".to_owned());
+        }
+        let parsed: Line<'_> = serde_json::from_str(raw.get()).map_err(|error| error.to_string())?;
+        event_type::check(&parsed.event_type).map_err(|error| format!("type: {error}"))?;
+        if let Some(id) = &parsed.event_id {
+            event::check_id(id).map_err(|error| format!("event_id: {error}"))?;
+        }
+        let now = context.now();
+        let event_id = match &parsed.event_id {
+            Some(id) => id.clone(),
+            None => event::new_id(now, self.random.next_u128()),
+        };
+        let entity = parsed.entity.map(LineEntity::into_entity).transpose()?;
+        let content = Content {
+            user: parsed.user,
+            entity: entity.as_ref(),
+            action: parsed.action.as_deref(),
+            description: parsed.description.as_deref(),
+            data: parsed.data,
+        };
+        let (payload, fingerprint) = match parsed.payload {
+            Some(_) if content.data.is_some() => return Err("has both data and payload".to_owned()),
+            Some(payload) => {
+                let bytes = payload_bytes(payload)?;
+                let fingerprint = event::fingerprint(&[Some(parsed.event_type.as_bytes()), Some(&bytes)]);
+                (bytes, fingerprint)
+            }
+            None => (content.envelope(&event_id, &parsed.event_type, now), content.fingerprint(&parsed.event_type)),
+        };
+        if payload.len() > PAYLOAD_LIMIT {
+            return Err(format!("the payload has {} bytes; {PAYLOAD_LIMIT} are the most", payload.len()));
+        }
+        if let Some(owner) = &parsed.owner {
+            webhook::check_owner(owner).map_err(|error| format!("owner: {error}"))?;
+        }
+        let owner = parsed.owner.or_else(|| self.emit.owner.clone());
+        Ok(Some(NewEvent { event_id, event_type: parsed.event_type, payload, fingerprint, owner, created_at: now }))
+    }
+
+    /// One durable transaction for the group; then its deliveries go out while reading goes on.
+    fn store_group(&mut self, context: &mut Context, group: &mut Vec<(u64, NewEvent)>) -> Result<()> {
+        if group.is_empty() {
+            return Ok(());
+        }
+        let store = self.store;
+        let (emit, named) = (self.emit, &self.named);
+        let outcomes = store.transaction(|| {
+            let subscribers = store.subscribers()?;
+            let mut outcomes = Vec::with_capacity(group.len());
+            for (number, event) in group.iter() {
+                let intake = match emit.known_twin(store, event)? {
+                    Some(row) => crate::delivery::Intake { accepted: Accepted::Duplicate(row), deliveries: Vec::new() },
+                    None => accept(store, event, &subscribers, named)?,
+                };
+                outcomes.push((*number, intake));
+            }
+            Ok::<_, StoreError>(outcomes)
+        })?;
+        for ((number, event), (_, intake)) in group.drain(..).zip(outcomes) {
+            match intake.accepted {
+                Accepted::New(_) => {
+                    self.view.accepted += 1;
+                    self.view.deliveries += intake.deliveries.len() as u64;
+                    if !self.emit.enqueue {
+                        self.engine.add_deliveries(intake.deliveries);
+                    }
+                }
+                Accepted::Duplicate(_) => self.view.duplicates += 1,
+                Accepted::Conflict => self.reject(
+                    context,
+                    number,
+                    format!("event_id: '{}' was used before with another payload", event.event_id),
+                ),
+            }
+        }
+        if self.emit.enqueue {
+            return Ok(());
+        }
+        self.is_sending = self.engine.turn()? == Turn::Busy;
+        while self.engine.backlog() > MOST_WAITING && !self.stop.is_asked() {
+            self.engine.turn()?;
+        }
+        Ok(())
+    }
+
+    fn reject(&mut self, context: &mut Context, line: u64, reason: String) {
+        context.out.warning(&format!("line {line} rejected: {reason}"));
+        self.view.rejected += 1;
+        if self.view.rejections.len() < MOST_LISTED {
+            self.view.rejections.push(Rejection { line, reason });
+        }
+    }
+}
+
+impl LineEntity {
+    fn into_entity(self) -> Result<Entity, String> {
+        match self {
+            LineEntity::Text(text) => {
+                Entity::parse(&text).ok_or_else(|| "entity: write TYPE:ID or TYPE:ID:NAME".to_owned())
+            }
+            LineEntity::Object { r#type, id, name } => {
+                let id = match id {
+                    serde_json::Value::String(id) => id,
+                    serde_json::Value::Number(id) => id.to_string(),
+                    _ => return Err("entity: its id is neither text nor a number".to_owned()),
+                };
+                Ok(Entity { kind: r#type, id, name })
+            }
+        }
+    }
+}
+
+/// A payload that is a JSON string is sent as its text; any other JSON as it is written.
+fn payload_bytes(payload: &RawValue) -> Result<Vec<u8>, String> {
+    if !payload.get().starts_with('"') {
+        return Ok(payload.get().as_bytes().to_vec());
+    }
+    let text: String = serde_json::from_str(payload.get()).map_err(|error| format!("payload: {error}"))?;
+    Ok(text.into_bytes())
+}
+
+fn open(file: &str) -> Result<Lines, Failure> {
+    let fail = |reason: &str| Failure::option("--batch", format!("cannot read '{file}': {reason}"));
+    if file == "-" {
+        return Lines::of(std::io::stdin(), LONGEST_LINE).map_err(|error| fail(&error.to_string()));
+    }
+    if std::fs::metadata(file).is_ok_and(|metadata| metadata.is_dir()) {
+        return Err(fail("it is a directory"));
+    }
+    std::fs::File::open(file).and_then(|file| Lines::of(file, LONGEST_LINE)).map_err(|error| fail(&error.to_string()))
+}

@@ -1,0 +1,86 @@
+//! What `emit` and `event resend` tell.
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+
+use super::is_failure;
+use crate::commands::delivery::view::status_cell;
+use crate::domain::attempt::ErrorType;
+use crate::domain::delivery::Status;
+use crate::domain::time::Timestamp;
+use crate::output::{Cell, Page, Text};
+use crate::store::{DeliveryRow, Store};
+
+/// An event and where its deliveries are.
+#[derive(Debug, Serialize)]
+pub struct EmitView {
+    event_id: String,
+    event_type: String,
+    duplicate: bool,
+    deliveries: Vec<DeliveryPart>,
+}
+
+#[derive(Debug, Serialize)]
+struct DeliveryPart {
+    id: i64,
+    webhook: String,
+    status: Status,
+    response_status_code: Option<u16>,
+    error_type: Option<ErrorType>,
+    error_message: Option<String>,
+    next_retry_at: Option<Timestamp>,
+}
+
+impl EmitView {
+    /// Reads an event's deliveries as they are now.
+    pub fn load(store: &Store, event_row: i64, duplicate: bool) -> Result<EmitView> {
+        let event = store.event(event_row)?.context("the event was deleted meanwhile")?;
+        let deliveries = store.deliveries_of_event(event_row)?.into_iter().map(DeliveryPart::new).collect();
+        Ok(EmitView { event_id: event.event_id, event_type: event.event_type, duplicate, deliveries })
+    }
+
+    /// Whether an attempt failed.
+    pub fn has_failed(&self) -> bool {
+        self.deliveries.iter().any(|delivery| is_failure(delivery.status))
+    }
+}
+
+impl DeliveryPart {
+    fn new(row: DeliveryRow) -> DeliveryPart {
+        DeliveryPart {
+            next_retry_at: row.next_retry_at(),
+            id: row.id,
+            webhook: row.webhook,
+            status: row.status,
+            response_status_code: row.response_status_code,
+            error_type: row.error_type,
+            error_message: row.error_message,
+        }
+    }
+}
+
+impl Page for EmitView {
+    fn describe(&self, text: &mut Text) {
+        text.field("Event", Cell::id(&self.event_id));
+        text.field("Type", &self.event_type);
+        if self.deliveries.is_empty() {
+            return;
+        }
+        text.blank();
+        let rows: Vec<_> = self
+            .deliveries
+            .iter()
+            .map(|delivery| {
+                vec![
+                    Cell::number(delivery.id),
+                    Cell::id(&delivery.webhook),
+                    status_cell(delivery.status),
+                    delivery.response_status_code.map(i64::from).into(),
+                    delivery.error_message.clone().into(),
+                    text.look().ago(delivery.next_retry_at),
+                ]
+            })
+            .collect();
+        text.table(&["delivery", "webhook", "status", "code", "error", "next retry"], rows);
+    }
+}

@@ -1,0 +1,66 @@
+//! `hookctl event list`
+
+use anyhow::Result;
+use clap::Args;
+
+use super::view::EventView;
+use crate::commands::arguments::{self, Moment};
+use crate::commands::paging::{self, Limit};
+use crate::context::{Context, Exit};
+use crate::domain::event_type;
+use crate::error::Failure;
+use crate::store::{EventFilter, EventRow};
+
+/// List events, newest first
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  hookctl event list --type invoice.paid --since 1d
+  hookctl event list -o jsonl --limit 100000")]
+pub struct List {
+    /// Only this event type, or pattern
+    #[arg(long = "type", value_name = "TYPE")]
+    event_type: Option<String>,
+    /// Accepted at this time or later: a time, or 2h for two hours ago
+    #[arg(long, value_name = "TIME", value_parser = arguments::moment)]
+    since: Option<Moment>,
+    /// Accepted before this time
+    #[arg(long, value_name = "TIME", value_parser = arguments::moment)]
+    until: Option<Moment>,
+    #[command(flatten)]
+    limit: Limit,
+    /// Only those older than this event: the next page
+    #[arg(long, value_name = "ID")]
+    before: Option<String>,
+}
+
+impl List {
+    /// Runs the command.
+    pub fn run(self, context: &mut Context) -> Result<Exit> {
+        if let Some(event_type) = &self.event_type {
+            event_type::check_pattern(event_type).map_err(|error| Failure::option("--type", error))?;
+        }
+        let store = context.store_to_read()?;
+        let now = context.now();
+        let filter = EventFilter {
+            event_type: self.event_type,
+            since: self.since.map(|moment| moment.resolve(now)),
+            until: self.until.map(|moment| moment.resolve(now)),
+            before: None,
+            limit: None,
+        };
+        let before = match &self.before {
+            Some(id) => Some(context.event(&store, id)?.id),
+            None => None,
+        };
+        let rows = paging::rows(
+            before,
+            self.limit.limit,
+            |row: &EventRow| row.id,
+            |before, limit| Ok(store.events(&EventFilter { before, limit: Some(limit), ..filter.clone() })?),
+        );
+        context
+            .out
+            .list(rows.map(|row| row.map(EventView::from)), "no events; `hookctl emit TYPE --data JSON` makes one")?;
+        Ok(Exit::DONE)
+    }
+}

@@ -1,0 +1,34 @@
+//! `hookctl event`: what was emitted.
+
+pub mod list;
+pub mod resend;
+pub mod show;
+pub mod view;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use crate::context::{Context, Exit};
+
+/// The commands about events.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List events, newest first
+    #[command(visible_alias = "ls")]
+    List(list::List),
+    /// Show one event with its payload and its deliveries
+    Show(show::Show),
+    /// Deliver an old event to webhooks that did not have it
+    Resend(resend::Resend),
+}
+
+impl Command {
+    /// Runs the command.
+    pub fn run(self, context: &mut Context) -> Result<Exit> {
+        match self {
+            Command::List(command) => command.run(context),
+            Command::Show(command) => command.run(context),
+            Command::Resend(command) => command.run(context),
+        }
+    }
+}

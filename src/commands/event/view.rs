@@ -1,0 +1,86 @@
+//! Events as they are shown.
+
+use serde::Serialize;
+
+use crate::commands::delivery::view::{Bytes, DeliveryView};
+use crate::domain::time::Timestamp;
+use crate::output::{Cell, Look, Page, Row, Text};
+use crate::store::EventRow;
+
+/// An event as lists show it.
+#[derive(Clone, Debug, Serialize)]
+pub struct EventView {
+    event_id: String,
+    event_type: String,
+    owner: Option<String>,
+    payload_size: i64,
+    delivery_count: i64,
+    created_at: Timestamp,
+}
+
+impl From<EventRow> for EventView {
+    fn from(row: EventRow) -> EventView {
+        EventView {
+            event_id: row.event_id,
+            event_type: row.event_type,
+            owner: row.owner,
+            payload_size: row.payload_size,
+            delivery_count: row.deliveries,
+            created_at: row.created_at,
+        }
+    }
+}
+
+impl Row for EventView {
+    const COLUMNS: &'static [&'static str] = &["event", "type", "bytes", "deliveries", "created"];
+
+    fn cells(&self, look: &Look) -> Vec<Cell> {
+        vec![
+            Cell::id(&self.event_id),
+            Cell::plain(&self.event_type),
+            Cell::number(self.payload_size),
+            Cell::number(self.delivery_count),
+            look.ago(Some(self.created_at)),
+        ]
+    }
+}
+
+/// An event whole.
+#[derive(Debug, Serialize)]
+pub struct EventPage {
+    /// As in lists.
+    #[serde(flatten)]
+    pub event: EventView,
+    /// The SHA-256 of the payload, hex.
+    pub payload_hash: String,
+    /// The payload as text.
+    pub payload: Bytes,
+    /// Its deliveries, oldest first.
+    pub deliveries: Vec<DeliveryView>,
+}
+
+impl Page for EventPage {
+    fn describe(&self, text: &mut Text) {
+        text.heading(&self.event.event_id);
+        text.field("Type", &self.event.event_type);
+        if let Some(owner) = &self.event.owner {
+            text.field("Owner", owner);
+        }
+        let created = text.look().exact(Some(self.event.created_at));
+        text.field("Created", created);
+        text.field("SHA-256", Cell::id(&self.payload_hash));
+        text.blank();
+        text.heading("Payload");
+        text.block(&self.payload.0);
+        text.blank();
+        text.heading("Deliveries");
+        if self.deliveries.is_empty() {
+            text.line(Cell::dim(
+                "None: no webhook wanted it. `hookctl event resend` delivers it to those that do now.",
+            ));
+            return;
+        }
+        let rows: Vec<_> = self.deliveries.iter().map(|delivery| delivery.cells(text.look())).collect();
+        text.table(DeliveryView::COLUMNS, rows);
+    }
+}

@@ -1,0 +1,55 @@
+//! `hookctl event-type add`
+
+use anyhow::Result;
+use clap::Args;
+
+use super::view::EventTypeView;
+use crate::context::{Context, Exit};
+use crate::domain::event_type;
+use crate::domain::webhook::is_control;
+use crate::error::{Failure, Kind};
+use crate::store::EventTypeRow;
+
+/// Add an event type of your own
+///
+/// Adding one again changes its description.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  hookctl event-type add order.shipped --description 'An order left the warehouse'")]
+pub struct Add {
+    /// The event type, such as order.shipped
+    #[arg(value_name = "TYPE")]
+    event_type: String,
+    /// What it means, for people
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    description: String,
+}
+
+impl Add {
+    /// Runs the command.
+    pub fn run(self, context: &mut Context) -> Result<Exit> {
+        event_type::check(&self.event_type).map_err(|error| Failure::option("TYPE", error))?;
+        check_description(&self.description)?;
+        let store = context.store_to_write()?;
+        let is_added = store.transaction(|| store.add_event_type(&self.event_type, &self.description))?;
+        if !is_added {
+            return Err(
+                Failure::new(Kind::Conflict, format!("the event type '{}' is built in", self.event_type)).into()
+            );
+        }
+        let row = EventTypeRow { name: self.event_type, description: self.description, is_builtin: false };
+        context.out.page(&EventTypeView::from(row))?;
+        Ok(Exit::DONE)
+    }
+}
+
+/// The description of an event type, checked.
+pub fn check_description(text: &str) -> Result<(), Failure> {
+    if text.chars().any(is_control) || text.chars().count() > 2_000 {
+        return Err(Failure::option(
+            "--description",
+            "must be at most 2000 characters, none of them a control character",
+        ));
+    }
+    Ok(())
+}

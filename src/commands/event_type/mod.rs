@@ -1,0 +1,39 @@
+//! `hookctl event-type`: the catalogue of event types.
+
+pub mod add;
+pub mod list;
+pub mod remove;
+pub mod show;
+pub mod view;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use crate::context::{Context, Exit};
+
+/// The commands about event types.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List the catalogue
+    #[command(visible_alias = "ls")]
+    List(list::List),
+    /// Show one event type, who subscribes to it, and an example payload
+    Show(show::Show),
+    /// Add an event type of your own
+    Add(add::Add),
+    /// Remove an event type of your own
+    #[command(visible_alias = "rm")]
+    Remove(remove::Remove),
+}
+
+impl Command {
+    /// Runs the command.
+    pub fn run(self, context: &mut Context) -> Result<Exit> {
+        match self {
+            Command::List(command) => command.run(context),
+            Command::Show(command) => command.run(context),
+            Command::Add(command) => command.run(context),
+            Command::Remove(command) => command.run(context),
+        }
+    }
+}

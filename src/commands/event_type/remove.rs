@@ -1,0 +1,39 @@
+//! `hookctl event-type remove`
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::context::{Context, Exit};
+use crate::error::{Failure, Kind};
+
+/// Remove an event type of your own
+///
+/// Webhooks that subscribe to it, and events of it, stay as they are. Built-in types cannot be removed.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  hookctl event-type remove order.shipped")]
+pub struct Remove {
+    /// The event type
+    #[arg(value_name = "TYPE")]
+    event_type: String,
+}
+
+impl Remove {
+    /// Runs the command.
+    pub fn run(self, context: &mut Context) -> Result<Exit> {
+        let store = context.store_to_write()?;
+        let is_removed = store.transaction(|| store.remove_event_type(&self.event_type))?;
+        if is_removed {
+            context.out.notice(&format!("'{}' is removed; `hookctl event-type add` brings it back", self.event_type));
+            return Ok(Exit::DONE);
+        }
+        if store.knows_event_type(&self.event_type)? {
+            return Err(
+                Failure::invalid(format!("TYPE: '{}' is built in and cannot be removed", self.event_type)).into()
+            );
+        }
+        Err(Failure::new(Kind::NotFound, format!("no event type '{}' in the catalogue", self.event_type))
+            .hint("see `hookctl event-type list`")
+            .into())
+    }
+}

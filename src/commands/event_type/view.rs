@@ -1,0 +1,63 @@
+//! Event types as they are shown.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::output::{Cell, Look, Page, Row, Text};
+use crate::store::EventTypeRow;
+
+/// An event type as lists show it.
+#[derive(Clone, Debug, Serialize)]
+pub struct EventTypeView {
+    name: String,
+    description: String,
+    builtin: bool,
+}
+
+impl From<EventTypeRow> for EventTypeView {
+    fn from(row: EventTypeRow) -> EventTypeView {
+        EventTypeView { name: row.name, description: row.description, builtin: row.is_builtin }
+    }
+}
+
+impl Row for EventTypeView {
+    const COLUMNS: &'static [&'static str] = &["event type", "description", "from"];
+
+    fn cells(&self, _: &Look) -> Vec<Cell> {
+        vec![
+            Cell::id(&self.name),
+            Cell::plain(&self.description),
+            if self.builtin { Cell::dim("built in") } else { Cell::plain("you") },
+        ]
+    }
+}
+
+impl Page for EventTypeView {
+    fn describe(&self, text: &mut Text) {
+        text.field("Event type", Cell::id(&self.name));
+        text.field("Description", &self.description);
+    }
+}
+
+/// An event type with who wants it and what it looks like.
+#[derive(Debug, Serialize)]
+pub struct EventTypePage {
+    /// As in lists.
+    #[serde(flatten)]
+    pub event_type: EventTypeView,
+    /// The webhooks that subscribe to it.
+    pub webhooks: Vec<String>,
+    /// An envelope as it would be sent.
+    pub example: Box<RawValue>,
+}
+
+impl Page for EventTypePage {
+    fn describe(&self, text: &mut Text) {
+        self.event_type.describe(text);
+        let webhooks = if self.webhooks.is_empty() { "none".to_owned() } else { self.webhooks.join(", ") };
+        text.field("Webhooks", webhooks);
+        text.blank();
+        text.heading("Example payload");
+        text.block(self.example.get());
+    }
+}

@@ -1,0 +1,176 @@
+//! `hookctl export`
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use serde::ser::SerializeSeq;
+use serde::{Serialize, Serializer};
+
+use super::configuration::fields::{Field, fields};
+use super::configuration::toml_text::assignment;
+use crate::context::{Context, Exit};
+use crate::domain::secret::Secret;
+use crate::output::{Format, Page, Text};
+use crate::store::{EventTypeRow, Store, WebhookFilter};
+
+/// Write webhooks and event types as a TOML or JSON file
+///
+/// `hookctl apply` reads it back. The file is complete: URLs with their query values and headers with theirs, which other
+/// commands mask. Secrets are left out unless --with-secrets; a webhook keeps the one it has when the file is applied, and
+/// gets a new one where it does not exist, unless the file names one by `secret_env` or `secret_file`. `is_active` is
+/// written for disabled webhooks alone, so that applying the file does not resume what hookctl disabled meanwhile.
+/// --output json writes JSON too.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  hookctl export > hookctl.toml
+  hookctl export --format json | jq '.webhooks[].name'
+  hookctl export --with-secrets | gpg -e -r ops > hookctl.toml.gpg")]
+pub struct Export {
+    /// Write each webhook's signing secret too: the file is then as secret as they are
+    #[arg(long)]
+    with_secrets: bool,
+    /// The form of the file [default: toml]
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<FileFormat>,
+}
+
+/// The form of a configuration file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FileFormat {
+    /// For people to read and change
+    Toml,
+    /// For programs
+    Json,
+}
+
+impl Export {
+    /// Runs the command.
+    pub fn run(self, context: &mut Context) -> Result<Exit> {
+        let store = context.store_to_read()?;
+        let view = store.snapshot(|| self.collect(context, &store))?;
+        // TOML is what the page says to people.
+        let format = self.format.map(|format| match format {
+            FileFormat::Toml => Format::Table,
+            FileFormat::Json => Format::Json,
+        });
+        context.out.page_in(format, &view)?;
+        Ok(Exit::DONE)
+    }
+
+    fn collect(&self, context: &Context, store: &Store) -> Result<ExportView> {
+        let mut webhooks = Vec::new();
+        for webhook in store.webhooks(&WebhookFilter::default())?.into_iter().rev() {
+            let mut fields = fields(&webhook.settings, webhook.health.is_active);
+            fields.retain(|(key, _)| *key != "is_active" || !webhook.health.is_active);
+            let secret = store.secrets(webhook.id, context.now())?.into_iter().next().map(|stored| stored.secret);
+            let secret = match secret {
+                Some(secret) if self.with_secrets => Exported::Written(secret),
+                Some(_) => Exported::LeftOut,
+                None => Exported::None,
+            };
+            webhooks.push(WebhookExport { fields, secret });
+        }
+        let event_types = store.event_types()?.into_iter().filter(|event_type| !event_type.is_builtin).collect();
+        Ok(ExportView { webhooks, event_types })
+    }
+}
+
+/// A file.
+struct ExportView {
+    webhooks: Vec<WebhookExport>,
+    event_types: Vec<EventTypeRow>,
+}
+
+struct WebhookExport {
+    fields: Vec<Field>,
+    secret: Exported,
+}
+
+/// What becomes of a webhook's secret.
+enum Exported {
+    /// It has none.
+    None,
+    LeftOut,
+    Written(Secret),
+}
+
+impl WebhookExport {
+    fn members(&self) -> Vec<Field> {
+        let mut members = self.fields.clone();
+        if let Exported::Written(secret) = &self.secret {
+            members.push(("secret", secret.expose().into()));
+        }
+        members
+    }
+}
+
+impl Serialize for ExportView {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Whole<'a> {
+            webhooks: &'a [WebhookExport],
+            event_types: EventTypes<'a>,
+        }
+        Whole { webhooks: &self.webhooks, event_types: EventTypes(&self.event_types) }.serialize(serializer)
+    }
+}
+
+impl Serialize for WebhookExport {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.members())
+    }
+}
+
+struct EventTypes<'a>(&'a [EventTypeRow]);
+
+impl Serialize for EventTypes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Member<'a> {
+            name: &'a str,
+            description: &'a str,
+        }
+        let mut list = serializer.serialize_seq(Some(self.0.len()))?;
+        for row in self.0 {
+            list.serialize_element(&Member { name: &row.name, description: &row.description })?;
+        }
+        list.end()
+    }
+}
+
+impl Page for ExportView {
+    fn describe(&self, text: &mut Text) {
+        text.line("# Webhooks and event types of hookctl; `hookctl apply` makes a database say what this file says.");
+        // An empty list is said too, so that `apply --prune` knows that there is to be none.
+        if self.webhooks.is_empty() {
+            text.line("webhooks = []");
+        }
+        if self.event_types.is_empty() {
+            text.line("event_types = []");
+        }
+        for webhook in &self.webhooks {
+            text.blank();
+            text.line("[[webhooks]]");
+            for (key, value) in webhook.members() {
+                lines(text, &assignment(key, &value));
+            }
+            if matches!(webhook.secret, Exported::LeftOut) {
+                text.line(
+                    "# The secret is not written; to name one: secret_env = \"VARIABLE\", or secret_file = \"PATH\"",
+                );
+            }
+        }
+        for row in &self.event_types {
+            text.blank();
+            text.line("[[event_types]]");
+            for (key, value) in [("name", &row.name), ("description", &row.description)] {
+                lines(text, &assignment(key, &value.as_str().into()));
+            }
+        }
+    }
+}
+
+fn lines(text: &mut Text, assignment: &str) {
+    for line in assignment.split('\n') {
+        text.line(line);
+    }
+}

@@ -1,0 +1,70 @@
+//! Where a secret comes from: never an argument.
+
+use clap::Args;
+
+use super::arguments::read_input;
+use crate::domain::secret::Secret;
+use crate::error::Failure;
+use crate::settings;
+
+/// The options that give a secret.
+#[derive(Args, Clone, Debug, Default)]
+#[group(multiple = false)]
+pub struct SecretSource {
+    /// Read the secret from a file; one final newline is removed
+    #[arg(long, value_name = "FILE", help_heading = "Secret")]
+    pub secret_file: Option<String>,
+    /// Read the secret from an environment variable
+    #[arg(long, value_name = "VAR", help_heading = "Secret")]
+    pub secret_env: Option<String>,
+    /// Read the secret from stdin; one final newline is removed
+    #[arg(long, help_heading = "Secret")]
+    pub secret_stdin: bool,
+}
+
+/// Longer files are no secrets, in bytes; an endless device ends here.
+const LONGEST: usize = 4_096;
+
+impl SecretSource {
+    /// Whether a source was named.
+    pub fn is_given(&self) -> bool {
+        self.secret_file.is_some() || self.secret_env.is_some() || self.secret_stdin
+    }
+
+    /// The option that was used, for messages.
+    pub fn option(&self) -> &'static str {
+        match self {
+            SecretSource { secret_file: Some(_), .. } => "--secret-file",
+            SecretSource { secret_env: Some(_), .. } => "--secret-env",
+            _ => "--secret-stdin",
+        }
+    }
+
+    /// The secret, when a source was named.
+    pub fn read(&self) -> Result<Option<Secret>, Failure> {
+        let text = match self {
+            SecretSource { secret_file: Some(file), .. } if file == "-" => {
+                return Err(Failure::option("--secret-file", "use --secret-stdin to read the secret from stdin"));
+            }
+            SecretSource { secret_file: Some(file), .. } => text_of(self.option(), file)?,
+            SecretSource { secret_env: Some(variable), .. } => settings::secret_variable(variable)?,
+            SecretSource { secret_stdin: true, .. } => text_of(self.option(), "-")?,
+            _ => return Ok(None),
+        };
+        Secret::parse(text).map(Some).map_err(|error| Failure::option(self.option(), error))
+    }
+}
+
+fn text_of(option: &str, name: &str) -> Result<String, Failure> {
+    let mut bytes = read_input(option, name, LONGEST).map_err(|failure| {
+        // Whoever mixes up the two has given the secret itself as the name.
+        Failure { message: failure.message.replace(&format!("'{name}'"), "the file"), ..failure }
+    })?;
+    if bytes.ends_with(b"\n") {
+        bytes.pop();
+        if bytes.ends_with(b"\r") {
+            bytes.pop();
+        }
+    }
+    String::from_utf8(bytes).map_err(|_| Failure::option(option, "the secret is not UTF-8"))
+}

@@ -1,0 +1,235 @@
+//! How a request is signed and with which secret: the options that sign and verify share.
+
+use anyhow::Result;
+use clap::Args;
+
+use super::secret_source::SecretSource;
+use crate::context::Context;
+use crate::domain::secret::Secret;
+use crate::domain::signature::{Encoding, Hash, Overrides, Scheme, schemes};
+use crate::domain::time::Timestamp;
+use crate::domain::webhook::Webhook;
+use crate::error::Failure;
+use crate::store::Store;
+
+/// The scheme of a bare secret when none is named. It is fixed: what a request looks like must never choose how it is judged.
+const DEFAULT_SCHEME: &str = "timetracker";
+
+/// The options that name a scheme and a secret.
+#[derive(Args, Clone, Debug, Default)]
+pub struct SignatureOptions {
+    /// The signature scheme; see `hookctl schemes` [default: the webhook's own with -w, else timetracker]
+    #[arg(short, long, value_name = "SCHEME")]
+    pub scheme: Option<String>,
+    /// Use the secrets, URL and method of this webhook
+    #[arg(short, long, value_name = "WEBHOOK", conflicts_with_all = ["secret_file", "secret_env", "secret_stdin"])]
+    pub webhook: Option<String>,
+    #[command(flatten)]
+    pub secret: SecretSource,
+    /// The URL that the request goes to, where the scheme signs it (square, hubspot-v3) [default: the webhook's]
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// The request's method, where the scheme signs it (hubspot-v3) [default: the webhook's]
+    #[arg(long, value_name = "METHOD")]
+    pub method: Option<String>,
+    /// The hash: sha256, sha1 or sha512
+    #[arg(long, value_name = "HASH", help_heading = "For hmac and the convoy schemes")]
+    pub algorithm: Option<Hash>,
+    /// How the signature is written: hex or base64
+    #[arg(long, value_name = "ENCODING", help_heading = "For hmac and the convoy schemes")]
+    pub encoding: Option<Encoding>,
+    /// The text before the signature, such as sha256=
+    #[arg(long, value_name = "TEXT", help_heading = "For hmac and the convoy schemes")]
+    pub prefix: Option<String>,
+    /// The header that carries the signature
+    #[arg(long, value_name = "NAME", help_heading = "For hmac and the convoy schemes")]
+    pub header: Option<String>,
+}
+
+/// What the options come to.
+#[derive(Debug)]
+pub struct Keyed {
+    /// The schemes, at least one.
+    pub schemes: Vec<Scheme>,
+    /// The secrets that count, the signing one first; at least one.
+    pub secrets: Vec<KeptSecret>,
+    /// Secrets of the webhook whose overlap is over and that no write has deleted yet.
+    pub retired: Vec<Secret>,
+    /// The URL that is signed, where known.
+    pub url: Option<String>,
+    /// The method that is signed, in upper case, where known.
+    pub method: Option<String>,
+    /// The webhook's name.
+    pub webhook: Option<String>,
+    /// The option that named the secret, for messages.
+    pub secret_option: &'static str,
+}
+
+/// A secret and what it is to its webhook.
+#[derive(Debug)]
+pub struct KeptSecret {
+    /// What signs and verifies.
+    pub secret: Secret,
+    /// `given` by option, `current`, or `previous`: replaced, and still in its overlap.
+    pub role: &'static str,
+    /// The end of its overlap.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl SignatureOptions {
+    /// Whether the secret is read from stdin.
+    pub fn reads_stdin(&self) -> bool {
+        self.secret.secret_stdin
+    }
+
+    /// Finds the schemes and reads the secrets.
+    pub fn resolve(&self, context: &mut Context) -> Result<Keyed> {
+        let named = match &self.scheme {
+            Some(name) => Some(scheme_named("--scheme", name)?),
+            None => None,
+        };
+        let keyed = match &self.webhook {
+            Some(name) => {
+                let store = context.store_to_read()?;
+                let webhook = context.webhook(&store, name)?;
+                self.of_webhook(&store, webhook, named, context.now())?
+            }
+            None => self.of_secret(named)?,
+        };
+        let overrides = self.overrides();
+        let adjusted = keyed.schemes.iter().map(|scheme| scheme.with(&overrides)).collect::<Result<Vec<_>, _>>();
+        let schemes = adjusted.map_err(|error| Failure::invalid(error.to_string()).hint("see --help"))?;
+        Ok(Keyed { schemes, ..keyed })
+    }
+
+    fn of_webhook(
+        &self,
+        store: &Store,
+        webhook: Webhook,
+        named: Option<&'static Scheme>,
+        now: Timestamp,
+    ) -> Result<Keyed> {
+        let settings = webhook.settings;
+        let secrets: Vec<KeptSecret> = store
+            .secrets(webhook.id, now)?
+            .into_iter()
+            .map(|stored| KeptSecret {
+                role: if stored.expires_at.is_none() { "current" } else { "previous" },
+                expires_at: stored.expires_at,
+                secret: stored.secret,
+            })
+            .collect();
+        if secrets.is_empty() {
+            return Err(without_secret(&settings.name).into());
+        }
+        let schemes = match named {
+            Some(scheme) => vec![scheme.clone()],
+            None => settings
+                .signature_schemes
+                .iter()
+                .map(|name| scheme_named("--webhook", name).cloned())
+                .collect::<Result<Vec<_>, _>>()?,
+        };
+        if schemes.is_empty() {
+            return Err(Failure::option("--webhook", format!("'{}' signs with no scheme", settings.name))
+                .hint("name one with --scheme")
+                .into());
+        }
+        Ok(Keyed {
+            schemes,
+            secrets,
+            retired: store.retired_secrets(webhook.id, now)?,
+            url: Some(self.url.clone().unwrap_or(settings.url)),
+            method: Some(self.method().unwrap_or(settings.http_method)),
+            webhook: Some(settings.name),
+            secret_option: "--webhook",
+        })
+    }
+
+    fn of_secret(&self, named: Option<&'static Scheme>) -> Result<Keyed, Failure> {
+        let secret = self.secret.read()?.ok_or_else(|| {
+            Failure::invalid("a secret is missing")
+                .hint("name a webhook with -w, or give a secret by --secret-file, --secret-env or --secret-stdin")
+        })?;
+        let scheme = match named {
+            Some(scheme) => scheme,
+            None => scheme_named("--scheme", DEFAULT_SCHEME)?,
+        };
+        Ok(Keyed {
+            schemes: vec![scheme.clone()],
+            secrets: vec![KeptSecret { secret, role: "given", expires_at: None }],
+            retired: Vec::new(),
+            url: self.url.clone(),
+            method: self.method(),
+            webhook: None,
+            secret_option: self.secret.option(),
+        })
+    }
+
+    fn method(&self) -> Option<String> {
+        self.method.as_ref().map(|method| method.to_ascii_uppercase())
+    }
+
+    fn overrides(&self) -> Overrides {
+        Overrides {
+            hash: self.algorithm,
+            encoding: self.encoding,
+            prefix: self.prefix.clone(),
+            header: self.header.clone(),
+        }
+    }
+}
+
+impl Keyed {
+    /// The secrets, the signing one first.
+    pub fn secrets(&self) -> Vec<&Secret> {
+        self.secrets.iter().map(|kept| &kept.secret).collect()
+    }
+}
+
+/// A scheme by its name or alias; `option` is named when there is none.
+pub fn scheme_named(option: &str, name: &str) -> Result<&'static Scheme, Failure> {
+    Scheme::find(name).ok_or_else(|| {
+        let names: Vec<&str> = schemes::ALL.iter().map(|scheme| scheme.name).collect();
+        Failure::option(option, format!("no signature scheme '{name}'"))
+            .hint(format!("use one of {}; see `hookctl schemes`", names.join(", ")))
+    })
+}
+
+/// What to say of a webhook that has no secret.
+pub fn without_secret(webhook: &str) -> Failure {
+    Failure::invalid(format!("the webhook '{webhook}' has no secret; its requests are not signed"))
+        .hint(format!("give it one with `hookctl webhook update {webhook} --signature timetracker`"))
+}
+
+/// What to say when two things are to be read from stdin; `option` asks for the first.
+pub fn stdin_twice(option: &str, first: &str, second: &str) -> Failure {
+    Failure::option(option, format!("{first} and {second} cannot both be read from stdin"))
+        .hint("name a file for one of them, or read the secret with --secret-file or --secret-env")
+}
+
+/// A point in time as signatures have it, for clap: RFC 3339, or whole seconds since 1970.
+pub fn time(text: &str) -> Result<Timestamp, String> {
+    let seconds = || {
+        let seconds = text.parse::<i64>().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))?;
+        let millis = seconds.checked_mul(1_000).filter(|millis| *millis <= Timestamp::MAX.millis())?;
+        Some(Timestamp::from_millis(millis))
+    };
+    Timestamp::parse_rfc3339(text)
+        .or_else(seconds)
+        .ok_or_else(|| "not a time; write 2026-01-31T12:00:00Z, or whole seconds since 1970".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_rfc_3339_or_seconds() {
+        assert_eq!(time("1700000000"), time("2023-11-14T22:13:20Z"));
+        assert_eq!(time("0").unwrap().millis(), 0);
+        for text in ["", "-1", "+1", "1.5", "1700000000000", "2026-13-01T00:00:00Z", "now", "99999999999999999999"] {
+            assert!(time(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! A course over time as a drawing (SVG) that stands in a page.
+
+use std::fmt::Write as _;
+
+use super::scale::Scale;
+use super::tally::Steps;
+use super::view::{Rounded, millis_text, percent};
+use crate::domain::statistics::Measures;
+
+const WIDTH: f64 = 360.0;
+const HEIGHT: f64 = 128.0;
+/// The room for the scale at the left, and for the times below.
+const LEFT: f64 = 38.0;
+const RIGHT: f64 = 4.0;
+const TOP: f64 = 8.0;
+const BOTTOM: f64 = 18.0;
+
+/// A course and its steps of time.
+#[derive(Clone, Copy, Debug)]
+pub struct Chart<'a> {
+    /// The steps.
+    pub steps: Steps,
+    /// What was counted in each.
+    pub course: &'a [Measures],
+}
+
+/// What a chart shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Deliveries, by what became of them.
+    Volume,
+    /// The share of finished deliveries that succeeded.
+    SuccessRate,
+    /// How long attempts took: p50 and p90.
+    Latency,
+}
+
+impl Chart<'_> {
+    /// The drawing. Every step tells its numbers when pointed at.
+    pub fn draw(&self, kind: Kind) -> String {
+        let scale = self.scale(kind);
+        let mut svg = format!("<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">\n", label(kind));
+        for mark in scale.marks() {
+            let y = y_of(scale.share(mark));
+            draw(
+                &mut svg,
+                &format!("<line class=\"grid\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>", WIDTH - RIGHT),
+            );
+            let told = mark_text(kind, mark);
+            draw(
+                &mut svg,
+                &format!("<text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{told}</text>", LEFT - 5.0, y + 3.5),
+            );
+        }
+        match kind {
+            Kind::Volume => self.bars(&mut svg, scale),
+            Kind::SuccessRate => self.line(&mut svg, "half", Measures::success_rate),
+            Kind::Latency => {
+                let height =
+                    |measures: &Measures, share| measures.durations.quantile(share).map(|ms| scale.share(ms as f64));
+                self.line(&mut svg, "most", |measures| height(measures, 0.9));
+                self.line(&mut svg, "half", |measures| height(measures, 0.5));
+            }
+        }
+        self.times(&mut svg);
+        for (index, measures) in self.course.iter().enumerate() {
+            let (x, width) = self.column(index);
+            let told = format!("{} UTC: {}", self.clock(index, "%Y-%m-%d %H:%M"), told(kind, measures));
+            draw(
+                &mut svg,
+                &format!(
+                    "<rect class=\"hit\" x=\"{x:.2}\" y=\"{TOP}\" width=\"{width:.2}\" height=\"{:.1}\"><title>{told}</title></rect>",
+                    HEIGHT - TOP - BOTTOM
+                ),
+            );
+        }
+        svg += "</svg>\n";
+        svg
+    }
+
+    fn scale(&self, kind: Kind) -> Scale {
+        let quantiles = |share| self.course.iter().filter_map(move |measures| measures.durations.quantile(share));
+        match kind {
+            Kind::Volume => Scale::linear(self.course.iter().map(Measures::deliveries).max().unwrap_or(0) as f64),
+            Kind::SuccessRate => Scale::Linear { most: 1.0 },
+            Kind::Latency => {
+                let (lowest, highest) = (quantiles(0.5).min().unwrap_or(1), quantiles(0.9).max().unwrap_or(1));
+                Scale::powers(lowest as f64, highest as f64)
+            }
+        }
+    }
+
+    fn bars(&self, svg: &mut String, scale: Scale) {
+        for (index, measures) in self.course.iter().enumerate() {
+            let (x, width) = self.column(index);
+            let gap = (width * 0.15).min(2.0);
+            let mut below = 0;
+            let parts = [
+                ("good", measures.successful),
+                ("bad", measures.failed),
+                ("wait", measures.waiting + measures.cancelled),
+            ];
+            for (class, count) in parts.into_iter().filter(|(_, count)| *count > 0) {
+                let top = below + count;
+                let (y, foot) = (y_of(scale.share(top as f64)), y_of(scale.share(below as f64)));
+                // What failed must be seen beside a thousand that did not.
+                let height = (foot - y).max(if class == "bad" { 1.5 } else { 0.4 });
+                draw(
+                    svg,
+                    &format!(
+                        "<rect class=\"{class}\" x=\"{:.2}\" y=\"{:.2}\" width=\"{:.2}\" height=\"{height:.2}\"/>",
+                        x + gap / 2.0,
+                        foot - height,
+                        width - gap
+                    ),
+                );
+                below = top;
+            }
+        }
+    }
+
+    /// A line through the steps that have a value; it breaks where there is none, and a value alone is a dot.
+    fn line(&self, svg: &mut String, class: &str, value: impl Fn(&Measures) -> Option<f64>) {
+        let points: Vec<Option<(f64, f64)>> = self
+            .course
+            .iter()
+            .enumerate()
+            .map(|(index, measures)| {
+                let (x, width) = self.column(index);
+                value(measures).map(|share| (x + width / 2.0, y_of(share.min(1.0))))
+            })
+            .collect();
+        for run in points.split(Option::is_none) {
+            let run: Vec<(f64, f64)> = run.iter().flatten().copied().collect();
+            let Some((x, y)) = run.first() else { continue };
+            if run.len() == 1 {
+                // A line without length, but with round ends, is a dot.
+                draw(svg, &format!("<path class=\"{class}\" style=\"stroke-width:4\" d=\"M{x:.1} {y:.1}h0.01\"/>"));
+                continue;
+            }
+            let path: Vec<String> = run.iter().map(|(x, y)| format!("{x:.1} {y:.1}")).collect();
+            draw(svg, &format!("<path class=\"{class}\" d=\"M{}\"/>", path.join("L")));
+        }
+    }
+
+    /// The first, the middle and the last time.
+    fn times(&self, svg: &mut String) {
+        let last = self.course.len().saturating_sub(1);
+        let format = match self.steps.length * self.course.len() as i64 {
+            span if span <= 36 * 3_600_000 => "%H:%M",
+            span if span <= 10 * 86_400_000 => "%m-%d %H:%M",
+            _ => "%Y-%m-%d",
+        };
+        let y = HEIGHT - 4.0;
+        let mut places =
+            vec![(0, LEFT, "start"), (last / 2, self.column(last / 2).0, "middle"), (last, WIDTH - RIGHT, "end")];
+        places.dedup_by_key(|(index, ..)| *index);
+        for (index, x, anchor) in places {
+            let clock = self.clock(index, format);
+            draw(svg, &format!("<text x=\"{x:.1}\" y=\"{y}\" text-anchor=\"{anchor}\">{clock}</text>"));
+        }
+    }
+
+    /// Where a step begins and how wide it is.
+    fn column(&self, index: usize) -> (f64, f64) {
+        let width = (WIDTH - LEFT - RIGHT) / self.course.len().max(1) as f64;
+        (LEFT + width * index as f64, width)
+    }
+
+    fn clock(&self, index: usize, format: &str) -> String {
+        self.steps.time(index).date_time().format(format).to_string()
+    }
+}
+
+fn label(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Volume => "Deliveries over time",
+        Kind::SuccessRate => "Success rate over time",
+        Kind::Latency => "Latency over time",
+    }
+}
+
+fn told(kind: Kind, measures: &Measures) -> String {
+    let took = |share| measures.durations.quantile(share).map_or_else(|| "–".to_owned(), millis_text);
+    match kind {
+        Kind::Volume => format!(
+            "{} delivered, {} failed, {} other",
+            measures.successful,
+            measures.failed,
+            measures.waiting + measures.cancelled
+        ),
+        Kind::SuccessRate => match measures.success_rate() {
+            Some(rate) => {
+                format!("{} of {} finished", percent(Rounded(rate)), measures.successful + measures.failed)
+            }
+            None => "nothing finished".to_owned(),
+        },
+        Kind::Latency if measures.attempts == 0 => "no attempt".to_owned(),
+        Kind::Latency => format!("p50 {}, p90 {}, of {} attempts", took(0.5), took(0.9), measures.attempts),
+    }
+}
+
+fn mark_text(kind: Kind, value: f64) -> String {
+    match kind {
+        Kind::SuccessRate => format!("{:.0}%", value * 100.0),
+        Kind::Latency if value >= 1_000.0 => format!("{:.0}s", value / 1_000.0),
+        Kind::Latency => format!("{value:.0}ms"),
+        Kind::Volume if value >= 10_000.0 => format!("{:.0}k", value / 1_000.0),
+        Kind::Volume if value.fract() > 0.0 => String::new(),
+        Kind::Volume => format!("{value:.0}"),
+    }
+}
+
+/// The height of a share of the scale.
+fn y_of(share: f64) -> f64 {
+    TOP + (HEIGHT - TOP - BOTTOM) * (1.0 - share)
+}
+
+fn draw(svg: &mut String, element: &str) {
+    writeln!(svg, "{element}").expect("writing to a String cannot fail");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::delivery::Status;
+    use crate::domain::statistics::DeliverySample;
+    use crate::domain::time::Timestamp;
+
+    fn measures(statuses: &[Status]) -> Measures {
+        let mut measures = Measures::default();
+        for status in statuses {
+            let created_at = Timestamp::from_millis(0);
+            measures.add_delivery(&DeliverySample {
+                webhook_id: 1,
+                event_type: "a.b",
+                created_at,
+                status: *status,
+                attempts: 1,
+            });
+        }
+        measures
+    }
+
+    #[test]
+    fn a_line_breaks_where_nothing_finished() {
+        let (some, none) = (measures(&[Status::Success, Status::Failed]), measures(&[Status::Pending]));
+        let course = [some.clone(), some.clone(), none, some];
+        let chart = Chart { steps: Steps { start: 0, length: 60_000, count: 4 }, course: &course };
+        let svg = chart.draw(Kind::SuccessRate);
+        assert_eq!(svg.matches("class=\"half\"").count(), 2, "{svg}");
+        assert_eq!(svg.matches("nothing finished").count(), 1, "{svg}");
+        assert_eq!(chart.draw(Kind::Volume).matches("class=\"bad\"").count(), 3);
+    }
+}

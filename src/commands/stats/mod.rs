@@ -1,0 +1,103 @@
+//! `hookctl stats`
+
+pub mod chart;
+pub mod html;
+pub mod scale;
+pub mod tally;
+pub mod view;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+
+use self::tally::{Course, Tally};
+use self::view::StatsView;
+use super::arguments::{self, Moment};
+use super::replace_file::{Readers, replace};
+use crate::context::{Context, Exit};
+use crate::domain::webhook::Webhook;
+use crate::error::Failure;
+use crate::store::{WebhookFilter, Window};
+
+/// Counts, success rate and durations of the last hours or days
+///
+/// Deliveries count by when they were created, attempts by when they ended. The success rate is that of finished
+/// deliveries. Durations are those of attempts, right within 0.4 per cent; the longest is exact. Tests are not counted.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  hookctl stats
+  hookctl stats -w crm --since 7d --by hour
+  hookctl stats --by error-type -o json
+  hookctl stats --since 30d --html report.html      one page with charts, to open in a browser")]
+pub struct Stats {
+    /// Only this webhook [repeatable]
+    #[arg(short, long = "webhook", value_name = "WEBHOOK")]
+    webhooks: Vec<String>,
+    /// How far back: a duration, or a time
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = arguments::moment)]
+    since: Moment,
+    /// One row for each
+    #[arg(long, value_name = "GROUP")]
+    by: Option<Group>,
+    /// Write a page with charts of volume, success rate and latency over time per webhook
+    #[arg(long, value_name = "FILE", conflicts_with = "by")]
+    html: Option<String>,
+}
+
+/// What rows stand for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Group {
+    /// Webhooks, the busiest first
+    Webhook,
+    /// Event types, the most frequent first
+    EventType,
+    /// Hours, in UTC
+    Hour,
+    /// Error types of failed attempts, the most frequent first
+    ErrorType,
+}
+
+impl Stats {
+    /// Runs the command.
+    pub fn run(self, context: &mut Context) -> Result<Exit> {
+        let store = context.store_to_read()?;
+        let until = context.now();
+        let since = self.since.resolve(until);
+        if since > until {
+            return Err(Failure::option("--since", "lies in the future").into());
+        }
+        let window = Window { since, webhooks: context.webhook_ids(&store, &self.webhooks)? };
+        let course = if self.html.is_some() { Course::OfEach } else { Course::Together };
+        let tally = Tally::of(&store, &window, until, course)?;
+        let webhooks = store.webhooks(&WebhookFilter::default())?;
+        let view = StatsView::new(&tally, since, until, |id| name_of(&webhooks, id));
+        if let Some(file) = &self.html {
+            return write_page(context, file, &html::render(&view, &tally));
+        }
+        let empty = "nothing was delivered in that time; --since looks further back";
+        match self.by {
+            None => context.out.page(&view)?,
+            Some(Group::Webhook) => context.out.list(view.by_webhook.into_iter().map(Ok), empty)?,
+            Some(Group::EventType) => context.out.list(view.by_event_type.into_iter().map(Ok), empty)?,
+            Some(Group::Hour) => context.out.list(view.by_hour.into_iter().map(Ok), empty)?,
+            Some(Group::ErrorType) => {
+                context.out.list(view.by_error_type.into_iter().map(Ok), "no attempt failed in that time")?;
+            }
+        }
+        Ok(Exit::DONE)
+    }
+}
+
+fn write_page(context: &mut Context, file: &str, page: &str) -> Result<Exit> {
+    if file == "-" {
+        context.out.bytes(page.as_bytes())?;
+        return Ok(Exit::DONE);
+    }
+    replace("--html", file, Readers::Usual, page.as_bytes())?;
+    context.out.summary(&format!("wrote {file}"));
+    Ok(Exit::DONE)
+}
+
+fn name_of(webhooks: &[Webhook], id: i64) -> String {
+    let webhook = webhooks.iter().find(|webhook| webhook.id == id);
+    webhook.map_or_else(|| format!("(deleted {id})"), |webhook| webhook.settings.name.clone())
+}

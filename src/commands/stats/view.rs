@@ -1,0 +1,371 @@
+//! Statistics as they are shown.
+
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use super::tally::Tally;
+use crate::domain::attempt::ErrorType;
+use crate::domain::duration;
+use crate::domain::statistics::Measures;
+use crate::domain::time::Timestamp;
+use crate::output::{Cell, Look, Page, Row, Text, bar, sparkline};
+
+/// How wide bars are, in columns.
+const BAR: usize = 8;
+/// How many rows of each kind the overview shows.
+const MOST_ROWS: usize = 10;
+
+/// What is counted, in the words of the JSON output.
+#[derive(Clone, Debug, Serialize)]
+pub struct Numbers {
+    /// Deliveries created in the time.
+    pub deliveries: u64,
+    successful_deliveries: u64,
+    /// Those that ended as failed.
+    pub failed_deliveries: u64,
+    waiting_deliveries: u64,
+    cancelled_deliveries: u64,
+    /// Successful among finished ones, 0 to 1.
+    pub success_rate: Option<Rounded>,
+    attempts: u64,
+    failed_attempts: u64,
+    attempts_per_delivery: Option<Rounded>,
+    /// Half of the attempts took no longer, in milliseconds.
+    pub p50_ms: Option<u64>,
+    /// Nine of ten attempts took no longer.
+    pub p90_ms: Option<u64>,
+    /// Of a hundred attempts, 99 took no longer.
+    pub p99_ms: Option<u64>,
+    /// The longest.
+    pub max_ms: Option<u64>,
+}
+
+/// A ratio, with four decimals in data.
+#[derive(Clone, Copy, Debug)]
+pub struct Rounded(pub f64);
+
+impl Serialize for Rounded {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64((self.0 * 10_000.0).round() / 10_000.0)
+    }
+}
+
+impl From<&Measures> for Numbers {
+    fn from(measures: &Measures) -> Numbers {
+        Numbers {
+            deliveries: measures.deliveries(),
+            successful_deliveries: measures.successful,
+            failed_deliveries: measures.failed,
+            waiting_deliveries: measures.waiting,
+            cancelled_deliveries: measures.cancelled,
+            success_rate: measures.success_rate().map(Rounded),
+            attempts: measures.attempts,
+            failed_attempts: measures.failed_attempts,
+            attempts_per_delivery: measures.attempts_per_delivery().map(Rounded),
+            p50_ms: measures.durations.quantile(0.5),
+            p90_ms: measures.durations.quantile(0.9),
+            p99_ms: measures.durations.quantile(0.99),
+            max_ms: measures.durations.longest(),
+        }
+    }
+}
+
+impl Numbers {
+    /// Deliveries, as a sentence.
+    pub fn told(&self) -> String {
+        let mut told = format!(
+            "{} created: {} delivered, {} failed, {} waiting",
+            self.deliveries, self.successful_deliveries, self.failed_deliveries, self.waiting_deliveries
+        );
+        if self.cancelled_deliveries > 0 {
+            told += &format!(", {} cancelled", self.cancelled_deliveries);
+        }
+        told
+    }
+
+    /// Attempts, as a sentence.
+    pub fn attempts_told(&self) -> String {
+        let mut told = format!("{} made, {} failed", self.attempts, self.failed_attempts);
+        if let Some(Rounded(tries)) = self.attempts_per_delivery {
+            told += &format!("; {tries:.2} for each delivery");
+        }
+        told
+    }
+
+    fn columns(&self, most: u64) -> Vec<Cell> {
+        let took = |millis: Option<u64>| millis.map(|millis| Cell::number(millis_text(millis))).into();
+        vec![
+            Cell::number(self.deliveries),
+            if self.failed_deliveries > 0 { Cell::bad(self.failed_deliveries.to_string()) } else { Cell::number(0) },
+            self.success_rate.map(rate_cell).into(),
+            self.attempts_per_delivery.map(|Rounded(tries)| Cell::number(format!("{tries:.2}"))).into(),
+            took(self.p50_ms),
+            took(self.p90_ms),
+            took(self.p99_ms),
+            took(self.max_ms),
+            Cell::new(bar(self.deliveries, most, BAR), crate::output::Meaning::Id),
+        ]
+    }
+}
+
+const NUMBER_COLUMNS: [&str; 9] = ["total", "failed", "rate", "tries", "p50", "p90", "p99", "max", ""];
+
+/// The statistics of one webhook.
+#[derive(Clone, Debug, Serialize)]
+pub struct WebhookStats {
+    /// Its name.
+    pub webhook: String,
+    /// Its id.
+    pub webhook_id: i64,
+    /// What was counted.
+    #[serde(flatten)]
+    pub numbers: Numbers,
+    #[serde(skip)]
+    most: u64,
+}
+
+/// The statistics of one event type.
+#[derive(Clone, Debug, Serialize)]
+pub struct EventTypeStats {
+    pub event_type: String,
+    #[serde(flatten)]
+    pub numbers: Numbers,
+    #[serde(skip)]
+    most: u64,
+}
+
+/// The statistics of one hour.
+#[derive(Clone, Debug, Serialize)]
+pub struct HourStats {
+    hour: Timestamp,
+    #[serde(flatten)]
+    numbers: Numbers,
+    #[serde(skip)]
+    most: u64,
+}
+
+/// How often attempts ended with an error type.
+#[derive(Clone, Debug, Serialize)]
+pub struct ErrorTypeStats {
+    /// The error type.
+    pub error_type: ErrorType,
+    /// So many attempts.
+    pub attempts: u64,
+    /// Of all attempts that failed, 0 to 1.
+    pub share: Rounded,
+    #[serde(skip)]
+    most: u64,
+}
+
+macro_rules! row_of_numbers {
+    ($view:ty, $name:literal, $cell:expr) => {
+        impl Row for $view {
+            const COLUMNS: &'static [&'static str] =
+                &[$name, "total", "failed", "rate", "tries", "p50", "p90", "p99", "max", ""];
+
+            fn cells(&self, _: &Look) -> Vec<Cell> {
+                let cell: fn(&$view) -> Cell = $cell;
+                std::iter::once(cell(self)).chain(self.numbers.columns(self.most)).collect()
+            }
+        }
+    };
+}
+
+row_of_numbers!(WebhookStats, "webhook", |row| Cell::id(&row.webhook));
+row_of_numbers!(EventTypeStats, "event type", |row| Cell::id(&row.event_type));
+row_of_numbers!(HourStats, "hour (utc)", |row| {
+    Cell::plain(row.hour.date_time().format("%Y-%m-%d %H:%M").to_string())
+});
+
+impl Row for ErrorTypeStats {
+    const COLUMNS: &'static [&'static str] = &["error type", "attempts", "share", ""];
+
+    fn cells(&self, _: &Look) -> Vec<Cell> {
+        vec![
+            Cell::id(self.error_type.as_str()),
+            Cell::number(self.attempts),
+            Cell::number(percent(self.share)),
+            Cell::new(bar(self.attempts, self.most, 3 * BAR), crate::output::Meaning::Bad),
+        ]
+    }
+}
+
+/// Everything about a window of time.
+#[derive(Debug, Serialize)]
+pub struct StatsView {
+    /// The beginning of the window.
+    pub since: Timestamp,
+    /// Its end: now.
+    pub until: Timestamp,
+    /// All together.
+    #[serde(flatten)]
+    pub total: Numbers,
+    /// Webhook by webhook, the busiest first.
+    pub by_webhook: Vec<WebhookStats>,
+    /// Type by type, the most frequent first.
+    pub by_event_type: Vec<EventTypeStats>,
+    /// Hour by hour.
+    pub by_hour: Vec<HourStats>,
+    /// Error type by error type, the most frequent first.
+    pub by_error_type: Vec<ErrorTypeStats>,
+    #[serde(skip)]
+    step: String,
+    #[serde(skip)]
+    course: Vec<u64>,
+}
+
+impl StatsView {
+    /// The view of a tally; `name_of` tells a webhook's name.
+    pub fn new(tally: &Tally, since: Timestamp, until: Timestamp, name_of: impl Fn(i64) -> String) -> StatsView {
+        let failed: u64 = tally.by_error_type.values().sum();
+        let most_failed = tally.by_error_type.values().copied().max().unwrap_or(0);
+        let mut by_error_type: Vec<ErrorTypeStats> = tally
+            .by_error_type
+            .iter()
+            .map(|(error_type, attempts)| ErrorTypeStats {
+                error_type: *error_type,
+                attempts: *attempts,
+                share: Rounded(*attempts as f64 / failed as f64),
+                most: most_failed,
+            })
+            .collect();
+        by_error_type.sort_by_key(|row| (std::cmp::Reverse(row.attempts), row.error_type.as_str()));
+        let most = most_of(tally.by_webhook.values());
+        let webhook = |(id, measures): (&i64, &Measures)| WebhookStats {
+            webhook: name_of(*id),
+            webhook_id: *id,
+            numbers: measures.into(),
+            most,
+        };
+        let mut by_webhook: Vec<WebhookStats> = tally.by_webhook.iter().map(webhook).collect();
+        by_webhook.sort_by_key(|row| (std::cmp::Reverse(row.numbers.deliveries), row.webhook_id));
+        let most = most_of(tally.by_event_type.values());
+        let event_type = |(event_type, measures): (&String, &Measures)| EventTypeStats {
+            event_type: event_type.clone(),
+            numbers: measures.into(),
+            most,
+        };
+        let mut by_event_type: Vec<EventTypeStats> = tally.by_event_type.iter().map(event_type).collect();
+        by_event_type.sort_by(|a, b| {
+            b.numbers.deliveries.cmp(&a.numbers.deliveries).then_with(|| a.event_type.cmp(&b.event_type))
+        });
+        StatsView {
+            since,
+            until,
+            total: (&tally.total).into(),
+            by_webhook,
+            by_event_type,
+            by_hour: hours(tally),
+            by_error_type,
+            step: duration::format(Duration::from_millis(tally.steps.length as u64)),
+            course: tally.course.iter().map(Measures::deliveries).collect(),
+        }
+    }
+}
+
+/// Every hour from the first in which something happened to the last; the quiet ones between are there too.
+fn hours(tally: &Tally) -> Vec<HourStats> {
+    let most = most_of(tally.by_hour.values());
+    let ends = tally.by_hour.first_key_value().zip(tally.by_hour.last_key_value());
+    let Some(((first, _), (last, _))) = ends else { return Vec::new() };
+    let quiet = Measures::default();
+    let hour = |hour: i64| HourStats {
+        hour: Timestamp::from_millis(hour * 3_600_000),
+        numbers: tally.by_hour.get(&hour).unwrap_or(&quiet).into(),
+        most,
+    };
+    (*first..=*last).map(hour).collect()
+}
+
+fn most_of<'a>(groups: impl Iterator<Item = &'a Measures>) -> u64 {
+    groups.map(Measures::deliveries).max().unwrap_or(0)
+}
+
+impl Page for StatsView {
+    fn describe(&self, text: &mut Text) {
+        let since = text.look().exact(Some(self.since));
+        text.field("Since", since);
+        text.field("Deliveries", self.total.told());
+        text.field("Success rate", self.total.success_rate.map(rate_cell));
+        text.field("Attempts", self.total.attempts_told());
+        let took = [
+            ("p50", self.total.p50_ms),
+            ("p90", self.total.p90_ms),
+            ("p99", self.total.p99_ms),
+            ("max", self.total.max_ms),
+        ];
+        let took: Vec<String> = took
+            .iter()
+            .filter_map(|(name, millis)| millis.map(|millis| format!("{name} {}", millis_text(millis))))
+            .collect();
+        text.field("Durations", if took.is_empty() { Cell::missing() } else { Cell::plain(took.join("  ")) });
+        text.field(&format!("Every {}", self.step), Cell::id(sparkline(&self.course)));
+        rows(text, "By webhook", "webhook", &self.by_webhook);
+        rows(text, "By event type", "event type", &self.by_event_type);
+        if !self.by_error_type.is_empty() {
+            text.blank();
+            text.heading("Errors of attempts");
+            let look = *text.look();
+            text.table(ErrorTypeStats::COLUMNS, self.by_error_type.iter().map(|row| row.cells(&look)));
+        }
+    }
+}
+
+fn rows<R: Row>(text: &mut Text, title: &str, name: &str, rows: &[R]) {
+    if rows.is_empty() {
+        return;
+    }
+    text.blank();
+    text.heading(title);
+    let look = *text.look();
+    let columns: Vec<&str> = std::iter::once(name).chain(NUMBER_COLUMNS).collect();
+    text.table(&columns, rows.iter().take(MOST_ROWS).map(|row| row.cells(&look)));
+    if rows.len() > MOST_ROWS {
+        text.line(Cell::dim(format!("and {} more; see them all with --by", rows.len() - MOST_ROWS)));
+    }
+}
+
+/// A success rate in the colour of how good it is.
+fn rate_cell(rate: Rounded) -> Cell {
+    match rate.0 {
+        share if share >= 0.99 => Cell::good(percent(rate)),
+        share if share >= 0.9 => Cell::warn(percent(rate)),
+        _ => Cell::bad(percent(rate)),
+    }
+}
+
+/// `98.4%`, `100%`; a hundred only when it is all.
+pub fn percent(Rounded(share): Rounded) -> String {
+    let tenths = (share * 1_000.0).floor() / 10.0;
+    if share >= 1.0 || share <= 0.0 { format!("{tenths:.0}%") } else { format!("{tenths:.1}%") }
+}
+
+/// A length of time in at most five characters: `12ms`, `1.2s`, `48s`, `9.1m`.
+pub fn millis_text(millis: u64) -> String {
+    let seconds = millis as f64 / 1_000.0;
+    match millis {
+        0..1_000 => format!("{millis}ms"),
+        1_000..10_000 => format!("{seconds:.1}s"),
+        10_000..100_000 => format!("{seconds:.0}s"),
+        _ => format!("{:.1}m", seconds / 60.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_a_hundred_only_when_nothing_failed() {
+        assert_eq!(percent(Rounded(1.0)), "100%");
+        assert_eq!(percent(Rounded(0.999_999)), "99.9%");
+        assert_eq!(percent(Rounded(0.5)), "50.0%");
+        assert_eq!(percent(Rounded(0.0)), "0%");
+    }
+
+    #[test]
+    fn lengths_of_time_are_short() {
+        assert_eq!([0, 999, 1_234, 12_345, 3_600_000].map(millis_text), ["0ms", "999ms", "1.2s", "12s", "60.0m"]);
+    }
+}

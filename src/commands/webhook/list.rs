@@ -1,0 +1,65 @@
+//! `hookctl webhook list`
+
+use anyhow::Result;
+use clap::Args;
+
+use super::view::WebhookView;
+use crate::commands::arguments;
+use crate::commands::paging::Limit;
+use crate::context::{Context, Exit};
+use crate::domain::event_type;
+use crate::error::Failure;
+use crate::store::WebhookFilter;
+
+/// List webhooks, newest first
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  hookctl webhook list
+  hookctl webhook list --event invoice.paid     who gets this event
+  hookctl webhook list --inactive -o json")]
+pub struct List {
+    /// Only active ones
+    #[arg(long, conflicts_with = "inactive")]
+    active: bool,
+    /// Only disabled ones
+    #[arg(long)]
+    inactive: bool,
+    /// Only those that subscribe to this event type
+    #[arg(long, value_name = "TYPE")]
+    event: Option<String>,
+    /// Only this owner's
+    #[arg(long, value_name = "OWNER")]
+    owner: Option<String>,
+    #[command(flatten)]
+    limit: Limit,
+    /// Only those older than this webhook: the next page
+    #[arg(long, value_name = "ID", value_parser = arguments::id)]
+    before: Option<i64>,
+}
+
+impl List {
+    /// Runs the command.
+    pub fn run(self, context: &mut Context) -> Result<Exit> {
+        if let Some(event) = &self.event {
+            event_type::check(event).map_err(|error| Failure::option("--event", error))?;
+        }
+        let is_active = match (self.active, self.inactive) {
+            (true, _) => Some(true),
+            (_, true) => Some(false),
+            _ => None,
+        };
+        let store = context.store_to_read()?;
+        let filter = WebhookFilter { is_active, owner: self.owner, before: self.before };
+        let views = store
+            .webhooks(&filter)?
+            .into_iter()
+            .filter(|webhook| self.event.as_ref().is_none_or(|event| webhook.settings.subscribes_to(event)))
+            .take(usize::try_from(self.limit.limit).unwrap_or(usize::MAX))
+            .map(|webhook| {
+                let waiting = store.count_open(webhook.id)?;
+                Ok(WebhookView::new(&webhook, waiting))
+            });
+        context.out.list(views, "no webhooks; make one with `hookctl webhook create NAME --url URL -e PATTERN`")?;
+        Ok(Exit::DONE)
+    }
+}

@@ -1,0 +1,51 @@
+//! `hookctl webhook secret expire`
+
+use anyhow::Result;
+use clap::Args;
+use serde::Serialize;
+
+use crate::context::{Context, Exit};
+use crate::output::{Page, Text};
+
+/// End the overlap of a rotation: old secrets are deleted
+///
+/// From now on only the new secret signs and counts.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  hookctl webhook secret expire crm")]
+pub struct Expire {
+    /// Its name or id
+    #[arg(value_name = "WEBHOOK")]
+    webhook: String,
+}
+
+impl Expire {
+    /// Runs the command.
+    pub fn run(self, context: &mut Context) -> Result<Exit> {
+        let store = context.store_to_write()?;
+        let webhook = context.webhook(&store, &self.webhook)?;
+        let now = context.now();
+        let expired = store.transaction(|| store.expire_secrets(webhook.id, now))?;
+        context.out.page(&ExpireView { webhook: webhook.settings.name, webhook_id: webhook.id, expired })?;
+        Ok(Exit::DONE)
+    }
+}
+
+/// What became of the old secrets.
+#[derive(Debug, Serialize)]
+struct ExpireView {
+    webhook: String,
+    webhook_id: i64,
+    /// How many were deleted.
+    expired: usize,
+}
+
+impl Page for ExpireView {
+    fn describe(&self, text: &mut Text) {
+        text.line(match self.expired {
+            0 => format!("{}: there was no old secret", self.webhook),
+            1 => format!("{}: the old secret is deleted", self.webhook),
+            count => format!("{}: {count} old secrets are deleted", self.webhook),
+        });
+    }
+}

@@ -1,0 +1,32 @@
+//! `hookctl webhook secret`: the secrets that sign a webhook's requests.
+
+pub mod expire;
+pub mod reveal;
+pub mod rotate;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use crate::context::{Context, Exit};
+
+/// The commands about a webhook's secrets.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Set a new secret; the old one counts for a while longer
+    Rotate(rotate::Rotate),
+    /// Print the secret
+    Reveal(reveal::Reveal),
+    /// End the overlap of a rotation: old secrets are deleted
+    Expire(expire::Expire),
+}
+
+impl Command {
+    /// Runs the command.
+    pub fn run(self, context: &mut Context) -> Result<Exit> {
+        match self {
+            Command::Rotate(command) => command.run(context),
+            Command::Reveal(command) => command.run(context),
+            Command::Expire(command) => command.run(context),
+        }
+    }
+}

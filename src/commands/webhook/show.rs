@@ -1,0 +1,31 @@
+//! `hookctl webhook show`
+
+use anyhow::Result;
+use clap::Args;
+
+use super::view::WebhookView;
+use crate::context::{Context, Exit};
+
+/// Show one webhook with its settings, state and counters
+///
+/// The secret is not shown; see `hookctl webhook secret reveal`.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  hookctl webhook show crm
+  hookctl webhook show 7 -o json")]
+pub struct Show {
+    /// Its name or id
+    #[arg(value_name = "WEBHOOK")]
+    webhook: String,
+}
+
+impl Show {
+    /// Runs the command.
+    pub fn run(self, context: &mut Context) -> Result<Exit> {
+        let store = context.store_to_read()?;
+        let webhook = context.webhook(&store, &self.webhook)?;
+        let waiting = store.count_open(webhook.id)?;
+        context.out.page(&WebhookView::new(&webhook, waiting))?;
+        Ok(Exit::DONE)
+    }
+}

@@ -1,0 +1,84 @@
+//! `hookctl webhook test`
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+
+use crate::commands::delivery::view::DeliveryPage;
+use crate::commands::emit::json_argument;
+use crate::context::{Context, Exit};
+use crate::delivery::{Engine, Gates};
+use crate::domain::delivery::Status;
+use crate::domain::envelope::Content;
+use crate::domain::event::{self, NewEvent};
+use crate::domain::event_type::WEBHOOK_TEST;
+use crate::domain::json;
+use crate::store::{Accepted, NewDelivery};
+
+/// Send one webhook.test event now and tell what came back
+///
+/// It reaches the webhook whatever it subscribes to, active or not. It is logged, never retried, and not counted. Exits
+/// with 5 when it was not delivered.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  hookctl webhook test crm
+  hookctl webhook test crm --data '{\"hello\":\"world\"}' -o json")]
+pub struct Test {
+    /// Its name or id
+    #[arg(value_name = "WEBHOOK")]
+    webhook: String,
+    /// The event's data: JSON, @FILE, or - for stdin
+    #[arg(long, value_name = "JSON")]
+    data: Option<String>,
+}
+
+impl Test {
+    /// Runs the command.
+    pub fn run(self, context: &mut Context) -> Result<Exit> {
+        context.refuse_if_read_only()?;
+        let data = match &self.data {
+            Some(data) => json_argument("--data", data)?,
+            None => br#"{"message":"This is a test sent by hookctl."}"#.to_vec(),
+        };
+        let data = json::parse(&data).map_err(|error| crate::error::Failure::option("--data", error))?;
+        let store = context.store_to_write()?;
+        let webhook = context.webhook(&store, &self.webhook)?;
+        let now = context.now();
+        let mut random = context.random()?;
+        let event_id = event::new_id(now, random.next_u128());
+        let content = Content { data: Some(data), ..Content::default() };
+        let event = NewEvent {
+            payload: content.envelope(&event_id, WEBHOOK_TEST, now),
+            fingerprint: content.fingerprint(WEBHOOK_TEST),
+            event_type: WEBHOOK_TEST.to_owned(),
+            event_id,
+            owner: None,
+            created_at: now,
+        };
+        let delivery = store.transaction(|| {
+            let Accepted::New(event_row) = store.insert_event(&event)? else { return Ok(None) };
+            store.insert_delivery(&NewDelivery {
+                webhook_id: webhook.id,
+                event_row,
+                event_type: WEBHOOK_TEST,
+                is_ordered: webhook.settings.is_ordered,
+                is_test: true,
+                now,
+            })
+        })?;
+        let delivery = delivery.context("a new event id was taken; try again")?;
+        let stop = context.stop_on_signals()?;
+        let mut setup = context.engine_setup(1, &stop);
+        setup.gates = Gates::Ignore;
+        let mut engine = Engine::new(&store, setup, random);
+        engine.add_deliveries([(webhook.id, delivery)]);
+        engine.run(|_| ())?;
+        let page = DeliveryPage::load(context, &store, delivery)?;
+        let is_delivered = page.status() == Status::Success;
+        context.out.page(&page)?;
+        Ok(match (stop.exit_code(), is_delivered) {
+            (Some(code), _) => Exit(code),
+            (None, true) => Exit::DONE,
+            (None, false) => Exit::NOT_DELIVERED,
+        })
+    }
+}

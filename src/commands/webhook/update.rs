@@ -1,0 +1,158 @@
+//! `hookctl webhook update`
+
+use anyhow::Result;
+use clap::Args;
+
+use super::create::check_keys;
+use super::options::{self, Options};
+use super::view::WebhookView;
+use crate::commands::secret_source::SecretSource;
+use crate::context::{Context, Exit};
+use crate::domain::secret::Secret;
+use crate::domain::webhook::{DISABLED_BY_HAND, Settings};
+use crate::error::Failure;
+use crate::random::Random;
+use crate::store::Store;
+
+/// Change a webhook's settings
+///
+/// What is not named stays as it is. A new secret by --secret-… replaces the old one at once; to let both count for a
+/// while, use `hookctl webhook secret rotate`.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  hookctl webhook update crm --url https://crm.example/v2/hooks
+  hookctl webhook update crm --add-event 'task.*' --remove-event invoice.paid
+  hookctl webhook update crm --name crm-eu --timeout 10s")]
+pub struct Update {
+    /// Its name or id
+    #[arg(value_name = "WEBHOOK")]
+    webhook: String,
+    /// Its new name
+    #[arg(long, value_name = "NEW")]
+    name: Option<String>,
+    #[command(flatten)]
+    options: Options,
+    /// Subscribe to these as well [repeatable, or with commas]
+    #[arg(long = "add-event", value_name = "PATTERN", value_delimiter = ',')]
+    add_events: Vec<String>,
+    /// Subscribe to these no longer [repeatable, or with commas]
+    #[arg(long = "remove-event", value_name = "PATTERN", value_delimiter = ',')]
+    remove_events: Vec<String>,
+    /// Send this header no longer [repeatable]
+    #[arg(long = "remove-header", value_name = "NAME", help_heading = "Request")]
+    remove_headers: Vec<String>,
+    /// Disable it
+    #[arg(long)]
+    inactive: bool,
+    /// Do not sign requests any longer; the secret is deleted
+    #[arg(long, conflicts_with_all = ["secret_file", "secret_env", "secret_stdin", "signatures"], help_heading = "Secret")]
+    no_secret: bool,
+    #[command(flatten)]
+    secret: SecretSource,
+}
+
+impl Update {
+    /// Runs the command.
+    pub fn run(self, context: &mut Context) -> Result<Exit> {
+        context.refuse_if_read_only()?;
+        let secret = self.secret.read()?;
+        let store = context.store_to_write()?;
+        let webhook = context.webhook(&store, &self.webhook)?;
+        let now = context.now();
+        let settings = self.changed(webhook.settings.clone())?;
+        options::check_whole(context, &settings)?;
+        let new_secret = self.new_secret(context, &store, webhook.id, &settings, secret)?;
+        let webhook = store.transaction(|| {
+            store.update_webhook(webhook.id, &settings, now)?;
+            match &new_secret {
+                Some(secret) => store.set_secret(webhook.id, secret, now, None)?,
+                None if self.no_secret => store.delete_secrets(webhook.id, now)?,
+                None => {}
+            }
+            if self.inactive {
+                store.disable_webhook(webhook.id, DISABLED_BY_HAND, now)?;
+            }
+            store.webhook(webhook.id)
+        })?;
+        options::warn_of_unknown_types(context, &store, &self.options.events)?;
+        options::warn_of_unknown_types(context, &store, &self.add_events)?;
+        let Some(webhook) = webhook else { return Ok(Exit::DONE) };
+        let mut view = WebhookView::new(&webhook, store.count_open(webhook.id)?);
+        view.secret = new_secret.filter(|_| !self.secret.is_given()).map(|secret| secret.expose().to_owned());
+        context.out.page(&view)?;
+        Ok(Exit::DONE)
+    }
+
+    fn changed(&self, mut settings: Settings) -> Result<Settings, Failure> {
+        if let Some(name) = &self.name {
+            options::check_name("--name", name)?;
+            settings.name.clone_from(name);
+        }
+        let own_headers = std::mem::take(&mut settings.headers);
+        self.options.apply(&mut settings)?;
+        let new_headers = std::mem::replace(&mut settings.headers, own_headers);
+        for (name, value) in new_headers {
+            settings.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(&name));
+            settings.headers.push((name, value));
+        }
+        for name in &self.remove_headers {
+            let count = settings.headers.len();
+            settings.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+            if settings.headers.len() == count {
+                return Err(Failure::option("--remove-header", format!("the webhook has no header '{name}'")));
+            }
+        }
+        let added = options::checked_patterns("--add-event", &self.add_events)?;
+        settings
+            .events
+            .extend(added.into_iter().filter(|pattern| !settings.events.contains(pattern)).collect::<Vec<_>>());
+        for pattern in &self.remove_events {
+            if !settings.events.contains(pattern) {
+                return Err(Failure::option(
+                    "--remove-event",
+                    format!("the webhook does not subscribe to '{pattern}'"),
+                )
+                .hint(format!("it subscribes to {}", settings.events.join(", "))));
+            }
+            settings.events.retain(|known| known != pattern);
+        }
+        if settings.events.is_empty() {
+            return Err(Failure::option("--remove-event", "a webhook needs at least one event type")
+                .hint("disable it with `hookctl webhook disable`, or delete it"));
+        }
+        if self.no_secret {
+            settings.signature_schemes.clear();
+        }
+        Ok(settings)
+    }
+
+    /// The secret to set: the one given, or a new one where an unsigned webhook is to sign; and the check that the secret,
+    /// old or new, can key the schemes.
+    fn new_secret(
+        &self,
+        context: &mut Context,
+        store: &Store,
+        id: i64,
+        settings: &Settings,
+        given: Option<Secret>,
+    ) -> Result<Option<Secret>> {
+        let stored = store.secrets(id, context.now())?;
+        let secret = match given {
+            Some(secret) => Some(secret),
+            None if stored.is_empty() && !settings.signature_schemes.is_empty() => {
+                Some(Secret::generate(Random::secret_bytes()?))
+            }
+            None => None,
+        };
+        let option = if self.secret.is_given() { self.secret.option() } else { "--signature" };
+        if let Some(signing) = secret.as_ref().or(stored.first().map(|stored| &stored.secret)) {
+            check_keys(&settings.signature_schemes, signing, option)?;
+        }
+        if self.secret.is_given() && settings.signature_schemes.is_empty() {
+            return Err(Failure::option(option, "the webhook signs with no scheme")
+                .hint("name one with --signature")
+                .into());
+        }
+        Ok(secret)
+    }
+}

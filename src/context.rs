@@ -1,0 +1,198 @@
+//! What a command is handed: the time, the output, the settings, and how to open the store.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use crate::clock::Clock;
+use crate::delivery::{Gates, Setup};
+use crate::domain::time::Timestamp;
+use crate::domain::webhook::Webhook;
+use crate::error::{Failure, Kind};
+use crate::output::Output;
+use crate::random::Random;
+use crate::settings::Settings;
+use crate::signals::Stop;
+use crate::store::{EventRow, Store, StoreError};
+
+/// How a command ended when it did what it was asked: the exit code tells how it went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exit(pub u8);
+
+impl Exit {
+    /// Done.
+    pub const DONE: Exit = Exit(0);
+    /// Something is wrong with the database.
+    pub const FOUND: Exit = Exit(1);
+    /// The signature is not valid.
+    pub const NOT_VALID: Exit = Exit(4);
+    /// Not delivered; with `apply --dry-run`, changes to be made.
+    pub const NOT_DELIVERED: Exit = Exit(5);
+}
+
+/// What a command is handed.
+pub struct Context {
+    /// Where it writes.
+    pub out: Output,
+    /// What the environment says.
+    pub settings: Settings,
+    /// The time.
+    pub clock: Clock,
+    /// `--db`.
+    pub database: Option<PathBuf>,
+    /// `--read-only`.
+    pub is_read_only: bool,
+    /// `--yes`.
+    pub is_yes: bool,
+}
+
+/// How long a command waits for a database that another keeps locked.
+pub const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+impl Context {
+    /// Now.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Where the database is.
+    pub fn database(&self) -> Result<&Path> {
+        let path = self.database.as_deref().or(self.settings.default_database.as_deref());
+        Ok(path.ok_or_else(|| {
+            Failure::new(Kind::Failed, "no place for the database: neither XDG_DATA_HOME nor HOME is set")
+                .hint("name the file with --db or HOOKCTL_DB")
+        })?)
+    }
+
+    /// Opens the database to write; makes it when it is not there.
+    pub fn store_to_write(&mut self) -> Result<Store> {
+        self.refuse_if_read_only()?;
+        let path = self.database()?.to_owned();
+        self.out.diagnostic(1, &format!("the database is {}", path.display()));
+        let store = Store::open(&path, BUSY_TIMEOUT)?;
+        self.report_if_exposed(&path);
+        let now = self.now();
+        if store.has_expired_secrets(now)? {
+            store.transaction(|| store.delete_expired_secrets(now))?;
+        }
+        Ok(store)
+    }
+
+    /// Opens the database to read; nothing is made when it is not there.
+    pub fn store_to_read(&mut self) -> Result<Store> {
+        match self.store_if_any()? {
+            Some(store) => Ok(store),
+            None => Ok(Store::empty()?),
+        }
+    }
+
+    /// Opens the database to read; `None` when it is not there.
+    pub fn store_if_any(&mut self) -> Result<Option<Store>> {
+        let path = self.database()?.to_owned();
+        let store = match Store::open_read_only(&path, BUSY_TIMEOUT) {
+            Ok(Some(store)) => store,
+            Ok(None) => return Ok(None),
+            Err(StoreError::Older { .. }) if !self.is_read_only => Store::open(&path, BUSY_TIMEOUT)?,
+            Err(error) => return Err(error.into()),
+        };
+        self.report_if_exposed(&path);
+        Ok(Some(store))
+    }
+
+    /// Refuses what writes while `--read-only` is on.
+    pub fn refuse_if_read_only(&self) -> Result<()> {
+        if self.is_read_only {
+            return Err(Failure::new(Kind::ReadOnly, "this command writes, and --read-only is on")
+                .hint("leave out --read-only, or unset HOOKCTL_READ_ONLY")
+                .into());
+        }
+        Ok(())
+    }
+
+    /// A webhook by its name or id, or a failure that suggests the nearest name.
+    pub fn webhook(&self, store: &Store, name_or_id: &str) -> Result<Webhook> {
+        if let Some(webhook) = store.find_webhook(name_or_id)? {
+            return Ok(webhook);
+        }
+        let failure = Failure::new(Kind::NotFound, format!("no webhook '{name_or_id}'"));
+        let names = store.webhook_names()?;
+        let nearest = crate::domain::event_type::nearest(name_or_id, names.iter().map(String::as_str));
+        Err(failure
+            .hint(match nearest {
+                Some(name) => format!("did you mean '{name}'? see `hookctl webhook list`"),
+                None => "see `hookctl webhook list`".to_owned(),
+            })
+            .into())
+    }
+
+    /// The ids of webhooks named by name or id.
+    pub fn webhook_ids(&self, store: &Store, names: &[String]) -> Result<Vec<i64>> {
+        names.iter().map(|name| self.webhook(store, name).map(|webhook| webhook.id)).collect()
+    }
+
+    /// An event by its event id.
+    pub fn event(&self, store: &Store, event_id: &str) -> Result<EventRow> {
+        Ok(store.find_event(event_id)?.ok_or_else(|| {
+            Failure::new(Kind::NotFound, format!("no event '{event_id}'")).hint("see `hookctl event list`")
+        })?)
+    }
+
+    /// Asks before something is destroyed. Without a terminal there is nobody to ask: `--yes` is needed.
+    pub fn confirm(&mut self, question: &str) -> Result<()> {
+        if self.is_yes {
+            return Ok(());
+        }
+        if !(std::io::stdin().is_terminal() && self.out.is_stderr_terminal()) {
+            return Err(Failure::invalid(format!("{question} There is no terminal to ask at"))
+                .hint("say --yes to go ahead")
+                .into());
+        }
+        let answer = dialoguer::Confirm::new().with_prompt(question).default(false).interact();
+        match answer.context("cannot ask at the terminal")? {
+            true => Ok(()),
+            false => Err(Failure::invalid("not done: the answer was no").into()),
+        }
+    }
+
+    /// A source of random numbers.
+    pub fn random(&self) -> Result<Random> {
+        Random::new().context("the system gives no random numbers")
+    }
+
+    /// How the engine runs for a command.
+    pub fn engine_setup(&self, concurrency: usize, stop: &Stop) -> Setup {
+        Setup {
+            concurrency,
+            networks: self.settings.networks.clone(),
+            clock: self.clock,
+            stop: stop.clone(),
+            limit: None,
+            deadline: None,
+            gates: Gates::Respect,
+            waits_for_rate: false,
+        }
+    }
+
+    /// Takes over Ctrl-C and SIGTERM.
+    pub fn stop_on_signals(&self) -> Result<Stop> {
+        Stop::on_signals().context("cannot listen for Ctrl-C and SIGTERM")
+    }
+
+    /// Warns of a database that others can read: it holds secrets.
+    fn report_if_exposed(&mut self, path: &Path) {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = std::fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode());
+            if mode & 0o077 != 0 {
+                self.out.warning(&format!(
+                    "{} can be read by others (mode {:04o}) and holds secrets; run `chmod 600` on it",
+                    path.display(),
+                    mode & 0o7777
+                ));
+            }
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The delivery engine: claim, send on worker threads, record in group commits. Prints nothing.
+
+mod accept;
+mod claim;
+mod engine;
+mod prepared;
+mod queue;
+mod record;
+mod stop;
+
+pub use accept::{Intake, Matching, accept, deliver_to};
+pub use engine::{Engine, Gates, Setup, Summary, Turn};
+pub use prepared::{Clients, Prepared, Request};

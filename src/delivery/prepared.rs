@@ -1,0 +1,184 @@
+//! A webhook made ready for sending, once for all its deliveries: URL parsed, signatures keyed, connections shared.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ipnet::IpNet;
+
+use crate::clock::Clock;
+use crate::domain::attempt::{Attempt, AttemptError, ErrorType, Outcome};
+use crate::domain::network::AddressPolicy;
+use crate::domain::signature::{Message, Scheme, Signer};
+use crate::domain::target_url;
+use crate::domain::time::Timestamp;
+use crate::domain::webhook::{Settings, Webhook};
+use crate::http::{Client, ClientError, OutgoingRequest, Target};
+use crate::store::{Claimed, Payload, Store, StoreError};
+
+/// What every request says of its sender.
+pub const USER_AGENT: &str = concat!("hookctl/", env!("CARGO_PKG_VERSION"));
+
+/// HTTP clients, one for each rule about addresses and roots: connections are shared only where the rule is the same.
+#[derive(Debug)]
+pub struct Clients {
+    networks: Vec<IpNet>,
+    idle_connections: usize,
+    made: HashMap<(AddressPolicy, Option<String>), Arc<Client>>,
+}
+
+impl Clients {
+    /// None yet; each will keep up to `idle_connections` open. `networks` are allowed for every webhook.
+    pub fn new(networks: Vec<IpNet>, idle_connections: usize) -> Clients {
+        Clients { networks, idle_connections, made: HashMap::new() }
+    }
+
+    fn client(&mut self, settings: &Settings) -> Result<Arc<Client>, ClientError> {
+        let mut policy = settings.addresses.clone();
+        policy.allow_networks.extend(&self.networks);
+        let key = (policy, settings.ca_cert.clone());
+        if let Some(client) = self.made.get(&key) {
+            return Ok(Arc::clone(client));
+        }
+        let client = Arc::new(Client::new(&key.0, key.1.as_deref(), self.idle_connections)?);
+        self.made.insert(key, Arc::clone(&client));
+        Ok(client)
+    }
+}
+
+/// A webhook made ready for sending.
+#[derive(Debug)]
+pub struct Prepared {
+    /// Its id.
+    pub webhook_id: i64,
+    /// The version of its settings and secrets that this was made from.
+    pub version: i64,
+    /// Its settings.
+    pub settings: Settings,
+    /// Its id as text, as a header carries it.
+    id_text: String,
+    signers: Vec<Signer>,
+    /// Where and how to send, or why that is not possible.
+    connection: Result<(Target, Arc<Client>), String>,
+}
+
+/// One request of a delivery: what its headers and its signature are made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The delivery's id.
+    pub delivery_id: i64,
+    /// The attempt's number.
+    pub attempt_number: u32,
+    /// What it carries.
+    pub payload: &'a Payload,
+    /// When it is signed.
+    pub timestamp: Timestamp,
+}
+
+impl Prepared {
+    /// Reads a webhook's live secrets and makes it ready. A webhook that cannot be sent to, by a setting that went bad, is
+    /// made ready all the same: its attempts fail and say why.
+    pub fn new(store: &Store, webhook: Webhook, clients: &mut Clients, now: Timestamp) -> Result<Prepared, StoreError> {
+        let Webhook { id, settings, version, .. } = webhook;
+        let signers = make_signers(store, id, &settings, now)?;
+        let connection = signers.as_ref().map_err(String::clone).and_then(|_| connect(&settings, clients));
+        let signers = signers.unwrap_or_default();
+        Ok(Prepared { webhook_id: id, version, settings, id_text: id.to_string(), signers, connection })
+    }
+
+    /// Every header of a request, in the order sent, but for Host and Content-Length.
+    pub fn headers<'a>(&'a self, request: &Request<'a>) -> Vec<(&'a str, Cow<'a, str>)> {
+        let mut headers: Vec<(&str, Cow<'_, str>)> = Vec::with_capacity(12);
+        headers.push(("Content-Type", Cow::Borrowed(&self.settings.content_type)));
+        headers.push(("User-Agent", Cow::Borrowed(USER_AGENT)));
+        headers.push(("X-Webhook-Event", Cow::Borrowed(&request.payload.event_type)));
+        headers.push(("X-Webhook-ID", Cow::Borrowed(&self.id_text)));
+        headers.push(("X-Webhook-Delivery", Cow::Owned(request.delivery_id.to_string())));
+        headers.push(("X-Webhook-Attempt", Cow::Owned(request.attempt_number.to_string())));
+        for (name, value) in &self.settings.headers {
+            headers.push((name, Cow::Borrowed(value)));
+        }
+        let message = Message {
+            id: &request.payload.event_id,
+            timestamp: request.timestamp,
+            url: &self.settings.url,
+            method: &self.settings.http_method,
+            body: &request.payload.bytes,
+        };
+        for signer in &self.signers {
+            headers.extend(signer.headers(&message).into_iter().map(|(name, value)| (name, Cow::Owned(value))));
+        }
+        headers
+    }
+
+    /// Makes one attempt: signs, sends, and waits for the end of the answer or the deadline.
+    pub fn attempt(&self, claimed: &Claimed, payload: &Payload, clock: Clock) -> Attempt {
+        let started_at = clock.now();
+        let started = Instant::now();
+        let outcome = self.send(claimed, payload, started_at);
+        let duration = started.elapsed();
+        Attempt {
+            number: claimed.attempt_number,
+            trigger: claimed.trigger,
+            started_at,
+            completed_at: if clock.is_fixed() { started_at } else { started_at.plus_millis(millis(duration)) },
+            duration_ms: millis(duration),
+            outcome,
+        }
+    }
+
+    /// The deadline of an attempt.
+    pub fn timeout(&self) -> Duration {
+        Duration::from_millis(self.settings.timeout_ms.max(1) as u64)
+    }
+
+    fn send(&self, claimed: &Claimed, payload: &Payload, timestamp: Timestamp) -> Outcome {
+        let (target, client) = match &self.connection {
+            Ok(connection) => connection,
+            Err(reason) => return failed(ErrorType::UnknownError, reason.clone()),
+        };
+        let request = Request { delivery_id: claimed.id, attempt_number: claimed.attempt_number, payload, timestamp };
+        let headers = self.headers(&request);
+        let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_ref())).collect();
+        let request =
+            OutgoingRequest { method: &self.settings.http_method, target, headers: &headers, body: &payload.bytes };
+        client.send(&request, self.timeout())
+    }
+}
+
+/// An outcome without an answer.
+pub(super) fn failed(error_type: ErrorType, message: String) -> Outcome {
+    Outcome { error: Some(AttemptError { error_type, message }), ..Outcome::default() }
+}
+
+/// Whole milliseconds.
+pub(super) fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A signer for each of the webhook's schemes, or why one cannot be keyed.
+fn make_signers(
+    store: &Store,
+    webhook_id: i64,
+    settings: &Settings,
+    now: Timestamp,
+) -> Result<Result<Vec<Signer>, String>, StoreError> {
+    if settings.signature_schemes.is_empty() {
+        return Ok(Ok(Vec::new()));
+    }
+    let stored = store.secrets(webhook_id, now)?;
+    let secrets: Vec<_> = stored.iter().map(|stored| &stored.secret).collect();
+    let signer = |name: &String| {
+        let scheme = Scheme::find(name).ok_or_else(|| format!("the signature scheme '{name}' is unknown"))?;
+        Signer::new(scheme, &secrets).map_err(|error| format!("cannot sign with {name}: {error}"))
+    };
+    Ok(settings.signature_schemes.iter().map(signer).collect())
+}
+
+fn connect(settings: &Settings, clients: &mut Clients) -> Result<(Target, Arc<Client>), String> {
+    let url = target_url::parse(&settings.url).map_err(|error| error.to_string())?;
+    let target = Target::new(&url).map_err(|error| error.to_string())?;
+    let client = clients.client(settings).map_err(|error| error.to_string())?;
+    Ok((target, client))
+}

@@ -1,0 +1,141 @@
+//! One HTTP request made for a delivery, and what came back.
+
+use serde::Serialize;
+
+use super::time::Timestamp;
+
+/// The most of an answer's body that is read and kept, in bytes; reading stops there.
+pub const BODY_LIMIT: usize = 64 * 1024;
+
+/// Why an attempt failed. The names are part of the JSON output and of the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorType {
+    /// An answer came, but not a 2xx.
+    HttpError,
+    /// The deadline passed before the last byte of the answer.
+    Timeout,
+    /// The connection was refused, reset or closed.
+    ConnectionError,
+    /// The host name has no address, or the look-up failed.
+    DnsError,
+    /// The TLS handshake failed or the certificate is not trusted.
+    TlsError,
+    /// What came back is not HTTP.
+    ProtocolError,
+    /// The address may not be called (the outgoing guard).
+    BlockedAddress,
+    /// Anything else.
+    UnknownError,
+}
+
+impl ErrorType {
+    /// Every error type, in the order of the documentation.
+    pub const ALL: [ErrorType; 8] = [
+        ErrorType::HttpError,
+        ErrorType::Timeout,
+        ErrorType::ConnectionError,
+        ErrorType::DnsError,
+        ErrorType::TlsError,
+        ErrorType::ProtocolError,
+        ErrorType::BlockedAddress,
+        ErrorType::UnknownError,
+    ];
+
+    /// Its name in the database and in output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ErrorType::HttpError => "http_error",
+            ErrorType::Timeout => "timeout",
+            ErrorType::ConnectionError => "connection_error",
+            ErrorType::DnsError => "dns_error",
+            ErrorType::TlsError => "tls_error",
+            ErrorType::ProtocolError => "protocol_error",
+            ErrorType::BlockedAddress => "blocked_address",
+            ErrorType::UnknownError => "unknown_error",
+        }
+    }
+
+    /// The error type of that name.
+    pub fn from_name(name: &str) -> Option<ErrorType> {
+        Self::ALL.into_iter().find(|error_type| error_type.as_str() == name)
+    }
+}
+
+/// What made an attempt happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    /// The delivery was due: its first try, or a retry on schedule.
+    Scheduled,
+    /// Somebody asked for it.
+    Manual,
+}
+
+impl Trigger {
+    /// Its name in the database and in output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Trigger::Scheduled => "scheduled",
+            Trigger::Manual => "manual",
+        }
+    }
+}
+
+/// What a receiver answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status code.
+    pub status: u16,
+    /// The headers in the order received; values as text, bytes outside ASCII replaced.
+    pub headers: Vec<(String, String)>,
+    /// The first [`BODY_LIMIT`] bytes of the body.
+    pub body: Vec<u8>,
+    /// Whether the body went on past [`BODY_LIMIT`].
+    pub truncated: bool,
+}
+
+impl Answer {
+    /// The first header of that name, whatever its case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+}
+
+/// An attempt's error: its type, and one line for people that never holds a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptError {
+    /// The kind of failure.
+    pub error_type: ErrorType,
+    /// One line: what happened, and with what.
+    pub message: String,
+}
+
+/// How an attempt ended. An answer can come with an error: a 500, or a body that broke off.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// What came back, if a status line did.
+    pub answer: Option<Answer>,
+    /// Why it failed; `None` is success, a 2xx answer read to its end.
+    pub error: Option<AttemptError>,
+    /// Whether the request was written a second time, because the receiver closed a kept-alive connection before it
+    /// answered anything. It may have seen both; they carry the same event id.
+    pub resent: bool,
+}
+
+/// An attempt as the log keeps it.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// Its number within the delivery, from 1.
+    pub number: u32,
+    /// What made it happen.
+    pub trigger: Trigger,
+    /// When the request began.
+    pub started_at: Timestamp,
+    /// When the answer was complete, or the failure certain.
+    pub completed_at: Timestamp,
+    /// How long it took, in milliseconds, by the monotonic clock.
+    pub duration_ms: i64,
+    /// How it ended.
+    pub outcome: Outcome,
+}

@@ -1,0 +1,176 @@
+//! One event owed to one webhook: its states, and what an attempt's outcome makes of it and of its webhook.
+
+use serde::Serialize;
+
+use super::attempt::{AttemptError, ErrorType, Outcome};
+use super::retry::LONGEST_DELAY_MS;
+use super::time::Timestamp;
+use super::webhook::{Health, Settings};
+
+/// Where a delivery is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Never attempted.
+    Pending,
+    /// Attempted, failed, to be tried again.
+    Retrying,
+    /// Answered with a 2xx.
+    Success,
+    /// The dead letter: retries used up, or an error that a retry cannot mend.
+    Failed,
+    /// Taken back by hand.
+    Cancelled,
+}
+
+impl Status {
+    /// Every status, in the order of a delivery's life.
+    pub const ALL: [Status; 5] =
+        [Status::Pending, Status::Retrying, Status::Success, Status::Failed, Status::Cancelled];
+
+    /// Its name in the database and in output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Pending => "pending",
+            Status::Retrying => "retrying",
+            Status::Success => "success",
+            Status::Failed => "failed",
+            Status::Cancelled => "cancelled",
+        }
+    }
+
+    /// The status of that name.
+    pub fn from_name(name: &str) -> Option<Status> {
+        Self::ALL.into_iter().find(|status| status.as_str() == name)
+    }
+
+    /// Whether a delivery with this status still waits for an attempt.
+    pub fn is_open(self) -> bool {
+        matches!(self, Status::Pending | Status::Retrying)
+    }
+}
+
+/// After a 429, 502, 503 or 504 that names no time the whole webhook is held back for so long, in milliseconds.
+pub const LEAST_HOLD_MS: i64 = 60_000;
+
+/// What an attempt's outcome makes of its delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    /// The new status.
+    pub status: Status,
+    /// When it is due again; `None` when it is finished.
+    pub due_at: Option<Timestamp>,
+    /// Retries used so far.
+    pub retry_count: u32,
+}
+
+/// What is settled: one attempt of one delivery, and the chance that goes into the delay.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended<'a> {
+    /// How the attempt ended.
+    pub outcome: &'a Outcome,
+    /// When it ended.
+    pub at: Timestamp,
+    /// Retries that the delivery had used before.
+    pub retry_count: u32,
+    /// In −1.0..=1.0, see [`super::retry::RetryPolicy::delay_with_jitter`].
+    pub jitter: f64,
+    /// A test is attempted once only.
+    pub is_test: bool,
+}
+
+/// Decides what becomes of a delivery and writes into `health` what the outcome says about its webhook.
+/// Rules: product.md; throttling, 410 and `webhook-delivery` follow the Standard Webhooks specification's advice to senders.
+pub fn settle(settings: &Settings, health: &mut Health, ended: &Ended<'_>) -> Settlement {
+    let Ended { outcome, at, retry_count, jitter, is_test } = *ended;
+    if !is_test {
+        record_health(settings, health, ended);
+    }
+    let Some(error) = &outcome.error else {
+        return Settlement { status: Status::Success, due_at: None, retry_count };
+    };
+    let delay =
+        if is_test || is_final(outcome, error) { None } else { settings.retry.delay_with_jitter(retry_count, jitter) };
+    let Some(delay) = delay else {
+        return Settlement { status: Status::Failed, due_at: None, retry_count };
+    };
+    let due_at = at.plus_millis(delay.max(retry_after_ms(outcome, at).unwrap_or(0)));
+    let due_at = health.held_until.map_or(due_at, |held| due_at.max(held));
+    Settlement { status: Status::Retrying, due_at: Some(due_at), retry_count: retry_count + 1 }
+}
+
+/// What the receiver asked for in `Retry-After` (RFC 9110 §10.2.3: seconds, or an HTTP date), in milliseconds from `at`, at
+/// most 24 h; `None` when it did not, or wrote junk, or answered with a success.
+pub fn retry_after_ms(outcome: &Outcome, at: Timestamp) -> Option<i64> {
+    outcome.error.as_ref()?;
+    let value = outcome.answer.as_ref()?.header("retry-after")?.trim();
+    let millis = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        value.parse::<i64>().unwrap_or(i64::MAX).saturating_mul(1_000)
+    } else {
+        let date = httpdate::parse_http_date(value).ok()?;
+        let since_1970 = date.duration_since(std::time::UNIX_EPOCH).ok()?.as_millis();
+        i64::try_from(since_1970).unwrap_or(i64::MAX).saturating_sub(at.millis())
+    };
+    Some(millis.clamp(0, LONGEST_DELAY_MS))
+}
+
+/// Errors that a retry cannot mend.
+fn is_final(outcome: &Outcome, error: &AttemptError) -> bool {
+    let asked = asked_by_header(outcome);
+    error.error_type == ErrorType::BlockedAddress
+        || asked == Some("disable")
+        || asked == Some("abort-message")
+        || outcome.answer.as_ref().is_some_and(|answer| answer.status == 410)
+}
+
+/// The `webhook-delivery` header of a failure's answer, lower-cased where it is one we know.
+fn asked_by_header(outcome: &Outcome) -> Option<&'static str> {
+    let value = outcome.answer.as_ref()?.header("webhook-delivery")?.trim();
+    ["disable", "abort-message"].into_iter().find(|known| value.eq_ignore_ascii_case(known))
+}
+
+fn record_health(settings: &Settings, health: &mut Health, ended: &Ended<'_>) {
+    let Ended { outcome, at, .. } = *ended;
+    health.last_delivery_at = Some(at);
+    let Some(error) = &outcome.error else {
+        health.last_success_at = Some(at);
+        health.failing_since = None;
+        health.breaker = health.breaker.after_success();
+        return;
+    };
+    health.last_failure_at = Some(at);
+    let failing_since = *health.failing_since.get_or_insert(at);
+    health.breaker = match error.error_type {
+        ErrorType::Timeout | ErrorType::ConnectionError | ErrorType::DnsError | ErrorType::TlsError => {
+            health.breaker.after_no_answer(at)
+        }
+        ErrorType::BlockedAddress => health.breaker,
+        _ => health.breaker.after_refusal(at),
+    };
+    let status = outcome.answer.as_ref().map(|answer| answer.status);
+    if matches!(status, Some(429 | 502 | 503 | 504)) {
+        let hold = retry_after_ms(outcome, at).unwrap_or(LEAST_HOLD_MS);
+        let until = at.plus_millis(hold);
+        health.held_until = Some(health.held_until.map_or(until, |held| held.max(until)));
+    }
+    let lasted = at.millis_since(failing_since);
+    let reason = match status {
+        Some(410) => Some("the receiver answered 410 Gone".to_owned()),
+        _ if asked_by_header(outcome) == Some("disable") => {
+            Some("the receiver answered with webhook-delivery: disable".to_owned())
+        }
+        _ if settings.disable_after_ms > 0 && lasted >= settings.disable_after_ms => {
+            let length = std::time::Duration::from_millis(settings.disable_after_ms as u64);
+            Some(format!("no success for {}", super::duration::format(length)))
+        }
+        _ => None,
+    };
+    if let (Some(reason), true) = (reason, health.is_active) {
+        health.is_active = false;
+        health.disabled_reason = Some(reason);
+        health.disabled_at = Some(at);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! Events: what happened, identified once and for all.
+
+use sha2::{Digest, Sha256};
+
+use super::time::Timestamp;
+
+/// The largest payload, in bytes: 1 MiB.
+pub const PAYLOAD_LIMIT: usize = 1024 * 1024;
+
+/// The most characters of an event id.
+pub const LONGEST_ID: usize = 128;
+
+/// Why a text is not an event id.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum EventIdError {
+    /// Nothing was given.
+    #[error("an event id is empty")]
+    Empty,
+    /// Longer than [`LONGEST_ID`].
+    #[error("an event id has {0} characters; {LONGEST_ID} are the most")]
+    TooLong(usize),
+    /// A dot would make the signed content `id.timestamp.body` ambiguous.
+    #[error("an event id holds a dot, which signed content cannot carry; use letters, digits, - and _")]
+    Dot,
+    /// Anything else than letters, digits, `-`, `_` and `:`.
+    #[error("an event id holds other characters than letters, digits, - _ and :")]
+    Character,
+}
+
+/// Checks an event id: 1 to 128 letters, digits, `-`, `_` and `:`. Standard Webhooks forbids dots in ids.
+pub fn check_id(id: &str) -> Result<(), EventIdError> {
+    match id {
+        "" => Err(EventIdError::Empty),
+        _ if id.chars().count() > LONGEST_ID => Err(EventIdError::TooLong(id.chars().count())),
+        _ if id.contains('.') => Err(EventIdError::Dot),
+        _ if id.chars().all(|c| c.is_ascii_alphanumeric() || "-_:".contains(c)) => Ok(()),
+        _ => Err(EventIdError::Character),
+    }
+}
+
+/// A new event id, `evt_` and a ULID: ids sort by time, so that the index over them grows at its end.
+pub fn new_id(now: Timestamp, random: u128) -> String {
+    format!("evt_{}", ulid::Ulid::from_parts(now.millis() as u64, random))
+}
+
+/// What tells two events with one id apart, and finds an event said twice: the first 16 bytes of a SHA-256 over the parts
+/// that the sender gave. The envelope's own time and id are no part of it.
+pub type Fingerprint = [u8; 16];
+
+/// The fingerprint of `parts`, each taken with its length so that no two lists of parts run together.
+pub fn fingerprint(parts: &[Option<&[u8]>]) -> Fingerprint {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.map_or(u64::MAX, |bytes| bytes.len() as u64).to_le_bytes());
+        hash.update(part.unwrap_or_default());
+    }
+    let mut fingerprint = [0; 16];
+    fingerprint.copy_from_slice(&hash.finalize()[..16]);
+    fingerprint
+}
+
+/// The lower-case hex SHA-256 of a payload, as `delivery show` prints it.
+pub fn payload_hash(payload: &[u8]) -> String {
+    hex::encode(Sha256::digest(payload))
+}
+
+/// An event that is to be stored.
+#[derive(Clone, Debug)]
+pub struct NewEvent {
+    /// Unique for ever; receivers drop duplicates by it.
+    pub event_id: String,
+    /// Its event type.
+    pub event_type: String,
+    /// The exact bytes that are sent and signed.
+    pub payload: Vec<u8>,
+    /// See [`Fingerprint`].
+    pub fingerprint: Fingerprint,
+    /// Only this owner's webhooks get it, when set.
+    pub owner: Option<String>,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_hold_no_dot_blank_or_control_character() {
+        for id in ["", "a.b", "a b", "a\n", "é", &"x".repeat(129)] {
+            assert!(check_id(id).is_err(), "{id:?}");
+        }
+        for id in ["1", "evt_01", "order-7:paid", &"x".repeat(128)] {
+            assert_eq!(check_id(id), Ok(()), "{id:?}");
+        }
+        assert_eq!(check_id(&new_id(Timestamp::MAX, u128::MAX)), Ok(()));
+    }
+
+    #[test]
+    fn parts_do_not_run_together() {
+        assert_ne!(fingerprint(&[Some(b"ab"), Some(b"c")]), fingerprint(&[Some(b"a"), Some(b"bc")]));
+        assert_ne!(fingerprint(&[None]), fingerprint(&[Some(b"")]));
+    }
+}

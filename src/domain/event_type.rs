@@ -1,0 +1,127 @@
+//! Event types (`invoice.paid`) and the patterns that subscribe to them.
+
+/// The most characters of an event type or a pattern.
+pub const LONGEST: usize = 200;
+
+/// What `webhook test` sends.
+pub const WEBHOOK_TEST: &str = "webhook.test";
+/// Announces that a webhook was disabled by hookctl.
+pub const WEBHOOK_DISABLED: &str = "webhook.disabled";
+/// Announces that a delivery ended as failed.
+pub const DELIVERY_FAILED: &str = "delivery.failed";
+
+/// Why a text is neither an event type nor a pattern.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum EventTypeError {
+    /// Nothing was given.
+    #[error("an event type is empty")]
+    Empty,
+    /// Longer than [`LONGEST`].
+    #[error("an event type has {0} characters; {LONGEST} are the most")]
+    TooLong(usize),
+    /// Another character than letters, digits, `.`, `_`, `-`, `:` or `/`.
+    #[error("'{0}' is not an event type: use letters, digits and . _ - : / only, such as invoice.paid")]
+    Character(String),
+}
+
+/// Checks an event type: letters, digits and `. _ - : /`.
+pub fn check(event_type: &str) -> Result<(), EventTypeError> {
+    check_with(event_type, false)
+}
+
+/// Checks a pattern: an event type in which `*` may stand anywhere.
+pub fn check_pattern(pattern: &str) -> Result<(), EventTypeError> {
+    check_with(pattern, true)
+}
+
+fn check_with(text: &str, star: bool) -> Result<(), EventTypeError> {
+    let length = text.chars().count();
+    match text {
+        "" => Err(EventTypeError::Empty),
+        _ if length > LONGEST => Err(EventTypeError::TooLong(length)),
+        _ if text.chars().all(|c| c.is_ascii_alphanumeric() || "._-:/".contains(c) || (star && c == '*')) => Ok(()),
+        _ => Err(EventTypeError::Character(text.to_owned())),
+    }
+}
+
+/// Whether `pattern` matches `event_type`; each `*` stands for any run of characters, none included.
+pub fn matches(pattern: &str, event_type: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else { return pattern == event_type };
+    let Some(mut text) = event_type.strip_prefix(head) else { return false };
+    let Some((middle, tail)) = rest.rsplit_once('*') else { return text.ends_with(rest) };
+    for part in middle.split('*') {
+        match text.find(part) {
+            Some(at) => text = &text[at + part.len()..],
+            None => return false,
+        }
+    }
+    text.ends_with(tail)
+}
+
+/// The known type that is nearest to `unknown`, if one is near enough to be a slip of the finger.
+pub fn nearest<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|candidate| (strsim::normalized_damerau_levenshtein(unknown, candidate), candidate))
+        .filter(|(likeness, _)| *likeness >= 0.6)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_run_of_characters() {
+        for (pattern, event_type, expected) in [
+            ("*", "invoice.paid", true),
+            ("invoice.*", "invoice.paid", true),
+            ("*.created", "task.created", true),
+            ("*.created", "task.created.late", false),
+            ("invoice.paid", "invoice.paid", true),
+            ("invoice.paid", "invoice.paid2", false),
+            ("invoice.*", "invoices.paid", false),
+            ("in*ce.*d", "invoice.paid", true),
+            ("a*a", "a", false),
+            ("a*a", "aa", true),
+            ("*a*b*", "xxaxxbxx", true),
+            ("*a*b*", "xxbxxaxx", false),
+            ("**", "x", true),
+        ] {
+            assert_eq!(matches(pattern, event_type), expected, "{pattern} {event_type}");
+        }
+    }
+
+    #[test]
+    fn blanks_stars_and_controls_are_no_part_of_a_type() {
+        for text in ["", " ", "a b", "a\n", "invoice.*", "é", &"x".repeat(201)] {
+            assert!(check(text).is_err(), "{text:?}");
+        }
+        assert_eq!(check_pattern("project.*"), Ok(()));
+        assert!(check_pattern("project .*").is_err());
+    }
+
+    #[test]
+    fn a_slip_of_the_finger_finds_its_type() {
+        assert_eq!(nearest("invoice.payed", ["task.created", "invoice.paid"]), Some("invoice.paid"));
+        assert_eq!(nearest("zzzzz", ["task.created", "invoice.paid"]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn matching_agrees_with_the_plain_definition(pattern in "[ab*]{0,6}", text in "[ab]{0,8}") {
+            fn plain(pattern: &[u8], text: &[u8]) -> bool {
+                match (pattern.first(), text.first()) {
+                    (None, None) => true,
+                    (Some(b'*'), _) => plain(&pattern[1..], text) || (!text.is_empty() && plain(pattern, &text[1..])),
+                    (Some(a), Some(b)) => a == b && plain(&pattern[1..], &text[1..]),
+                    _ => false,
+                }
+            }
+            prop_assert_eq!(matches(&pattern, &text), plain(pattern.as_bytes(), text.as_bytes()));
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! A rate limit per webhook, kept as one number so that processes can share it.
+
+/// At most `count` requests in each `period_ms`, evenly spaced, with a burst of a tenth of the count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Requests per period.
+    pub count: u32,
+    /// The period: a second, a minute or an hour, in milliseconds.
+    pub period_ms: i64,
+}
+
+/// Clocks are set back a little all the time: no burst for that, in microseconds.
+const CLOCK_TOLERANCE_US: i64 = 60_000_000;
+
+/// Why a text is not a rate limit.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("not a rate limit; write a number from 1 to 100000 and a unit: 10/s, 600/m, 5000/h, or 'off'")]
+pub struct RateLimitError;
+
+impl RateLimit {
+    /// Reads `10/s`, `600/m` or `5000/h`.
+    pub fn parse(text: &str) -> Result<RateLimit, RateLimitError> {
+        let (count, unit) = text.split_once('/').ok_or(RateLimitError)?;
+        if !count.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(RateLimitError);
+        }
+        let count = count.parse().map_err(|_| RateLimitError)?;
+        let period_ms = match unit {
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            _ => return Err(RateLimitError),
+        };
+        if !(1..=100_000).contains(&count) {
+            return Err(RateLimitError);
+        }
+        Ok(RateLimit { count, period_ms })
+    }
+
+    /// How it is written: `10/s`.
+    pub fn text(self) -> String {
+        let unit = match self.period_ms {
+            1_000 => "s",
+            60_000 => "m",
+            _ => "h",
+        };
+        format!("{}/{unit}", self.count)
+    }
+
+    /// How many requests may go at `now_us`, at most `wanted`. `next_us` is the kept number: the time at which the bucket
+    /// is full again, in microseconds since 1970 (the generic cell rate algorithm's theoretical arrival time).
+    pub fn available(self, next_us: i64, now_us: i64, wanted: u32) -> u32 {
+        let start = self.start(next_us, now_us);
+        let room = now_us + self.burst_us() - start;
+        if room < 0 { 0 } else { ((room / self.interval_us()) as u32 + 1).min(wanted) }
+    }
+
+    /// The kept number after `taken` requests at `now_us`.
+    pub fn take(self, next_us: i64, now_us: i64, taken: u32) -> i64 {
+        self.start(next_us, now_us).saturating_add(self.interval_us() * i64::from(taken))
+    }
+
+    /// Microseconds from `now_us` until one more may go; 0 when one may go now.
+    pub fn wait_us(self, next_us: i64, now_us: i64) -> i64 {
+        (self.start(next_us, now_us) - self.burst_us() - now_us).max(0)
+    }
+
+    /// The bucket is never emptier than empty. A number from a clock that ran far ahead is not believed at all: an empty bucket
+    /// that is looked at again and again without being taken from would stay empty until the clock came true.
+    fn start(self, next_us: i64, now_us: i64) -> i64 {
+        let empty = now_us + self.burst_us() + self.interval_us();
+        if next_us > empty + CLOCK_TOLERANCE_US { now_us } else { next_us.clamp(now_us, empty) }
+    }
+
+    fn interval_us(self) -> i64 {
+        (self.period_ms * 1_000 / i64::from(self.count)).max(1)
+    }
+
+    fn burst_us(self) -> i64 {
+        self.interval_us() * i64::from((self.count / 10).max(1) - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_reads_what_it_writes() {
+        for text in ["1/s", "50/s", "600/m", "5000/h"] {
+            assert_eq!(RateLimit::parse(text).unwrap().text(), text);
+        }
+        for text in ["", "10", "0/s", "-1/s", "+1/s", "1e3/s", "10/d", "/s", "100001/s", "10/s "] {
+            assert_eq!(RateLimit::parse(text), Err(RateLimitError), "{text}");
+        }
+    }
+
+    #[test]
+    fn no_second_sees_more_than_the_rate_and_a_tenth() {
+        let limit = RateLimit::parse("50/s").unwrap();
+        let (mut next, mut sent) = (0, Vec::new());
+        for now in (0..6_000_000_i64).step_by(1_000).map(|us| us + 1_000_000) {
+            let taken = limit.available(next, now, 1_000);
+            next = if taken > 0 { limit.take(next, now, taken) } else { next };
+            sent.extend(std::iter::repeat_n(now, taken as usize));
+        }
+        assert!((300..=306).contains(&sent.len()), "{}", sent.len());
+        for start in &sent {
+            let within = sent.iter().filter(|at| (*start..*start + 1_000_000).contains(*at)).count();
+            assert!(within <= 56, "{within}");
+        }
+    }
+
+    #[test]
+    fn a_clock_set_back_does_not_stall_it() {
+        let limit = RateLimit::parse("1/s").unwrap();
+        let next = limit.take(0, 1_000_000_000_000, 1);
+        assert!(limit.wait_us(next, 5_000_000) <= 1_000_000);
+        // Nobody took anything meanwhile, so the number that is kept is still the one from the future.
+        for now in [5_000_000, 6_000_000, 7_000_000] {
+            assert_eq!(limit.available(next, now, 10), 1, "at {now}");
+        }
+    }
+}

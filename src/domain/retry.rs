@@ -1,0 +1,145 @@
+//! When a failed delivery is tried again.
+
+use std::time::Duration;
+
+use super::duration;
+
+/// No delay between two attempts is longer than this: 24 hours, in milliseconds.
+pub const LONGEST_DELAY_MS: i64 = 24 * 3_600_000;
+
+/// The most retries that a webhook may ask for.
+pub const MOST_RETRIES: u32 = 100;
+
+/// The presets of `--retry-schedule`, by name; `timetracker` is the exponential default.
+pub const PRESETS: [(&str, &str); 2] =
+    [("standard", "5s,5m,30m,2h,5h,10h,14h,20h,24h"), ("svix", "5s,5m,30m,2h,5h,10h,10h")];
+
+/// How often, and how long apart, a webhook's deliveries are retried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// The most retries after the first attempt; not used with a schedule.
+    pub max_retries: u32,
+    /// The delay before the first retry, in milliseconds; it doubles with each. Not used with a schedule.
+    pub delay_ms: i64,
+    /// The delays before each retry, in milliseconds, when the webhook names them one by one.
+    pub schedule: Option<Vec<i64>>,
+}
+
+impl RetryPolicy {
+    /// How many retries there are at the most.
+    pub fn limit(&self) -> u32 {
+        self.schedule.as_ref().map_or(self.max_retries, |delays| delays.len() as u32)
+    }
+
+    /// The delay before retry `retry` (counting from 0) in milliseconds, without jitter: `delay × 2^n`, at most 24 h;
+    /// or the schedule's. `None` when the retries are used up.
+    pub fn delay(&self, retry: u32) -> Option<i64> {
+        if retry >= self.limit() {
+            return None;
+        }
+        let delay = match &self.schedule {
+            Some(delays) => delays.get(retry as usize).copied()?,
+            None => self.delay_ms.saturating_mul(1_i64.checked_shl(retry.min(40)).unwrap_or(i64::MAX)),
+        };
+        Some(delay.clamp(0, LONGEST_DELAY_MS))
+    }
+
+    /// The delay before retry `retry` with jitter: `jitter` in −1.0..=1.0 moves it by up to ten per cent either way.
+    /// The cap of 24 h holds after the jitter too.
+    pub fn delay_with_jitter(&self, retry: u32, jitter: f64) -> Option<i64> {
+        let delay = self.delay(retry)?;
+        let moved = delay as f64 * 0.1 * jitter.clamp(-1.0, 1.0);
+        Some((delay + moved as i64).clamp(0, LONGEST_DELAY_MS))
+    }
+
+    /// Every delay in turn, in milliseconds, without jitter.
+    pub fn delays(&self) -> Vec<i64> {
+        (0..self.limit()).map_while(|retry| self.delay(retry)).collect()
+    }
+}
+
+/// Why a text is not a retry schedule.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ScheduleError {
+    /// An item is not a duration.
+    #[error("'{0}' is {1}")]
+    Item(String, duration::DurationError),
+    /// An item is longer than 24 h.
+    #[error("'{0}' is longer than 24h, the longest delay there is")]
+    TooLong(String),
+    /// There are too many items.
+    #[error("there are {0} delays; {MOST_RETRIES} are the most")]
+    TooMany(usize),
+}
+
+/// Reads `5s,5m,30m` or a preset's name into delays; `None` for `timetracker`, the exponential default.
+pub fn parse_schedule(text: &str) -> Result<Option<Vec<i64>>, ScheduleError> {
+    if text == "timetracker" {
+        return Ok(None);
+    }
+    let list = PRESETS.iter().find(|(name, _)| *name == text).map_or(text, |(_, list)| list);
+    let delays = list.split(',').map(|item| parse_delay(item.trim())).collect::<Result<Vec<i64>, _>>()?;
+    if delays.len() > MOST_RETRIES as usize {
+        return Err(ScheduleError::TooMany(delays.len()));
+    }
+    Ok(Some(delays))
+}
+
+fn parse_delay(item: &str) -> Result<i64, ScheduleError> {
+    let delay = duration::parse(item).map_err(|error| ScheduleError::Item(item.to_owned(), error))?;
+    if delay > Duration::from_millis(LONGEST_DELAY_MS as u64) {
+        return Err(ScheduleError::TooLong(item.to_owned()));
+    }
+    Ok(delay.as_millis() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn exponential(max_retries: u32, delay_ms: i64) -> RetryPolicy {
+        RetryPolicy { max_retries, delay_ms, schedule: None }
+    }
+
+    #[test]
+    fn the_default_policy_waits_one_two_and_four_minutes() {
+        assert_eq!(exponential(3, 60_000).delays(), [60_000, 120_000, 240_000]);
+    }
+
+    #[test]
+    fn a_schedule_takes_the_place_of_the_formula() {
+        let schedule = parse_schedule("5s,5m,1h").unwrap();
+        assert_eq!(RetryPolicy { max_retries: 9, delay_ms: 1, schedule }.delays(), [5_000, 300_000, 3_600_000]);
+        assert_eq!(parse_schedule("timetracker"), Ok(None));
+        assert_eq!(parse_schedule("standard").unwrap().unwrap().len(), 9);
+        assert_eq!(parse_schedule("svix").unwrap().unwrap().len(), 7);
+    }
+
+    #[test]
+    fn a_schedule_that_is_no_list_of_durations_is_refused() {
+        for text in ["", "5s,", "5x", "-5s", "25h", "5s;5m", "standard,5s"] {
+            assert!(parse_schedule(text).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn delays_never_shrink_overflow_or_pass_the_cap(retries in 0..=100_u32, delay in 0..=LONGEST_DELAY_MS) {
+            let delays = exponential(retries, delay).delays();
+            prop_assert_eq!(delays.len(), retries as usize);
+            prop_assert!(delays.is_sorted());
+            prop_assert!(delays.iter().all(|delay| (0..=LONGEST_DELAY_MS).contains(delay)));
+        }
+
+        #[test]
+        fn jitter_stays_within_ten_per_cent(retry in 0..20_u32, delay in 1_000..=60_000_i64, jitter in -1.0..=1.0_f64) {
+            let policy = exponential(20, delay);
+            let plain = policy.delay(retry).unwrap();
+            let jittered = policy.delay_with_jitter(retry, jitter).unwrap();
+            prop_assert!((jittered - plain).abs() <= plain / 10 + 1);
+            prop_assert!(jittered <= LONGEST_DELAY_MS);
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! The URL a webhook is called at: what may be stored, and how it is shown.
+#![allow(dead_code)]
+
+use std::net::IpAddr;
+
+use url::{Host, Url};
+
+/// The most characters a URL may have, as written and as sent.
+pub const MAX_LENGTH: usize = 2_048;
+
+/// Why a text may not be a webhook's URL. No message repeats the text: it may hold a password.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TargetUrlError {
+    /// Nothing was given.
+    #[error("the URL is empty; give one such as https://example.com/hook")]
+    Empty,
+    /// Longer than [`MAX_LENGTH`].
+    #[error("the URL is too long; the limit is 2048 characters")]
+    TooLong,
+    /// A blank, a control character, or one that turns the direction of writing.
+    #[error("the URL holds {what} at character {position}; percent-encode it or remove it")]
+    Character {
+        /// The character, by its kind and code point.
+        what: String,
+        /// Where it stands, counted from 1.
+        position: usize,
+    },
+    /// No scheme stands before the rest.
+    #[error("the URL has no scheme; begin it with https:// or http://")]
+    NoScheme,
+    /// Another scheme than http and https.
+    #[error("the URL's scheme is {0}; only https and http are delivered to")]
+    Scheme(String),
+    /// No host is named.
+    #[error("the URL names no host; write one such as https://example.com/hook")]
+    NoHost,
+    /// A port that does not fit.
+    #[error("the URL's port is out of range; use 1 to 65535")]
+    Port,
+    /// `user:password@` before the host.
+    #[error("the URL holds a user name or password; pass credentials as a header with -H instead")]
+    Credentials,
+    /// `#...` at the end, which HTTP never sends.
+    #[error("the URL holds a fragment (#...), which is never sent; remove it")]
+    Fragment,
+    /// The parser of the URL standard refused it.
+    #[error("the URL is not valid: {0}")]
+    Invalid(String),
+}
+
+/// Reads a webhook's URL; its serialisation is what is stored and called.
+pub fn parse(text: &str) -> Result<Url, TargetUrlError> {
+    if text.is_empty() {
+        return Err(TargetUrlError::Empty);
+    }
+    if text.chars().count() > MAX_LENGTH {
+        return Err(TargetUrlError::TooLong);
+    }
+    // The URL standard drops tabs, line ends and outer blanks in silence; what is stored must be what was written.
+    if let Some((index, character)) = text.chars().enumerate().find(|(_, character)| is_refused(*character)) {
+        return Err(TargetUrlError::Character { what: describe(character), position: index + 1 });
+    }
+    let url = Url::parse(text).map_err(explain)?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(scheme_error(text, url.scheme()));
+    }
+    if !url.username().is_empty() || url.password().is_some() || authority(text).contains('@') {
+        return Err(TargetUrlError::Credentials);
+    }
+    if url.host().is_none() {
+        return Err(TargetUrlError::NoHost);
+    }
+    if url.port() == Some(0) {
+        return Err(TargetUrlError::Port);
+    }
+    if url.fragment().is_some() {
+        return Err(TargetUrlError::Fragment);
+    }
+    if url.as_str().len() > MAX_LENGTH {
+        return Err(TargetUrlError::TooLong);
+    }
+    Ok(url)
+}
+
+/// The URL with every query value as `***`: tokens live there.
+pub fn masked(url: &Url) -> String {
+    let text = url.as_str();
+    let Some((before, query)) = text.split_once('?') else { return text.to_owned() };
+    let pairs: Vec<String> = query
+        .split('&')
+        .map(|pair| match pair.split_once('=') {
+            Some((name, _)) => format!("{name}=***"),
+            // A query without a name is a value all the same: `?token`.
+            None if pair.is_empty() => String::new(),
+            None => "***".to_owned(),
+        })
+        .collect();
+    format!("{before}?{}", pairs.join("&"))
+}
+
+/// The address, when the URL names one instead of a host: `2130706433` and `0x7f.1` are addresses too.
+pub fn literal_address(url: &Url) -> Option<IpAddr> {
+    match url.host()? {
+        Host::Ipv4(address) => Some(IpAddr::V4(address)),
+        Host::Ipv6(address) => Some(IpAddr::V6(address)),
+        Host::Domain(_) => None,
+    }
+}
+
+fn is_refused(character: char) -> bool {
+    character.is_control() || character.is_whitespace() || is_invisible(character)
+}
+
+/// Bidirectional controls (Unicode Standard Annex 9), zero-width characters, line separators, the byte order mark.
+fn is_invisible(character: char) -> bool {
+    matches!(character,
+        '\u{61c}' | '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+fn describe(character: char) -> String {
+    match character {
+        ' ' => "a blank".to_owned(),
+        '\t' => "a tab".to_owned(),
+        '\n' | '\r' => "a line end".to_owned(),
+        c if c.is_control() => format!("the control character U+{:04X}", u32::from(c)),
+        c => format!("the invisible character U+{:04X}", u32::from(c)),
+    }
+}
+
+fn explain(error: url::ParseError) -> TargetUrlError {
+    match error {
+        url::ParseError::InvalidPort => TargetUrlError::Port,
+        url::ParseError::EmptyHost => TargetUrlError::NoHost,
+        url::ParseError::RelativeUrlWithoutBase => TargetUrlError::NoScheme,
+        other => TargetUrlError::Invalid(other.to_string()),
+    }
+}
+
+/// `example.com:8080/x` reads as the scheme `example.com`: say what is missing rather than that.
+fn scheme_error(text: &str, scheme: &str) -> TargetUrlError {
+    let is_port = text.get(scheme.len() + 1..).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    if is_port || scheme.contains('.') { TargetUrlError::NoScheme } else { TargetUrlError::Scheme(scheme.to_owned()) }
+}
+
+/// What stands between `//` and the path; an `@` in it means credentials, even empty ones.
+fn authority(text: &str) -> &str {
+    let rest = text.split_once(':').map_or("", |(_, rest)| rest).trim_start_matches(['/', '\\']);
+    rest.split(['/', '\\', '?', '#']).next().unwrap_or("")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn http_and_https_urls_are_taken_and_serialised() {
+        let cases = [
+            ("https://example.com/hook", "https://example.com/hook"),
+            ("HTTP://EXAMPLE.com", "http://example.com/"),
+            ("https://example.com:443/a?b=c&d", "https://example.com/a?b=c&d"),
+            ("http://example.com:65535/", "http://example.com:65535/"),
+            ("http://127.1/", "http://127.0.0.1/"),
+            ("http://[::1]:8080/x", "http://[::1]:8080/x"),
+            ("https://bücher.example/ü", "https://xn--bcher-kva.example/%C3%BC"),
+            ("https://example.com/@me?mail=a@b", "https://example.com/@me?mail=a@b"),
+        ];
+        for (text, serialised) in cases {
+            assert_eq!(parse(text).expect(text).as_str(), serialised);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_url_is_named() {
+        use TargetUrlError::{Credentials, Empty, Fragment, NoHost, NoScheme, Port, Scheme};
+        let cases = [
+            ("", Empty),
+            ("example.com/hook", NoScheme),
+            ("//example.com", NoScheme),
+            ("/hook", NoScheme),
+            ("example.com:8080/hook", NoScheme),
+            ("localhost:8080", NoScheme),
+            ("ftp://example.com", Scheme("ftp".into())),
+            ("file:///etc/passwd", Scheme("file".into())),
+            ("javascript:alert(1)", Scheme("javascript".into())),
+            ("data:text/plain,x", Scheme("data".into())),
+            ("ws://example.com", Scheme("ws".into())),
+            ("http://", NoHost),
+            ("https://:443/", NoHost),
+            ("http://example.com:0/", Port),
+            ("http://example.com:65536/", Port),
+            ("http://example.com:99999/", Port),
+            ("http://example.com:x/", Port),
+            ("http://example.com:-1/", Port),
+            ("http://user@example.com/", Credentials),
+            ("http://user:secret@example.com/", Credentials),
+            ("http://@example.com/", Credentials),
+            ("http://:@example.com/", Credentials),
+            ("https://example.com/#x", Fragment),
+            ("https://example.com/#", Fragment),
+        ];
+        for (text, error) in cases {
+            assert_eq!(parse(text), Err(error), "{text}");
+        }
+        for text in [
+            "http://exa mple",
+            "http://[::1",
+            "http://[::1%25eth0]/",
+            "http://1.2.3.4.5/",
+            "http://256.1.1.1/",
+            "http://a<b/",
+        ] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn control_blank_and_invisible_characters_are_refused_wherever_they_stand() {
+        for character in [
+            '\0', '\t', '\n', '\r', '\u{1b}', '\u{7f}', '\u{85}', '\u{9b}', ' ', '\u{a0}', '\u{200b}', '\u{202e}',
+            '\u{2028}', '\u{2066}', '\u{feff}', '\u{3000}',
+        ] {
+            for text in [
+                format!("{character}https://example.com/"),
+                format!("https://exam{character}ple.com/"),
+                format!("https://example.com/a{character}b?c"),
+                format!("https://example.com/{character}"),
+            ] {
+                assert!(matches!(parse(&text), Err(TargetUrlError::Character { .. })), "{text:?}");
+            }
+        }
+        let error = parse("https://example.com/a b").unwrap_err().to_string();
+        assert_eq!(error, "the URL holds a blank at character 22; percent-encode it or remove it");
+    }
+
+    #[test]
+    fn a_url_is_at_most_2048_characters_as_written_and_as_sent() {
+        let padded = |length: usize, filling: char| {
+            let start = "https://example.com/";
+            format!("{start}{}", filling.to_string().repeat(length - start.len()))
+        };
+        assert!(parse(&padded(2_048, 'a')).is_ok());
+        assert_eq!(parse(&padded(2_049, 'a')), Err(TargetUrlError::TooLong));
+        assert_eq!(parse(&padded(1_000, 'ü')), Err(TargetUrlError::TooLong));
+    }
+
+    #[test]
+    fn no_message_repeats_a_password() {
+        for text in [
+            "http://user:hunter2@example.com/",
+            "ftp://user:hunter2@example.com/",
+            "http://user:hunter2@[::/",
+            "http://user:hunter2@a b/",
+            "http://user:hunter2@example.com:99999/",
+        ] {
+            let message = parse(text).unwrap_err().to_string();
+            assert!(!message.contains("hunter2") && !message.contains('\n'), "{message}");
+        }
+    }
+
+    #[test]
+    fn query_values_are_masked() {
+        let shown = |text: &str| masked(&parse(text).unwrap());
+        assert_eq!(shown("https://example.com/a"), "https://example.com/a");
+        assert_eq!(shown("https://example.com/a?key=secret&b=2"), "https://example.com/a?key=***&b=***");
+        assert_eq!(shown("https://example.com/a?secret"), "https://example.com/a?***");
+        assert_eq!(shown("https://example.com/a?k=a=b?c&&x="), "https://example.com/a?k=***&&x=***");
+        assert_eq!(shown("https://example.com/a?"), "https://example.com/a?");
+    }
+
+    #[test]
+    fn literal_addresses_are_told_from_names() {
+        let literal = |text: &str| literal_address(&parse(text).unwrap()).map(|address| address.to_string());
+        assert_eq!(literal("http://2130706433/").as_deref(), Some("127.0.0.1"));
+        assert_eq!(literal("http://[::ffff:7f00:1]/").as_deref(), Some("::ffff:127.0.0.1"));
+        assert_eq!(literal("http://localhost/"), None);
+    }
+}

@@ -1,0 +1,64 @@
+//! Points in time, as the database and the JSON output hold them.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Serialize, Serializer};
+
+/// A point in time: milliseconds since 1970-01-01T00:00:00Z. Serialises as RFC 3339 UTC with milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// The first moment that there is: 1970-01-01T00:00:00Z.
+    pub const START: Timestamp = Timestamp(0);
+
+    /// The last moment that RFC 3339 can write (9999-12-31T23:59:59.999Z); arithmetic stops there.
+    pub const MAX: Timestamp = Timestamp(253_402_300_799_999);
+
+    /// The point `millis` milliseconds after 1970, held within 1970 to 9999.
+    pub fn from_millis(millis: i64) -> Timestamp {
+        Timestamp(millis.clamp(0, Self::MAX.0))
+    }
+
+    /// Milliseconds since 1970.
+    pub fn millis(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since 1970, as signatures carry them.
+    pub fn seconds(self) -> i64 {
+        self.0 / 1000
+    }
+
+    /// This point moved by `millis`, earlier when negative; never past the ends of the range.
+    #[must_use]
+    pub fn plus_millis(self, millis: i64) -> Timestamp {
+        Timestamp::from_millis(self.0.saturating_add(millis))
+    }
+
+    /// Milliseconds from `earlier` to this point; negative when it is later.
+    pub fn millis_since(self, earlier: Timestamp) -> i64 {
+        self.0 - earlier.0
+    }
+
+    /// Reads RFC 3339 with any offset; `None` when it is not, or lies outside 1970 to 9999.
+    pub fn parse_rfc3339(text: &str) -> Option<Timestamp> {
+        let millis = DateTime::parse_from_rfc3339(text).ok()?.timestamp_millis();
+        (0..=Self::MAX.0).contains(&millis).then_some(Timestamp(millis))
+    }
+
+    /// RFC 3339 UTC with milliseconds: `2026-01-31T12:00:00.000Z`.
+    pub fn rfc3339(self) -> String {
+        self.date_time().to_rfc3339_opts(SecondsFormat::Millis, true)
+    }
+
+    /// As a calendar date and time in UTC.
+    pub fn date_time(self) -> DateTime<Utc> {
+        DateTime::from_timestamp_millis(self.0).unwrap_or_default()
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.rfc3339())
+    }
+}

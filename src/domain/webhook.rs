@@ -1,0 +1,190 @@
+//! Webhooks: who wants which events, and how they are to be sent.
+
+use super::breaker::Breaker;
+use super::network::AddressPolicy;
+use super::rate_limit::RateLimit;
+use super::retry::RetryPolicy;
+use super::time::Timestamp;
+
+/// The most characters of a webhook's name.
+pub const LONGEST_NAME: usize = 200;
+/// The most characters of a description.
+pub const LONGEST_DESCRIPTION: usize = 2_000;
+/// The longest deadline of an attempt, in milliseconds.
+pub const LONGEST_TIMEOUT_MS: i64 = 3_600_000;
+/// How many requests of one webhook run at once while others wait too, unless it says otherwise.
+pub const DEFAULT_CONCURRENCY: u32 = 8;
+/// A webhook without one success for so long is disabled, unless it says otherwise: 5 days, in milliseconds.
+pub const DEFAULT_DISABLE_AFTER_MS: i64 = 5 * 86_400_000;
+
+/// The reason of a webhook that a person disabled.
+pub const DISABLED_BY_HAND: &str = "disabled by hand";
+
+/// The HTTP methods that a webhook may use.
+pub const METHODS: [&str; 3] = ["POST", "PUT", "PATCH"];
+
+/// What a person decides about a webhook.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Unique; what commands call it.
+    pub name: String,
+    /// For people.
+    pub description: Option<String>,
+    /// Where requests go, as the URL parser wrote it.
+    pub url: String,
+    /// The patterns of the event types it subscribes to.
+    pub events: Vec<String>,
+    /// One of [`METHODS`].
+    pub http_method: String,
+    /// The `Content-Type` of its requests.
+    pub content_type: String,
+    /// Its own headers, in the order given.
+    pub headers: Vec<(String, String)>,
+    /// The names of its signature schemes; empty without a secret.
+    pub signature_schemes: Vec<String>,
+    /// Who it belongs to.
+    pub owner: Option<String>,
+    /// When failed deliveries are tried again.
+    pub retry: RetryPolicy,
+    /// The deadline of a whole attempt, in milliseconds.
+    pub timeout_ms: i64,
+    /// After so many milliseconds of failures without a success it is disabled; 0 is never.
+    pub disable_after_ms: i64,
+    /// At most so many requests per time.
+    pub rate_limit: Option<RateLimit>,
+    /// At most so many requests at once; [`DEFAULT_CONCURRENCY`] while others wait, when not set.
+    pub concurrency: Option<u32>,
+    /// One delivery at a time, in the order of emission.
+    pub is_ordered: bool,
+    /// Which addresses it may call.
+    pub addresses: AddressPolicy,
+    /// A certificate authority that it trusts besides the built-in ones, PEM.
+    pub ca_cert: Option<String>,
+}
+
+impl Settings {
+    /// Whether one of its patterns matches `event_type`.
+    pub fn subscribes_to(&self, event_type: &str) -> bool {
+        self.events.iter().any(|pattern| super::event_type::matches(pattern, event_type))
+    }
+}
+
+/// What deliveries have made of a webhook; kept in the database so that it holds across processes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Health {
+    /// Whether deliveries go out.
+    pub is_active: bool,
+    /// Why it was disabled, for people.
+    pub disabled_reason: Option<String>,
+    /// When it was disabled.
+    pub disabled_at: Option<Timestamp>,
+    /// The first failure since the last success.
+    pub failing_since: Option<Timestamp>,
+    /// Nothing is sent before this: the receiver asked for patience.
+    pub held_until: Option<Timestamp>,
+    /// The breaker.
+    pub breaker: Breaker,
+    /// The rate limit's one number, see [`RateLimit::available`].
+    pub rate_next_us: i64,
+    /// When an attempt last ended.
+    pub last_delivery_at: Option<Timestamp>,
+    /// When an attempt last succeeded.
+    pub last_success_at: Option<Timestamp>,
+    /// When an attempt last failed.
+    pub last_failure_at: Option<Timestamp>,
+}
+
+/// How many deliveries a webhook has had; they survive pruning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Deliveries created.
+    pub total: i64,
+    /// Deliveries that are `success`.
+    pub successful: i64,
+    /// Deliveries that are `failed`.
+    pub failed: i64,
+}
+
+/// A webhook as it is stored.
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    /// Its id.
+    pub id: i64,
+    /// What a person decided.
+    pub settings: Settings,
+    /// What deliveries made of it.
+    pub health: Health,
+    /// Its deliveries, counted.
+    pub counters: Counters,
+    /// Grows with every change of settings or secrets.
+    pub version: i64,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When its settings last changed.
+    pub updated_at: Timestamp,
+}
+
+/// Why a text is no webhook name.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum NameError {
+    /// Empty or blank.
+    #[error("a name is empty or blank")]
+    Blank,
+    /// Longer than [`LONGEST_NAME`].
+    #[error("a name has {0} characters; {LONGEST_NAME} are the most")]
+    TooLong(usize),
+    /// Only digits: it would be taken for an id.
+    #[error("a name of digits alone would be taken for an id; add a letter")]
+    Digits,
+    /// A control character, or one that changes the direction of text.
+    #[error("a name holds a control character")]
+    Control,
+    /// A blank at the beginning or end.
+    #[error("a name begins or ends with a blank")]
+    Edges,
+}
+
+/// Checks a webhook's name: 1 to 200 characters, none of them a control character, at least one that is no digit.
+pub fn check_name(name: &str) -> Result<(), NameError> {
+    let length = name.chars().count();
+    match name {
+        _ if name.chars().any(is_control) => Err(NameError::Control),
+        _ if name.trim().is_empty() => Err(NameError::Blank),
+        _ if length > LONGEST_NAME => Err(NameError::TooLong(length)),
+        _ if name.trim() != name => Err(NameError::Edges),
+        _ if name.chars().all(|c| c.is_ascii_digit()) => Err(NameError::Digits),
+        _ => Ok(()),
+    }
+}
+
+/// Why a text is no owner.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("an owner is 1 to {LONGEST_NAME} characters, none of them a control character")]
+pub struct OwnerError;
+
+/// Checks an owner: 1 to 200 characters, not all blank, none of them a control character.
+pub fn check_owner(owner: &str) -> Result<(), OwnerError> {
+    let is_owner = !owner.trim().is_empty() && owner.chars().count() <= LONGEST_NAME && !owner.chars().any(is_control);
+    if is_owner { Ok(()) } else { Err(OwnerError) }
+}
+
+/// Whether a character steers a terminal or the direction of text: C0, DEL, C1, line separators, bidi controls.
+pub fn is_control(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_short_visible_and_no_number() {
+        for name in ["", " ", "\t", "12345", " a", "a ", "a\nb", "a\u{1b}[31m", "a\u{202e}b", &"x".repeat(201)] {
+            assert!(check_name(name).is_err(), "{name:?}");
+        }
+        for name in ["a", "42a", "Kunden-Portal ü", &"x".repeat(200)] {
+            assert_eq!(check_name(name), Ok(()), "{name:?}");
+        }
+    }
+}

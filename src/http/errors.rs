@@ -1,0 +1,103 @@
+//! Sorts what went wrong into the error types of the log, with one line for people.
+
+use std::io::{self, ErrorKind};
+use std::time::Duration;
+
+use super::client::Target;
+use crate::domain::attempt::{AttemptError, ErrorType};
+use crate::domain::duration;
+use crate::domain::network::BlockedAddress;
+
+/// A name that could not be turned into an address.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot find the address of {host}: {reason}")]
+pub struct LookUpError {
+    pub host: String,
+    pub reason: String,
+}
+
+/// TLS could not be established.
+#[derive(Debug, thiserror::Error)]
+#[error("the TLS handshake failed: {0}")]
+pub struct HandshakeError(pub String);
+
+/// A kept-alive connection turned out to be closed before any byte of an answer came.
+#[derive(Debug, thiserror::Error)]
+#[error("the receiver closed the kept-alive connection before it answered")]
+pub struct StaleConnection;
+
+impl StaleConnection {
+    pub fn is(error: &ureq::Error) -> bool {
+        matches!(error, ureq::Error::Other(inner) if inner.is::<StaleConnection>())
+    }
+}
+
+/// The error of an attempt that brought no status line.
+pub fn before_answer(error: &ureq::Error, target: &Target, deadline: Duration) -> AttemptError {
+    sort(error, target, deadline, "before it answered")
+}
+
+/// The error of an attempt whose answer began with a success and then broke off.
+pub fn in_body(error: io::Error, target: &Target, deadline: Duration) -> AttemptError {
+    match ureq::Error::from(error) {
+        // The head announced more than came.
+        ureq::Error::Io(error) if is_disconnect(error.kind()) => AttemptError {
+            error_type: ErrorType::ProtocolError,
+            message: format!("{} closed the connection in the middle of its answer", target.place()),
+        },
+        error => sort(&error, target, deadline, "in the middle of its answer"),
+    }
+}
+
+fn sort(error: &ureq::Error, target: &Target, deadline: Duration, moment: &str) -> AttemptError {
+    let place = target.place();
+    let (error_type, message) = match error {
+        ureq::Error::Timeout(_) => timeout(place, deadline),
+        ureq::Error::Io(error) => sort_io(error, target, deadline, moment),
+        ureq::Error::Other(inner) => match inner {
+            inner if inner.is::<BlockedAddress>() => (ErrorType::BlockedAddress, inner.to_string()),
+            inner if inner.is::<LookUpError>() => (ErrorType::DnsError, inner.to_string()),
+            inner if inner.is::<HandshakeError>() => (ErrorType::TlsError, format!("{place}: {inner}")),
+            inner if inner.is::<StaleConnection>() => (ErrorType::ConnectionError, format!("{place}: {inner}")),
+            inner => (ErrorType::UnknownError, format!("{place}: {inner}")),
+        },
+        ureq::Error::HostNotFound => (ErrorType::DnsError, format!("cannot find the address of {place}")),
+        ureq::Error::ConnectionFailed => (ErrorType::ConnectionError, format!("cannot connect to {place}")),
+        ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::Pem(_) | ureq::Error::TlsRequired => {
+            (ErrorType::TlsError, format!("{place}: {error}"))
+        }
+        ureq::Error::LargeResponseHeader(_, limit) => {
+            (ErrorType::ProtocolError, format!("{place} answered with a head of more than {limit} bytes"))
+        }
+        ureq::Error::Protocol(error) => {
+            (ErrorType::ProtocolError, format!("what {place} answered is not HTTP: {error}"))
+        }
+        ureq::Error::BodyStalled => (ErrorType::ProtocolError, format!("the answer of {place} broke off")),
+        error => (ErrorType::UnknownError, format!("{place}: {error}")),
+    };
+    AttemptError { error_type, message }
+}
+
+fn sort_io(error: &io::Error, target: &Target, deadline: Duration, moment: &str) -> (ErrorType, String) {
+    let place = target.place();
+    match error.kind() {
+        ErrorKind::TimedOut | ErrorKind::WouldBlock => timeout(place, deadline),
+        ErrorKind::ConnectionRefused => (ErrorType::ConnectionError, format!("{place} refused the connection")),
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {
+            (ErrorType::ConnectionError, format!("{place} reset the connection {moment}"))
+        }
+        ErrorKind::UnexpectedEof => (ErrorType::ConnectionError, format!("{place} closed the connection {moment}")),
+        // rustls reports what is wrong with a record this way.
+        ErrorKind::InvalidData if target.is_tls() => (ErrorType::TlsError, format!("{place}: {error}")),
+        _ => (ErrorType::ConnectionError, format!("cannot reach {place}: {error}")),
+    }
+}
+
+fn timeout(place: &str, deadline: Duration) -> (ErrorType, String) {
+    let deadline = duration::format(deadline);
+    (ErrorType::Timeout, format!("{place} gave no complete answer within {deadline}"))
+}
+
+fn is_disconnect(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted)
+}

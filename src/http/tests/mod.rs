@@ -1,0 +1,45 @@
+//! Real requests to a real receiver on loopback.
+
+mod answers;
+mod connections;
+mod deadline;
+mod guard;
+mod receiver;
+mod tls;
+
+use std::time::Duration;
+
+use super::{Client, OutgoingRequest, Target};
+use crate::domain::attempt::{ErrorType, Outcome};
+use crate::domain::network::AddressPolicy;
+use crate::domain::target_url;
+
+/// Long enough never to be reached by a test that ends for another reason.
+const AMPLE: Duration = Duration::from_secs(20);
+
+fn open_policy() -> AddressPolicy {
+    AddressPolicy { allow_private: true, allow_networks: Vec::new() }
+}
+
+fn client() -> Client {
+    Client::new(&open_policy(), None, 16).unwrap()
+}
+
+fn target(url: &str) -> Target {
+    Target::new(&target_url::parse(url).unwrap()).unwrap()
+}
+
+fn post(client: &Client, url: &str, deadline: Duration) -> Outcome {
+    post_body(client, url, b"{\"a\":1}", deadline)
+}
+
+fn post_body(client: &Client, url: &str, body: &[u8], deadline: Duration) -> Outcome {
+    let headers = [("Content-Type", "application/json"), ("X-Webhook-Event", "invoice.paid")];
+    client.send(&OutgoingRequest { method: "POST", target: &target(url), headers: &headers, body }, deadline)
+}
+
+/// The error's type and message; panics on success.
+fn error_of(outcome: &Outcome) -> (ErrorType, &str) {
+    let error = outcome.error.as_ref().expect("the attempt failed");
+    (error.error_type, &error.message)
+}

@@ -1,0 +1,126 @@
+//! A TCP connection whose every read and write keeps to the deadline of the attempt.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport};
+use ureq::{Error, Timeout};
+
+/// Time-outs of the socket are set in steps of this: requests with one deadline then share one setting, which saves
+/// system calls, and an attempt ends at most this much late.
+const STEP: Duration = Duration::from_millis(200);
+
+/// A plain TCP connection with its buffers.
+#[derive(Debug)]
+pub struct Wire {
+    stream: TcpStream,
+    buffers: LazyBuffers,
+    read_timeout: Duration,
+    write_timeout: Duration,
+}
+
+impl Wire {
+    /// Connects to the first address that answers. Each but the last gets half of the time that is left.
+    pub fn connect(addresses: &[SocketAddr], timeout: NextTimeout, buffers: LazyBuffers) -> Result<Wire, Error> {
+        let deadline = Deadline::new(timeout);
+        let mut last_error = Error::ConnectionFailed;
+        for (index, address) in addresses.iter().enumerate() {
+            let left = deadline.left()?;
+            let share = if index + 1 == addresses.len() { left } else { left / 2 };
+            match TcpStream::connect_timeout(address, share.max(Duration::from_millis(1))) {
+                Ok(stream) => {
+                    stream.set_nodelay(true)?;
+                    return Ok(Wire { stream, buffers, read_timeout: Duration::ZERO, write_timeout: Duration::ZERO });
+                }
+                Err(error) if error.kind() == ErrorKind::TimedOut => last_error = Error::Timeout(Timeout::Connect),
+                Err(error) => last_error = Error::Io(error),
+            }
+        }
+        Err(last_error)
+    }
+
+    /// Whether the receiver has neither closed the connection nor sent what nobody asked for.
+    fn is_quiet(&self) -> io::Result<bool> {
+        self.stream.set_nonblocking(true)?;
+        let quiet = matches!((&self.stream).read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock);
+        self.stream.set_nonblocking(false)?;
+        Ok(quiet)
+    }
+}
+
+impl Transport for Wire {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        let deadline = Deadline::new(timeout);
+        let mut output = &self.buffers.output()[..amount];
+        while !output.is_empty() {
+            let limit = in_steps(deadline.left()?);
+            if limit != self.write_timeout {
+                self.stream.set_write_timeout(Some(limit))?;
+                self.write_timeout = limit;
+            }
+            match (&self.stream).write(output) {
+                Ok(0) => return Err(io::Error::from(ErrorKind::WriteZero).into()),
+                Ok(written) => output = &output[written..],
+                Err(error) if is_worth_another_try(&error) => (),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        let deadline = Deadline::new(timeout);
+        let input = self.buffers.input_append_buf();
+        let amount = loop {
+            let limit = in_steps(deadline.left()?);
+            if limit != self.read_timeout {
+                self.stream.set_read_timeout(Some(limit))?;
+                self.read_timeout = limit;
+            }
+            match (&self.stream).read(input) {
+                Ok(amount) => break amount,
+                Err(error) if is_worth_another_try(&error) => (),
+                Err(error) => return Err(error.into()),
+            }
+        };
+        self.buffers.input_appended(amount);
+        Ok(amount > 0)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.is_quiet().unwrap_or(false)
+    }
+}
+
+/// When the time given for one step of an attempt is over.
+struct Deadline {
+    at: Option<Instant>,
+    reason: Timeout,
+}
+
+impl Deadline {
+    fn new(timeout: NextTimeout) -> Self {
+        Self { at: Instant::now().checked_add(*timeout.after), reason: timeout.reason }
+    }
+
+    fn left(&self) -> Result<Duration, Error> {
+        let left = self.at.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
+        if left.is_zero() { Err(Error::Timeout(self.reason)) } else { Ok(left) }
+    }
+}
+
+/// Rounded up to the next step.
+fn in_steps(left: Duration) -> Duration {
+    let steps = left.as_millis() / STEP.as_millis() + 1;
+    STEP.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX))
+}
+
+/// A signal, or a socket time-out: the deadline decides whether to go on.
+fn is_worth_another_try(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}

@@ -1,0 +1,20 @@
+//! `hookctl`: administer outgoing webhooks from the command line.
+
+mod cli;
+mod clock;
+mod commands;
+mod context;
+mod delivery;
+mod domain;
+mod error;
+mod http;
+mod output;
+mod random;
+mod receiver;
+mod settings;
+mod signals;
+mod store;
+
+fn main() -> std::process::ExitCode {
+    cli::run(std::env::args_os().collect()).into()
+}

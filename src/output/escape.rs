@@ -1,0 +1,87 @@
+//! Makes text from outside harmless: nothing that moves a cursor, reorders or hides text is ever shown.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+/// Whether a character could steer a terminal, break a line, reorder text or hide in it: C0, DEL, C1, line and
+/// paragraph separators, bidirectional controls, zero-width and other invisible format characters.
+pub fn is_unsafe(c: char) -> bool {
+    // Most text is printable ASCII.
+    !matches!(c, ' '..='~')
+        && matches!(c,
+        '\u{0}'..='\u{1f}'
+        | '\u{7f}'..='\u{9f}'
+        | '\u{ad}'
+        | '\u{61c}'
+        | '\u{180e}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{feff}'
+        | '\u{fff9}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{e007f}')
+}
+
+/// The text on one line with every unsafe character spelled out: `\n`, `\r`, `\t`, else `\u{1b}`.
+/// A backslash stays one, so this is for people; JSON is exact.
+pub fn escape(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_unsafe(c) {
+            escaped.extend(c.escape_default());
+        } else {
+            escaped.push(c);
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+/// As [`escape`], for bytes that need not be UTF-8: those that are not show as `\xNN`.
+pub fn escape_bytes(bytes: &[u8]) -> String {
+    let mut escaped = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        escaped.push_str(&escape(chunk.valid()));
+        for byte in chunk.invalid() {
+            write!(escaped, "\\x{byte:02x}").expect("writing to a String cannot fail");
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_become_visible() {
+        assert_eq!(escape("a\nb\tc\rd"), "a\\nb\\tc\\rd");
+        assert_eq!(escape("\u{1b}[31mred\u{7}"), "\\u{1b}[31mred\\u{7}");
+        assert_eq!(
+            escape("\u{9b}2J\u{202e}x\u{2028}\u{200b}\u{feff}"),
+            "\\u{9b}2J\\u{202e}x\\u{2028}\\u{200b}\\u{feff}"
+        );
+    }
+
+    #[test]
+    fn ordinary_text_of_any_language_is_left_alone() {
+        for text in ["Grüße, Welt", "請求書", "it's \"quoted\" \\ 100 %", "🎉", "שלום"] {
+            assert!(matches!(escape(text), Cow::Borrowed(same) if same == text));
+        }
+    }
+
+    #[test]
+    fn no_control_or_format_character_is_safe() {
+        let bidi = ['\u{61c}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202e}', '\u{2066}', '\u{2069}'];
+        assert!(('\u{0}'..='\u{ffff}').filter(|c| c.is_control()).all(is_unsafe));
+        assert!(bidi.into_iter().all(is_unsafe));
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_show_as_hex() {
+        assert_eq!(escape_bytes(b"ok \xff\xc3( \x1b"), "ok \\xff\\xc3( \\u{1b}");
+        assert_eq!(escape_bytes("\u{85}é".as_bytes()), "\\u{85}é");
+    }
+}

@@ -1,0 +1,328 @@
+//! The one place that knows formats, colour, escaping and progress. A command returns a view; this decides how it looks.
+//! Data goes to stdout, everything else to stderr.
+
+mod cell;
+mod closed;
+mod color;
+mod csv;
+mod escape;
+mod format;
+mod graph;
+mod json;
+mod look;
+mod progress;
+mod relative_time;
+mod table;
+mod text;
+mod view;
+
+use std::io::{self, BufWriter, IsTerminal as _, Write};
+
+use anyhow::Result;
+use indicatif::ProgressBar;
+use serde::Serialize;
+
+pub use cell::Cell;
+pub use closed::Closed;
+pub use color::{ColorChoice, Meaning};
+pub use escape::{escape, escape_bytes, is_unsafe};
+pub use format::Format;
+pub use graph::{bar, sparkline};
+pub use look::Look;
+pub use progress::Progress;
+pub use text::Text;
+pub use view::{ErrorView, Page, Row};
+
+use self::closed::write_error;
+use crate::domain::time::Timestamp;
+
+const BUFFER: usize = 64 * 1024;
+
+/// How a run writes: its options and what the environment says.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// The format of the data.
+    pub format: Format,
+    /// What `--color` says.
+    pub color: ColorChoice,
+    /// `NO_COLOR` is set and not empty.
+    pub no_color: bool,
+    /// `CLICOLOR_FORCE` is set, not empty and not `0`.
+    pub clicolor_force: bool,
+    /// No notices, no progress; errors only.
+    pub quiet: bool,
+    /// How often `-v` was given.
+    pub verbose: u8,
+    /// The moment that relative times count from.
+    pub now: Timestamp,
+}
+
+/// Where a run writes. Data is buffered: call [`Output::flush`] before the program ends.
+pub struct Output {
+    settings: Settings,
+    stdout: BufWriter<Box<dyn Write>>,
+    stderr: Box<dyn Write>,
+    look: Look,
+    stderr_color: bool,
+    stderr_is_terminal: bool,
+    bar: Option<ProgressBar>,
+}
+
+impl Output {
+    /// Writes to the process's stdout and stderr.
+    pub fn new(settings: Settings) -> Output {
+        let terminals = Terminals {
+            stdout: io::stdout().is_terminal(),
+            stdout_width: console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns)),
+            stderr: io::stderr().is_terminal(),
+        };
+        Output::with_writers(settings, Box::new(io::stdout()), Box::new(io::stderr()), terminals)
+    }
+
+    /// Writes a list, each row as it comes, but for the table, which needs them all. When there is none, the table
+    /// is a notice of the text `empty`, JSON is `[]`, and JSON lines and CSV are empty.
+    pub fn list<R: Row>(&mut self, rows: impl IntoIterator<Item = Result<R>>, empty: &str) -> Result<()> {
+        match self.settings.format {
+            Format::Table => self.table(rows, empty),
+            Format::Json => {
+                json::array(&mut self.stdout, rows)?;
+                self.put(b"\n")
+            }
+            Format::Jsonl => rows.into_iter().try_for_each(|row| self.json_line(&row?)),
+            Format::Csv => {
+                let mut table = csv::Table::default();
+                rows.into_iter().try_for_each(|row| table.row(&mut self.stdout, &row?).map_err(write_error))
+            }
+        }
+    }
+
+    /// Writes rows that keep coming, each handed on at once. A table's columns grow as rows need it, and JSON is one
+    /// object a line, for an array without an end would never be one.
+    pub fn follow<R: Row>(&mut self, rows: impl IntoIterator<Item = Result<R>>) -> Result<()> {
+        let mut lines = table::Table::new(R::COLUMNS, self.look);
+        let mut records = csv::Table::default();
+        for (index, row) in rows.into_iter().enumerate() {
+            let row = row?;
+            match self.settings.format {
+                Format::Table => {
+                    let cells = row.cells(&self.look);
+                    let known = usize::from(index > 0);
+                    self.put(lines.lines(&[cells])[known..].concat().as_bytes())?;
+                }
+                Format::Json | Format::Jsonl => self.json_line(&row)?,
+                Format::Csv => records.row(&mut self.stdout, &row).map_err(write_error)?,
+            }
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Writes one object: a page of text, indented JSON, one line of JSON, or a CSV header and row.
+    pub fn page<P: Page>(&mut self, page: &P) -> Result<()> {
+        match self.settings.format {
+            Format::Table => {
+                let mut text = Text::new(self.look);
+                page.describe(&mut text);
+                self.put(text.finish().as_bytes())
+            }
+            Format::Json => {
+                json::pretty(&mut self.stdout, page).map_err(write_error)?;
+                self.put(b"\n")
+            }
+            Format::Jsonl => self.json_line(page),
+            Format::Csv => csv::Table::default().row(&mut self.stdout, page).map_err(write_error),
+        }
+    }
+
+    /// Writes one object as [`Output::page`] does, in `format` where one is named.
+    pub fn page_in<P: Page>(&mut self, format: Option<Format>, page: &P) -> Result<()> {
+        let usual = self.settings.format;
+        self.settings.format = format.unwrap_or(usual);
+        let done = self.page(page);
+        self.settings.format = usual;
+        done
+    }
+
+    /// Writes objects that keep coming, each handed on at once: pages with a blank line between them, or one JSON object a
+    /// line, for an array without an end would never be one.
+    pub fn follow_pages<P: Page>(&mut self, pages: impl IntoIterator<Item = Result<P>>) -> Result<()> {
+        let mut records = csv::Table::default();
+        for (index, page) in pages.into_iter().enumerate() {
+            let page = page?;
+            match self.settings.format {
+                Format::Table => {
+                    if index > 0 {
+                        self.put(b"\n")?;
+                    }
+                    self.page(&page)?;
+                }
+                Format::Json | Format::Jsonl => self.json_line(&page)?,
+                Format::Csv => records.row(&mut self.stdout, &page).map_err(write_error)?,
+            }
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Writes a run's report: for people one line on stderr, unless quiet; for programs the object on stdout.
+    pub fn report<P: Page>(&mut self, page: &P, line: &str) -> Result<()> {
+        match self.settings.format {
+            Format::Table => {
+                self.summary(line);
+                Ok(())
+            }
+            Format::Json | Format::Jsonl | Format::Csv => self.page(page),
+        }
+    }
+
+    /// Whether somebody may be asked: stderr, where questions go, is a terminal.
+    pub fn is_stderr_terminal(&self) -> bool {
+        self.stderr_is_terminal
+    }
+
+    /// Writes one line in any format, escaped.
+    #[cfg(test)]
+    pub fn line(&mut self, text: &str) -> Result<()> {
+        self.put(escape(text).as_bytes())?;
+        self.put(b"\n")
+    }
+
+    /// Writes bytes as they are.
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        self.put(bytes)
+    }
+
+    /// Tells what a script may wait for: in one line, quiet or not.
+    pub fn announce(&mut self, text: &str) {
+        self.say("", Meaning::Plain, text);
+    }
+
+    /// Tells something worth knowing, unless quiet.
+    pub fn notice(&mut self, text: &str) {
+        if !self.settings.quiet {
+            self.say("note: ", Meaning::Id, text);
+        }
+    }
+
+    /// Tells something that may be wrong, unless quiet.
+    pub fn warning(&mut self, text: &str) {
+        if !self.settings.quiet {
+            self.say("warning: ", Meaning::Warn, text);
+        }
+    }
+
+    /// Tells how a run went, unless quiet.
+    pub fn summary(&mut self, text: &str) {
+        if !self.settings.quiet {
+            self.say("", Meaning::Plain, text);
+        }
+    }
+
+    /// Tells a detail to whoever asked with at least `level` times `-v`.
+    pub fn diagnostic(&mut self, level: u8, text: &str) {
+        if !self.settings.quiet && self.settings.verbose >= level {
+            self.say("debug: ", Meaning::Dim, text);
+        }
+    }
+
+    /// Tells why the program fails: for people, or as one JSON object where the data would have been JSON.
+    pub fn error(&mut self, failure: &ErrorView) {
+        if matches!(self.settings.format, Format::Json | Format::Jsonl) {
+            let mut line = Vec::new();
+            let object = std::collections::BTreeMap::from([("error", failure)]);
+            json::compact(&mut line, &object).expect("a view of texts and numbers is JSON");
+            line.push(b'\n');
+            return self.tell(&line);
+        }
+        self.say("error: ", Meaning::Bad, failure.message);
+        if let Some(hint) = failure.hint {
+            self.say("hint: ", Meaning::Id, hint);
+        }
+    }
+
+    /// Shows how far a long task is, when stderr is a terminal and the run is not quiet.
+    pub fn progress(&mut self, label: &str, total: Option<u64>) -> Progress {
+        if self.settings.quiet || !self.stderr_is_terminal {
+            return Progress::none();
+        }
+        // Data so far belongs above the display. A reader that is gone shows at the next write.
+        let _ = self.stdout.flush();
+        let progress = Progress::shown(label, total);
+        self.bar = progress.bar();
+        progress
+    }
+
+    /// Hands everything buffered to the reader.
+    pub fn flush(&mut self) -> Result<()> {
+        self.stdout.flush().map_err(write_error)
+    }
+
+    fn with_writers(
+        settings: Settings,
+        stdout: Box<dyn Write>,
+        stderr: Box<dyn Write>,
+        terminals: Terminals,
+    ) -> Output {
+        let color = |is_terminal| settings.color.applies(settings.no_color, settings.clicolor_force, is_terminal);
+        Output {
+            stdout: BufWriter::with_capacity(BUFFER, stdout),
+            stderr,
+            look: Look {
+                now: settings.now,
+                color: color(terminals.stdout),
+                terminal_width: terminals.stdout_width.filter(|_| terminals.stdout),
+            },
+            stderr_color: color(terminals.stderr),
+            stderr_is_terminal: terminals.stderr,
+            bar: None,
+            settings,
+        }
+    }
+
+    fn table<R: Row>(&mut self, rows: impl IntoIterator<Item = Result<R>>, empty: &str) -> Result<()> {
+        let look = self.look;
+        let rows = rows.into_iter().map(|row| Ok(row?.cells(&look))).collect::<Result<Vec<_>>>()?;
+        if rows.is_empty() {
+            self.notice(empty);
+            return Ok(());
+        }
+        self.put(table::render(R::COLUMNS, &rows, look).as_bytes())
+    }
+
+    fn json_line<T: Serialize>(&mut self, value: &T) -> Result<()> {
+        json::compact(&mut self.stdout, value).map_err(write_error)?;
+        self.put(b"\n")
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<()> {
+        self.stdout.write_all(bytes).map_err(write_error)
+    }
+
+    fn say(&mut self, prefix: &str, meaning: Meaning, text: &str) {
+        let line = format!("{}{}\n", meaning.paint(prefix, self.stderr_color), escape(text));
+        self.tell(line.as_bytes());
+    }
+
+    /// Writes to stderr, above a progress bar and after the data so far. Where even that fails nobody can be told.
+    fn tell(&mut self, line: &[u8]) {
+        let mut write = || {
+            let _ = self.stdout.flush();
+            let _ = self.stderr.write_all(line);
+        };
+        match &self.bar {
+            Some(bar) if !bar.is_finished() => bar.suspend(write),
+            _ => write(),
+        }
+    }
+}
+
+/// Which streams are terminals, and how wide.
+#[derive(Clone, Copy, Default)]
+struct Terminals {
+    stdout: bool,
+    stdout_width: Option<usize>,
+    stderr: bool,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,223 @@
+//! Reads one request from a connection, by RFC 9112.
+
+use std::io;
+
+use super::wire::Wire;
+
+/// The longest body that is taken, in bytes; a longer one is answered 413. Twice the largest payload.
+pub const BODY_LIMIT: usize = 2 * 1024 * 1024;
+
+/// The longest head, and the longest trailer section, in bytes.
+const HEAD_LIMIT: usize = 64 * 1024;
+const HEADER_LIMIT: usize = 256;
+const CHUNK_LINE_LIMIT: usize = 4 * 1024;
+
+/// One request as it came.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The method, in the sender's spelling.
+    pub method: String,
+    /// The request target: path and query.
+    pub target: String,
+    /// Name and value of each header field, in the order and spelling of the sender.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The body without its transfer coding.
+    pub body: Vec<u8>,
+    /// Whether the connection may carry another request.
+    pub keep_alive: bool,
+}
+
+/// Why there is no request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The sender went away, or stayed silent between two requests.
+    Gone,
+    /// What came is answered with this status code, and the connection ends.
+    Status(u16),
+}
+
+/// What becomes of a request whose rest does not come.
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Refusal {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => Refusal::Status(400),
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Refusal::Status(408),
+            _ => Refusal::Gone,
+        }
+    }
+}
+
+/// Reads the next request, answering `Expect: 100-continue` on the way.
+pub fn read(wire: &mut Wire) -> Result<Request, Refusal> {
+    let head = read_head(wire)?;
+    let framing = head.framing()?;
+    if head.expects_continue()? && framing != Framing::Length(0) && wire.unread().is_empty() {
+        wire.send(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+    }
+    let body = match framing {
+        Framing::Length(length) => {
+            let mut body = Vec::new();
+            wire.take(length, &mut body)?;
+            body
+        }
+        Framing::Chunked => read_chunks(wire)?,
+    };
+    let keep_alive = head.keep_alive();
+    Ok(Request { method: head.method, target: head.target, headers: head.headers, body, keep_alive })
+}
+
+/// How the end of a body is known.
+#[derive(Debug, PartialEq, Eq)]
+enum Framing {
+    Length(usize),
+    Chunked,
+}
+
+struct Head {
+    method: String,
+    target: String,
+    /// 0 or 1: the minor version of HTTP/1.
+    version: u8,
+    headers: Vec<(String, Vec<u8>)>,
+}
+
+impl Head {
+    fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        self.headers.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| &value[..])
+    }
+
+    /// RFC 9112, section 6.3. Both a length and a coding, or two lengths, is how requests are smuggled: refused.
+    fn framing(&self) -> Result<Framing, Refusal> {
+        let codings: Vec<&[u8]> = self.values("transfer-encoding").collect();
+        let lengths: Vec<&[u8]> = self.values("content-length").collect();
+        match (&codings[..], &lengths[..]) {
+            ([], []) => Ok(Framing::Length(0)),
+            ([], [length, others @ ..]) if others.iter().all(|other| other == length) => body_length(length),
+            ([coding], []) if self.version == 1 && coding.eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
+            ([_], []) if self.version == 1 => Err(Refusal::Status(501)),
+            _ => Err(Refusal::Status(400)),
+        }
+    }
+
+    /// RFC 9110, section 10.1.1: an HTTP/1.0 sender's expectation is ignored, an unknown one is refused.
+    fn expects_continue(&self) -> Result<bool, Refusal> {
+        let mut expectations = self.values("expect").filter(|_| self.version == 1);
+        match expectations.next() {
+            None => Ok(false),
+            Some(value) if value.eq_ignore_ascii_case(b"100-continue") => Ok(true),
+            Some(_) => Err(Refusal::Status(417)),
+        }
+    }
+
+    fn keep_alive(&self) -> bool {
+        let mut options = self.values("connection").flat_map(|value| value.split(|byte| *byte == b','));
+        self.version == 1 && !options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
+    }
+}
+
+fn read_head(wire: &mut Wire) -> Result<Head, Refusal> {
+    loop {
+        if !wire.unread().is_empty()
+            && let Some((head, length)) = parse_head(wire.unread())?
+        {
+            wire.consume(length);
+            return Ok(head);
+        }
+        if wire.unread().len() >= HEAD_LIMIT {
+            return Err(Refusal::Status(431));
+        }
+        match wire.fill() {
+            Ok(0) | Err(_) if wire.unread().is_empty() => return Err(Refusal::Gone),
+            Ok(0) => return Err(Refusal::Status(400)),
+            Ok(_) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// A whole head and its length in bytes, or `None` while it is not complete.
+fn parse_head(bytes: &[u8]) -> Result<Option<(Head, usize)>, Refusal> {
+    let mut fields = [httparse::EMPTY_HEADER; HEADER_LIMIT];
+    let mut parsed = httparse::Request::new(&mut fields);
+    let length = match parsed.parse(bytes) {
+        Ok(httparse::Status::Complete(length)) => length,
+        Ok(httparse::Status::Partial) => return Ok(None),
+        Err(httparse::Error::TooManyHeaders) => return Err(Refusal::Status(431)),
+        Err(_) => return Err(Refusal::Status(400)),
+    };
+    let (Some(method), Some(target), Some(version)) = (parsed.method, parsed.path, parsed.version) else {
+        return Err(Refusal::Status(400));
+    };
+    let headers = parsed.headers.iter().map(|field| (field.name.to_owned(), field.value.to_vec())).collect();
+    let head = Head { method: method.to_owned(), target: target.to_owned(), version, headers };
+    // RFC 9112, section 3.2: HTTP/1.1 needs exactly one Host.
+    match (version, head.values("host").count()) {
+        (_, 1) | (0, 0) => Ok(Some((head, length))),
+        _ => Err(Refusal::Status(400)),
+    }
+}
+
+fn body_length(digits: &[u8]) -> Result<Framing, Refusal> {
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return Err(Refusal::Status(400));
+    }
+    // Digits that do not fit a number are a body that does not fit either.
+    let length = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()).unwrap_or(usize::MAX);
+    match length {
+        0..=BODY_LIMIT => Ok(Framing::Length(length)),
+        _ => Err(Refusal::Status(413)),
+    }
+}
+
+/// RFC 9112, section 7.1. Chunk extensions and trailer fields are read and dropped.
+fn read_chunks(wire: &mut Wire) -> Result<Vec<u8>, Refusal> {
+    let mut body = Vec::new();
+    loop {
+        let line = read_line(wire, CHUNK_LINE_LIMIT)?;
+        let size = match httparse::parse_chunk_size(&line) {
+            // The parser takes a line without a digit for 0.
+            Ok(httparse::Status::Complete((_, size))) if line[0].is_ascii_hexdigit() => size,
+            _ => return Err(Refusal::Status(400)),
+        };
+        if size == 0 {
+            break;
+        }
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        if size > BODY_LIMIT - body.len() {
+            return Err(Refusal::Status(413));
+        }
+        wire.take(size, &mut body)?;
+        let mut end = Vec::new();
+        wire.take(2, &mut end)?;
+        if end != b"\r\n" {
+            return Err(Refusal::Status(400));
+        }
+    }
+    let mut trailers = 0;
+    loop {
+        let line = read_line(wire, HEAD_LIMIT)?;
+        trailers += line.len();
+        match line.as_slice() {
+            b"\r\n" => return Ok(body),
+            _ if trailers > HEAD_LIMIT => return Err(Refusal::Status(431)),
+            _ => {}
+        }
+    }
+}
+
+/// The bytes up to and with the next CR LF, at most `limit` of them.
+fn read_line(wire: &mut Wire, limit: usize) -> Result<Vec<u8>, Refusal> {
+    let mut line = Vec::new();
+    loop {
+        if let Some(end) = wire.unread().windows(2).position(|pair| pair == b"\r\n") {
+            wire.take(end + 2, &mut line)?;
+            return Ok(line);
+        }
+        if wire.unread().len() >= limit {
+            return Err(Refusal::Status(400));
+        }
+        if wire.fill()? == 0 {
+            return Err(Refusal::Status(400));
+        }
+    }
+}

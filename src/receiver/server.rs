@@ -1,0 +1,184 @@
+//! Accepts connections, answers their requests, and hands the requests over.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, SyncSender};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::answer::{self, After};
+use super::connections::{Admission, Connections};
+use super::request::{self, Refusal};
+use super::script::{self, Script};
+use super::wire::Wire;
+
+/// Requests that wait to be fetched; the senders of more wait for their next answer until some are.
+const BACKLOG: usize = 1024;
+
+/// A receiver that is bound to 127.0.0.1 and running; dropping it stops it.
+pub struct Receiver {
+    address: SocketAddr,
+    requests: mpsc::Receiver<ReceivedRequest>,
+    connections: Arc<Connections>,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+/// One request that was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceivedRequest {
+    /// Its place among the requests of all connections, from 1, in order of arrival.
+    pub number: u64,
+    /// When its last byte had come.
+    pub received: Instant,
+    /// The method, in the sender's spelling.
+    pub method: String,
+    /// The request target: path and query.
+    pub path: String,
+    /// Name and value of each header field, in the order and spelling of the sender.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The body without its transfer coding.
+    pub body: Vec<u8>,
+    /// The status code of the answer.
+    pub answered: u16,
+}
+
+impl ReceivedRequest {
+    /// The value of the first header field of that name, in any case.
+    #[cfg(test)]
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice())
+    }
+}
+
+impl Receiver {
+    /// Binds 127.0.0.1 at `port` (0: any free one) and answers as the script says. A script with a status code below
+    /// 200 or above 999 is `InvalidInput`.
+    pub fn start(port: u16, script: Script) -> io::Result<Receiver> {
+        if let Some(status) = script.respond.iter().find(|status| !script::is_final(**status)) {
+            let message = format!("{status} cannot be answered: a status code is a number from 200 to 999");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+        let address = listener.local_addr()?;
+        let (deliver, requests) = mpsc::sync_channel(BACKLOG);
+        let connections = Arc::new(Connections::default());
+        let server = Server { script, arrived: AtomicU64::new(0), connections: Arc::clone(&connections) };
+        let acceptor = thread::Builder::new()
+            .name("receiver".to_owned())
+            .spawn(move || accept(&listener, &Arc::new(server), &deliver))?;
+        Ok(Receiver { address, requests, connections, acceptor: Some(acceptor) })
+    }
+
+    /// Where it listens.
+    #[cfg(test)]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its root URL, `http://127.0.0.1:PORT/`.
+    pub fn url(&self) -> String {
+        format!("http://{}/", self.address)
+    }
+
+    /// The next request that was answered, waiting for it that long. Requests that were refused as malformed or too
+    /// long are not among them.
+    pub fn recv_timeout(&self, wait: Duration) -> Option<ReceivedRequest> {
+        self.requests.recv_timeout(wait).ok()
+    }
+
+    /// Ends every connection and frees the port.
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.connections.end();
+        // The acceptor waits for a connection; this one tells it to look up.
+        let woken = TcpStream::connect_timeout(&self.address, Duration::from_millis(500)).is_ok();
+        if let Some(acceptor) = self.acceptor.take().filter(|_| woken) {
+            let _ = acceptor.join();
+        }
+    }
+}
+
+struct Server {
+    script: Script,
+    arrived: AtomicU64,
+    connections: Arc<Connections>,
+}
+
+fn accept(listener: &TcpListener, server: &Arc<Server>, deliver: &SyncSender<ReceivedRequest>) {
+    while !server.connections.are_ended() {
+        let Ok((stream, _)) = listener.accept() else {
+            // No file descriptor is left, or the sender gave up first: neither ends the receiver.
+            server.connections.still_open_after(Duration::from_millis(10));
+            continue;
+        };
+        match server.connections.admit(&stream) {
+            Admission::Served(key) => {
+                let (serving, deliver) = (Arc::clone(server), deliver.clone());
+                let thread = thread::Builder::new().name("connection".to_owned()).spawn(move || {
+                    serving.serve(stream, &deliver);
+                    serving.connections.forget(key);
+                });
+                if thread.is_err() {
+                    server.connections.forget(key);
+                }
+            }
+            Admission::Full => refuse(stream),
+            Admission::Ended => return,
+        }
+    }
+}
+
+/// Answers 503 without reading; the sender may find the connection reset instead, and either way it tries later.
+fn refuse(stream: TcpStream) {
+    if let Ok(mut wire) = Wire::new(stream) {
+        let _ = wire.send(&answer::bytes(503, None, "POST", After::Close));
+    }
+}
+
+impl Server {
+    fn serve(&self, stream: TcpStream, deliver: &SyncSender<ReceivedRequest>) {
+        let Ok(mut wire) = Wire::new(stream) else { return };
+        loop {
+            let request = match request::read(&mut wire) {
+                Ok(request) => request,
+                Err(Refusal::Gone) => return,
+                Err(Refusal::Status(status)) => {
+                    let _ = wire.send(&answer::bytes(status, None, "POST", After::Close));
+                    return wire.close();
+                }
+            };
+            let received = Instant::now();
+            let number = self.arrived.fetch_add(1, Ordering::Relaxed) + 1;
+            let status = self.script.status(number);
+            if !self.connections.still_open_after(self.script.delay) {
+                return;
+            }
+            let after = if request.keep_alive { After::KeepAlive } else { After::Close };
+            let retry_after = self.script.retry_after_seconds(status);
+            let sent = wire.send(&answer::bytes(status, retry_after, &request.method, after));
+            let received = ReceivedRequest {
+                number,
+                received,
+                method: request.method,
+                path: request.target,
+                headers: request.headers,
+                body: request.body,
+                answered: status,
+            };
+            // A sender that gave up waiting sent its request all the same; without a receiver the receiver is stopping.
+            if deliver.send(received).is_err() || sent.is_err() {
+                return;
+            }
+            if after == After::Close {
+                return wire.close();
+            }
+        }
+    }
+}

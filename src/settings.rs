@@ -1,0 +1,115 @@
+//! What the environment says. The only place that reads it, but for the options that the command line lists with their
+//! variables.
+
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+
+use crate::domain::network::parse_networks;
+use crate::domain::time::Timestamp;
+use crate::domain::webhook;
+use crate::error::Failure;
+
+/// The environment, read once.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// `HOOKCTL_OWNER`, else `USER`: the owner of what is created.
+    pub owner: Option<String>,
+    /// `HOOKCTL_ALLOW_NETWORKS`: addresses that every webhook may call.
+    pub networks: Vec<IpNet>,
+    /// `HOOKCTL_NOW`: the time of this run.
+    pub now: Option<Timestamp>,
+    /// `HOOKCTL_LOG`: how much to tell, 0 to 3.
+    pub verbose: u8,
+    /// `HOOKCTL_OUTPUT`, which the command line reads: kept for errors of the command line itself.
+    pub output: Option<String>,
+    /// `NO_COLOR` is set and not empty.
+    pub no_color: bool,
+    /// `CLICOLOR_FORCE` is set, not empty and not 0.
+    pub clicolor_force: bool,
+    /// Where the database is by default.
+    pub default_database: Option<PathBuf>,
+}
+
+impl Settings {
+    /// Reads the environment.
+    pub fn from_environment() -> Result<Settings, Failure> {
+        let networks = match text("HOOKCTL_ALLOW_NETWORKS")? {
+            Some(text) => parse_networks(&text).map_err(|error| Failure::option("HOOKCTL_ALLOW_NETWORKS", error))?,
+            None => Vec::new(),
+        };
+        let now = match text("HOOKCTL_NOW")? {
+            Some(text) => Some(
+                Timestamp::parse_rfc3339(&text)
+                    .ok_or_else(|| Failure::option("HOOKCTL_NOW", "not a time; write it as in 2026-01-31T12:00:00Z"))?,
+            ),
+            None => None,
+        };
+        let verbose = match text("HOOKCTL_LOG")?.as_deref() {
+            None | Some("0" | "off" | "error") => 0,
+            Some("1" | "info" | "warn") => 1,
+            Some("2" | "debug") => 2,
+            Some("3" | "trace") => 3,
+            Some(_) => return Err(Failure::option("HOOKCTL_LOG", "use off, info, debug or trace")),
+        };
+        let owner = match text("HOOKCTL_OWNER")? {
+            Some(owner) => Some(checked_owner("HOOKCTL_OWNER", owner)?),
+            // Nobody set this one for hookctl: a strange one is as good as none.
+            None => text("USER").ok().flatten().and_then(|owner| checked_owner("USER", owner).ok()),
+        };
+        Ok(Settings {
+            owner,
+            networks,
+            now,
+            verbose,
+            output: std::env::var("HOOKCTL_OUTPUT").ok(),
+            no_color: text("NO_COLOR")?.is_some(),
+            clicolor_force: text("CLICOLOR_FORCE")?.is_some_and(|value| value != "0"),
+            default_database: default_database(),
+        })
+    }
+}
+
+/// The value of the variable that holds a secret, as `--secret-env` names it.
+///
+/// Errors do not repeat the name: whoever mixes up the two has given the secret itself.
+pub fn secret_variable(name: &str) -> Result<String, Failure> {
+    let fail = |reason: &str| Failure::option("--secret-env", reason);
+    if name.is_empty() || name.contains(['=', '\0']) {
+        return Err(fail("not the name of an environment variable"));
+    }
+    std::env::var(name).map_err(|error| match error {
+        std::env::VarError::NotPresent => {
+            fail("that environment variable is not set").hint("give the name of a variable, not the secret itself")
+        }
+        std::env::VarError::NotUnicode(_) => fail("the environment variable is not UTF-8"),
+    })
+}
+
+fn checked_owner(variable: &str, owner: String) -> Result<String, Failure> {
+    match webhook::check_owner(&owner) {
+        Ok(()) => Ok(owner),
+        Err(error) => Err(Failure::option(variable, error)),
+    }
+}
+
+/// A variable's value; an empty one counts as not set.
+fn text(name: &str) -> Result<Option<String>, Failure> {
+    match std::env::var(name) {
+        Ok(value) if value.is_empty() => Ok(None),
+        Ok(value) => Ok(Some(value)),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => Err(Failure::option(name, "not UTF-8")),
+    }
+}
+
+/// `$XDG_DATA_HOME/hookctl/hookctl.db`; by the XDG Base Directory specification the first part is `~/.local/share` when
+/// the variable is not set or not absolute.
+fn default_database() -> Option<PathBuf> {
+    let from_xdg = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || {
+        let home = std::env::var_os("HOME").or_else(|| std::env::var_os("USERPROFILE"))?;
+        (!home.is_empty()).then(|| PathBuf::from(home).join(".local").join("share"))
+    };
+    Some(from_xdg.or_else(home)?.join("hookctl").join("hookctl.db"))
+}

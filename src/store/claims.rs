@@ -1,0 +1,331 @@
+//! Claiming what is due, and recording what came of it. A claim is one `UPDATE … RETURNING`, so that no two processes ever
+//! get the same delivery; it holds until its result is recorded, it is released, or its lease runs out.
+
+use rusqlite::{OptionalExtension, Row, named_params};
+
+use super::columns::to_json;
+use super::{Result, Store};
+use crate::domain::attempt::{Attempt, Trigger};
+use crate::domain::delivery::{Settlement, Status};
+use crate::domain::time::Timestamp;
+
+/// A delivery that this process, and no other, may attempt.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    /// Its id.
+    pub id: i64,
+    /// Its webhook.
+    pub webhook_id: i64,
+    /// Its event's row.
+    pub event_row: i64,
+    /// The number of the attempt to come.
+    pub attempt_number: u32,
+    /// Retries used so far.
+    pub retry_count: u32,
+    /// What makes the attempt happen.
+    pub trigger: Trigger,
+    /// Whether it is a test: never retried, not counted.
+    pub is_test: bool,
+    /// The claim's token.
+    pub token: i64,
+}
+
+/// What a request carries of its event.
+#[derive(Clone, Debug)]
+pub struct Payload {
+    /// The event id.
+    pub event_id: String,
+    /// The event type.
+    pub event_type: String,
+    /// The exact bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// What recording an attempt found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// Written; the delivery now has this status. One that was cancelled meanwhile stays so unless it succeeded.
+    Written(Status),
+    /// The claim was no longer ours: nothing was written.
+    LeaseLost,
+}
+
+/// What became of a claimed delivery while its request was under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meanwhile {
+    /// Nothing.
+    Open,
+    /// Somebody cancelled it.
+    Cancelled,
+}
+
+/// A claim's terms: from when it counts, until when, and by which token.
+#[derive(Clone, Copy, Debug)]
+pub struct Lease {
+    /// What is due at this time may be claimed.
+    pub now: Timestamp,
+    /// When the claim ends by itself.
+    pub until: Timestamp,
+    /// Matches a result to its claim.
+    pub token: i64,
+}
+
+const CLAIMED: &str = "id, webhook_id, event_id, attempt_count + 1, retry_count, is_manual, is_test, claim_token";
+
+impl Store {
+    /// The active webhooks that have a delivery due at `now`.
+    pub fn due_webhooks(&self, now: Timestamp) -> Result<Vec<i64>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT w.id FROM webhooks w WHERE w.is_active = 1
+               AND EXISTS (SELECT 1 FROM deliveries d WHERE d.webhook_id = w.id AND d.due_at <= :now)",
+        )?;
+        let ids = statement.query_map(named_params! { ":now": now }, |row| row.get(0))?;
+        Ok(ids.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Claims up to `limit` of a webhook's due deliveries, the longest due first.
+    pub fn claim_due(&self, webhook_id: i64, lease: Lease, limit: u32) -> Result<Vec<Claimed>> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "UPDATE deliveries SET due_at = :until, claim_token = :token
+             WHERE id IN (SELECT id FROM deliveries WHERE webhook_id = :webhook AND due_at <= :now
+                          ORDER BY due_at LIMIT :limit) RETURNING {CLAIMED}"
+        ))?;
+        let rows = statement.query_map(
+            named_params! {
+                ":webhook": webhook_id, ":now": lease.now, ":until": lease.until, ":token": lease.token, ":limit": limit,
+            },
+            from_row,
+        )?;
+        let mut claimed = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+        claimed.sort_unstable_by_key(|delivery| delivery.id);
+        Ok(claimed)
+    }
+
+    /// The head of an ordered webhook: the oldest delivery that is not finished, due or not.
+    pub fn ordered_head(&self, webhook_id: i64) -> Result<Option<i64>> {
+        Ok(self
+            .connection
+            .prepare_cached(
+                "SELECT id FROM deliveries WHERE webhook_id = :webhook AND is_ordered = 1 AND due_at IS NOT NULL
+                 ORDER BY id LIMIT 1",
+            )?
+            .query_row(named_params! { ":webhook": webhook_id }, |row| row.get(0))
+            .optional()?)
+    }
+
+    /// Claims the head of an ordered webhook, if it is due.
+    pub fn claim_head(&self, webhook_id: i64, lease: Lease) -> Result<Option<Claimed>> {
+        self.ordered_head(webhook_id)?.map_or(Ok(None), |id| self.claim_one(id, lease))
+    }
+
+    /// Claims one delivery by its id, if it is due. The update decides; a RETURNING clause would only cost a temporary table.
+    pub fn claim_one(&self, id: i64, lease: Lease) -> Result<Option<Claimed>> {
+        let claimed = self
+            .connection
+            .prepare_cached(
+                "UPDATE deliveries SET due_at = :until, claim_token = :token WHERE id = :id AND due_at <= :now",
+            )?
+            .execute(named_params! { ":id": id, ":now": lease.now, ":until": lease.until, ":token": lease.token })?;
+        if claimed == 0 {
+            return Ok(None);
+        }
+        let mut statement =
+            self.connection.prepare_cached(&format!("SELECT {CLAIMED} FROM deliveries WHERE id = :id"))?;
+        Ok(Some(statement.query_row(named_params! { ":id": id }, from_row)?))
+    }
+
+    /// Gives a claim back unused: the delivery is due again at `due_at`, at the cost of no attempt.
+    pub fn release(&self, claimed: &Claimed, due_at: Timestamp) -> Result<()> {
+        self.connection
+            .prepare_cached(
+                "UPDATE deliveries SET due_at = CASE WHEN due_at IS NULL THEN NULL ELSE :due END, claim_token = NULL
+                 WHERE id = :id AND claim_token = :token",
+            )?
+            .execute(named_params! { ":id": claimed.id, ":token": claimed.token, ":due": due_at })?;
+        Ok(())
+    }
+
+    /// Writes an attempt and what becomes of its delivery, if the claim still holds.
+    pub fn record(&self, claimed: &Claimed, attempt: &Attempt, settlement: &Settlement) -> Result<Recorded> {
+        let answer = attempt.outcome.answer.as_ref();
+        let error = attempt.outcome.error.as_ref();
+        let mut status = settlement.status;
+        if !self.settle(claimed, attempt, settlement, Meanwhile::Open)? {
+            // Rare: the claim is lost, or the delivery was cancelled while the request was under way.
+            if !self.settle(claimed, attempt, settlement, Meanwhile::Cancelled)? {
+                return Ok(Recorded::LeaseLost);
+            }
+            if status != Status::Success {
+                status = Status::Cancelled;
+            }
+        }
+        self.connection
+            .prepare_cached(
+                "INSERT INTO attempts (delivery_id, attempt_number, is_manual, started_at, completed_at, duration_ms,
+                    response_status_code, response_headers, response_body, response_truncated, is_resent, error_type, error_message)
+                 VALUES (:delivery, :number, :manual, :started_at, :completed_at, :duration, :code, :headers, :body,
+                    :truncated, :resent, :error_type, :error_message)",
+            )?
+            .execute(named_params! {
+                ":delivery": claimed.id,
+                ":number": attempt.number,
+                ":manual": attempt.trigger == Trigger::Manual,
+                ":started_at": attempt.started_at,
+                ":completed_at": attempt.completed_at,
+                ":duration": attempt.duration_ms,
+                ":code": answer.map(|answer| answer.status),
+                ":headers": answer.map(|answer| to_json(&answer.headers)),
+                ":body": answer.map(|answer| &answer.body),
+                ":truncated": answer.is_some_and(|answer| answer.truncated),
+                ":resent": attempt.outcome.resent,
+                ":error_type": error.map(|error| error.error_type),
+                ":error_message": error.map(|error| &error.message),
+            })?;
+        if !claimed.is_test {
+            self.count_attempt(claimed.webhook_id, attempt)?;
+        }
+        Ok(Recorded::Written(status))
+    }
+
+    /// Moves a claimed delivery on. False when the claim is lost, or the delivery is not as `meanwhile` says.
+    fn settle(
+        &self,
+        claimed: &Claimed,
+        attempt: &Attempt,
+        settlement: &Settlement,
+        meanwhile: Meanwhile,
+    ) -> Result<bool> {
+        let error = attempt.outcome.error.as_ref();
+        // A cancelled delivery stays cancelled unless it was delivered after all.
+        let (status, due_at) = match meanwhile {
+            Meanwhile::Cancelled if settlement.status != Status::Success => (Status::Cancelled, None),
+            Meanwhile::Cancelled | Meanwhile::Open => (settlement.status, settlement.due_at),
+        };
+        let changed = self
+            .connection
+            .prepare_cached(
+                "UPDATE deliveries SET status = :status, due_at = :due_at, claim_token = NULL,
+                    attempt_count = :number, retry_count = :retry_count, is_manual = 0,
+                    started_at = :started_at, completed_at = :completed_at, duration_ms = :duration,
+                    response_status_code = :code, error_type = :error_type, error_message = :error_message
+                 WHERE id = :id AND claim_token = :token AND (status = 'cancelled') = :cancelled",
+            )?
+            .execute(named_params! {
+                ":id": claimed.id,
+                ":token": claimed.token,
+                ":cancelled": meanwhile == Meanwhile::Cancelled,
+                ":status": status,
+                ":due_at": due_at,
+                ":retry_count": settlement.retry_count,
+                ":number": attempt.number,
+                ":started_at": attempt.started_at,
+                ":completed_at": attempt.completed_at,
+                ":duration": attempt.duration_ms,
+                ":code": attempt.outcome.answer.as_ref().map(|answer| answer.status),
+                ":error_type": error.map(|error| error.error_type),
+                ":error_message": error.map(|error| &error.message),
+            })?;
+        Ok(changed == 1)
+    }
+
+    /// What a request carries of the event in that row.
+    pub fn load_payload(&self, event_row: i64) -> Result<Payload> {
+        Ok(self
+            .connection
+            .prepare_cached("SELECT event_id, event_type, payload FROM events WHERE id = :id")?
+            .query_row(named_params! { ":id": event_row }, |row| {
+                Ok(Payload { event_id: row.get(0)?, event_type: row.get(1)?, bytes: row.get(2)? })
+            })?)
+    }
+
+    /// How many deliveries of active webhooks are due at `now`; of all webhooks, or of these.
+    pub fn count_due(&self, now: Timestamp, webhooks: &[i64]) -> Result<u64> {
+        Ok(self.due_by_webhook(now, webhooks, false)?.into_iter().map(|(_, count)| count).sum())
+    }
+
+    /// The active webhooks with deliveries due at `now`, by name, with how many; `all` counts retries whose time has not
+    /// come, too.
+    pub fn due_by_webhook(&self, now: Timestamp, webhooks: &[i64], all: bool) -> Result<Vec<(String, u64)>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT name, due FROM (
+                SELECT w.name, (SELECT count(*) FROM deliveries d WHERE d.webhook_id = w.id
+                                  AND (d.due_at <= :now OR (:all AND d.due_at > :now AND d.claim_token IS NULL))) AS due
+                FROM webhooks w WHERE w.is_active = 1 AND (:any OR w.id IN (SELECT value FROM json_each(:webhooks))))
+             WHERE due > 0 ORDER BY name",
+        )?;
+        let rows = statement.query_map(
+            named_params! { ":now": now, ":all": all, ":any": webhooks.is_empty(), ":webhooks": to_json(webhooks) },
+            |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)),
+        )?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Makes every waiting delivery of active webhooks due now; of all webhooks, or of these.
+    pub fn make_all_due(&self, now: Timestamp, webhooks: &[i64]) -> Result<()> {
+        self.connection
+            .prepare_cached(
+                "UPDATE deliveries SET due_at = :now
+                 WHERE due_at > :now AND claim_token IS NULL AND webhook_id IN (
+                    SELECT w.id FROM webhooks w
+                    WHERE w.is_active = 1 AND (:any OR w.id IN (SELECT value FROM json_each(:webhooks))))",
+            )?
+            .execute(named_params! { ":now": now, ":any": webhooks.is_empty(), ":webhooks": to_json(webhooks) })?;
+        Ok(())
+    }
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Claimed> {
+    let trigger = if row.get(5)? { Trigger::Manual } else { Trigger::Scheduled };
+    Ok(Claimed {
+        id: row.get(0)?,
+        webhook_id: row.get(1)?,
+        event_row: row.get(2)?,
+        attempt_number: row.get(3)?,
+        retry_count: row.get(4)?,
+        trigger,
+        is_test: row.get(6)?,
+        token: row.get(7)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The plan of a statement of this file, found by a part of its text, so that the two cannot drift apart.
+    fn plan_of(part: &str) -> String {
+        let source = include_str!("claims.rs");
+        let at = source.find(part).expect("the statement is in this file");
+        let start = source[..at].rfind('"').expect("its text begins") + 1;
+        let end = at + source[at..].find('"').expect("its text ends");
+        let sql = source[start..end].replace("{RETURNING}", "").replace("{CLAIMED}", CLAIMED);
+        let store = Store::empty().expect("a database");
+        let mut statement = store.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect(&sql);
+        let mut rows = statement.raw_query();
+        let mut plan = String::new();
+        while let Some(row) = rows.next().expect("a plan") {
+            plan += &row.get::<_, String>(3).expect("a line");
+            plan.push('\n');
+        }
+        plan
+    }
+
+    #[test]
+    fn the_due_query_is_answered_from_one_partial_index() {
+        let plan = plan_of("WHERE id IN (SELECT id FROM deliveries WHERE webhook_id = :webhook AND due_at <= :now");
+        assert!(plan.contains("USING COVERING INDEX deliveries_due (webhook_id=? AND due_at<?)"), "{plan}");
+        assert!(!plan.contains("SCAN deliveries") && !plan.contains("TEMP B-TREE"), "{plan}");
+    }
+
+    #[test]
+    fn which_webhooks_have_something_due_is_asked_of_the_same_index() {
+        let plan = plan_of("SELECT w.id FROM webhooks w WHERE w.is_active = 1");
+        assert!(plan.contains("deliveries_due (webhook_id=? AND due_at<?)"), "{plan}");
+    }
+
+    #[test]
+    fn the_head_of_an_ordered_webhook_is_found_without_sorting() {
+        let plan = plan_of("is_ordered = 1 AND due_at IS NOT NULL");
+        assert!(plan.contains("deliveries_ordered (webhook_id=?)") && !plan.contains("TEMP B-TREE"), "{plan}");
+    }
+}

@@ -1,0 +1,106 @@
+//! What can go wrong with the database, in words.
+
+use std::path::PathBuf;
+
+/// The result of a call to the store.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// Why the store could not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process held the lock past the busy time-out.
+    #[error("the database is busy: another process kept it locked")]
+    Busy,
+    /// Disk full.
+    #[error("the disk is full; nothing of this step was stored")]
+    Full,
+    /// The file or its folder cannot be written.
+    #[error("the database cannot be written: {0}")]
+    ReadOnly(String),
+    /// The operating system failed a read or a write.
+    #[error("the file system failed under the database: {0}")]
+    Io(String),
+    /// The file is no longer where it was opened.
+    #[error("{} was deleted or replaced while this command ran; nothing of this step was stored", .0.display())]
+    Replaced(PathBuf),
+    /// The path is a folder.
+    #[error("{} is a directory, not a database", .0.display())]
+    Directory(PathBuf),
+    /// The file cannot be opened or made.
+    #[error("cannot open the database {}: {reason}", path.display())]
+    CannotOpen {
+        /// Which file.
+        path: PathBuf,
+        /// Why, from the operating system or SQLite.
+        reason: String,
+    },
+    /// Another program's file, or no database at all.
+    #[error("{} is not a hookctl database: {reason}", path.display())]
+    NotOurs {
+        /// Which file.
+        path: PathBuf,
+        /// How that was seen.
+        reason: String,
+    },
+    /// Made by a newer hookctl.
+    #[error("{} was made by a newer hookctl (schema {found}, this one knows {known})", path.display())]
+    Newer {
+        /// Which file.
+        path: PathBuf,
+        /// The schema version in the file.
+        found: i64,
+        /// The newest version that this program knows.
+        known: i64,
+    },
+    /// Made by an older hookctl, and opened for reading only.
+    #[error("{} was made by an older hookctl (schema {found}, this one reads {known})", path.display())]
+    Older {
+        /// Which file.
+        path: PathBuf,
+        /// The schema version in the file.
+        found: i64,
+        /// The schema version that this program reads.
+        known: i64,
+    },
+    /// SQLite found the file damaged.
+    #[error("the database is damaged: {0}")]
+    Corrupt(String),
+    /// A value in the file is none that hookctl writes.
+    #[error("the database holds an unreadable value in {column}: {value}")]
+    Value {
+        /// Table and column.
+        column: &'static str,
+        /// What stands there, shortened.
+        value: String,
+    },
+    /// The webhook's name is taken.
+    #[error("the name '{0}' is taken by another webhook")]
+    NameTaken(String),
+    /// Anything else that SQLite reports.
+    #[error("the database reports: {0}")]
+    Other(String),
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> StoreError {
+        use rusqlite::{Error, ErrorCode};
+        let text = error.to_string();
+        match &error {
+            // Our statements and types fit the tables that the migrations make: these are others.
+            Error::SqlInputError { msg, .. } => return StoreError::Corrupt(msg.clone()),
+            Error::InvalidColumnType(..)
+            | Error::FromSqlConversionFailure(..)
+            | Error::IntegralValueOutOfRange(..)
+            | Error::Utf8Error(..) => return StoreError::Corrupt(text),
+            _ => {}
+        }
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy,
+            Some(ErrorCode::DiskFull) => StoreError::Full,
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => StoreError::ReadOnly(text),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(text),
+            Some(ErrorCode::SystemIoFailure) => StoreError::Io(text),
+            _ => StoreError::Other(text),
+        }
+    }
+}

@@ -1,0 +1,201 @@
+-- The first schema. Times are milliseconds since 1970 UTC, durations milliseconds, booleans 0 or 1.
+-- Never edit a released migration: add the next one.
+
+CREATE TABLE webhooks (
+    id                    INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice: receivers see it
+    name                  TEXT    NOT NULL UNIQUE,
+    description           TEXT,
+    url                   TEXT    NOT NULL,
+    events                TEXT    NOT NULL,                  -- JSON: ["invoice.*", …]
+    http_method           TEXT    NOT NULL CHECK (http_method IN ('POST', 'PUT', 'PATCH')),
+    content_type          TEXT    NOT NULL,
+    headers               TEXT    NOT NULL,                  -- JSON: [["Name", "value"], …]
+    signature_schemes     TEXT    NOT NULL,                  -- JSON: ["timetracker", …]; [] is unsigned
+    owner                 TEXT,
+    max_retries           INTEGER NOT NULL CHECK (max_retries >= 0),
+    retry_delay_ms        INTEGER NOT NULL CHECK (retry_delay_ms >= 0),
+    retry_schedule        TEXT,                              -- JSON: [5000, …]; takes the place of the two above
+    timeout_ms            INTEGER NOT NULL CHECK (timeout_ms > 0),
+    disable_after_ms      INTEGER NOT NULL CHECK (disable_after_ms >= 0), -- 0 is never
+    rate_limit            TEXT,                              -- '10/s'
+    concurrency           INTEGER CHECK (concurrency > 0),
+    is_ordered            INTEGER NOT NULL CHECK (is_ordered IN (0, 1)),
+    allow_private         INTEGER NOT NULL CHECK (allow_private IN (0, 1)),
+    allow_networks        TEXT    NOT NULL,                  -- JSON: ["10.0.0.0/8", …]
+    ca_cert               TEXT,                              -- PEM
+    version               INTEGER NOT NULL DEFAULT 1,        -- grows with every change of settings or secrets
+    -- What deliveries made of it: state that holds across processes and crashes.
+    is_active             INTEGER NOT NULL CHECK (is_active IN (0, 1)),
+    disabled_reason       TEXT,
+    disabled_at           INTEGER,
+    failing_since         INTEGER,                           -- first failure since the last success
+    held_until            INTEGER,                           -- Retry-After for the whole webhook
+    breaker_failures      INTEGER NOT NULL DEFAULT 0,
+    breaker_open_until    INTEGER,
+    breaker_pause_ms      INTEGER NOT NULL DEFAULT 0,
+    breaker_probing       INTEGER NOT NULL DEFAULT 0,
+    rate_next_us          INTEGER NOT NULL DEFAULT 0,        -- microseconds since 1970
+    last_delivery_at      INTEGER,
+    last_success_at       INTEGER,
+    last_failure_at       INTEGER,
+    -- Deliveries, counted in the transaction that changes their status; tests are not.
+    total_deliveries      INTEGER NOT NULL DEFAULT 0,
+    successful_deliveries INTEGER NOT NULL DEFAULT 0,
+    failed_deliveries     INTEGER NOT NULL DEFAULT 0,
+    -- The part of the counters whose rows were pruned.
+    pruned_total          INTEGER NOT NULL DEFAULT 0,
+    pruned_successful     INTEGER NOT NULL DEFAULT 0,
+    pruned_failed         INTEGER NOT NULL DEFAULT 0,
+    created_at            INTEGER NOT NULL,
+    updated_at            INTEGER NOT NULL
+) STRICT;
+
+-- The newest secret without an end is the one that signs; those with an end are in their overlap after a rotation.
+CREATE TABLE secrets (
+    id         INTEGER PRIMARY KEY,
+    webhook_id INTEGER NOT NULL REFERENCES webhooks (id) ON DELETE CASCADE,
+    secret     TEXT    NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER
+) STRICT;
+CREATE INDEX secrets_of_webhook ON secrets (webhook_id);
+
+CREATE TABLE events (
+    id          INTEGER PRIMARY KEY,
+    event_id    TEXT    NOT NULL UNIQUE, -- what receivers drop duplicates by
+    event_type  TEXT    NOT NULL,
+    payload     BLOB    NOT NULL,        -- the exact bytes that are sent and signed; stored once
+    fingerprint BLOB    NOT NULL,        -- 16 bytes of a SHA-256 over what the sender said
+    owner       TEXT,                    -- only this owner's webhooks get it, when set
+    created_at  INTEGER NOT NULL
+) STRICT;
+CREATE INDEX events_by_type ON events (event_type);
+CREATE INDEX events_by_fingerprint ON events (fingerprint); -- emit --dedupe
+CREATE INDEX events_by_time ON events (created_at);
+
+CREATE TABLE deliveries (
+    id                   INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice: receivers see it
+    webhook_id           INTEGER NOT NULL REFERENCES webhooks (id) ON DELETE CASCADE,
+    event_id             INTEGER NOT NULL REFERENCES events (id),
+    event_type           TEXT    NOT NULL,                  -- the event's, so that the log is filtered by it alone
+    status               TEXT    NOT NULL CHECK (status IN ('pending', 'retrying', 'success', 'failed', 'cancelled')),
+    -- When it is due; while it is claimed, when the lease runs out; NULL when it is finished.
+    due_at               INTEGER,
+    claim_token          INTEGER,                           -- set while claimed; a result is written only if it matches
+    attempt_count        INTEGER NOT NULL DEFAULT 0,
+    retry_count          INTEGER NOT NULL DEFAULT 0,        -- retries used of the budget
+    is_manual            INTEGER NOT NULL DEFAULT 0,        -- the next attempt was asked for by hand
+    is_ordered           INTEGER NOT NULL DEFAULT 0,        -- its webhook is ordered
+    is_test              INTEGER NOT NULL DEFAULT 0,        -- `webhook test`: never retried, not counted
+    created_at           INTEGER NOT NULL,
+    -- The last attempt, so that the log is listed and filtered without it.
+    started_at           INTEGER,
+    completed_at         INTEGER,
+    duration_ms          INTEGER,
+    response_status_code INTEGER,
+    error_type           TEXT,
+    error_message        TEXT,
+    UNIQUE (event_id, webhook_id)
+) STRICT;
+-- The due query: finished deliveries are not in it, so it does not grow with the log.
+CREATE INDEX deliveries_due ON deliveries (webhook_id, due_at) WHERE due_at IS NOT NULL;
+-- The head of an ordered webhook.
+CREATE INDEX deliveries_ordered ON deliveries (webhook_id) WHERE is_ordered = 1 AND due_at IS NOT NULL;
+-- The log's filters; each ends in the row's id, so pages of the newest come straight from it.
+CREATE INDEX deliveries_of_webhook ON deliveries (webhook_id);
+CREATE INDEX deliveries_by_type ON deliveries (event_type);
+CREATE INDEX deliveries_by_time ON deliveries (created_at);
+-- Open deliveries are found by deliveries_due; only what ended otherwise than well is worth an index of its own.
+CREATE INDEX deliveries_by_status ON deliveries (status) WHERE status IN ('failed', 'cancelled');
+CREATE INDEX deliveries_by_error ON deliveries (error_type) WHERE error_type IS NOT NULL;
+CREATE INDEX deliveries_by_code ON deliveries (response_status_code) WHERE error_type IS NOT NULL;
+
+-- Every HTTP request made, never overwritten.
+CREATE TABLE attempts (
+    id                   INTEGER PRIMARY KEY,               -- in the order of recording, which `delivery tail` follows
+    delivery_id          INTEGER NOT NULL REFERENCES deliveries (id) ON DELETE CASCADE,
+    attempt_number       INTEGER NOT NULL CHECK (attempt_number > 0),
+    is_manual            INTEGER NOT NULL CHECK (is_manual IN (0, 1)),
+    started_at           INTEGER NOT NULL,
+    completed_at         INTEGER NOT NULL,
+    duration_ms          INTEGER NOT NULL,
+    response_status_code INTEGER,
+    response_headers     TEXT,                              -- JSON: [["name", "value"], …]
+    response_body        BLOB,                              -- the first 64 KiB
+    response_truncated   INTEGER NOT NULL DEFAULT 0,
+    is_resent            INTEGER NOT NULL DEFAULT 0,        -- written twice: the kept-alive connection had been closed
+    error_type           TEXT,
+    error_message        TEXT,
+    UNIQUE (delivery_id, attempt_number)
+) STRICT;
+CREATE INDEX attempts_by_time ON attempts (completed_at);
+
+-- Every attempt ever made, counted as it is recorded: what monitoring reads. Pruning the log takes nothing away; tests are
+-- not counted.
+CREATE TABLE attempt_counts (
+    webhook_id  INTEGER NOT NULL REFERENCES webhooks (id) ON DELETE CASCADE,
+    outcome     TEXT    NOT NULL,                           -- 'success', or the error type
+    bound_ms    INTEGER NOT NULL,                           -- the upper bound of the bucket of durations
+    attempts    INTEGER NOT NULL,
+    duration_ms INTEGER NOT NULL,                           -- all durations together
+    PRIMARY KEY (webhook_id, outcome, bound_ms)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE event_types (
+    name        TEXT    PRIMARY KEY,
+    description TEXT    NOT NULL,
+    is_builtin  INTEGER NOT NULL CHECK (is_builtin IN (0, 1))
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO event_types (is_builtin, name, description) VALUES
+    (1, 'project.created', 'A project was created'),
+    (1, 'project.updated', 'A project was changed'),
+    (1, 'project.deleted', 'A project was deleted'),
+    (1, 'project.archived', 'A project was archived'),
+    (1, 'project.unarchived', 'A project was taken out of the archive'),
+    (1, 'task.created', 'A task was created'),
+    (1, 'task.updated', 'A task was changed'),
+    (1, 'task.deleted', 'A task was deleted'),
+    (1, 'task.completed', 'A task was completed'),
+    (1, 'task.assigned', 'A task was given to somebody'),
+    (1, 'task.status_changed', 'A task moved to another status'),
+    (1, 'time_entry.created', 'A time entry was created'),
+    (1, 'time_entry.updated', 'A time entry was changed'),
+    (1, 'time_entry.deleted', 'A time entry was deleted'),
+    (1, 'time_entry.started', 'A timer was started'),
+    (1, 'time_entry.stopped', 'A timer was stopped'),
+    (1, 'invoice.created', 'An invoice was created'),
+    (1, 'invoice.updated', 'An invoice was changed'),
+    (1, 'invoice.deleted', 'An invoice was deleted'),
+    (1, 'invoice.sent', 'An invoice was sent'),
+    (1, 'invoice.paid', 'An invoice was paid'),
+    (1, 'invoice.overdue', 'An invoice passed its due date unpaid'),
+    (1, 'invoice.approval_requested', 'Approval of an invoice was asked for'),
+    (1, 'invoice.approved', 'An invoice was approved'),
+    (1, 'invoice.rejected', 'An invoice was rejected'),
+    (1, 'client.created', 'A client was created'),
+    (1, 'client.updated', 'A client was changed'),
+    (1, 'client.deleted', 'A client was deleted'),
+    (1, 'user.created', 'A user was created'),
+    (1, 'user.updated', 'A user was changed'),
+    (1, 'user.deleted', 'A user was deleted'),
+    (1, 'comment.created', 'A comment was written'),
+    (1, 'comment.updated', 'A comment was changed'),
+    (1, 'comment.deleted', 'A comment was deleted'),
+    (1, 'project_template.created', 'A project template was created'),
+    (1, 'project_template.updated', 'A project template was changed'),
+    (1, 'project_template.deleted', 'A project template was deleted'),
+    (1, 'payment.processed', 'A payment went through'),
+    (1, 'payment.failed', 'A payment failed'),
+    (1, 'calendar.synced', 'A calendar was synchronised'),
+    (1, 'integration.created', 'An integration was set up'),
+    (1, 'integration.updated', 'An integration was changed'),
+    (1, 'integration.deleted', 'An integration was removed'),
+    (1, 'integration.synced', 'An integration was synchronised'),
+    (1, 'integration.error', 'An integration reported an error'),
+    (1, 'api_token.created', 'An API token was created'),
+    (1, 'api_token.rotated', 'An API token was renewed'),
+    (1, 'api_token.revoked', 'An API token was revoked'),
+    (1, 'webhook.test', 'Sent by `webhook test`'),
+    (1, 'webhook.disabled', 'hookctl disabled a webhook'),
+    (1, 'delivery.failed', 'A delivery ended as failed');

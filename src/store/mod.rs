@@ -1,0 +1,92 @@
+//! The SQLite file. Nothing outside this folder names the SQLite library.
+
+mod attempt_log;
+mod attempts;
+mod backup;
+mod check;
+mod claims;
+mod columns;
+mod deliveries;
+mod error;
+mod event_types;
+mod events;
+mod info;
+mod mend;
+mod metrics;
+mod migrate;
+mod open;
+mod prune;
+mod secrets;
+mod statistics;
+mod webhooks;
+
+pub use attempt_log::LoggedAttempt;
+pub use check::{Check, Finding};
+pub use claims::{Claimed, Lease, Payload, Recorded};
+pub use deliveries::{DeliveryFilter, DeliveryRow, NewDelivery, Removed};
+pub use error::{Result, StoreError};
+pub use event_types::EventTypeRow;
+pub use events::{Accepted, EventFilter, EventRow};
+pub use info::{Backlog, Info, sidecar};
+pub use metrics::{AttemptCount, WebhookState};
+pub use prune::{PRUNE_START, PruneFilter};
+pub use statistics::Window;
+pub use webhooks::{Subscriber, WebhookFilter};
+
+/// An open database. One connection, used by one thread.
+#[derive(Debug)]
+pub struct Store {
+    connection: rusqlite::Connection,
+    path: std::path::PathBuf,
+    /// The file as it was opened to write.
+    file: Option<open::FileId>,
+}
+
+impl Store {
+    /// Runs `work` in one write transaction that is durable when this returns; an error rolls everything back.
+    /// The write lock is taken at the start (`BEGIN IMMEDIATE`), so that two writers wait for each other and never deadlock.
+    pub fn transaction<T, E: From<StoreError>>(
+        &self,
+        work: impl FnOnce() -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        self.run("BEGIN IMMEDIATE")?;
+        let done = self
+            .check_in_place()
+            .map_err(E::from)
+            .and_then(|()| work())
+            .and_then(|value| Ok(self.run("COMMIT").map(|()| value)?));
+        if done.is_err() && !self.connection.is_autocommit() {
+            // The error that matters is the first one; SQLite has often rolled back by itself.
+            let _ = self.run("ROLLBACK");
+        }
+        done
+    }
+
+    /// Runs `work` on one snapshot of the database.
+    pub fn snapshot<T, E: From<StoreError>>(
+        &self,
+        work: impl FnOnce() -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        self.run("BEGIN")?;
+        let done = work();
+        // Nothing was written: a COMMIT that cannot be made has nothing to lose, and must leave no transaction open.
+        if self.run("COMMIT").is_err() && !self.connection.is_autocommit() {
+            let _ = self.run("ROLLBACK");
+        }
+        done
+    }
+
+    /// The file is still where it was opened: what is written into one that was deleted or replaced is lost. The write lock is
+    /// held, without which `db restore` replaces nothing.
+    pub fn check_in_place(&self) -> Result<()> {
+        match self.file {
+            Some(file) if open::FileId::of(&self.path) != Some(file) => Err(StoreError::Replaced(self.path.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    fn run(&self, sql: &str) -> Result<()> {
+        self.connection.prepare_cached(sql)?.execute([])?;
+        Ok(())
+    }
+}

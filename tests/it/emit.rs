@@ -1,0 +1,228 @@
+//! `emit`: what is taken in, and what goes out.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::support::{Hookctl, TestEnv, TestReceiver};
+
+const NOW: &str = "2026-01-31T12:00:00Z";
+
+fn create(env: &TestEnv, name: &str, url: &str, more: &[&str]) {
+    env.hookctl(["webhook", "create", name, "--url", url]).args(more.iter().copied()).run().ok();
+}
+
+fn emit(env: &TestEnv, arguments: &[&str]) -> Hookctl {
+    env.hookctl([&["emit"], arguments, &["-o", "json"]].concat()).now(NOW)
+}
+
+fn webhooks(emitted: &Value) -> Vec<&str> {
+    emitted["deliveries"].as_array().unwrap().iter().map(|delivery| delivery["webhook"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn the_envelope_is_these_exact_bytes_and_numbers_keep_their_spelling() {
+    let (env, receiver) = (TestEnv::new(), TestReceiver::start(200));
+    create(&env, "crm", &receiver.url(), &["-e", "*"]);
+    let data = env.file("data.json", " {\"n\": 12345678901234567890.10, \"n\": 1e2}\n");
+    emit(
+        &env,
+        &[
+            "invoice.paid",
+            "--event-id",
+            "order-1",
+            "--data",
+            &format!("@{}", data.display()),
+            "--user",
+            "{\"id\":7}",
+            "--entity",
+            "invoice:42:Number: 42",
+            "--action",
+            "paid",
+            "--description",
+            "Grüße",
+        ],
+    )
+    .run()
+    .ok();
+    emit(&env, &["task.created", "--event-id", "bare"]).run().ok();
+    let requests = receiver.requests();
+    assert_eq!(
+        requests[0].text(),
+        "{\"event_id\":\"order-1\",\"event_type\":\"invoice.paid\",\"timestamp\":\"2026-01-31T12:00:00.000Z\",\
+         \"user\":{\"id\":7},\"entity\":{\"type\":\"invoice\",\"id\":\"42\",\"name\":\"Number: 42\"},\"action\":\"paid\",\
+         \"description\":\"Grüße\",\"data\":{\"n\": 12345678901234567890.10, \"n\": 1e2}}"
+    );
+    assert_eq!(
+        requests[1].text(),
+        "{\"event_id\":\"bare\",\"event_type\":\"task.created\",\"timestamp\":\"2026-01-31T12:00:00.000Z\"}"
+    );
+}
+
+#[test]
+fn a_payload_is_sent_as_it_is() {
+    let (env, receiver) = (TestEnv::new(), TestReceiver::start(200));
+    create(&env, "crm", &receiver.url(), &["-e", "*", "--content-type", "application/octet-stream"]);
+    let bytes: Vec<u8> = (0..=255).collect();
+    let file = env.file("payload.bin", &bytes);
+    emit(&env, &["task.created", "--payload", file.to_str().unwrap(), "--event-id", "a"]).run().ok();
+    emit(&env, &["task.created", "--payload", "-", "--event-id", "b"]).stdin(bytes.clone()).run().ok();
+    for (request, id) in receiver.requests().iter().zip(["a", "b"]) {
+        assert_eq!(request.body, bytes);
+        assert_eq!(request.header("content-type"), Some("application/octet-stream"));
+        let stored = env.hookctl(["event", "show", id, "--payload"]).run().ok();
+        assert_eq!(stored.stdout, bytes);
+    }
+    assert_eq!(receiver.count(), 2);
+}
+
+#[test]
+fn a_payload_of_a_mebibyte_is_taken_and_one_more_byte_is_not() {
+    let (env, receiver) = (TestEnv::new(), TestReceiver::start(200));
+    create(&env, "crm", &receiver.url(), &["-e", "*"]);
+    let mut bytes = vec![b'x'; 1024 * 1024];
+    emit(&env, &["task.created", "--payload", "-"]).stdin(bytes.clone()).run().ok();
+    assert_eq!(receiver.requests()[0].body, bytes);
+    bytes.push(b'x');
+    emit(&env, &["task.created", "--payload", "-"]).stdin(bytes).run().fails(2);
+    assert_eq!(env.sql_value("SELECT count(*) FROM events"), "1");
+}
+
+#[test]
+fn it_goes_to_whom_it_is_for() {
+    let (env, receiver) = (TestEnv::new(), TestReceiver::start(200));
+    let url = receiver.url();
+    create(&env, "a", &url, &["-e", "invoice.*", "--owner", "x"]);
+    create(&env, "b", &url, &["-e", "*.paid", "--owner", "y"]);
+    create(&env, "c", &url, &["-e", "task.created"]);
+    create(&env, "d", &url, &["-e", "*", "--inactive"]);
+    for (arguments, expected) in [
+        (&["invoice.paid"][..], &["a", "b"][..]),
+        (&["invoice.sent"], &["a"]),
+        (&["invoice.paid", "-w", "b"], &["b"]),
+        (&["invoice.paid", "--owner", "x"], &["a"]),
+        (&["client.created"], &[]),
+    ] {
+        let told = emit(&env, arguments).run().ok().json();
+        assert_eq!(webhooks(&told), expected, "{arguments:?}");
+    }
+    let nobody = emit(&env, &["client.created"]).run().ok();
+    assert!(nobody.err().contains("no active webhook wants client.created"), "{nobody:?}");
+    emit(&env, &["invoice.paid", "-w", "nobody"]).run().fails(3);
+}
+
+#[test]
+fn a_dry_run_says_why_and_does_nothing() {
+    let (env, receiver) = (TestEnv::new(), TestReceiver::start(200));
+    let url = receiver.url();
+    create(&env, "wants", &url, &["-e", "invoice.*", "--owner", "x"]);
+    create(&env, "pattern", &url, &["-e", "task.*", "--owner", "x"]);
+    create(&env, "owner", &url, &["-e", "*", "--owner", "y"]);
+    create(&env, "disabled", &url, &["-e", "*", "--owner", "x", "--inactive"]);
+    let told = emit(&env, &["invoice.paid", "--owner", "x", "--dry-run"]).run().ok().json();
+    for (name, reason) in
+        [("wants", None), ("pattern", Some("pattern")), ("owner", Some("owner")), ("disabled", Some("disabled"))]
+    {
+        let row = told.as_array().unwrap().iter().find(|row| row["webhook"] == name).unwrap();
+        assert_eq!((row["would_deliver"].as_bool(), row["reason"].as_str()), (Some(reason.is_none()), reason));
+    }
+    assert_eq!((receiver.count(), env.sql_value("SELECT count(*) FROM events").as_str()), (0, "0"));
+}
+
+#[test]
+fn enqueue_stores_and_leaves_the_sending_to_drain() {
+    let (env, receiver) = (TestEnv::new(), TestReceiver::start(200));
+    create(&env, "crm", &receiver.url(), &["-e", "*"]);
+    let told = emit(&env, &["task.created", "--enqueue"]).run().ok().json();
+    assert_eq!(told["deliveries"][0]["status"], "pending");
+    assert_eq!(receiver.count(), 0);
+    let drained = env.hookctl(["drain", "-o", "json"]).now(NOW).run().ok().json();
+    assert_eq!((&drained["claimed"], &drained["succeeded"]), (&1.into(), &1.into()));
+}
+
+#[test]
+fn a_twin_within_the_window_is_dropped() {
+    let (env, receiver) = (TestEnv::new(), TestReceiver::start(200));
+    create(&env, "crm", &receiver.url(), &["-e", "*"]);
+    let emit = |data: &str, now: &'static str| {
+        let run = env.hookctl(["emit", "task.created", "--dedupe", "10m", "--data", data, "-o", "json"]).now(now).run();
+        run.ok().json()["duplicate"].as_bool().unwrap()
+    };
+    assert!(!emit("{}", "2026-01-31T12:00:00Z"));
+    assert!(emit("{}", "2026-01-31T12:09:00Z"));
+    assert!(!emit("[]", "2026-01-31T12:09:00Z"), "other content");
+    assert!(!emit("{}", "2026-01-31T12:10:01Z"), "the window is over");
+    assert_eq!(receiver.count(), 3);
+}
+
+#[test]
+fn an_unknown_type_is_taken_with_a_warning_that_suggests_the_nearest() {
+    let env = TestEnv::new();
+    let run = emit(&env, &["invoice.payed"]).run().ok();
+    assert!(run.err().contains("did you mean 'invoice.paid'?"), "{run:?}");
+    env.hookctl(["event-type", "add", "order.shipped", "--description", "Left the warehouse"]).run().ok();
+    assert!(!emit(&env, &["order.shipped"]).run().ok().err().contains("warning"));
+}
+
+#[test]
+fn invalid_events_are_refused_and_store_nothing() {
+    let env = TestEnv::new();
+    for (arguments, part) in [
+        (&["--data", "{}"][..], "TYPE"),
+        (&["a b"], "TYPE"),
+        (&["a.b", "--data", "{\"a\":"], "--data"),
+        (&["a.b", "--data", "\"\\ud800\""], "--data"),
+        (&["a.b", "--data", "@/nowhere"], "--data"),
+        (&["a.b", "--payload", "/"], "--payload"),
+        (&["a.b", "--event-id", "a.b"], "--event-id"),
+        (&["a.b", "--event-id", ""], "--event-id"),
+        (&["a.b", "--entity", "invoice"], "--entity"),
+        (&["a.b", "--data", "-", "--user", "-"], "--user"),
+        (&["a.b", "--data", "{}", "--payload", "-"], "--payload"),
+        (&["a.b", "--concurrency", "0"], "--concurrency"),
+        (&["a.b", "--dedupe", "soon"], "--dedupe"),
+    ] {
+        let run = emit(&env, arguments).run().fails(2);
+        let error: Value = serde_json::from_slice(&run.stderr).unwrap();
+        assert!(error["error"]["message"].as_str().unwrap().contains(part), "{run:?}");
+        assert_eq!(error["error"]["exit_code"], 2);
+    }
+    assert!(!env.database().exists() || env.sql_value("SELECT count(*) FROM events") == "0");
+    let deep = "[".repeat(10_000);
+    emit(&env, &["a.b", "--data", "-"]).stdin(deep).run().fails(2);
+}
+
+#[test]
+fn a_batch_tells_bad_lines_by_their_number_and_takes_the_rest() {
+    let (env, receiver) = (TestEnv::new(), TestReceiver::start(200));
+    create(&env, "crm", &receiver.url(), &["-e", "*"]);
+    let lines = "{\"type\":\"task.created\",\"data\":{\"n\":1.0},\"event_id\":\"one\"}\n\
+                 {\"type\":\"task.created\"\n\
+                 \n\
+                 {\"type\":\"task.created\",\"payload\":\"plain text\"}\n\
+                 {\"type\":\"task.created\",\"data\":1,\"payload\":2}\n\
+                 {\"type\":\"task.created\",\"data\":{\"n\":1.0},\"event_id\":\"one\"}\n\
+                 {\"type\":\"task.created\",\"data\":{},\"event_id\":\"one\"}\n\
+                 {\"type\":\"task.created\",\"colour\":1}\n\
+                 {\"type\":\"task.created\",\"payload\":{\"a\":1.00}}";
+    let run = emit(&env, &["--batch", "-"]).stdin(lines).run().ok();
+    let told = run.json();
+    for (key, count) in
+        [("lines", 9), ("accepted", 3), ("duplicates", 1), ("rejected", 4), ("deliveries", 3), ("succeeded", 3)]
+    {
+        assert_eq!(told[key], count, "{key}: {told}");
+    }
+    let rejected: Vec<_> =
+        told["rejections"].as_array().unwrap().iter().map(|rejection| rejection["line"].as_i64().unwrap()).collect();
+    let mut sorted = rejected.clone();
+    sorted.sort_unstable();
+    assert_eq!(sorted, [2, 5, 7, 8]);
+    for line in sorted {
+        assert!(run.err().contains(&format!("line {line} rejected: ")), "{run:?}");
+    }
+    let bodies: BTreeSet<_> = receiver.requests().iter().map(|request| request.text().to_owned()).collect();
+    let envelope = "{\"event_id\":\"one\",\"event_type\":\"task.created\",\
+                    \"timestamp\":\"2026-01-31T12:00:00.000Z\",\"data\":{\"n\":1.0}}";
+    assert_eq!(bodies, BTreeSet::from([envelope, "plain text", "{\"a\":1.00}"].map(str::to_owned)));
+    emit(&env, &["--batch", "-", "--strict"]).stdin("nonsense").run().fails(5);
+}

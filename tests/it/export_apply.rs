@@ -1,0 +1,292 @@
+//! Webhooks and event types as a file: export writes it, apply makes a database say the same.
+
+use serde_json::Value;
+
+use crate::support::{Run, TestEnv};
+
+const SECRET: &str = "a-secret-of-the-tests";
+
+/// A database with a webhook that has every setting, one that has few, a disabled one, and an event type.
+fn filled() -> TestEnv {
+    let env = TestEnv::new();
+    let run = |arguments: &[&str]| env.hookctl(arguments).env("SECRET", SECRET).run().ok();
+    run(&[
+        "webhook",
+        "create",
+        "crm \"EU\"",
+        "--url",
+        "http://127.0.0.1:9/h?key=in-the-url",
+        "-e",
+        "invoice.*,task.created",
+        "--description",
+        "first line\nsecond \\ line",
+        "--method",
+        "PUT",
+        "--content-type",
+        "application/json; v=1",
+        "-H",
+        "X-Zeta: 1",
+        "-H",
+        "Authorization: Bearer in-the-header",
+        "--signature",
+        "github",
+        "--secret-env",
+        "SECRET",
+        "--owner",
+        "sales",
+        "--max-retries",
+        "7",
+        "--retry-delay",
+        "250ms",
+        "--timeout",
+        "1500ms",
+        "--disable-after",
+        "0",
+        "--rate-limit",
+        "10/s",
+        "--concurrency",
+        "2",
+        "--ordered",
+        "--allow-private",
+        "--allow-network",
+        "10.0.0.0/8",
+    ]);
+    run(&["webhook", "create", "plain", "--url", "http://127.0.0.1:9/", "-e", "*"]);
+    run(&[
+        "webhook",
+        "create",
+        "off",
+        "--url",
+        "http://127.0.0.1:9/",
+        "-e",
+        "*",
+        "--no-secret",
+        "--inactive",
+        "--retry-schedule",
+        "5s,5m",
+    ]);
+    run(&["event-type", "add", "order.shipped", "--description", "it \"left\""]);
+    env
+}
+
+fn exported(env: &TestEnv, more: &[&str]) -> String {
+    env.hookctl([&["export"], more].concat()).run().ok().text()
+}
+
+/// Applies a text from stdin.
+fn apply(env: &TestEnv, text: &str, more: &[&str]) -> Run {
+    env.hookctl([&["apply", "-"], more].concat()).stdin(text).run()
+}
+
+const ONE: &str = "[[webhooks]]\nname = 'one'\nurl = 'http://127.0.0.1:9/'\nevents = ['a.b']\n";
+
+#[test]
+fn what_export_writes_changes_nothing_when_it_is_applied() {
+    let env = filled();
+    let before = env.sql("SELECT version, updated_at FROM webhooks");
+    for more in
+        [&[] as &[&str], &["--format", "json"], &["-o", "json"], &["--with-secrets"], &["--with-secrets", "-ojson"]]
+    {
+        let file = exported(&env, more);
+        apply(&env, &file, &["--dry-run", "--prune"]).ok();
+        let applied = apply(&env, &file, &["--prune", "-o", "json"]).ok().json();
+        assert_eq!(
+            (applied["unchanged"].as_u64(), applied["changes"].as_array().unwrap().len()),
+            (Some(4), 0),
+            "{more:?}"
+        );
+    }
+    assert_eq!(env.sql("SELECT version, updated_at FROM webhooks"), before);
+}
+
+#[test]
+fn another_database_becomes_the_same() {
+    let env = filled();
+    for form in ["toml", "json"] {
+        let copy = TestEnv::new();
+        let file = exported(&env, &["--with-secrets", "--format", form]);
+        let applied = apply(&copy, &file, &["-o", "json"]).ok().json();
+        assert_eq!(applied["created"], 4);
+        assert_eq!(exported(&copy, &["--with-secrets", "--format", form]), file);
+    }
+}
+
+#[test]
+fn a_file_is_complete_but_for_the_secrets() {
+    let env = filled();
+    for more in [&[] as &[&str], &["-o", "json"]] {
+        let file = exported(&env, more);
+        assert!(file.contains("in-the-url") && file.contains("in-the-header"), "{file}");
+        assert!(!file.contains(SECRET) && !file.contains("whsec_"), "{file}");
+    }
+    let file = exported(&env, &["--with-secrets"]);
+    assert!(file.contains(SECRET) && file.contains("whsec_"), "{file}");
+}
+
+#[test]
+fn without_a_database_the_file_is_empty_and_no_database_is_made() {
+    let env = TestEnv::new();
+    let file = exported(&env, &["-o", "json"]);
+    assert_eq!(serde_json::from_str::<Value>(&file).unwrap(), serde_json::json!({"webhooks": [], "event_types": []}));
+    apply(&env, &exported(&env, &[]), &[]).ok();
+    apply(&env, ONE, &["--dry-run"]).fails(5);
+    assert!(!env.database().exists());
+}
+
+#[test]
+fn a_dry_run_tells_the_plan_and_does_nothing() {
+    let env = filled();
+    let file = exported(&env, &[]).replace("max_retries = 7", "max_retries = 2").replace("in-the-header", "else") + ONE;
+    let plan = apply(&env, &file, &["--dry-run"]).fails(5);
+    for line in
+        ["~ change webhook crm \"EU\"", "    max_retries: 7 → 2", "+ create webhook one", "1 to create, 1 to change"]
+    {
+        assert!(plan.text().contains(line), "{line}\n{plan:?}");
+    }
+    assert!(!plan.text().contains("Bearer") && !plan.text().contains("whsec_"), "{plan:?}");
+    let plan = apply(&env, &file, &["--dry-run", "-o", "json"]).fails(5).json();
+    assert_eq!(
+        (plan["dry_run"].as_bool(), plan["created"].as_u64(), plan["unchanged"].as_u64()),
+        (Some(true), Some(1), Some(3))
+    );
+    let change = plan["changes"].as_array().unwrap().iter().find(|change| change["action"] == "change").unwrap();
+    let field = change["fields"].as_array().unwrap().iter().find(|field| field["field"] == "max_retries").unwrap();
+    assert_eq!((field["before"].as_i64(), field["after"].as_i64()), (Some(7), Some(2)));
+    assert_eq!(env.sql_value("SELECT count(*) FROM webhooks"), "3");
+    assert_eq!(env.sql_value("SELECT max(max_retries) FROM webhooks"), "7");
+}
+
+#[test]
+fn applying_again_changes_nothing_and_the_secret_of_a_new_webhook_is_shown_once() {
+    let env = TestEnv::new();
+    let first = apply(&env, ONE, &["-o", "json"]).ok().json();
+    let secret = first["changes"][0]["secret"].as_str().unwrap().to_owned();
+    assert_eq!(env.hookctl(["webhook", "secret", "reveal", "one"]).run().ok().text().trim(), secret);
+    let second = apply(&env, ONE, &[]).ok();
+    assert_eq!(second.text(), "nothing to do: 1 unchanged\n");
+    assert_eq!(env.sql_value("SELECT secret FROM secrets"), secret);
+}
+
+#[test]
+fn a_secret_is_named_and_not_written() {
+    let env = TestEnv::new();
+    let file = env.file("secret.txt", "from-a-file\n");
+    let with = |line: &str| {
+        let text = format!("{ONE}signature_schemes = ['github']\n{line}\n");
+        env.hookctl(["apply", "-", "-o", "json"]).env("SECRET", SECRET).stdin(text).run()
+    };
+    let run = with("secret_env = 'SECRET'").ok();
+    assert!(!run.text().contains(SECRET));
+    assert_eq!(env.sql_value("SELECT secret FROM secrets"), SECRET);
+    assert_eq!(with("secret_env = 'SECRET'").ok().json()["unchanged"], 1);
+    with(&format!("secret_file = '{}'", file.display())).ok();
+    assert_eq!(env.sql_value("SELECT secret FROM secrets"), "from-a-file");
+    assert_eq!(with("").ok().json()["unchanged"], 1);
+    for wrong in [
+        "secret_env = 'NOT_SET'",
+        "secret_file = 'nowhere'",
+        "secret_env = 'SECRET'\nsecret_file = 'x'",
+        "secret = 12345678",
+    ] {
+        let error = with(wrong).fails(2).err();
+        assert!(error.contains("secret") && !error.contains("12345678"), "{error}");
+    }
+    assert_eq!(env.sql_value("SELECT secret FROM secrets"), "from-a-file");
+}
+
+#[test]
+fn a_webhook_that_is_to_sign_no_longer_loses_its_secret() {
+    let env = TestEnv::new();
+    apply(&env, ONE, &[]).ok();
+    apply(&env, &format!("{ONE}signature_schemes = []\n"), &[]).ok();
+    assert_eq!(env.sql_value("SELECT count(*) FROM secrets"), "0");
+    let run = apply(&env, ONE, &["-o", "json"]).ok().json();
+    assert!(run["changes"][0]["secret"].is_string(), "{run}");
+}
+
+#[test]
+fn what_the_file_does_not_name_is_deleted_by_prune_alone() {
+    let env = filled();
+    assert_eq!(apply(&env, ONE, &["-o", "json"]).ok().json()["deleted"], 0);
+    let file = format!("event_types = []\n{ONE}");
+    let error = apply(&env, &file, &["--prune"]).fails(2).err();
+    assert!(error.contains("'plain'") && error.contains("'order.shipped'") && error.contains("--yes"), "{error}");
+    assert_eq!(env.sql_value("SELECT count(*) FROM webhooks"), "4");
+    assert_eq!(apply(&env, &file, &["--prune", "--yes", "-o", "json"]).ok().json()["deleted"], 4);
+    assert_eq!(env.sql("SELECT name FROM webhooks"), [["one"]]);
+    assert_eq!(env.sql_value("SELECT count(*) FROM event_types WHERE is_builtin = 0"), "0");
+}
+
+#[test]
+fn prune_leaves_a_part_alone_that_the_file_does_not_have() {
+    let env = filled();
+    apply(&env, "event_types = []", &["--prune", "--yes"]).ok();
+    assert_eq!(env.sql_value("SELECT count(*) FROM webhooks"), "3");
+    apply(&env, "webhooks = []", &["--prune", "--yes"]).ok();
+    assert_eq!(env.sql_value("SELECT count(*) FROM webhooks"), "0");
+}
+
+#[test]
+fn the_owner_and_the_state_stay_where_the_file_is_silent() {
+    let env = TestEnv::new();
+    apply(&env, ONE, &[]).ok();
+    env.hookctl(["webhook", "update", "one", "--owner", "sales"]).run().ok();
+    env.hookctl(["webhook", "disable", "one"]).run().ok();
+    assert_eq!(apply(&env, ONE, &["-o", "json"]).ok().json()["unchanged"], 1);
+    apply(&env, &format!("{ONE}is_active = true\n"), &[]).ok();
+    assert_eq!(env.sql("SELECT owner, is_active FROM webhooks"), [["sales", "1"]]);
+}
+
+#[test]
+fn one_mistake_and_nothing_is_stored() {
+    let cases = [
+        ("unknown_key = 1", "unknown_key"),
+        ("url = 'http://127.0.0.1:9/'", "line 5"),
+        ("max_retries = -1", "max_retries: not a whole number"),
+        ("timeout_seconds = 0", "timeout_seconds: must be more than 0"),
+        ("timeout_seconds = 'soon'", "not a length of time"),
+        ("http_method = 'DELETE'", "http_method: not a method"),
+        ("headers = { Host = 'x' }", "headers: the header Host"),
+        ("signature_schemes = ['nonsense']", "signature_schemes: "),
+        ("concurrency = 0", "concurrency: "),
+        ("allow_networks = ['nonsense']", "allow_networks: "),
+        ("ca_cert = 'nonsense'", "ca_cert: "),
+        ("signature_schemes = []\nsecret = 'x'", "secret: the webhook signs with no scheme"),
+        ("[[webhooks]]\nname = 'one'\nurl = 'http://127.0.0.1:9/'\nevents = ['a']", "'one' is there twice"),
+        ("[[webhooks]]\nname = '123'\nurl = 'http://127.0.0.1:9/'\nevents = ['a']", "webhook '123': name: "),
+        ("[[webhooks]]\nname = 'two'\nurl = 'http://192.168.1.1/'\nevents = ['a']", "webhook 'two': url: "),
+        ("[[webhooks]]\nname = 'two'\nurl = 'http://127.0.0.1:9/'\nevents = []", "webhook 'two': events: "),
+        ("[[event_types]]\nname = 'with blank'", "event type 'with blank': name: "),
+        ("[[event_types]]\nname = 'invoice.paid'\ndescription = 'mine'", "built in"),
+        ("not toml", "line 5"),
+    ];
+    let env = TestEnv::new();
+    for (line, told) in cases {
+        let run = apply(&env, &format!("{ONE}{line}\n"), &[]).fails(2);
+        assert!(run.err().contains(told), "{line}\n{run:?}");
+        assert!(run.err().starts_with("error: FILE: ") && run.stdout.is_empty(), "{run:?}");
+        assert!(!env.database().exists(), "{line}");
+    }
+    let json = r#"{"webhooks":[{"name":"one","url":"http://127.0.0.1:9/","events":["a"],"nonsense":1}]}"#;
+    assert!(apply(&env, json, &[]).fails(2).err().contains("nonsense"));
+}
+
+#[test]
+fn a_name_that_is_taken_meanwhile_rolls_everything_back() {
+    let env = TestEnv::new();
+    apply(&env, ONE, &[]).ok();
+    // The second of two webhooks cannot be stored: an index stands for whatever goes wrong in the middle.
+    env.sql_write("CREATE UNIQUE INDEX hurdle ON webhooks (description) WHERE description = 'taken'");
+    let two = |name: &str| ONE.replace("'one'", &format!("'{name}'")) + "description = 'taken'\n";
+    apply(&env, &(two("two") + &two("three")), &[]).fails(6);
+    assert_eq!(env.sql("SELECT name FROM webhooks"), [["one"]]);
+}
+
+#[test]
+fn read_only_shows_plans_and_does_nothing() {
+    let env = TestEnv::new();
+    apply(&env, ONE, &[]).ok();
+    let file = format!("{ONE}max_retries = 9\n");
+    apply(&env, &file, &["--read-only", "--dry-run"]).fails(5);
+    apply(&env, &file, &["--read-only"]).fails(1);
+}

@@ -1,0 +1,107 @@
+//! One webhook's trouble is its own: workers are shared, and settings that change count at once.
+
+use std::time::Duration;
+
+use crate::support::{Reply, TestEnv, TestReceiver};
+
+/// How long until the receiver at `/good` had its 200, in a drain with 8 workers.
+fn time_of_good(with_silent: Option<&TestReceiver>) -> Duration {
+    let (env, good) = (TestEnv::new(), TestReceiver::start(200));
+    if let Some(silent) = with_silent {
+        env.create("silent", &silent.url(), &["--timeout", "2s"]);
+    }
+    env.create("good", &good.url(), &[]);
+    env.enqueue(0, 200);
+    let started = std::time::Instant::now();
+    let drain = env.hookctl(["drain", "--concurrency", "8"]).spawn();
+    let last = good.wait_for(200, Duration::from_secs(30))[199].at;
+    drop(drain);
+    last - started
+}
+
+#[test]
+fn a_webhook_that_never_answers_does_not_slow_the_one_beside_it() {
+    let silent = TestReceiver::start(Reply::Stall);
+    // The best of three: the machine's noise only ever adds.
+    let best = |with: Option<&TestReceiver>| (0..3).map(|_| time_of_good(with)).min().unwrap();
+    let (alone, beside) = (best(None), best(Some(&silent)));
+    assert!(beside < alone * 3 / 2 + Duration::from_millis(300), "{beside:?} beside it, {alone:?} alone");
+}
+
+#[test]
+fn a_webhook_holds_no_more_than_half_of_the_workers_while_another_has_deliveries_due() {
+    let (env, silent) = (TestEnv::new(), TestReceiver::start(Reply::Stall));
+    let good = TestReceiver::start(Reply::StatusAfter(Duration::from_millis(20), 200));
+    env.create("silent", &silent.url(), &["--timeout", "1s"]);
+    env.create("good", &good.url(), &[]);
+    env.enqueue(0, 100);
+    let drain = env.hookctl(["drain", "--concurrency", "8"]).spawn();
+    good.wait_for(60, Duration::from_secs(20));
+    assert_eq!(silent.count(), 4);
+    drain.signal("TERM");
+    drain.wait_timeout(Duration::from_secs(10)).fails(143);
+}
+
+/// 40 deliveries to a receiver that takes its time, and a drain that has sent 16 and claimed more.
+fn in_the_middle() -> (TestEnv, TestReceiver, crate::support::Child) {
+    let receiver = TestReceiver::start(Reply::StatusAfter(Duration::from_millis(1_500), 200));
+    let env = TestEnv::new();
+    env.create("crm", &receiver.url_at("/old"), &[]);
+    env.enqueue(0, 40);
+    let drain = env.hookctl(["drain", "-o", "json"]).spawn();
+    receiver.wait_for(16, Duration::from_secs(10));
+    (env, receiver, drain)
+}
+
+#[test]
+fn a_webhook_disabled_in_the_middle_of_a_drain_gets_nothing_more() {
+    let (env, receiver, drain) = in_the_middle();
+    env.hookctl(["webhook", "disable", "crm"]).run().ok();
+    let report = drain.wait_timeout(Duration::from_secs(20)).ok().json();
+    assert_eq!((report["succeeded"].as_i64(), receiver.count()), (Some(16), 16));
+    assert_eq!(env.statuses(), "pending 24, success 16");
+    assert_eq!(env.sql_value("SELECT count(*) FROM deliveries WHERE claim_token IS NOT NULL"), "0");
+}
+
+#[test]
+fn a_webhook_changed_in_the_middle_of_a_drain_gets_the_rest_by_its_new_settings() {
+    let (env, receiver, drain) = in_the_middle();
+    env.hookctl(["webhook", "update", "crm", "--url", &receiver.url_at("/new")]).run().ok();
+    drain.wait_timeout(Duration::from_secs(20)).ok();
+    assert_eq!((receiver.requests_at("/old").len(), receiver.requests_at("/new").len()), (16, 24));
+    assert_eq!(env.statuses(), "success 40");
+}
+
+#[test]
+fn a_webhook_deleted_in_the_middle_of_a_drain_gets_nothing_more() {
+    let (env, receiver, drain) = in_the_middle();
+    env.hookctl(["webhook", "delete", "crm", "--yes"]).run().ok();
+    drain.wait_timeout(Duration::from_secs(20)).ok();
+    assert_eq!(receiver.count(), 16);
+    assert_eq!(env.sql_value("SELECT count(*) FROM deliveries"), "0");
+}
+
+#[test]
+fn a_limit_bounds_the_attempts_of_all_webhooks_together() {
+    let (env, bad, good) = (TestEnv::new(), TestReceiver::start(503), TestReceiver::start(200));
+    env.create("bad", &bad.url(), &["--concurrency", "1"]);
+    env.create("good", &good.url(), &[]);
+    env.enqueue(0, 60);
+    let report = env.json_at(0, &["drain", "--limit", "50", "--concurrency", "8"]);
+    assert_eq!(report["claimed"], 50, "{report}");
+    assert!(good.count() >= 40, "{report}");
+}
+
+#[test]
+fn a_drain_ends_in_time_and_leaves_the_rest_due() {
+    let receiver = TestReceiver::start(Reply::StatusAfter(Duration::from_millis(100), 200));
+    let env = TestEnv::new();
+    env.create("crm", &receiver.url(), &["--concurrency", "2"]);
+    env.enqueue(0, 200);
+    let run = env.hookctl(["drain", "--max-time", "1s", "-o", "json"]).run().ok();
+    assert!(run.took < Duration::from_secs(4), "{:?}", run.took);
+    let sent = receiver.count();
+    assert!((4..200).contains(&sent), "{sent}");
+    assert_eq!(run.json()["remaining_due"], 200 - sent);
+    assert_eq!(env.sql_value("SELECT count(*) FROM deliveries WHERE claim_token IS NOT NULL"), "0");
+}

@@ -1,0 +1,184 @@
+//! Ctrl-C, SIGTERM, and a reader that is gone.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use super::{PATIENCE, assert_whole, batch, count, subscribe};
+use crate::support::{Reply, Run, TestEnv, TestReceiver};
+
+/// Requests under way are ended within a second; the rest is for a machine that has other things to do.
+const SOON: Duration = Duration::from_millis(2_500);
+
+/// Deliveries for a receiver that never answers.
+fn stalled(deliveries: usize) -> (TestEnv, TestReceiver) {
+    let env = TestEnv::new();
+    let receiver = TestReceiver::start(Reply::Stall);
+    subscribe(&env, &receiver, &["crm"], &["--timeout", "60s"]);
+    let file = env.file("batch.jsonl", batch("e", deliveries));
+    env.hookctl(["emit", "--enqueue", "--batch"]).arg(file).run().ok();
+    (env, receiver)
+}
+
+/// Nothing is claimed, everything is due at once, and what was under way is in the log.
+#[track_caller]
+fn assert_given_back(env: &TestEnv, deliveries: usize, attempts: usize) {
+    assert_eq!(count(env, "SELECT count(*) FROM deliveries WHERE claim_token IS NOT NULL"), 0, "claims are given back");
+    let due = env.hookctl(["drain", "--dry-run", "-o", "json"]).run().ok().json();
+    assert_eq!(due[0]["due"], deliveries, "what is given back is due at once");
+    assert_eq!(count(env, "SELECT count(*) FROM attempts"), attempts, "what was under way is recorded");
+    let cut_off = "SELECT count(*) FROM attempts WHERE error_type = 'unknown_error' AND error_message LIKE 'cut off:%'";
+    assert_eq!(count(env, cut_off), attempts);
+    assert_eq!(count(env, "SELECT coalesce(sum(retry_count), 0) FROM deliveries"), 0, "being stopped costs no retry");
+    assert_whole(env);
+}
+
+#[test]
+fn a_drain_that_is_told_to_stop_ends_within_a_second_with_its_summary_and_gives_back_its_claims() {
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let (env, receiver) = stalled(20);
+        let drain = env.hookctl(["drain", "--concurrency", "4"]).spawn();
+        receiver.wait_for(4, PATIENCE);
+        let told = Instant::now();
+        drain.signal(signal);
+        let run = drain.wait_timeout(PATIENCE).fails(code);
+        assert!(told.elapsed() < SOON, "it took {:?}", told.elapsed());
+        assert!(run.err().contains("4 attempted"), "the summary is printed: {run:?}");
+        assert_given_back(&env, 20, 4);
+    }
+}
+
+#[test]
+fn what_is_answered_while_the_drain_stops_is_recorded_as_what_it_was() {
+    let env = TestEnv::new();
+    let receiver = TestReceiver::start(Reply::StatusAfter(Duration::from_millis(400), 200));
+    subscribe(&env, &receiver, &["crm"], &[]);
+    let file = env.file("batch.jsonl", batch("e", 10));
+    env.hookctl(["emit", "--enqueue", "--batch"]).arg(file).run().ok();
+    let drain = env.hookctl(["drain", "--concurrency", "2", "-o", "json"]).spawn();
+    receiver.wait_for(2, PATIENCE);
+    drain.signal("TERM");
+    let view = drain.wait_timeout(PATIENCE).fails(143).json();
+    assert_eq!((&view["succeeded"], &view["remaining_due"]), (&2.into(), &8.into()));
+    env.hookctl(["drain"]).run().ok();
+    assert_eq!(receiver.count(), 10, "each was sent once");
+    assert_whole(&env);
+}
+
+#[test]
+fn a_drain_that_watches_stops_in_the_middle_of_its_pause() {
+    let env = TestEnv::new();
+    let receiver = TestReceiver::start(200);
+    subscribe(&env, &receiver, &["crm"], &[]);
+    env.hookctl(["emit", "invoice.paid", "--enqueue"]).run().ok();
+    let drain = env.hookctl(["drain", "--watch", "1h", "-o", "json"]).spawn();
+    receiver.wait_for(1, PATIENCE);
+    sleep(Duration::from_millis(300));
+    let told = Instant::now();
+    drain.signal("INT");
+    let view = drain.wait_timeout(PATIENCE).fails(130).json();
+    assert!(told.elapsed() < SOON);
+    assert_eq!(view["succeeded"], 1);
+}
+
+#[test]
+fn emit_that_is_told_to_stop_has_stored_its_event_and_gives_it_back() {
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let env = TestEnv::new();
+        let receiver = TestReceiver::start(Reply::Stall);
+        subscribe(&env, &receiver, &["crm"], &["--timeout", "60s"]);
+        let emit = env.hookctl(["emit", "invoice.paid", "--event-id", "e-1", "-o", "json"]).spawn();
+        receiver.wait_for(1, PATIENCE);
+        let told = Instant::now();
+        emit.signal(signal);
+        let run = emit.wait_timeout(PATIENCE).fails(code);
+        assert!(told.elapsed() < SOON);
+        assert_eq!(run.json()["event_id"], "e-1");
+        assert_given_back(&env, 1, 1);
+    }
+}
+
+#[test]
+fn a_batch_stops_while_it_sends_and_what_it_had_accepted_is_given_back() {
+    let env = TestEnv::new();
+    let receiver = TestReceiver::start(Reply::Stall);
+    subscribe(&env, &receiver, &["crm"], &["--timeout", "60s"]);
+    let file = env.file("batch.jsonl", batch("e", 50));
+    let emit = env.hookctl(["emit", "-o", "json", "--concurrency", "3", "--batch"]).arg(file).spawn();
+    receiver.wait_for(3, PATIENCE);
+    let told = Instant::now();
+    emit.signal("TERM");
+    let run = emit.wait_timeout(PATIENCE).fails(143);
+    assert!(told.elapsed() < SOON);
+    assert_eq!(run.json()["accepted"], 50);
+    assert_given_back(&env, 50, 3);
+}
+
+#[test]
+fn a_batch_whose_writer_pauses_sends_what_came_and_stops_at_once() {
+    let env = TestEnv::new();
+    let receiver = TestReceiver::start(200);
+    subscribe(&env, &receiver, &["crm"], &[]);
+    let mut emit = Command::new(env!("CARGO_BIN_EXE_hookctl"))
+        .args(["emit", "--batch", "-", "-o", "json"])
+        .env_clear()
+        .env("HOOKCTL_DB", env.database())
+        .env("HOOKCTL_ALLOW_NETWORKS", "127.0.0.0/8")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut writer = emit.stdin.take().unwrap();
+    writer.write_all(batch("e", 3).as_bytes()).unwrap();
+    receiver.wait_for(3, PATIENCE);
+    let is_recorded = || count(&env, "SELECT count(*) FROM deliveries WHERE status = 'success'") == 3;
+    let deadline = Instant::now() + PATIENCE;
+    while !is_recorded() {
+        assert!(Instant::now() < deadline, "what was answered is not recorded while the writer pauses");
+        sleep(Duration::from_millis(20));
+    }
+    let told = Instant::now();
+    Command::new("sh").args(["-c", &format!("kill -s TERM {}", emit.id())]).status().unwrap();
+    let output = emit.wait_with_output().unwrap();
+    assert!(told.elapsed() < SOON, "a writer that pauses does not hold up a stop");
+    assert_eq!(output.status.code(), Some(143));
+    let view: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&view["accepted"], &view["succeeded"]), (&3.into(), &3.into()));
+}
+
+#[test]
+fn a_second_signal_ends_the_program_at_once_and_the_lease_protects_what_was_under_way() {
+    let (env, receiver) = stalled(4);
+    let drain = env.hookctl(["drain", "--concurrency", "2"]).spawn();
+    receiver.wait_for(2, PATIENCE);
+    drain.signal("TERM");
+    sleep(Duration::from_millis(50));
+    let told = Instant::now();
+    drain.signal("TERM");
+    let run: Run = drain.wait_timeout(PATIENCE);
+    assert_eq!(run.code, Some(143));
+    assert!(told.elapsed() < Duration::from_millis(700), "it did not wait for the receiver");
+    assert_whole(&env);
+}
+
+#[test]
+fn a_listener_stops_with_its_code() {
+    let env = TestEnv::new();
+    let listen = env.hookctl(["listen"]).spawn();
+    listen.wait_for_stderr("listening on", PATIENCE);
+    listen.signal("TERM");
+    listen.wait_timeout(SOON).fails(143);
+}
+
+#[test]
+fn a_reader_that_is_gone_is_no_failure_and_loses_nothing() {
+    let env = TestEnv::new();
+    let receiver = TestReceiver::start(200);
+    subscribe(&env, &receiver, &["crm"], &[]);
+    for args in [["emit", "invoice.paid", "-o", "json"].as_slice(), &["drain", "-o", "json"], &["delivery", "list"]] {
+        let run = env.hookctl(args.iter().copied()).run_into_closed_pipe();
+        assert_eq!((run.code, run.signal, run.err().as_str()), (Some(0), None, ""), "{run:?}");
+    }
+    assert_eq!(count(&env, "SELECT count(*) FROM deliveries WHERE status = 'success'"), 1);
+}

@@ -1,0 +1,40 @@
+//! Drives the real binary, a real SQLite file, and real HTTP to a receiver on loopback.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod auto_disable;
+mod bad_input;
+mod batch;
+mod breaker;
+mod check;
+mod demo;
+mod desk;
+mod drain;
+mod emit;
+mod escaping;
+mod export_apply;
+mod fairness;
+mod fault;
+mod files;
+mod guard;
+mod hostile_answers;
+mod hostile_database;
+mod listen;
+mod log;
+mod main_job;
+mod metrics;
+mod ordered;
+mod prune;
+mod rate_limit;
+mod readme;
+mod retry;
+mod schemes;
+mod secrets;
+mod sign;
+mod stats;
+mod support;
+mod tail;
+mod tidy;
+mod vectors;
+mod verify;
+mod webhook;

@@ -1,0 +1,118 @@
+//! `sign` prints the headers that senders send.
+
+use crate::support::TestEnv;
+use crate::vectors::Vector;
+
+/// `printf '{}' | openssl dgst -sha256 -hmac hush`
+const HUSH: &str = "sha256=505c20ac604f662945b662a1f13a9ca2f03bf0b1986f505d5aef48e10da8c918";
+
+#[test]
+fn signing_reproduces_what_is_published() {
+    let env = TestEnv::new();
+    let mut reproduced = 0;
+    for vector in Vector::all().iter().filter(|vector| vector.valid) {
+        let secret = vector.private.as_deref().or(vector.secret.as_deref()).unwrap();
+        let mut command = vector.command(&env, "sign", secret).args(["--timestamp", &vector.signed_at().to_string()]);
+        if let Some(id) = vector.header("webhook-id").or(vector.header("svix-id")) {
+            command = command.args(["--id", id]);
+        }
+        let text = command.run().ok().text();
+        let headers: Vec<(&str, &str)> = text.lines().map(|line| line.split_once(": ").unwrap()).collect();
+        assert_eq!(headers.last().unwrap().1, vector.expected, "{}", vector.id);
+        for (name, value) in &headers[..headers.len() - 1] {
+            assert_eq!(vector.header(name), Some(*value), "{}: {name}", vector.id);
+        }
+        reproduced += 1;
+    }
+    assert!(reproduced > 35, "only {reproduced}");
+}
+
+#[test]
+fn the_scheme_of_a_bare_secret_is_timetracker_and_lines_suit_curl() {
+    let env = TestEnv::new();
+    let run = env.hookctl(["sign", "--secret-env", "S"]).env("S", "hush").stdin("{}").run().ok();
+    assert_eq!(run.text(), format!("X-Webhook-Signature: {HUSH}\n"));
+    assert_eq!(run.err(), "");
+    let dash = env.hookctl(["sign", "--secret-env", "S", "-"]).env("S", "hush").stdin("{}").run().ok();
+    assert_eq!(dash.text(), run.text());
+}
+
+#[test]
+fn json_has_the_scheme_and_the_headers() {
+    let env = TestEnv::new();
+    let args = ["sign", "--scheme", "stripe", "--secret-env", "S", "--timestamp", "2023-11-14T22:13:20Z", "-o", "json"];
+    let json = env.hookctl(args).env("S", "hush").stdin("{}").run().ok().json();
+    assert_eq!(json["scheme"], "stripe");
+    let value = json["headers"]["Stripe-Signature"].as_str().unwrap();
+    assert!(value.starts_with("t=1700000000,v1="), "{value}");
+}
+
+#[test]
+fn a_new_id_is_made_where_the_scheme_has_one() {
+    let env = TestEnv::new();
+    let sign = || {
+        let args = ["sign", "--scheme", "standard", "--secret-env", "S", "-o", "json"];
+        let json = env.hookctl(args).env("S", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").stdin("{}").run().ok().json();
+        json["headers"]["webhook-id"].as_str().unwrap().to_owned()
+    };
+    let (first, second) = (sign(), sign());
+    assert!(first.starts_with("evt_") && first != second, "{first} {second}");
+}
+
+#[test]
+fn options_adjust_hmac_and_nothing_else() {
+    let env = TestEnv::new();
+    let adjusted = ["--algorithm", "sha1", "--encoding", "base64", "--prefix", "sig=", "--header", "X-Mine"];
+    let sign = |scheme: &str| {
+        env.hookctl(["sign", "--secret-env", "S", "--scheme", scheme]).args(adjusted).env("S", "k").stdin("a").run()
+    };
+    // printf a | openssl dgst -sha1 -hmac k -binary | base64
+    assert_eq!(sign("hmac").ok().text(), "X-Mine: sig=QOfUQcrbF7B/BQNBqiOmgg7YHIs=\n");
+    assert!(sign("github").fails(2).err().contains("github is fixed"));
+}
+
+#[test]
+fn wrong_questions_are_told_and_sign_nothing() {
+    let env = TestEnv::new();
+    let cases: &[(&[&str], &str)] = &[
+        (&[], "a secret is missing"),
+        (&["--secret-env", "S", "--scheme", "nope"], "no signature scheme 'nope'"),
+        (&["--secret-env", "S", "--scheme", "nope"], "timetracker, standard"),
+        (&["--secret-env", "UNSET"], "not set"),
+        (&["--secret-file", "missing.txt"], "No such file"),
+        (&["--secret-file", "."], "directory"),
+        (&["--secret-env", "S", "--id", "a.b"], "--id"),
+        (&["--secret-env", "S", "--timestamp", "2026-13-01"], "--timestamp"),
+        (&["--secret-env", "S", "--timestamp", "-1"], "--timestamp"),
+        (&["--secret-env", "S", "--algorithm", "md5"], "sha256"),
+        (&["--secret-env", "S", "--scheme", "standard"], "whsec_"),
+        (&["--secret-env", "S", "--scheme", "square"], "--url"),
+        (&["--secret-env", "S", "--scheme", "hubspot-v3", "--url", "https://a.example/"], "--method"),
+        (&["--secret-env", "EMPTY"], "empty"),
+        (&["--secret-env", "LINES"], "control character"),
+        (&["--secret-stdin"], "cannot both be read from stdin"),
+        (&["--secret-env", "S", "--secret-stdin"], "cannot be used with"),
+        (&["--secret-env", "S", "-w", "crm"], "cannot be used with"),
+        (&["--secret-env", "S", "no-such-file"], "no-such-file"),
+    ];
+    for (args, said) in cases {
+        let command = env.hookctl(["sign"]).args(args.iter().copied()).stdin("{}");
+        let run = command.env("S", "hush").env("EMPTY", "").env("LINES", "a\nb").run().fails(2);
+        assert!(run.err().contains(said), "{said}\n{run:?}");
+        assert_eq!(run.text(), "", "{args:?}");
+        assert!(!run.err().contains("hush"), "{run:?}");
+    }
+    assert!(!env.database().exists());
+}
+
+#[test]
+fn an_unknown_webhook_is_3_and_one_without_secret_2() {
+    let env = TestEnv::new();
+    env.hookctl(["sign", "-w", "crm"]).run().fails(3);
+    env.hookctl(["webhook", "create", "crm", "--url", "http://127.0.0.1:9/", "-e", "*", "--no-secret"]).run().ok();
+    let run = env.hookctl(["sign", "-w", "crm"]).run().fails(2);
+    assert!(run.err().contains("has no secret"), "{run:?}");
+    env.hookctl(["verify", "-w", "crm"]).run().fails(2);
+    env.hookctl(["webhook", "secret", "reveal", "crm"]).run().fails(2);
+    env.hookctl(["webhook", "secret", "rotate", "crm"]).run().fails(2);
+}

@@ -1,0 +1,30 @@
+//! What every integration test stands on: an environment of its own, the binary as a child process with a time limit,
+//! and a receiver that records everything and misbehaves as told.
+
+#![allow(dead_code, unused_imports, reason = "each kind of test uses its part of it")]
+
+mod child;
+mod command;
+mod env;
+mod program;
+mod receiver;
+mod recorded;
+mod reply;
+mod run;
+mod script;
+mod self_test;
+mod steps;
+mod tls;
+mod wire;
+
+pub use child::Child;
+pub use command::Hookctl;
+pub use env::TestEnv;
+pub use program::installed;
+pub use receiver::{TestReceiver, closed_port};
+pub use recorded::Recorded;
+pub use reply::Reply;
+pub use run::Run;
+pub use script::{OnConnect, Script};
+pub use steps::{second, seconds_of};
+pub use tls::Identity;
