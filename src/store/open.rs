@@ -21,21 +21,30 @@ impl Store {
     /// SQLite's own wait does not cover a change of the journal mode, which several processes try at once on a file that is
     /// new or has no write-ahead log; so that is tried again here, until the same time-out is over.
     pub fn open(path: &Path, busy_timeout: Duration) -> Result<Store> {
+        Store::open_with(path, busy_timeout, Journal::AsMade)
+    }
+
+    /// Opens a file as [`Store::open`] does, and gives it a write-ahead log if it was made, or copied, without one.
+    pub fn open_anew(path: &Path, busy_timeout: Duration) -> Result<Store> {
+        Store::open_with(path, busy_timeout, Journal::Log)
+    }
+
+    fn open_with(path: &Path, busy_timeout: Duration, journal: Journal) -> Result<Store> {
         let is_new = make_private(path)?;
         let began = Instant::now();
         loop {
-            match Store::open_once(path, busy_timeout, is_new) {
+            match Store::open_once(path, busy_timeout, is_new, journal) {
                 Err(StoreError::Busy) if began.elapsed() < busy_timeout => thread::sleep(RETRY_PAUSE),
                 opened => return opened,
             }
         }
     }
 
-    fn open_once(path: &Path, busy_timeout: Duration, is_new: bool) -> Result<Store> {
+    fn open_once(path: &Path, busy_timeout: Duration, is_new: bool, journal: Journal) -> Result<Store> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut store = Store::connect(path, flags, busy_timeout)?;
         let ours = if is_new { Ok(()) } else { store.check_ours() };
-        match ours.and_then(|()| store.enter_wal()) {
+        match ours.and_then(|()| store.enter_wal(journal)) {
             Err(StoreError::Io(_) | StoreError::Other(_)) => {
                 drop(store);
                 Store::connect(path, flags, busy_timeout)?.leave_wal()?;
@@ -177,9 +186,11 @@ impl Store {
         Ok(())
     }
 
-    /// Write-ahead logging, for which the processes share memory. Only a read shows whether that can be had.
-    fn enter_wal(&self) -> Result<()> {
-        if self.journal_mode()? == "wal" {
+    /// Write-ahead logging, for which the processes share memory. Only a read shows whether that can be had; so a file that
+    /// lives without is left alone, or each process that opens it would pull the journal from under those at work.
+    fn enter_wal(&self, journal: Journal) -> Result<()> {
+        let is_kept = journal == Journal::AsMade && self.schema_version()? > 0;
+        if is_kept || self.journal_mode()? == "wal" {
             return Ok(());
         }
         self.set("PRAGMA journal_mode = WAL")?;
@@ -207,6 +218,15 @@ impl Store {
     fn set(&self, pragma: &str) -> Result<()> {
         Ok(self.connection.query_row(pragma, [], |_| Ok(()))?)
     }
+}
+
+/// Which journal an existing file gets; a new one gets a write-ahead log where that can be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Journal {
+    /// The one that it was made with.
+    AsMade,
+    /// A write-ahead log where that can be had.
+    Log,
 }
 
 /// Tells whether two paths, or one path at two times, are the same file.

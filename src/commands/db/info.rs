@@ -63,7 +63,9 @@ impl Page for InfoView {
         text.field(
             "Journal mode",
             match self.journal_mode.as_str() {
-                "delete" => Cell::warn("delete: a rollback journal; write-ahead logging is not available here"),
+                "delete" => Cell::warn(
+                    "delete: a rollback journal; write-ahead logging was not available; `db vacuum` tries again",
+                ),
                 mode => Cell::plain(mode),
             },
         );

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
-use crate::context::{Context, Exit};
+use crate::context::{BUSY_TIMEOUT, Context, Exit};
 use crate::error::{Failure, Kind};
 use crate::output::{Page, Text};
 use crate::store::{Info, Store};
@@ -70,6 +70,8 @@ impl Restore {
         let progress = context.out.progress("Restoring", None);
         let restored = backup.restore_to(&target, &stamp, |done, _| progress.set(done))?;
         progress.finish();
+        // A backup has no write-ahead log, so that it opens anywhere; the file in use has one.
+        Store::open_anew(&target, BUSY_TIMEOUT)?;
         let view = RestoreView {
             webhooks: rows("webhooks"),
             deliveries: rows("deliveries"),
@@ -85,7 +87,7 @@ impl Restore {
     /// The backup, open and found sound.
     fn verified(&self, context: &mut Context) -> Result<(Store, Info)> {
         let shown = self.file.display();
-        let Some(backup) = Store::open_to_copy(&self.file, crate::context::BUSY_TIMEOUT)? else {
+        let Some(backup) = Store::open_to_copy(&self.file, BUSY_TIMEOUT)? else {
             return Err(Failure::option("FILE", format!("{shown} is not there, or is empty")).into());
         };
         if let Some(finding) = backup.check_backup(context.now())?.into_iter().next() {
