@@ -22,7 +22,15 @@ pub fn http_limit(url: &str, workers: usize, count: usize) -> f64 {
             std::thread::Builder::new()
                 .stack_size(1024 * 1024)
                 .spawn(move || {
-                    let headers = [("Content-Type", "application/json"), ("User-Agent", "bench")];
+                    // The headers that every request of hookctl has, without the signatures'.
+                    let headers = [
+                        ("Content-Type", "application/json"),
+                        ("User-Agent", "bench"),
+                        ("X-Webhook-Event", "invoice.paid"),
+                        ("X-Webhook-ID", "1"),
+                        ("X-Webhook-Delivery", "12345"),
+                        ("X-Webhook-Attempt", "1"),
+                    ];
                     while next.fetch_add(1, Ordering::Relaxed) < count {
                         let request =
                             OutgoingRequest { method: "POST", target: &target, headers: &headers, body: &body };

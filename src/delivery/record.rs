@@ -9,10 +9,11 @@ use super::queue::Job;
 use crate::domain::attempt::Attempt;
 use crate::domain::delivery::{self, Ended, Settlement, Status};
 use crate::domain::event_type::{DELIVERY_FAILED, WEBHOOK_DISABLED, WEBHOOK_TEST};
+use crate::domain::statistics::duration_bound;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{Counters, Health};
 use crate::random::Random;
-use crate::store::{Recorded, Store, StoreError};
+use crate::store::{AttemptCount, Recorded, Store, StoreError};
 
 /// A job that a worker, or the end of the run, is done with.
 #[derive(Debug)]
@@ -73,6 +74,26 @@ struct WebhookRecord {
     name: String,
     was_active: bool,
     counted: Counters,
+    /// The group's attempts, by outcome and bucket of durations.
+    attempts: Vec<AttemptCount>,
+}
+
+impl WebhookRecord {
+    fn count_attempt(&mut self, webhook_id: i64, attempt: &Attempt) {
+        let outcome = attempt.outcome.error.as_ref().map_or("success", |error| error.error_type.as_str());
+        let bound_ms = duration_bound(attempt.duration_ms);
+        let duration_ms = attempt.duration_ms.max(0);
+        match self.attempts.iter_mut().find(|count| count.bound_ms == bound_ms && count.outcome == outcome) {
+            Some(count) => {
+                count.attempts += 1;
+                count.duration_ms += duration_ms;
+            }
+            None => {
+                let outcome = outcome.to_owned();
+                self.attempts.push(AttemptCount { webhook_id, outcome, bound_ms, attempts: 1, duration_ms });
+            }
+        }
+    }
 }
 
 impl GroupRecord<'_> {
@@ -134,13 +155,18 @@ impl GroupRecord<'_> {
             let Some((health, _)) = self.store.health(id)? else { return Ok(None) };
             let was_active = health.is_active;
             let name = job.webhook.settings.name.clone();
-            self.webhooks.insert(id, WebhookRecord { health, name, was_active, counted: Counters::default() });
+            let (counted, attempts) = (Counters::default(), Vec::new());
+            self.webhooks.insert(id, WebhookRecord { health, name, was_active, counted, attempts });
         }
         Ok(self.webhooks.get_mut(&id))
     }
 
     fn count(&mut self, job: &Job, attempt: &Attempt, status: Status) -> Result<(), StoreError> {
-        let webhook = self.webhooks.get_mut(&job.claimed.webhook_id).expect("loaded before the attempt was recorded");
+        let id = job.claimed.webhook_id;
+        let webhook = self.webhooks.get_mut(&id).expect("loaded before the attempt was recorded");
+        if !job.claimed.is_test {
+            webhook.count_attempt(id, attempt);
+        }
         match status {
             Status::Success => {
                 self.tally.succeeded += 1;
@@ -181,6 +207,7 @@ impl GroupRecord<'_> {
         for (id, webhook) in self.webhooks {
             self.store.save_health(id, &webhook.health)?;
             self.store.count_deliveries(id, webhook.counted)?;
+            webhook.attempts.iter().try_for_each(|count| self.store.count_attempts(count))?;
             if webhook.was_active && !webhook.health.is_active {
                 let data = json!({
                     "webhook_id": id,

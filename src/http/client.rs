@@ -17,10 +17,10 @@ use crate::domain::attempt::{Answer, AttemptError, BODY_LIMIT, ErrorType, Outcom
 use crate::domain::network::{AddressPolicy, BlockedAddress};
 
 /// The largest head of an answer, in bytes; the buffer is larger so that more than this can be seen.
-const HEAD_LIMIT: usize = 31 * 1024;
-const INPUT_BUFFER: usize = 32 * 1024;
+const HEAD_LIMIT: usize = 23 * 1024;
+const INPUT_BUFFER: usize = 24 * 1024;
 /// Holds the longest header line that may be sent.
-const OUTPUT_BUFFER: usize = 16 * 1024;
+const OUTPUT_BUFFER: usize = 10 * 1024;
 /// Shorter than the keep-alive of common servers (2 to 75 s), so that they seldom close what is about to be reused.
 const IDLE_AGE: Duration = Duration::from_millis(1_500);
 

@@ -1,12 +1,11 @@
 //! Opens connections, and notices when a kept-alive one turns out to be dead.
 
-use std::io::ErrorKind;
 use std::time::Instant;
 
 use ureq::Error;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport};
 
-use super::errors::StaleConnection;
+use super::errors::{StaleConnection, is_hang_up};
 use super::tls::TlsRoots;
 use super::wire::Wire;
 
@@ -85,7 +84,7 @@ impl Transport for Line {
             return Ok(());
         }
         match self.transport.transmit_output(amount, timeout) {
-            Err(error) if is_disconnect(&error) => {
+            Err(error) if is_hang_up(&error) => {
                 self.broken = Some(error);
                 Ok(())
             }
@@ -101,7 +100,7 @@ impl Transport for Line {
                 Ok(true)
             }
             Ok(false) => self.ended().map_or(Ok(false), Err),
-            Err(error) if is_disconnect(&error) => Err(self.ended().unwrap_or(error)),
+            Err(error) if is_hang_up(&error) => Err(self.ended().unwrap_or(error)),
             Err(error) => Err(error),
         }
     }
@@ -121,10 +120,4 @@ impl Transport for Line {
     fn is_tls(&self) -> bool {
         self.transport.is_tls()
     }
-}
-
-fn is_disconnect(error: &Error) -> bool {
-    matches!(error, Error::Io(error) if matches!(error.kind(),
-        ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted
-        | ErrorKind::UnexpectedEof | ErrorKind::NotConnected))
 }

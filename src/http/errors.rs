@@ -32,6 +32,12 @@ impl StaleConnection {
     }
 }
 
+/// Whether the receiver hung up, or had done so before.
+pub fn is_hang_up(error: &ureq::Error) -> bool {
+    matches!(error, ureq::Error::Io(error) if is_disconnect(error.kind())
+        || matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::NotConnected))
+}
+
 /// The error of an attempt that brought no status line.
 pub fn before_answer(error: &ureq::Error, target: &Target, deadline: Duration) -> AttemptError {
     sort(error, target, deadline, "before it answered")

@@ -7,15 +7,22 @@ use std::time::{Duration, Instant};
 use ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport};
 use ureq::{Error, Timeout};
 
+use super::errors::is_hang_up;
+
 /// Time-outs of the socket are set in steps of this: requests with one deadline then share one setting, which saves
 /// system calls, and an attempt ends at most this much late.
 const STEP: Duration = Duration::from_millis(200);
+
+/// Head and body of a request up to this size leave together: one packet, one system call, one wake-up of the receiver.
+const TOGETHER: usize = 16 * 1024;
 
 /// A plain TCP connection with its buffers.
 #[derive(Debug)]
 pub struct Wire {
     stream: TcpStream,
     buffers: LazyBuffers,
+    /// Written, and held back until the answer is waited for.
+    held: Vec<u8>,
     read_timeout: Duration,
     write_timeout: Duration,
 }
@@ -31,7 +38,13 @@ impl Wire {
             match TcpStream::connect_timeout(address, share.max(Duration::from_millis(1))) {
                 Ok(stream) => {
                     stream.set_nodelay(true)?;
-                    return Ok(Wire { stream, buffers, read_timeout: Duration::ZERO, write_timeout: Duration::ZERO });
+                    return Ok(Wire {
+                        stream,
+                        buffers,
+                        held: Vec::new(),
+                        read_timeout: Duration::ZERO,
+                        write_timeout: Duration::ZERO,
+                    });
                 }
                 Err(error) if error.kind() == ErrorKind::TimedOut => last_error = Error::Timeout(Timeout::Connect),
                 Err(error) => last_error = Error::Io(error),
@@ -41,22 +54,31 @@ impl Wire {
     }
 
     /// Whether the receiver has neither closed the connection nor sent what nobody asked for.
+    #[cfg(unix)]
+    fn is_quiet(&self) -> io::Result<bool> {
+        use rustix::io::Errno;
+        use rustix::net::{RecvFlags, recv};
+        Ok(matches!(recv(&self.stream, &mut [0], RecvFlags::PEEK | RecvFlags::DONTWAIT), Err(Errno::WOULDBLOCK)))
+    }
+
+    #[cfg(not(unix))]
     fn is_quiet(&self) -> io::Result<bool> {
         self.stream.set_nonblocking(true)?;
-        let quiet = matches!((&self.stream).read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock);
+        let quiet = matches!(self.stream.peek(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock);
         self.stream.set_nonblocking(false)?;
         Ok(quiet)
     }
-}
 
-impl Transport for Wire {
-    fn buffers(&mut self) -> &mut dyn Buffers {
-        &mut self.buffers
+    /// Sends what was held back.
+    fn flush(&mut self, deadline: &Deadline) -> Result<(), Error> {
+        let held = std::mem::take(&mut self.held);
+        let sent = self.send(&held, deadline);
+        self.held = held;
+        self.held.clear();
+        sent
     }
 
-    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        let deadline = Deadline::new(timeout);
-        let mut output = &self.buffers.output()[..amount];
+    fn send(&mut self, mut output: &[u8], deadline: &Deadline) -> Result<(), Error> {
         while !output.is_empty() {
             let limit = in_steps(deadline.left()?);
             if limit != self.write_timeout {
@@ -73,8 +95,7 @@ impl Transport for Wire {
         Ok(())
     }
 
-    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
-        let deadline = Deadline::new(timeout);
+    fn receive(&mut self, deadline: &Deadline) -> Result<usize, Error> {
         let input = self.buffers.input_append_buf();
         let amount = loop {
             let limit = in_steps(deadline.left()?);
@@ -89,7 +110,39 @@ impl Transport for Wire {
             }
         };
         self.buffers.input_appended(amount);
-        Ok(amount > 0)
+        Ok(amount)
+    }
+}
+
+impl Transport for Wire {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        if self.held.len() + amount <= TOGETHER {
+            self.held.extend_from_slice(&self.buffers.output()[..amount]);
+            return Ok(());
+        }
+        let deadline = Deadline::new(timeout);
+        self.flush(&deadline)?;
+        self.held.extend_from_slice(&self.buffers.output()[..amount]);
+        self.flush(&deadline)
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        let deadline = Deadline::new(timeout);
+        if self.held.is_empty() {
+            return self.receive(&deadline).map(|amount| amount > 0);
+        }
+        match self.flush(&deadline) {
+            // A receiver may have answered before it read all: what it said counts for more than how it hung up.
+            Err(error) if is_hang_up(&error) => match self.receive(&deadline) {
+                Ok(amount) if amount > 0 => Ok(true),
+                _ => Err(error),
+            },
+            sent => sent.and_then(|()| self.receive(&deadline)).map(|amount| amount > 0),
+        }
     }
 
     fn is_open(&mut self) -> bool {

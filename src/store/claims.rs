@@ -181,9 +181,6 @@ impl Store {
                 ":error_type": error.map(|error| error.error_type),
                 ":error_message": error.map(|error| &error.message),
             })?;
-        if !claimed.is_test {
-            self.count_attempt(claimed.webhook_id, attempt)?;
-        }
         Ok(Recorded::Written(status))
     }
 

@@ -3,9 +3,7 @@
 use rusqlite::named_params;
 
 use super::{Result, Store};
-use crate::domain::attempt::Attempt;
 use crate::domain::delivery::Status;
-use crate::domain::statistics::duration_bound;
 use crate::domain::time::Timestamp;
 
 /// Attempts of one webhook that ended alike: how, and in which bucket of durations.
@@ -41,20 +39,21 @@ pub struct WebhookState {
 }
 
 impl Store {
-    /// Counts an attempt in the totals that pruning leaves alone.
-    pub(super) fn count_attempt(&self, webhook_id: i64, attempt: &Attempt) -> Result<()> {
+    /// Adds to the totals that pruning leaves alone.
+    pub fn count_attempts(&self, count: &AttemptCount) -> Result<()> {
         self.connection
             .prepare_cached(
                 "INSERT INTO attempt_counts (webhook_id, outcome, bound_ms, attempts, duration_ms)
-                 VALUES (:webhook, :outcome, :bound, 1, :duration)
-                 ON CONFLICT (webhook_id, outcome, bound_ms)
-                 DO UPDATE SET attempts = attempts + 1, duration_ms = duration_ms + excluded.duration_ms",
+                 VALUES (:webhook, :outcome, :bound, :attempts, :duration)
+                 ON CONFLICT (webhook_id, outcome, bound_ms) DO UPDATE
+                 SET attempts = attempts + excluded.attempts, duration_ms = duration_ms + excluded.duration_ms",
             )?
             .execute(named_params! {
-                ":webhook": webhook_id,
-                ":outcome": attempt.outcome.error.as_ref().map_or("success", |error| error.error_type.as_str()),
-                ":bound": duration_bound(attempt.duration_ms),
-                ":duration": attempt.duration_ms.max(0),
+                ":webhook": count.webhook_id,
+                ":outcome": count.outcome,
+                ":bound": count.bound_ms,
+                ":attempts": count.attempts,
+                ":duration": count.duration_ms,
             })?;
         Ok(())
     }
