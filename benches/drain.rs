@@ -17,23 +17,29 @@ pub fn run() {
 fn fast_receiver() {
     let count = number("HOOKCTL_BENCH_DELIVERIES", 50_000);
     let (mut rates, mut limits, mut ratios, mut cpu, mut memory) = (vec![], vec![], vec![], vec![], vec![]);
+    let (mut libraries, mut library_ratios) = (vec![], vec![]);
     for _ in 0..rounds(5) {
         let receiver = Receiver::start(Duration::ZERO);
         let bench = Bench::new();
         bench.webhook("one", &receiver.url, &[]);
         bench.enqueue(count);
         let limit = limit::http_limit(&receiver.url, 16, count);
+        let library = limit::library_limit(&receiver.url, 16, count);
         let used = bench.run(&["drain", "--concurrency", "16", "-q", "--strict"]);
         let rate = count as f64 / used.wall.as_secs_f64();
         rates.push(rate);
         limits.push(limit);
         ratios.push(rate / limit);
+        libraries.push(library);
+        library_ratios.push(rate / library);
         cpu.push(used.cpu.as_secs_f64() * 1e6 / count as f64);
         memory.push(used.memory as f64 / 1024.0 / 1024.0);
     }
     report("HTTP client alone, 16 threads, no signature, no log", median(limits), "requests/s", Target::None);
+    report("ureq as it comes, resolver from memory, 16 threads", median(libraries), "requests/s", Target::None);
     report("drain, 1 webhook, 16 workers, two signatures, all logged", median(rates), "deliveries/s", Target::None);
     report("  ratio to the client alone", median(ratios), "×", Target::AtLeast(0.7));
+    report("  ratio to ureq as it comes", median(library_ratios), "×", Target::AtLeast(0.7));
     report("  CPU per delivery", median(cpu), "µs", Target::AtMost(90.0));
     report("  memory", median(memory), "MiB", Target::AtMost(32.0));
 }

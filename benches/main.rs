@@ -13,13 +13,14 @@ mod growth;
 #[path = "../src/http/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the limit needs a part of it")]
 mod http;
+mod instructions;
 mod limit;
 mod peers;
 mod size;
 mod startup;
 mod support;
 
-const BENCHMARKS: [(&str, fn()); 8] = [
+const BENCHMARKS: [(&str, fn()); 9] = [
     ("drain", drain::run),
     ("peers", peers::run),
     ("emit", emit::run),
@@ -27,6 +28,7 @@ const BENCHMARKS: [(&str, fn()); 8] = [
     ("fanout", fanout::run),
     ("size", size::run),
     ("startup", startup::run),
+    ("instructions", instructions::run),
     ("growth", growth::run),
 ];
 

@@ -55,18 +55,16 @@ impl Wire {
 
     /// Whether the receiver has neither closed the connection nor sent what nobody asked for.
     #[cfg(unix)]
-    fn is_quiet(&self) -> io::Result<bool> {
+    fn is_quiet(&self) -> bool {
         use rustix::io::Errno;
         use rustix::net::{RecvFlags, recv};
-        Ok(matches!(recv(&self.stream, &mut [0], RecvFlags::PEEK | RecvFlags::DONTWAIT), Err(Errno::WOULDBLOCK)))
+        matches!(recv(&self.stream, &mut [0], RecvFlags::PEEK | RecvFlags::DONTWAIT), Err(Errno::WOULDBLOCK))
     }
 
     #[cfg(not(unix))]
-    fn is_quiet(&self) -> io::Result<bool> {
-        self.stream.set_nonblocking(true)?;
-        let quiet = matches!(self.stream.peek(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock);
-        self.stream.set_nonblocking(false)?;
-        Ok(quiet)
+    fn is_quiet(&self) -> bool {
+        let is_quiet = || matches!(self.stream.peek(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock);
+        self.stream.set_nonblocking(true).is_ok() && is_quiet() && self.stream.set_nonblocking(false).is_ok()
     }
 
     /// Sends what was held back.
@@ -146,7 +144,7 @@ impl Transport for Wire {
     }
 
     fn is_open(&mut self) -> bool {
-        self.is_quiet().unwrap_or(false)
+        self.is_quiet()
     }
 }
 
