@@ -83,15 +83,13 @@ impl WebhookRecord {
         let outcome = attempt.outcome.error.as_ref().map_or("success", |error| error.error_type.as_str());
         let bound_ms = duration_bound(attempt.duration_ms);
         let duration_ms = attempt.duration_ms.max(0);
-        match self.attempts.iter_mut().find(|count| count.bound_ms == bound_ms && count.outcome == outcome) {
-            Some(count) => {
-                count.attempts += 1;
-                count.duration_ms += duration_ms;
-            }
-            None => {
-                let outcome = outcome.to_owned();
-                self.attempts.push(AttemptCount { webhook_id, outcome, bound_ms, attempts: 1, duration_ms });
-            }
+        let alike = |count: &&mut AttemptCount| count.bound_ms == bound_ms && count.outcome == outcome;
+        if let Some(count) = self.attempts.iter_mut().find(alike) {
+            count.attempts += 1;
+            count.duration_ms += duration_ms;
+        } else {
+            let outcome = outcome.to_owned();
+            self.attempts.push(AttemptCount { webhook_id, outcome, bound_ms, attempts: 1, duration_ms });
         }
     }
 }
