@@ -1,5 +1,7 @@
 //! Taking events in: the event and a delivery for each webhook that wants it, in the caller's transaction.
 
+use std::collections::BTreeMap;
+
 use crate::domain::envelope::Content;
 use crate::domain::event::{self, NewEvent};
 use crate::domain::event_type;
@@ -55,6 +57,19 @@ pub fn accept(
     subscribers: &[Subscriber],
     named: &[i64],
 ) -> Result<Intake, StoreError> {
+    let intake = accept_uncounted(store, event, subscribers, named)?;
+    count_new(store, &intake.deliveries)?;
+    Ok(intake)
+}
+
+/// The same for one of many events: the caller counts the deliveries of all of them with [`count_new`], in the same
+/// transaction.
+pub fn accept_uncounted(
+    store: &Store,
+    event: &NewEvent,
+    subscribers: &[Subscriber],
+    named: &[i64],
+) -> Result<Intake, StoreError> {
     let accepted = store.insert_event(event)?;
     let Accepted::New(event_row) = accepted else {
         return Ok(Intake { accepted, deliveries: Vec::new() });
@@ -63,7 +78,7 @@ pub fn accept(
     for webhook in subscribers {
         let matching = Matching::of(webhook, &event.event_type, event.owner.as_deref(), named);
         if matching == Matching::Wanted {
-            let delivery = deliver_to(store, event_row, &event.event_type, webhook, event.created_at)?;
+            let delivery = insert(store, event_row, &event.event_type, webhook, event.created_at)?;
             deliveries.extend(delivery.map(|delivery| (webhook.id, delivery)));
         }
     }
@@ -78,19 +93,37 @@ pub fn deliver_to(
     webhook: &Subscriber,
     now: Timestamp,
 ) -> Result<Option<i64>, StoreError> {
-    let delivery = NewDelivery {
+    let id = insert(store, event_row, event_type, webhook, now)?;
+    count_new(store, id.map(|id| (webhook.id, id)).as_slice())?;
+    Ok(id)
+}
+
+/// Counts new deliveries, each given with its webhook: once for each webhook, however many there are.
+pub fn count_new<'a>(store: &Store, deliveries: impl IntoIterator<Item = &'a (i64, i64)>) -> Result<(), StoreError> {
+    let mut totals = BTreeMap::new();
+    for (webhook_id, _) in deliveries {
+        *totals.entry(*webhook_id).or_insert(0) += 1;
+    }
+    totals.into_iter().try_for_each(|(webhook_id, total)| {
+        store.count_deliveries(webhook_id, Counters { total, ..Counters::default() })
+    })
+}
+
+fn insert(
+    store: &Store,
+    event_row: i64,
+    event_type: &str,
+    webhook: &Subscriber,
+    now: Timestamp,
+) -> Result<Option<i64>, StoreError> {
+    store.insert_delivery(&NewDelivery {
         webhook_id: webhook.id,
         event_row,
         event_type,
         is_ordered: webhook.is_ordered,
         is_test: false,
         now,
-    };
-    let id = store.insert_delivery(&delivery)?;
-    if id.is_some() {
-        store.count_deliveries(webhook.id, Counters { total: 1, ..Counters::default() })?;
-    }
-    Ok(id)
+    })
 }
 
 /// Stores the events by which hookctl announces what it did: `webhook.disabled`, `delivery.failed`.

@@ -8,6 +8,6 @@ mod queue;
 mod record;
 mod stop;
 
-pub use accept::{Intake, Matching, accept, deliver_to};
+pub use accept::{Intake, Matching, accept, accept_uncounted, count_new, deliver_to};
 pub use engine::{Engine, Gates, Setup, Summary, Turn};
 pub use prepared::{Clients, Prepared, Request};

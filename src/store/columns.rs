@@ -1,5 +1,6 @@
 //! Conversions between columns and the domain's types.
 
+use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -42,6 +43,32 @@ impl ToSql for ErrorType {
 impl FromSql for ErrorType {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<ErrorType> {
         ErrorType::from_name(value.as_str()?).ok_or(FromSqlError::InvalidType)
+    }
+}
+
+/// Reads the columns of a row one after the other, in the order in which the statement names them: to look each up by its name
+/// takes longer than to read it.
+pub(super) struct InOrder<'r, 's> {
+    row: &'r Row<'s>,
+    at: usize,
+}
+
+impl<'r, 's> InOrder<'r, 's> {
+    /// Begins at the first column.
+    pub(super) fn of(row: &'r Row<'s>) -> InOrder<'r, 's> {
+        InOrder { row, at: 0 }
+    }
+
+    /// The next column.
+    pub(super) fn next<T: FromSql>(&mut self) -> rusqlite::Result<T> {
+        self.at += 1;
+        self.row.get(self.at - 1)
+    }
+
+    /// What the next column, of JSON, holds; errors name it `column`.
+    pub(super) fn next_json<T: DeserializeOwned>(&mut self, column: &'static str) -> Result<T> {
+        self.at += 1;
+        from_json(column, self.row.get_ref(self.at - 1)?.as_str().map_err(rusqlite::Error::from)?)
     }
 }
 

@@ -15,6 +15,11 @@ use super::{Result, Store, StoreError};
 /// How long to leave another process alone that changes the journal mode.
 const RETRY_PAUSE: Duration = Duration::from_millis(5);
 
+/// The log is written back once it has so many pages of 4 KiB: a page that changes often is then written back once.
+const LONGEST_LOG_PAGES: i64 = 4_000;
+/// The cache of a connection that writes large transactions.
+const LARGE_CACHE_KIB: i64 = 16 * 1024;
+
 impl Store {
     /// Opens the file for reading and writing; makes it, and its folder, when it is not there.
     ///
@@ -213,7 +218,13 @@ impl Store {
         self.connection.pragma_update(None, "foreign_keys", true)?;
         self.connection.pragma_update(None, "secure_delete", true)?;
         self.connection.pragma_update(None, "temp_store", "MEMORY")?;
+        self.connection.pragma_update(None, "wal_autocheckpoint", LONGEST_LOG_PAGES)?;
         Ok(())
+    }
+
+    /// Makes room in memory for the pages of transactions of some thousand rows: what does not fit is written twice.
+    pub fn expect_large_transactions(&self) -> Result<()> {
+        Ok(self.connection.pragma_update(None, "cache_size", -LARGE_CACHE_KIB)?)
     }
 
     /// Runs a pragma that answers with one row.

@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, Row, named_params};
 
-use super::columns::{from_json, to_json};
+use super::columns::{InOrder, from_json, to_json};
 use super::{Result, Store, StoreError};
 use crate::domain::breaker::Breaker;
 use crate::domain::network::AddressPolicy;
@@ -166,7 +166,10 @@ impl Store {
                     breaker_open_until, breaker_pause_ms, breaker_probing, rate_next_us, last_delivery_at,
                     last_success_at, last_failure_at, version FROM webhooks WHERE id = :id",
             )?
-            .query_row(named_params! { ":id": id }, |row| Ok((health_from_row(row)?, row.get("version")?)))
+            .query_row(named_params! { ":id": id }, |row| {
+                let mut columns = InOrder::of(row);
+                Ok((health(&mut columns)?, columns.next()?))
+            })
             .optional()?)
     }
 
@@ -254,74 +257,74 @@ impl Store {
     }
 }
 
+/// A row of [`COLUMNS`].
 fn from_row(row: &Row<'_>) -> Result<Webhook> {
-    let networks: Vec<String> = json_column(row, "webhooks.allow_networks", "allow_networks")?;
+    let mut columns = InOrder::of(row);
     let bad_value = |column: &'static str, value: &str| StoreError::Value { column, value: value.to_owned() };
-    let allow_networks = networks
-        .iter()
-        .map(|network| network.parse().map_err(|_| bad_value("webhooks.allow_networks", network)))
-        .collect::<Result<Vec<_>>>()?;
-    let rate_limit: Option<String> = row.get("rate_limit")?;
-    let rate_limit = rate_limit
-        .map(|text| RateLimit::parse(&text).map_err(|_| bad_value("webhooks.rate_limit", &text)))
-        .transpose()?;
-    let schedule: Option<String> = row.get("retry_schedule")?;
-    let schedule = schedule.map(|text| from_json("webhooks.retry_schedule", &text)).transpose()?;
     Ok(Webhook {
-        id: row.get("id")?,
+        id: columns.next()?,
         settings: Settings {
-            name: row.get("name")?,
-            description: row.get("description")?,
-            url: row.get("url")?,
-            events: json_column(row, "webhooks.events", "events")?,
-            http_method: row.get("http_method")?,
-            content_type: row.get("content_type")?,
-            headers: json_column(row, "webhooks.headers", "headers")?,
-            signature_schemes: json_column(row, "webhooks.signature_schemes", "signature_schemes")?,
-            owner: row.get("owner")?,
-            retry: RetryPolicy { max_retries: row.get("max_retries")?, delay_ms: row.get("retry_delay_ms")?, schedule },
-            timeout_ms: row.get("timeout_ms")?,
-            disable_after_ms: row.get("disable_after_ms")?,
-            rate_limit,
-            concurrency: row.get("concurrency")?,
-            is_ordered: row.get("is_ordered")?,
-            addresses: AddressPolicy { allow_private: row.get("allow_private")?, allow_networks },
-            ca_cert: row.get("ca_cert")?,
+            name: columns.next()?,
+            description: columns.next()?,
+            url: columns.next()?,
+            events: columns.next_json("webhooks.events")?,
+            http_method: columns.next()?,
+            content_type: columns.next()?,
+            headers: columns.next_json("webhooks.headers")?,
+            signature_schemes: columns.next_json("webhooks.signature_schemes")?,
+            owner: columns.next()?,
+            retry: RetryPolicy {
+                max_retries: columns.next()?,
+                delay_ms: columns.next()?,
+                schedule: columns
+                    .next::<Option<String>>()?
+                    .map(|text| from_json("webhooks.retry_schedule", &text))
+                    .transpose()?,
+            },
+            timeout_ms: columns.next()?,
+            disable_after_ms: columns.next()?,
+            rate_limit: columns
+                .next::<Option<String>>()?
+                .map(|text| RateLimit::parse(&text).map_err(|_| bad_value("webhooks.rate_limit", &text)))
+                .transpose()?,
+            concurrency: columns.next()?,
+            is_ordered: columns.next()?,
+            addresses: AddressPolicy {
+                allow_private: columns.next()?,
+                allow_networks: columns
+                    .next_json::<Vec<String>>("webhooks.allow_networks")?
+                    .iter()
+                    .map(|network| network.parse().map_err(|_| bad_value("webhooks.allow_networks", network)))
+                    .collect::<Result<Vec<_>>>()?,
+            },
+            ca_cert: columns.next()?,
         },
-        health: health_from_row(row)?,
-        counters: Counters {
-            total: row.get("total_deliveries")?,
-            successful: row.get("successful_deliveries")?,
-            failed: row.get("failed_deliveries")?,
-        },
-        version: row.get("version")?,
-        created_at: row.get("created_at")?,
-        updated_at: row.get("updated_at")?,
+        version: columns.next()?,
+        health: health(&mut columns)?,
+        counters: Counters { total: columns.next()?, successful: columns.next()?, failed: columns.next()? },
+        created_at: columns.next()?,
+        updated_at: columns.next()?,
     })
 }
 
-fn health_from_row(row: &Row<'_>) -> rusqlite::Result<Health> {
+fn health(columns: &mut InOrder<'_, '_>) -> rusqlite::Result<Health> {
     Ok(Health {
-        is_active: row.get("is_active")?,
-        disabled_reason: row.get("disabled_reason")?,
-        disabled_at: row.get("disabled_at")?,
-        failing_since: row.get("failing_since")?,
-        held_until: row.get("held_until")?,
+        is_active: columns.next()?,
+        disabled_reason: columns.next()?,
+        disabled_at: columns.next()?,
+        failing_since: columns.next()?,
+        held_until: columns.next()?,
         breaker: Breaker {
-            failures: row.get("breaker_failures")?,
-            open_until: row.get("breaker_open_until")?,
-            pause_ms: row.get("breaker_pause_ms")?,
-            probing: row.get("breaker_probing")?,
+            failures: columns.next()?,
+            open_until: columns.next()?,
+            pause_ms: columns.next()?,
+            probing: columns.next()?,
         },
-        rate_next_us: row.get("rate_next_us")?,
-        last_delivery_at: row.get("last_delivery_at")?,
-        last_success_at: row.get("last_success_at")?,
-        last_failure_at: row.get("last_failure_at")?,
+        rate_next_us: columns.next()?,
+        last_delivery_at: columns.next()?,
+        last_success_at: columns.next()?,
+        last_failure_at: columns.next()?,
     })
-}
-
-fn json_column<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: &'static str, name: &str) -> Result<T> {
-    from_json(column, row.get_ref(name)?.as_str().map_err(rusqlite::Error::from)?)
 }
 
 type Parameter<'a> = (&'static str, Box<dyn rusqlite::ToSql + 'a>);

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::Emit;
 use super::lines::{Lines, Next};
 use crate::context::{Context, Exit};
-use crate::delivery::{Engine, Summary, Turn, accept};
+use crate::delivery::{Engine, Intake, Summary, Turn, accept_uncounted, count_new};
 use crate::domain::envelope::{Content, Entity};
 use crate::domain::event::{self, NewEvent, PAYLOAD_LIMIT};
 use crate::domain::{event_type, json, webhook};
@@ -19,8 +19,12 @@ use crate::random::Random;
 use crate::signals::Stop;
 use crate::store::{Accepted, Store, StoreError};
 
-/// Lines that are stored in one transaction.
+/// Lines that are stored in one transaction, when their deliveries go out meanwhile.
 const GROUP: usize = 500;
+/// When they do not: many, for each transaction writes every page that it touches.
+const LARGE_GROUP: usize = 2_000;
+/// Fewer, once their payloads have so many bytes: memory stays constant.
+const GROUP_BYTES: usize = 4 * 1024 * 1024;
 /// Reading pauses while more deliveries than this wait to be sent: memory stays constant.
 const MOST_WAITING: usize = 4_096;
 /// So long the next line is waited for before what there is goes on its way.
@@ -102,14 +106,24 @@ pub(super) fn run(emit: &Emit, file: &str, context: &mut Context) -> Result<Exit
     context.refuse_if_read_only()?;
     let input = open(file)?;
     let store = context.store_to_write()?;
+    store.expect_large_transactions()?;
     let named = context.webhook_ids(&store, &emit.webhooks)?;
     let stop = context.stop_on_signals()?;
     let mut setup = context.engine_setup(emit.concurrency, &stop);
     setup.waits_for_rate = false;
     let engine = Engine::new(&store, setup, context.random()?);
     let random = context.random()?;
-    let mut batch =
-        Batch { emit, store: &store, named, engine, random, view: BatchView::default(), stop, is_sending: false };
+    let mut batch = Batch {
+        emit,
+        store: &store,
+        named,
+        engine,
+        random,
+        view: BatchView::default(),
+        stop,
+        is_sending: false,
+        group_bytes: 0,
+    };
     batch.read(context, &input)?;
     // A stop is the engine's to see: it gives back what it has claimed.
     while batch.engine.turn()? == Turn::Busy {}
@@ -135,12 +149,14 @@ struct Batch<'a> {
     stop: Stop,
     /// Whether the engine had something to do when it last turned.
     is_sending: bool,
+    /// The payloads of the group that is being read, in bytes.
+    group_bytes: usize,
 }
 
 impl Batch<'_> {
     fn read(&mut self, context: &mut Context, input: &Lines) -> Result<()> {
         let progress = context.out.progress("Emitting", None);
-        let mut group = Vec::with_capacity(GROUP);
+        let mut group = Vec::new();
         while !self.stop.is_asked() {
             let patience = if self.is_sending { Duration::ZERO } else { PATIENCE };
             let next = input.next(patience);
@@ -168,11 +184,15 @@ impl Batch<'_> {
         self.view.lines += 1;
         let number = self.view.lines;
         match self.parse(line, context) {
-            Ok(Some(event)) => group.push((number, event)),
+            Ok(Some(event)) => {
+                self.group_bytes += event.payload.len();
+                group.push((number, event));
+            }
             Ok(None) => {}
             Err(reason) => self.reject(context, number, reason),
         }
-        if group.len() >= GROUP {
+        let most = if self.emit.enqueue { LARGE_GROUP } else { GROUP };
+        if group.len() >= most || self.group_bytes >= GROUP_BYTES {
             self.store_group(context, group)?;
         }
         Ok(())
@@ -240,13 +260,15 @@ impl Batch<'_> {
             let mut outcomes = Vec::with_capacity(group.len());
             for (number, event) in group.iter() {
                 let intake = match emit.known_twin(store, event)? {
-                    Some(row) => crate::delivery::Intake { accepted: Accepted::Duplicate(row), deliveries: Vec::new() },
-                    None => accept(store, event, &subscribers, named)?,
+                    Some(row) => Intake { accepted: Accepted::Duplicate(row), deliveries: Vec::new() },
+                    None => accept_uncounted(store, event, &subscribers, named)?,
                 };
                 outcomes.push((*number, intake));
             }
+            count_new(store, outcomes.iter().flat_map(|(_, intake)| &intake.deliveries))?;
             Ok::<_, StoreError>(outcomes)
         })?;
+        self.group_bytes = 0;
         for ((number, event), (_, intake)) in group.drain(..).zip(outcomes) {
             match intake.accepted {
                 Accepted::New(_) => {
