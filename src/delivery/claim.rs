@@ -9,7 +9,7 @@ use super::prepared::Prepared;
 use super::queue::{Job, LaneLimits};
 use crate::domain::breaker::Passage;
 use crate::domain::time::Timestamp;
-use crate::domain::webhook::{DEFAULT_CONCURRENCY, Health};
+use crate::domain::webhook::{Counters, DEFAULT_CONCURRENCY, Health};
 use crate::store::{Claimed, Lease, Payload, StoreError};
 
 /// A webhook never has more than this claimed ahead of its workers.
@@ -210,7 +210,7 @@ impl Engine<'_> {
             health.breaker = health.breaker.with_probe(lease.until);
         }
         if rate_limit.is_some() || passing == Passing::Probe {
-            self.store.save_health(id, health)?;
+            self.store.save_health(id, health, Counters::default())?;
         }
         Ok(())
     }

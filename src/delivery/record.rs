@@ -203,8 +203,7 @@ impl GroupRecord<'_> {
 
     fn save(self) -> Result<Tally, StoreError> {
         for (id, webhook) in self.webhooks {
-            self.store.save_health(id, &webhook.health)?;
-            self.store.count_deliveries(id, webhook.counted)?;
+            self.store.save_health(id, &webhook.health, webhook.counted)?;
             webhook.attempts.iter().try_for_each(|count| self.store.count_attempts(count))?;
             if webhook.was_active && !webhook.health.is_active {
                 let data = json!({

@@ -104,7 +104,7 @@ impl Store {
     pub fn lift_pause(&self, id: i64, now: Timestamp) -> Result<()> {
         let Some((health, _)) = self.health(id)? else { return Ok(()) };
         let lifted = Health { held_until: None, breaker: health.breaker.with_probe_allowed(now), ..health.clone() };
-        if lifted == health { Ok(()) } else { self.save_health(id, &lifted) }
+        if lifted == health { Ok(()) } else { self.save_health(id, &lifted, Counters::default()) }
     }
 
     /// Stops a webhook, for a reason that people read. One that is stopped keeps its reason.
@@ -127,15 +127,18 @@ impl Store {
         Ok(())
     }
 
-    /// Writes what deliveries made of a webhook.
-    pub fn save_health(&self, id: i64, health: &Health) -> Result<()> {
+    /// Writes what deliveries made of a webhook, and adds to its counters, in one statement: its row is a wide one.
+    pub fn save_health(&self, id: i64, health: &Health, change: Counters) -> Result<()> {
         self.connection
             .prepare_cached(
                 "UPDATE webhooks SET is_active = :active, disabled_reason = :reason, disabled_at = :disabled_at,
                     failing_since = :failing_since, held_until = :held_until, breaker_failures = :breaker_failures,
                     breaker_open_until = :breaker_open_until, breaker_pause_ms = :breaker_pause,
                     breaker_probing = :breaker_probing, rate_next_us = :rate_next, last_delivery_at = :last_delivery,
-                    last_success_at = :last_success, last_failure_at = :last_failure
+                    last_success_at = :last_success, last_failure_at = :last_failure,
+                    total_deliveries = total_deliveries + :total,
+                    successful_deliveries = successful_deliveries + :successful,
+                    failed_deliveries = failed_deliveries + :failed
                  WHERE id = :id",
             )?
             .execute(named_params! {
@@ -153,6 +156,9 @@ impl Store {
                 ":last_delivery": health.last_delivery_at,
                 ":last_success": health.last_success_at,
                 ":last_failure": health.last_failure_at,
+                ":total": change.total,
+                ":successful": change.successful,
+                ":failed": change.failed,
             })?;
         Ok(())
     }
