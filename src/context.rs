@@ -1,6 +1,5 @@
 //! What a command is handed: the time, the output, the settings, and how to open the store.
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -144,13 +143,12 @@ impl Context {
         if self.is_yes {
             return Ok(());
         }
-        if !(std::io::stdin().is_terminal() && self.out.is_stderr_terminal()) {
+        let Some(prompt) = self.out.prompt()? else {
             return Err(Failure::invalid(format!("{question} There is no terminal to ask at"))
                 .hint("say --yes to go ahead")
                 .into());
-        }
-        let answer = dialoguer::Confirm::new().with_prompt(question).default(false).interact();
-        match answer.context("cannot ask at the terminal")? {
+        };
+        match prompt.confirm(question, false)? {
             true => Ok(()),
             false => Err(Failure::invalid("not done: the answer was no").into()),
         }

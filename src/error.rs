@@ -20,6 +20,8 @@ pub enum Kind {
     Busy,
     /// Every command that writes is refused.
     ReadOnly,
+    /// Ctrl-C at a question.
+    Stopped,
 }
 
 impl Kind {
@@ -31,6 +33,7 @@ impl Kind {
             Kind::NotFound => 3,
             Kind::Conflict => 6,
             Kind::Busy => 75,
+            Kind::Stopped => 130,
         }
     }
 
@@ -43,6 +46,7 @@ impl Kind {
             Kind::NotFound => "not_found",
             Kind::Conflict => "conflict",
             Kind::Busy => "busy",
+            Kind::Stopped => "stopped",
         }
     }
 }

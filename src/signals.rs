@@ -1,8 +1,9 @@
 //! Ctrl-C and SIGTERM: noticed, and left to the work under way to end well.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
+use signal_hook::SigId;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 /// Lets a write past the limit on file sizes (`ulimit -f`) fail like any other, where it would end the program without a word.
@@ -32,6 +33,7 @@ impl Stop {
             signal_hook::flag::register(signal, Arc::clone(&stop.again))?;
             signal_hook::flag::register_usize(signal, Arc::clone(&stop.signal), signal as usize)?;
         }
+        replace_usual(None);
         Ok(stop)
     }
 
@@ -46,5 +48,39 @@ impl Stop {
     /// Whether a signal came.
     pub fn is_asked(&self) -> bool {
         self.exit_code().is_some()
+    }
+}
+
+/// While it lives, Ctrl-C does not end the program: whoever reads the answer to a question is told of it, and puts the terminal
+/// in order first.
+#[derive(Debug)]
+pub struct Asking {
+    signal: SigId,
+}
+
+/// What gives Ctrl-C its usual effect back after a question: a handler, once there, cannot be taken away.
+static USUAL: Mutex<Option<SigId>> = Mutex::new(None);
+
+impl Asking {
+    /// Takes over Ctrl-C.
+    pub fn begin() -> std::io::Result<Asking> {
+        let asking = Asking { signal: signal_hook::flag::register(SIGINT, Arc::default())? };
+        replace_usual(None);
+        Ok(asking)
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        let always = Arc::new(AtomicBool::new(true));
+        replace_usual(signal_hook::flag::register_conditional_default(SIGINT, always).ok());
+        signal_hook::low_level::unregister(self.signal);
+    }
+}
+
+fn replace_usual(signal: Option<SigId>) {
+    let mut usual = USUAL.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(earlier) = std::mem::replace(&mut *usual, signal) {
+        signal_hook::low_level::unregister(earlier);
     }
 }

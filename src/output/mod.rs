@@ -11,6 +11,7 @@ mod graph;
 mod json;
 mod look;
 mod progress;
+mod prompt;
 mod relative_time;
 mod table;
 mod text;
@@ -30,6 +31,7 @@ pub use format::Format;
 pub use graph::{bar, sparkline};
 pub use look::Look;
 pub use progress::Progress;
+pub use prompt::Prompt;
 pub use text::Text;
 pub use view::{ErrorView, Page, Row};
 
@@ -175,9 +177,10 @@ impl Output {
         }
     }
 
-    /// Whether somebody may be asked: stderr, where questions go, is a terminal.
-    pub fn is_stderr_terminal(&self) -> bool {
-        self.stderr_is_terminal
+    /// Somebody to ask, when there is somebody at a terminal.
+    pub fn prompt(&mut self) -> Result<Option<Prompt>> {
+        self.flush()?;
+        Prompt::new(self.stderr_color)
     }
 
     /// Writes one line in any format, escaped.

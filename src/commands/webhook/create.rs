@@ -3,6 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 
+use super::dialog;
 use super::options::{self, Options};
 use super::view::WebhookView;
 use crate::commands::secret_source::SecretSource;
@@ -18,7 +19,8 @@ use crate::random::Random;
 /// Register a webhook: a receiver and the event types it wants
 ///
 /// Its secret is generated, unless one is given, and shown this once. Deliveries are signed with the schemes
-/// `timetracker` and `standard` (Standard Webhooks) unless --signature says otherwise.
+/// `timetracker` and `standard` (Standard Webhooks) unless --signature says otherwise. At a terminal it asks for what is
+/// missing, and shows the command that needs no questions.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl webhook create crm --url https://crm.example/hooks -e 'invoice.*,payment.*'
@@ -65,8 +67,13 @@ pub fn defaults() -> Settings {
 
 impl Create {
     /// Runs the command.
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(mut self, context: &mut Context) -> Result<Exit> {
         context.refuse_if_read_only()?;
+        if self.is_incomplete()
+            && let Some(prompt) = context.out.prompt()?
+        {
+            dialog::ask(&mut self, context, &prompt)?;
+        }
         let name = self.name.clone().ok_or_else(|| missing("NAME"))?;
         options::check_name("NAME", &name)?;
         if self.options.url.is_none() {
@@ -97,6 +104,12 @@ impl Create {
         view.secret = secret.map(|secret| secret.expose().to_owned());
         context.out.page(&view)?;
         Ok(Exit::DONE)
+    }
+
+    /// Whether something is missing that can be asked for; with --secret-stdin the answers would be the secret.
+    fn is_incomplete(&self) -> bool {
+        let is_whole = self.name.is_some() && self.options.url.is_some() && !self.options.events.is_empty();
+        !is_whole && !self.secret.secret_stdin
     }
 
     /// The secret that was given, or a new one; fills in the schemes that it can key when none was asked for.

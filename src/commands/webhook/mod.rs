@@ -2,6 +2,7 @@
 
 pub mod create;
 pub mod delete;
+mod dialog;
 pub mod disable;
 pub mod enable;
 pub mod list;

@@ -220,6 +220,19 @@ pub fn set_ca_cert(settings: &mut Settings, pem: String) -> Result<(), Failure> 
 
 /// Checks what only the whole tells: headers against signatures, and the addresses that the URL leads to.
 pub fn check_whole(context: &Context, settings: &Settings) -> Result<(), Failure> {
+    check_headers(settings)?;
+    let url = target_url::parse(&settings.url).map_err(|error| Failure::option("--url", error))?;
+    let target = Target::new(&url).map_err(|error| Failure::option("--url", error))?;
+    let mut policy = settings.addresses.clone();
+    policy.allow_networks.extend(&context.settings.networks);
+    match refusal(&policy, &target, LOOK_UP_PATIENCE) {
+        Some(blocked) => Err(Failure::option("--url", blocked)),
+        None => Ok(()),
+    }
+}
+
+/// Checks that no two signatures, nor a signature and a header of the webhook's own, write the same header.
+pub fn check_headers(settings: &Settings) -> Result<(), Failure> {
     let names: Vec<String> = settings
         .signature_schemes
         .iter()
@@ -231,15 +244,7 @@ pub fn check_whole(context: &Context, settings: &Settings) -> Result<(), Failure
         return Err(Failure::option("--signature", format!("two of the schemes write the header {name}"))
             .hint("choose one of them, or make a webhook for each"));
     }
-    custom_headers::validate(&settings.headers, &names).map_err(|error| Failure::option("--header", error))?;
-    let url = target_url::parse(&settings.url).map_err(|error| Failure::option("--url", error))?;
-    let target = Target::new(&url).map_err(|error| Failure::option("--url", error))?;
-    let mut policy = settings.addresses.clone();
-    policy.allow_networks.extend(&context.settings.networks);
-    match refusal(&policy, &target, LOOK_UP_PATIENCE) {
-        Some(blocked) => Err(Failure::option("--url", blocked)),
-        None => Ok(()),
-    }
+    custom_headers::validate(&settings.headers, &names).map_err(|error| Failure::option("--header", error))
 }
 
 /// A header name that is there twice, in any case: receivers would take one of the two, or none.

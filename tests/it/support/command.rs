@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::{Child, Run};
+use super::{Child, Run, Terminal};
 
 /// How long a run may take before it is killed and its test fails.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
@@ -93,5 +93,23 @@ impl Hookctl {
         self.command.stdout(writer);
         let limit = self.time_limit;
         Child::start(self.command, self.stdin).wait_timeout(limit)
+    }
+
+    /// Starts it at a terminal of 80 columns, where somebody reads and types.
+    #[track_caller]
+    pub fn at_terminal(self) -> Terminal {
+        self.at_terminal_of(80)
+    }
+
+    /// Starts it at a terminal of so many columns.
+    #[track_caller]
+    pub fn at_terminal_of(self, columns: u16) -> Terminal {
+        Terminal::start(&self.command, columns, None)
+    }
+
+    /// Starts it with its output and errors on a terminal of so many columns, and an empty standard input.
+    #[track_caller]
+    pub fn watched(self, columns: u16) -> Terminal {
+        Terminal::start(&self.command, columns, Some(Stdio::null()))
     }
 }

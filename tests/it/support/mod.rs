@@ -14,6 +14,7 @@ mod run;
 mod script;
 mod self_test;
 mod steps;
+mod terminal;
 mod tls;
 mod wire;
 
@@ -27,4 +28,5 @@ pub use reply::Reply;
 pub use run::Run;
 pub use script::{OnConnect, Script};
 pub use steps::{second, seconds_of};
+pub use terminal::{Shown, Terminal};
 pub use tls::Identity;

@@ -1,0 +1,138 @@
+//! `webhook create` at a terminal: asks for what is missing, and shows the command that needs no questions.
+
+use anyhow::Result;
+
+use super::create::{Create, check_keys, default_schemes, defaults};
+use super::options::{self, Options};
+use crate::context::Context;
+use crate::domain::secret::Secret;
+use crate::domain::signature::{Scheme, schemes};
+use crate::domain::webhook::Settings;
+use crate::error::{Failure, Kind};
+use crate::output::Prompt;
+use crate::random::Random;
+use crate::store::EventTypeRow;
+
+const EVENT_TYPES: &str = "Event types";
+const SIGNATURE: &str = "Signature scheme";
+
+/// Asks for everything that is needed and was not given, in the order of the command line, and writes the answers into `create`.
+/// Each answer meets the rules of its option; what was given is checked before the first question.
+pub fn ask(create: &mut Create, context: &mut Context, prompt: &Prompt) -> Result<()> {
+    let mut settings = defaults();
+    create.options.apply(&mut settings)?;
+    let secret = create.secret.read()?;
+    let mut answers = Vec::new();
+    if let Some(name) = &create.name {
+        free_name(context, name)?;
+    } else {
+        let name = prompt.text("Name", |text| free_name(context, text))?;
+        answers.push(name.clone());
+        create.name = Some(name);
+    }
+    if create.options.url.is_none() {
+        let url = prompt.text("URL", |text| reachable_url(context, &settings, text))?;
+        answers.extend(["--url".to_owned(), url.clone()]);
+        create.options.url = Some(url);
+    }
+    if create.options.events.is_empty() {
+        create.options.events = event_types(context, prompt)?;
+        answers.extend(["-e".to_owned(), create.options.events.join(",")]);
+    }
+    if create.options.signatures.is_empty() && !create.no_secret {
+        let arguments = signature(prompt, &settings, secret)?;
+        match arguments.as_slice() {
+            [_, scheme] => create.options.signatures = vec![scheme.clone()],
+            [_] => create.no_secret = true,
+            _ => {}
+        }
+        answers.extend(arguments);
+    }
+    prompt.line("The same without questions:")?;
+    prompt.line(&format!("  {}", command_line(&answers)))?;
+    if !context.is_yes && !prompt.confirm("Create it?", true)? {
+        return Err(Failure::invalid("not done: the answer was no").into());
+    }
+    Ok(())
+}
+
+fn free_name(context: &mut Context, text: &str) -> Result<String> {
+    options::check_name("NAME", text)?;
+    match context.store_to_read()?.find_webhook(text)? {
+        Some(_) => Err(Failure::new(Kind::Conflict, format!("NAME: there is a webhook '{text}' already")).into()),
+        None => Ok(text.to_owned()),
+    }
+}
+
+fn reachable_url(context: &Context, settings: &Settings, text: &str) -> Result<String> {
+    let mut settings = settings.clone();
+    Options { url: Some(text.to_owned()), ..Options::default() }.apply(&mut settings)?;
+    options::check_whole(context, &settings)?;
+    Ok(text.to_owned())
+}
+
+fn event_types(context: &mut Context, prompt: &Prompt) -> Result<Vec<String>> {
+    let known = context.store_to_read()?.event_types()?;
+    let width = known.iter().map(|known| known.name.chars().count()).max().unwrap_or(0);
+    let line = |name: &str, description: &str| format!("{name:width$}  {description}");
+    let mut choices = vec![line("*", "Every event, of any type")];
+    choices.extend(known.iter().map(|EventTypeRow { name, description, .. }| line(name, description)));
+    let chosen = prompt.choose_some("Event types (space marks, enter goes on)", &choices)?;
+    if chosen.first() == Some(&0) {
+        prompt.keep(EVENT_TYPES, "*")?;
+        return Ok(vec!["*".to_owned()]);
+    }
+    let mut events: Vec<String> = chosen.into_iter().map(|index| known[index - 1].name.clone()).collect();
+    let label = match events.is_empty() {
+        true => "Event types or patterns, such as invoice.*,task.created",
+        false => {
+            prompt.keep(EVENT_TYPES, &events.join(", "))?;
+            "More, such as invoice.* (enter for none)"
+        }
+    };
+    let more = prompt.text(label, |text| match text {
+        "" if !events.is_empty() => Ok(Vec::new()),
+        text => {
+            let patterns: Vec<String> = text.split(',').map(|pattern| pattern.trim().to_owned()).collect();
+            Ok(options::checked_patterns("--event", &patterns)?)
+        }
+    })?;
+    events.extend(more);
+    Ok(options::checked_patterns("--event", &events)?)
+}
+
+/// The scheme that is chosen, as arguments; a secret that was given is there to sign with.
+fn signature(prompt: &Prompt, settings: &Settings, given: Option<Secret>) -> Result<Vec<String>> {
+    let is_given = given.is_some();
+    let secret = match given {
+        Some(secret) => secret,
+        None => Secret::generate(Random::secret_bytes()?),
+    };
+    let fits = |scheme: &&Scheme| {
+        let signature_schemes = vec![scheme.name.to_owned()];
+        check_keys(&signature_schemes, &secret, "--signature").is_ok()
+            && options::check_headers(&Settings { signature_schemes, ..settings.clone() }).is_ok()
+    };
+    let line = |name: &str, title: &str| format!("{name:<12} {title}");
+    let usual = default_schemes(&secret).join(", ");
+    // What is shown, and the arguments that say it.
+    let mut choices = vec![(format!("{usual} (the default)"), vec![])];
+    for scheme in schemes::ALL.iter().filter(fits) {
+        choices.push((line(scheme.name, scheme.title), vec!["--signature", scheme.name]));
+    }
+    if !is_given {
+        choices.push((line("none", "Requests are not signed"), vec!["--no-secret"]));
+    }
+    let lines: Vec<String> = choices.iter().map(|(line, _)| line.clone()).collect();
+    let (line, arguments) = choices.swap_remove(prompt.choose_one(SIGNATURE, &lines)?);
+    prompt.keep(SIGNATURE, &line)?;
+    Ok(arguments.into_iter().map(str::to_owned).collect())
+}
+
+/// The command that was given with the answers as its arguments, for a shell.
+fn command_line(answers: &[String]) -> String {
+    let mut words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let end_of_options = words.iter().position(|word| word == "--").unwrap_or(words.len());
+    words.splice(end_of_options..end_of_options, answers.iter().cloned());
+    format!("hookctl {}", shell_words::join(words))
+}
