@@ -182,7 +182,7 @@ impl Cli {
             clicolor_force: settings.clicolor_force,
             quiet: self.quiet,
             verbose: self.verbose.max(settings.verbose),
-            now: Clock::new(settings.now).now(),
+            clock: Clock::new(settings.now),
         })
     }
 }
@@ -213,7 +213,7 @@ fn refuse(error: &clap::Error, arguments: &[OsString], settings: &Settings) -> u
         clicolor_force: settings.clicolor_force,
         quiet: false,
         verbose: 0,
-        now: Clock::new(settings.now).now(),
+        clock: Clock::new(settings.now),
     });
     if !matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         return report(&mut out, &refusal::failure(error, arguments));

@@ -152,12 +152,12 @@ impl Drain {
         }
         let due = store.count_due(context.now(), webhooks)?;
         let progress = context.out.progress("Draining", Some(due));
-        let before = engine.summary().claimed;
+        let before = engine.summary();
         engine.drain(webhooks);
         while engine.turn()? == Turn::Busy {
             let summary = engine.summary();
-            progress.set(summary.claimed - before);
-            progress.note(summary.retrying + summary.failed);
+            progress.set(summary.finished() - before.finished());
+            progress.note(summary.not_delivered() - before.not_delivered());
         }
         progress.finish();
         Ok(())
@@ -168,7 +168,7 @@ impl Drain {
         let webhooks = context.webhook_ids(&store, &self.webhooks)?;
         let rows = store.due_by_webhook(context.now(), &webhooks, self.all)?;
         let rows = rows.into_iter().map(|(webhook, due)| Ok(DueRow { webhook, due }));
-        context.out.list(rows, "nothing is due")?;
+        context.out.list(rows, "nothing is due; `hookctl delivery list` shows what waits for its next try")?;
         Ok(Exit::DONE)
     }
 }

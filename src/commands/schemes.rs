@@ -69,13 +69,14 @@ impl SchemeView {
 impl Row for SchemeView {
     const COLUMNS: &'static [&'static str] =
         &["scheme", "sender", "header", "value", "signed content", "algorithm", "encoding", "tolerance", "also"];
+    const SPARE: &'static [&'static str] = &["also", "sender", "algorithm", "encoding", "tolerance"];
 
     fn cells(&self, _: &Look) -> Vec<Cell> {
         let tolerance = self.tolerance_seconds.map(|seconds| duration::format(Duration::from_secs(seconds.into())));
         vec![
             Cell::id(self.name),
             self.title.into(),
-            Cell::plain(&self.header),
+            Cell::name(&self.header),
             Cell::plain(&self.value),
             Cell::plain(&self.content),
             self.algorithm.into(),

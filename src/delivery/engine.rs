@@ -86,6 +86,18 @@ pub struct Summary {
     pub lost: u64,
 }
 
+impl Summary {
+    /// Deliveries whose attempt has ended.
+    pub fn finished(&self) -> u64 {
+        self.succeeded + self.not_delivered()
+    }
+
+    /// Deliveries whose attempt failed, for good or for now.
+    pub fn not_delivered(&self) -> u64 {
+        self.retrying + self.failed
+    }
+}
+
 /// What there is to do after a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turn {

@@ -41,10 +41,15 @@ impl Cell {
         Cell::new(text, Meaning::Dim)
     }
 
-    /// An id or a name to type again; never shortened.
+    /// An id to type again; never shortened.
     #[expect(clippy::needless_pass_by_value, reason = "numbers and references read best as they are")]
     pub fn id(text: impl ToString) -> Cell {
         Cell::new(text.to_string(), Meaning::Id)
+    }
+
+    /// A name that stands beside an id; shortened where nothing else is left to shorten.
+    pub fn name(text: impl AsRef<str>) -> Cell {
+        Cell::new(text, Meaning::Name)
     }
 
     /// A number, right-aligned.

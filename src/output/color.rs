@@ -38,8 +38,10 @@ pub enum Meaning {
     Warn,
     /// Text of lesser weight.
     Dim,
-    /// An id or a name to type again; never shortened.
+    /// An id to type again; never shortened.
     Id,
+    /// A name that stands beside an id; shortened where nothing else is left to shorten.
+    Name,
     /// A number, right-aligned; never shortened.
     Number,
     /// No value.
@@ -60,7 +62,7 @@ impl Meaning {
             Meaning::Bad => Style::new().red(),
             Meaning::Warn => Style::new().yellow(),
             Meaning::Dim | Meaning::Missing => Style::new().dim(),
-            Meaning::Id => Style::new().cyan(),
+            Meaning::Id | Meaning::Name => Style::new().cyan(),
             Meaning::Heading => Style::new().bold(),
         };
         style.force_styling(true).apply_to(text).to_string()

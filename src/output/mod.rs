@@ -36,7 +36,7 @@ pub use text::Text;
 pub use view::{ErrorView, Page, Row};
 
 use self::closed::write_error;
-use crate::domain::time::Timestamp;
+use crate::clock::Clock;
 
 const BUFFER: usize = 64 * 1024;
 
@@ -55,8 +55,8 @@ pub struct Settings {
     pub quiet: bool,
     /// How often `-v` was given.
     pub verbose: u8,
-    /// The moment that relative times count from.
-    pub now: Timestamp,
+    /// The moment that relative times count from is that of the writing: before it, somebody may have thought for a while.
+    pub clock: Clock,
 }
 
 /// Where a run writes. Data is buffered: call [`Output::flush`] before the program ends.
@@ -101,13 +101,13 @@ impl Output {
     /// Writes rows that keep coming, each handed on at once. A table's columns grow as rows need it, and JSON is one
     /// object a line, for an array without an end would never be one.
     pub fn follow<R: Row>(&mut self, rows: impl IntoIterator<Item = Result<R>>) -> Result<()> {
-        let mut lines = table::Table::new(R::COLUMNS, self.look);
+        let mut lines = table::Table::new(R::COLUMNS, self.look());
         let mut records = csv::Table::default();
         for (index, row) in rows.into_iter().enumerate() {
             let row = row?;
             match self.settings.format {
                 Format::Table => {
-                    let cells = row.cells(&self.look);
+                    let cells = row.cells(&self.look());
                     let known = usize::from(index > 0);
                     self.put(lines.lines(&[cells])[known..].concat().as_bytes())?;
                 }
@@ -123,7 +123,7 @@ impl Output {
     pub fn page<P: Page>(&mut self, page: &P) -> Result<()> {
         match self.settings.format {
             Format::Table => {
-                let mut text = Text::new(self.look);
+                let mut text = Text::new(self.look());
                 page.describe(&mut text);
                 self.put(text.finish().as_bytes())
             }
@@ -271,7 +271,7 @@ impl Output {
             stdout: BufWriter::with_capacity(BUFFER, stdout),
             stderr,
             look: Look {
-                now: settings.now,
+                now: settings.clock.now(),
                 color: color(terminals.stdout),
                 terminal_width: terminals.stdout_width.filter(|_| terminals.stdout),
             },
@@ -283,13 +283,17 @@ impl Output {
     }
 
     fn table<R: Row>(&mut self, rows: impl IntoIterator<Item = Result<R>>, empty: &str) -> Result<()> {
-        let look = self.look;
+        let look = self.look();
         let rows = rows.into_iter().map(|row| Ok(row?.cells(&look))).collect::<Result<Vec<_>>>()?;
         if rows.is_empty() {
             self.notice(empty);
             return Ok(());
         }
-        self.put(table::render(R::COLUMNS, &rows, look).as_bytes())
+        self.put(table::render(R::COLUMNS, R::SPARE, &rows, look).as_bytes())
+    }
+
+    fn look(&self) -> Look {
+        Look { now: self.settings.clock.now(), ..self.look }
     }
 
     fn json_line<T: Serialize>(&mut self, value: &T) -> Result<()> {

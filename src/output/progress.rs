@@ -42,6 +42,14 @@ impl Progress {
         }
     }
 
+    /// So many of so many are done, where the total is told or guessed on the way.
+    pub fn set_of(&self, done: u64, total: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_length(total.max(done));
+            bar.set_position(done);
+        }
+    }
+
     /// So many more are done.
     pub fn inc(&self, more: u64) {
         if let Some(bar) = &self.bar {

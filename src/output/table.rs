@@ -16,9 +16,53 @@ const EDGES: ContentLineStyle = ContentLineStyle::none().junction(EDGE);
 /// A column that is shortened keeps at least this many characters.
 const SHORTEST: u16 = 12;
 
-/// A whole table, each line with its end; shortened to the terminal's width where there is one.
-pub fn render(names: &[&str], rows: &[Vec<Cell>], look: Look) -> String {
-    Table::new(names, look).lines(rows).concat()
+/// A whole table, each line with its end. Where a terminal is too narrow, free text is shortened; where that is not enough, the
+/// `spare` columns go, one after the other; then names are shortened too.
+pub fn render(names: &[&str], spare: &[&str], rows: &[Vec<Cell>], look: Look) -> String {
+    let kept = kept(names, spare, rows, look);
+    if kept.len() == names.len() {
+        return Table::new(names, look).lines(rows).concat();
+    }
+    let names: Vec<&str> = kept.iter().map(|index| names[*index]).collect();
+    let rows: Vec<Vec<Cell>> = rows.iter().map(|row| kept.iter().map(|index| row[*index].clone()).collect()).collect();
+    Table::new(&names, look).lines(&rows).concat()
+}
+
+/// The columns that are shown, by their indexes.
+fn kept(names: &[&str], spare: &[&str], rows: &[Vec<Cell>], look: Look) -> Vec<usize> {
+    let mut kept: Vec<usize> = (0..names.len()).collect();
+    let Some(width) = look.terminal_width.filter(|_| !spare.is_empty()) else { return kept };
+    let least: Vec<usize> = names
+        .iter()
+        .enumerate()
+        .map(|(index, name)| {
+            let mut column = Column { width: width_of(name), ..Column::default() };
+            rows.iter().for_each(|row| {
+                column.width = column.width.max(width_of(&row[index].text));
+                column.hold(&row[index]);
+            });
+            column.least(name, Shortened::Text).into()
+        })
+        .collect();
+    for name in spare {
+        let needed = kept.iter().map(|index| least[*index] + GAP.len()).sum::<usize>();
+        if needed.saturating_sub(GAP.len()) <= width {
+            break;
+        }
+        kept.retain(|index| names[*index] != *name);
+    }
+    kept
+}
+
+fn width_of(text: &str) -> u16 {
+    u16::try_from(measure_text_width(text)).unwrap_or(u16::MAX)
+}
+
+/// What is shortened where a terminal is too narrow.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shortened {
+    Text,
+    TextAndNames,
 }
 
 /// The columns of one table, and what they have held so far.
@@ -34,6 +78,8 @@ struct Column {
     width: u16,
     /// Holds text that may be shortened, not only ids and numbers.
     free: bool,
+    /// Holds names, which may be shortened where that of text is not enough.
+    names: bool,
     numbers: bool,
     others: bool,
 }
@@ -84,17 +130,21 @@ impl Table {
     /// Shortens free text, the widest first, until a line fits the terminal, as far as that goes.
     fn fit(&self, layout: &mut comfy_table::Table, width: usize) {
         let gaps = self.columns.len().saturating_sub(1);
-        let needed = self.columns.iter().map(|column| usize::from(column.width)).sum::<usize>() + gaps * GAP.len();
-        if needed <= width {
+        let whole = |widths: &mut dyn Iterator<Item = u16>| widths.map(usize::from).sum::<usize>() + gaps * GAP.len();
+        if whole(&mut self.columns.iter().map(|column| column.width)) <= width {
             return;
         }
-        let constraints = self.columns.iter().zip(&self.header).map(|(column, name)| {
-            let shortest = SHORTEST.max(u16::try_from(measure_text_width(&name.text)).unwrap_or(u16::MAX));
-            if column.free && column.width > shortest {
-                ColumnConstraint::LowerBoundary(Width::Fixed(shortest))
-            } else {
-                ColumnConstraint::ContentWidth
-            }
+        let least = |shortened| {
+            let columns = self.columns.iter().zip(&self.header);
+            columns.map(move |(column, name)| column.least(&name.text, shortened))
+        };
+        let shortened = match whole(&mut least(Shortened::Text)) <= width {
+            true => Shortened::Text,
+            false => Shortened::TextAndNames,
+        };
+        let constraints = self.columns.iter().zip(least(shortened)).map(|(column, least)| match least < column.width {
+            true => ColumnConstraint::LowerBoundary(Width::Fixed(least)),
+            false => ColumnConstraint::ContentWidth,
         });
         // comfy-table counts an edge as one character, not as the gap that it becomes.
         let width = width.saturating_sub(gaps * (GAP.len() - 1));
@@ -110,9 +160,16 @@ impl Table {
 
 impl Column {
     fn hold(&mut self, cell: &Cell) {
-        self.free |= !matches!(cell.meaning, Meaning::Id | Meaning::Number | Meaning::Missing);
+        self.free |= !matches!(cell.meaning, Meaning::Id | Meaning::Name | Meaning::Number | Meaning::Missing);
+        self.names |= cell.meaning == Meaning::Name;
         self.numbers |= is_number(cell);
         self.others |= !is_number(cell) && cell.meaning != Meaning::Missing;
+    }
+
+    /// The width that it may be brought down to.
+    fn least(self, name: &str, shortened: Shortened) -> u16 {
+        let is_shortened = self.free || (self.names && shortened == Shortened::TextAndNames);
+        if is_shortened { self.width.min(SHORTEST.max(width_of(name))) } else { self.width }
     }
 
     fn alignment(self) -> CellAlignment {
@@ -162,7 +219,7 @@ mod tests {
             vec![Cell::missing(), Cell::missing(), Cell::id(7)],
         ];
         assert_eq!(
-            render(&["count", "state", "id"], &rows, look(None)),
+            render(&["count", "state", "id"], &[], &rows, look(None)),
             "COUNT  STATE  ID\n    5  -      ev_1\n    -  -      7\n"
         );
     }
@@ -170,28 +227,49 @@ mod tests {
     #[test]
     fn the_widest_free_text_is_shortened_first_and_ids_never() {
         let rows = [vec![Cell::id("i".repeat(40)), Cell::plain("short name"), Cell::plain("w".repeat(60))]];
-        let table = render(&["id", "name", "text"], &rows, look(Some(80)));
+        let table = render(&["id", "name", "text"], &[], &rows, look(Some(80)));
         assert_eq!(table.lines().nth(1).unwrap(), format!("{}  short name  {}…", "i".repeat(40), "w".repeat(25)));
     }
 
     #[test]
     fn a_terminal_too_narrow_for_the_ids_still_gets_them_whole() {
         let rows = [vec![Cell::id("i".repeat(40)), Cell::plain("w".repeat(60))]];
-        let table = render(&["id", "text"], &rows, look(Some(30)));
+        let table = render(&["id", "text"], &[], &rows, look(Some(30)));
         assert_eq!(table.lines().nth(1).unwrap(), format!("{}  {}…", "i".repeat(40), "w".repeat(11)));
+    }
+
+    #[test]
+    fn names_are_shortened_where_text_is_not_enough() {
+        let rows = [vec![Cell::name("n".repeat(40)), Cell::plain("w".repeat(60))]];
+        let line = |width| render(&["name", "text"], &[], &rows, look(Some(width))).lines().nth(1).unwrap().to_owned();
+        assert_eq!(line(60), format!("{}  {}…", "n".repeat(40), "w".repeat(17)));
+        assert_eq!(line(30), format!("{}…  {}…", "n".repeat(13), "w".repeat(13)));
+    }
+
+    #[test]
+    fn spare_columns_go_where_the_terminal_is_too_narrow_for_shortened_text() {
+        let rows = [vec![Cell::id("i".repeat(20)), Cell::number(1), Cell::plain("w".repeat(30)), Cell::number(2)]];
+        let header = |width| {
+            let table = render(&["id", "one", "text", "two"], &["two", "one"], &rows, look(width));
+            table.lines().next().unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(header(None), "ID ONE TEXT TWO");
+        assert_eq!(header(Some(44)), "ID ONE TEXT TWO");
+        assert_eq!(header(Some(43)), "ID ONE TEXT");
+        assert_eq!(header(Some(38)), "ID TEXT");
     }
 
     #[test]
     fn wide_characters_count_twice() {
         let rows = [vec![Cell::plain("請求"), Cell::plain("a")], vec![Cell::plain("abcd"), Cell::plain("b")]];
-        assert_eq!(render(&["n", "x"], &rows, look(None)), "N     X\n請求  a\nabcd  b\n");
+        assert_eq!(render(&["n", "x"], &[], &rows, look(None)), "N     X\n請求  a\nabcd  b\n");
     }
 
     #[test]
     fn a_table_that_fits_is_not_shortened_however_long_its_header_is() {
         let names = ["h".repeat(35), "b".to_owned(), "c".to_owned()];
         let rows = [vec![Cell::plain("w".repeat(36)), Cell::plain("x".repeat(32)), Cell::plain("y".repeat(32))]];
-        let table = render(&names.each_ref().map(String::as_str), &rows, look(Some(104)));
+        let table = render(&names.each_ref().map(String::as_str), &[], &rows, look(Some(104)));
         assert_eq!(table.lines().nth(1).unwrap().len(), 104, "{table}");
     }
 
@@ -200,7 +278,7 @@ mod tests {
         let look = Look { color: true, ..look(Some(20)) };
         let rows = [vec![Cell::bad("two words and more"), Cell::good(" a ")]];
         assert_eq!(
-            render(&["x", "y"], &rows, look),
+            render(&["x", "y"], &[], &rows, look),
             "\u{1b}[1mX\u{1b}[0m                \u{1b}[1mY\u{1b}[0m\n\u{1b}[31mtwo words and …\u{1b}[0m   \u{1b}[32ma\u{1b}[0m\n"
         );
     }
@@ -218,10 +296,10 @@ mod tests {
     #[test]
     fn text_wider_than_any_terminal_is_whole_in_a_pipe_and_one_line_on_a_terminal() {
         let rows = [vec![Cell::plain("w".repeat(70_000)), Cell::id(1)], vec![Cell::plain("x"), Cell::id(2)]];
-        let piped = render(&["text", "id"], &rows, look(None));
+        let piped = render(&["text", "id"], &[], &rows, look(None));
         assert_eq!(piped.matches('w').count(), 70_000);
         assert!(piped.ends_with("2\n"));
-        let shown = render(&["text", "id"], &rows, look(Some(80)));
+        let shown = render(&["text", "id"], &[], &rows, look(Some(80)));
         assert_eq!(shown.lines().map(|line| line.chars().count()).collect::<Vec<_>>(), [80, 80, 80]);
     }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::domain::time::Timestamp;
 
 /// Every unsafe character there is, between two words.
 fn hostile() -> String {
@@ -88,7 +89,7 @@ fn settings(format: Format) -> Settings {
         clicolor_force: false,
         quiet: false,
         verbose: 0,
-        now: Timestamp::parse_rfc3339("2026-03-31T12:00:00Z").unwrap(),
+        clock: Clock::new(Timestamp::parse_rfc3339("2026-03-31T12:00:00Z")),
     }
 }
 

@@ -7,6 +7,7 @@ use super::color::Meaning;
 use super::escape::{escape, escape_bytes};
 use super::look::Look;
 use super::table;
+use super::view::Row;
 
 /// A page of text under construction.
 pub struct Text {
@@ -51,11 +52,16 @@ impl Text {
         self.lines(line);
     }
 
-    /// A table, as wide as its cells: a page tells everything.
+    /// A table of a list's rows.
+    pub fn rows<'a, R: Row + 'a>(&mut self, rows: impl IntoIterator<Item = &'a R>) {
+        let cells: Vec<_> = rows.into_iter().map(|row| row.cells(&self.look)).collect();
+        self.lines(table::render(R::COLUMNS, R::SPARE, &cells, self.look));
+    }
+
+    /// A table of other rows.
     pub fn table(&mut self, columns: &[&str], rows: impl IntoIterator<Item = Vec<Cell>>) {
         let rows: Vec<_> = rows.into_iter().collect();
-        let unlimited = Look { terminal_width: None, ..self.look };
-        self.lines(table::render(columns, &rows, unlimited));
+        self.lines(table::render(columns, &[], &rows, self.look));
     }
 
     /// Text of several lines or none, such as a payload, indented by two; bytes that are not UTF-8 show as `\xNN`.

@@ -10,6 +10,8 @@ use super::text::Text;
 pub trait Row: Serialize {
     /// The table's column names, shown in upper case.
     const COLUMNS: &'static [&'static str];
+    /// The columns that a terminal too narrow for all does without, the first one first.
+    const SPARE: &'static [&'static str] = &[];
 
     /// The table's cells, one for each column.
     fn cells(&self, look: &Look) -> Vec<Cell>;

@@ -47,8 +47,8 @@ impl Backup {
                 .into());
         }
         let store = context.store_to_read()?;
-        let progress = context.out.progress("Backing up", None);
-        store.back_up(&self.file, |done, _| progress.set(done))?;
+        let progress = context.out.progress("Backing up", Some(0));
+        store.back_up(&self.file, |done, total| progress.set_of(done, total))?;
         progress.finish();
         let view = BackupView { size_bytes: files::size(&self.file), path: self.file };
         context.out.page(&view)?;

@@ -67,8 +67,8 @@ impl Restore {
             ))?;
         }
         let stamp = now.rfc3339().replace([':', '.'], "-");
-        let progress = context.out.progress("Restoring", None);
-        let restored = backup.restore_to(&target, &stamp, |done, _| progress.set(done))?;
+        let progress = context.out.progress("Restoring", Some(0));
+        let restored = backup.restore_to(&target, &stamp, |done, total| progress.set_of(done, total))?;
         progress.finish();
         // A backup has no write-ahead log, so that it opens anywhere; the file in use has one.
         Store::open_anew(&target, BUSY_TIMEOUT)?;

@@ -38,10 +38,9 @@ impl List {
             |before, limit| Ok(store.deliveries(&DeliveryFilter { before, limit: Some(limit), ..filter.clone() })?),
         );
         let views = rows.map(|row| row.map(DeliveryView::from));
-        let empty = if self.filters.is_empty() {
-            "no deliveries yet; `hookctl emit TYPE --data JSON` makes some"
-        } else {
-            "no deliveries match"
+        let empty = match self.filters.is_empty() && self.before.is_none() {
+            true => "no deliveries yet; `hookctl emit TYPE --data JSON` makes some",
+            false => "no deliveries match; see the newest with `hookctl delivery list`",
         };
         context.out.list(views, empty)?;
         Ok(Exit::DONE)

@@ -90,8 +90,7 @@ impl Page for RetryView {
         text.line(line);
         if !self.deliveries.is_empty() {
             text.blank();
-            let rows: Vec<_> = self.deliveries.iter().map(|delivery| delivery.cells(text.look())).collect();
-            text.table(DeliveryView::COLUMNS, rows);
+            text.rows(&self.deliveries);
         }
     }
 }
@@ -151,8 +150,8 @@ impl Retry {
             let mut engine = Engine::new(&store, setup, context.random()?);
             engine.add_deliveries(webhooks);
             while engine.turn()? == Turn::Busy {
-                progress.set(engine.summary().claimed);
-                progress.note(engine.summary().retrying + engine.summary().failed);
+                progress.set(engine.summary().finished());
+                progress.note(engine.summary().not_delivered());
             }
             progress.finish();
             let summary = engine.summary();

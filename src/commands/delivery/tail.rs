@@ -90,7 +90,7 @@ impl Row for AttemptLine {
         vec![
             Cell::dim(self.completed_at.date_time().format("%H:%M:%S").to_string()),
             Cell::number(self.id),
-            Cell::id(&self.webhook),
+            Cell::name(&self.webhook),
             Cell::plain(&self.event_type),
             Cell::number(self.attempt_number),
             status_cell(self.status),

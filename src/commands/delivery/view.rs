@@ -62,19 +62,28 @@ impl From<DeliveryRow> for DeliveryView {
     }
 }
 
+impl DeliveryView {
+    /// What the last attempt brought: the code of the answer, or why there was none.
+    fn result(&self) -> Cell {
+        match (self.response_status_code, self.error_type) {
+            (Some(code), None | Some(ErrorType::HttpError)) => Cell::number(code),
+            (_, error_type) => error_type.map(ErrorType::as_str).into(),
+        }
+    }
+}
+
 impl Row for DeliveryView {
     const COLUMNS: &'static [&'static str] =
-        &["id", "webhook", "event", "status", "tries", "code", "error", "created", "next"];
+        &["id", "webhook", "event", "status", "tries", "result", "created", "next"];
 
     fn cells(&self, look: &Look) -> Vec<Cell> {
         vec![
             Cell::number(self.id),
-            Cell::id(&self.webhook),
+            Cell::name(&self.webhook),
             Cell::plain(&self.event_type),
             status_cell(self.status),
             Cell::number(self.attempt_number),
-            self.response_status_code.map(i64::from).into(),
-            self.error_type.map(ErrorType::as_str).into(),
+            self.result(),
             look.ago(Some(self.created_at)),
             look.ago(self.next_retry_at),
         ]

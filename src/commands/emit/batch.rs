@@ -104,7 +104,7 @@ impl Page for BatchView {
 /// Reads, stores and delivers a batch.
 pub(super) fn run(emit: &Emit, file: &str, context: &mut Context) -> Result<Exit> {
     context.refuse_if_read_only()?;
-    let input = open(file)?;
+    let (input, size) = open(file)?;
     let store = context.store_to_write()?;
     store.expect_large_transactions()?;
     let named = context.webhook_ids(&store, &emit.webhooks)?;
@@ -120,13 +120,13 @@ pub(super) fn run(emit: &Emit, file: &str, context: &mut Context) -> Result<Exit
         engine,
         random,
         view: BatchView::default(),
+        bytes: 0,
         stop,
         is_sending: false,
         group_bytes: 0,
     };
-    batch.read(context, &input)?;
-    // A stop is the engine's to see: it gives back what it has claimed.
-    while batch.engine.turn()? == Turn::Busy {}
+    batch.read(context, &input, size)?;
+    batch.finish(context)?;
     let Batch { mut view, engine, stop, .. } = batch;
     let Summary { claimed, succeeded, retrying, failed, .. } = engine.summary();
     (view.claimed, view.succeeded, view.retrying, view.failed) = (claimed, succeeded, retrying, failed);
@@ -146,6 +146,8 @@ struct Batch<'a> {
     engine: Engine<'a>,
     random: Random,
     view: BatchView,
+    /// So many were read.
+    bytes: u64,
     stop: Stop,
     /// Whether the engine had something to do when it last turned.
     is_sending: bool,
@@ -154,8 +156,8 @@ struct Batch<'a> {
 }
 
 impl Batch<'_> {
-    fn read(&mut self, context: &mut Context, input: &Lines) -> Result<()> {
-        let progress = context.out.progress("Emitting", None);
+    fn read(&mut self, context: &mut Context, input: &Lines, size: Option<u64>) -> Result<()> {
+        let progress = context.out.progress("Reading", size.map(|_| 0));
         let mut group = Vec::new();
         while !self.stop.is_asked() {
             let patience = if self.is_sending { Duration::ZERO } else { PATIENCE };
@@ -174,14 +176,33 @@ impl Batch<'_> {
                     break;
                 }
             }
-            progress.set(self.view.lines);
+            match size {
+                // As many lines to come as the rest of the file holds, if they are as long as those so far.
+                Some(size) => {
+                    let share = size as f64 / self.bytes.max(1) as f64;
+                    progress.set_of(self.view.lines, (self.view.lines as f64 * share).round() as u64);
+                }
+                None => progress.set(self.view.lines),
+            }
+            progress.note(self.view.rejected + self.engine.summary().not_delivered());
         }
         progress.finish();
         Ok(())
     }
 
+    /// Waits for the deliveries that are still to be attempted. A stop is the engine's to see: it gives back what it has claimed.
+    fn finish(&mut self, context: &mut Context) -> Result<()> {
+        let progress = context.out.progress("Delivering", Some(self.view.deliveries));
+        while self.engine.turn()? == Turn::Busy {
+            progress.set(self.engine.summary().finished());
+            progress.note(self.engine.summary().not_delivered());
+        }
+        Ok(())
+    }
+
     fn take_line(&mut self, context: &mut Context, line: &[u8], group: &mut Vec<(u64, NewEvent)>) -> Result<()> {
         self.view.lines += 1;
+        self.bytes += line.len() as u64;
         let number = self.view.lines;
         match self.parse(line, context) {
             Ok(Some(event)) => {
@@ -332,13 +353,18 @@ fn payload_bytes(payload: &RawValue) -> Result<Vec<u8>, String> {
     Ok(text.into_bytes())
 }
 
-fn open(file: &str) -> Result<Lines, Failure> {
+/// The lines of a file or of stdin, and how many bytes there are, where that is known.
+fn open(file: &str) -> Result<(Lines, Option<u64>), Failure> {
     let fail = |reason: &str| Failure::option("--batch", format!("cannot read '{file}': {reason}"));
     if file == "-" {
-        return Lines::of(std::io::stdin(), LONGEST_LINE).map_err(|error| fail(&error.to_string()));
+        let lines = Lines::of(std::io::stdin(), LONGEST_LINE).map_err(|error| fail(&error.to_string()))?;
+        return Ok((lines, None));
     }
-    if std::fs::metadata(file).is_ok_and(|metadata| metadata.is_dir()) {
+    let metadata = std::fs::metadata(file).ok();
+    if metadata.as_ref().is_some_and(std::fs::Metadata::is_dir) {
         return Err(fail("it is a directory"));
     }
-    std::fs::File::open(file).and_then(|file| Lines::of(file, LONGEST_LINE)).map_err(|error| fail(&error.to_string()))
+    let lines = std::fs::File::open(file).and_then(|file| Lines::of(file, LONGEST_LINE));
+    let size = metadata.filter(std::fs::Metadata::is_file).map(|metadata| metadata.len());
+    Ok((lines.map_err(|error| fail(&error.to_string()))?, size))
 }

@@ -73,7 +73,7 @@ impl Page for EmitView {
             .map(|delivery| {
                 vec![
                     Cell::number(delivery.id),
-                    Cell::id(&delivery.webhook),
+                    Cell::name(&delivery.webhook),
                     status_cell(delivery.status),
                     delivery.response_status_code.map(i64::from).into(),
                     delivery.error_message.clone().into(),
@@ -81,6 +81,6 @@ impl Page for EmitView {
                 ]
             })
             .collect();
-        text.table(&["delivery", "webhook", "status", "code", "error", "next retry"], rows);
+        text.table(&["delivery", "webhook", "status", "code", "error", "next"], rows);
     }
 }

@@ -41,6 +41,12 @@ impl List {
         }
         let store = context.store_to_read()?;
         let now = context.now();
+        let is_whole =
+            self.event_type.is_none() && self.since.is_none() && self.until.is_none() && self.before.is_none();
+        let empty = match is_whole {
+            true => "no events yet; `hookctl emit TYPE --data JSON` makes one",
+            false => "no events match; see the newest with `hookctl event list`",
+        };
         let filter = EventFilter {
             event_type: self.event_type,
             since: self.since.map(|moment| moment.resolve(now)),
@@ -58,9 +64,7 @@ impl List {
             |row: &EventRow| row.id,
             |before, limit| Ok(store.events(&EventFilter { before, limit: Some(limit), ..filter.clone() })?),
         );
-        context
-            .out
-            .list(rows.map(|row| row.map(EventView::from)), "no events; `hookctl emit TYPE --data JSON` makes one")?;
+        context.out.list(rows.map(|row| row.map(EventView::from)), empty)?;
         Ok(Exit::DONE)
     }
 }

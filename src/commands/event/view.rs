@@ -80,7 +80,6 @@ impl Page for EventPage {
             ));
             return;
         }
-        let rows: Vec<_> = self.deliveries.iter().map(|delivery| delivery.cells(text.look())).collect();
-        text.table(DeliveryView::COLUMNS, rows);
+        text.rows(&self.deliveries);
     }
 }

@@ -109,8 +109,6 @@ impl Numbers {
     }
 }
 
-const NUMBER_COLUMNS: [&str; 9] = ["total", "failed", "rate", "tries", "p50", "p90", "p99", "max", ""];
-
 /// The statistics of one webhook.
 #[derive(Clone, Debug, Serialize)]
 pub struct WebhookStats {
@@ -163,6 +161,7 @@ macro_rules! row_of_numbers {
         impl Row for $view {
             const COLUMNS: &'static [&'static str] =
                 &[$name, "total", "failed", "rate", "tries", "p50", "p90", "p99", "max", ""];
+            const SPARE: &'static [&'static str] = &["tries", "", "p90"];
 
             fn cells(&self, _: &Look) -> Vec<Cell> {
                 let cell: fn(&$view) -> Cell = $cell;
@@ -172,8 +171,8 @@ macro_rules! row_of_numbers {
     };
 }
 
-row_of_numbers!(WebhookStats, "webhook", |row| Cell::id(&row.webhook));
-row_of_numbers!(EventTypeStats, "event type", |row| Cell::id(&row.event_type));
+row_of_numbers!(WebhookStats, "webhook", |row| Cell::name(&row.webhook));
+row_of_numbers!(EventTypeStats, "event type", |row| Cell::name(&row.event_type));
 row_of_numbers!(HourStats, "hour (utc)", |row| {
     Cell::plain(row.hour.date_time().format("%Y-%m-%d %H:%M").to_string())
 });
@@ -301,26 +300,23 @@ impl Page for StatsView {
             .collect();
         text.field("Durations", if took.is_empty() { Cell::missing() } else { Cell::plain(took.join("  ")) });
         text.field(&format!("Every {}", self.step), Cell::id(sparkline(&self.course)));
-        rows(text, "By webhook", "webhook", &self.by_webhook);
-        rows(text, "By event type", "event type", &self.by_event_type);
+        rows(text, "By webhook", &self.by_webhook);
+        rows(text, "By event type", &self.by_event_type);
         if !self.by_error_type.is_empty() {
             text.blank();
             text.heading("Errors of attempts");
-            let look = *text.look();
-            text.table(ErrorTypeStats::COLUMNS, self.by_error_type.iter().map(|row| row.cells(&look)));
+            text.rows(&self.by_error_type);
         }
     }
 }
 
-fn rows<R: Row>(text: &mut Text, title: &str, name: &str, rows: &[R]) {
+fn rows<R: Row>(text: &mut Text, title: &str, rows: &[R]) {
     if rows.is_empty() {
         return;
     }
     text.blank();
     text.heading(title);
-    let look = *text.look();
-    let columns: Vec<&str> = std::iter::once(name).chain(NUMBER_COLUMNS).collect();
-    text.table(&columns, rows.iter().take(MOST_ROWS).map(|row| row.cells(&look)));
+    text.rows(rows.iter().take(MOST_ROWS));
     if rows.len() > MOST_ROWS {
         text.line(Cell::dim(format!("and {} more; see them all with --by", rows.len() - MOST_ROWS)));
     }

@@ -49,6 +49,11 @@ impl List {
             _ => None,
         };
         let store = context.store_to_read()?;
+        let is_whole = is_active.is_none() && self.event.is_none() && self.owner.is_none() && self.before.is_none();
+        let empty = match is_whole {
+            true => "no webhooks yet; make one with `hookctl webhook create NAME --url URL -e PATTERN`",
+            false => "no webhooks match; see them all with `hookctl webhook list`",
+        };
         let filter = WebhookFilter { is_active, owner: self.owner, before: self.before };
         let views = store
             .webhooks(&filter)?
@@ -59,7 +64,7 @@ impl List {
                 let waiting = store.count_open(webhook.id)?;
                 Ok(WebhookView::new(&webhook, waiting))
             });
-        context.out.list(views, "no webhooks; make one with `hookctl webhook create NAME --url URL -e PATTERN`")?;
+        context.out.list(views, empty)?;
         Ok(Exit::DONE)
     }
 }

@@ -251,9 +251,7 @@ impl Page for WebhookView {
         if let Some(secret) = &self.secret {
             text.blank();
             text.field("Secret", Cell::id(secret));
-            text.line(Cell::warn(
-                "Keep the secret now: it is shown this once. `hookctl webhook secret reveal` shows it again.",
-            ));
+            text.line(Cell::warn("Keep the secret: from now on only `hookctl webhook secret reveal` shows it."));
         }
     }
 }
@@ -264,7 +262,7 @@ impl Row for WebhookView {
     fn cells(&self, look: &Look) -> Vec<Cell> {
         vec![
             Cell::number(self.id),
-            Cell::id(&self.name),
+            Cell::name(&self.name),
             self.state(),
             self.events.join(",").into(),
             Cell::plain(&self.url),
