@@ -156,7 +156,8 @@ impl Drain {
         engine.drain(webhooks);
         while engine.turn()? == Turn::Busy {
             let summary = engine.summary();
-            progress.set(summary.finished() - before.finished());
+            // What becomes due meanwhile is attempted too.
+            progress.set_of(summary.finished() - before.finished(), due);
             progress.note(summary.not_delivered() - before.not_delivered());
         }
         progress.finish();

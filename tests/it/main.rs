@@ -24,6 +24,7 @@ mod log;
 mod main_job;
 mod metrics;
 mod ordered;
+mod progress;
 mod prompts;
 mod prune;
 mod rate_limit;
