@@ -137,7 +137,11 @@ fn the_page_stands_alone_and_holds_no_markup_from_outside() {
         assert!(!page.contains(part), "{part} is in the page");
     }
     assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
-    assert_eq!(page.matches("<svg").count(), page.matches("</svg>").count());
+    for tag in ["main", "section", "header", "div", "figure", "svg", "table", "tr", "th", "td", "text", "title", "span"]
+    {
+        let opened = page.matches(&format!("<{tag}>")).count() + page.matches(&format!("<{tag} ")).count();
+        assert_eq!(opened, page.matches(&format!("</{tag}>")).count(), "{tag}");
+    }
     assert_eq!(page.matches("<svg").count(), 9, "three charts for all, and for each of two webhooks");
     assert!(page.contains("prefers-color-scheme: dark"));
     let to_stdout = env.hookctl(["stats", "--html", "-"]).now("2026-01-01T12:30:00Z").run().ok();
@@ -154,7 +158,14 @@ fn a_real_browser_shows_the_page() {
     let shot = env.path().join("shot.png");
     let open = |more: &[String]| {
         let output = Command::new(browser)
-            .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"])
+            .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"])
+            .args([
+                "--disable-component-update",
+                "--disable-sync",
+                "--no-first-run",
+                "--enable-logging=stderr",
+                "--hide-scrollbars",
+            ])
             .arg("--virtual-time-budget=2000")
             .arg(format!("--user-data-dir={}", profile.display()))
             .args(more)
@@ -162,7 +173,10 @@ fn a_real_browser_shows_the_page() {
             .stdin(Stdio::null())
             .output()
             .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let log = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{log}");
+        // What it refuses to load or run, by the page's own policy, it says on its console.
+        assert!(!log.contains("CONSOLE"), "{log}");
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
     let document = open(&["--dump-dom".to_owned()]);
@@ -170,7 +184,15 @@ fn a_real_browser_shows_the_page() {
     assert!(document.trim_end().ends_with("</footer>\n</main>\n\n\n</body></html>"), "{document}");
     assert_eq!(document.matches(" UTC: ").count(), document.matches("class=\"hit\"").count());
     assert!(document.contains("<h3>&lt;script&gt;alert(1)&lt;/script&gt;</h3>"), "{document}");
-    open(&[format!("--screenshot={}", shot.display()), "--window-size=1200,1400".to_owned()]);
-    let picture = std::fs::read(shot).unwrap();
-    assert!(picture.starts_with(b"\x89PNG") && picture.len() > 20_000, "a picture of {} bytes", picture.len());
+    let picture = |scheme: &str| {
+        open(&[
+            format!("--screenshot={}", shot.display()),
+            "--window-size=1200,1400".to_owned(),
+            format!("--blink-settings=preferredColorScheme={scheme}"),
+        ]);
+        std::fs::read(&shot).unwrap()
+    };
+    let (dark, light) = (picture("0"), picture("1"));
+    assert!(light.starts_with(b"\x89PNG") && light.len() > 20_000, "a picture of {} bytes", light.len());
+    assert_ne!(dark, light, "the page looks the same in the dark");
 }

@@ -135,7 +135,7 @@ impl Chart<'_> {
             let Some((x, y)) = run.first() else { continue };
             if run.len() == 1 {
                 // A line without length, but with round ends, is a dot.
-                draw(svg, &format!("<path class=\"{class}\" style=\"stroke-width:4\" d=\"M{x:.1} {y:.1}h0.01\"/>"));
+                draw(svg, &format!("<path class=\"{class}\" style=\"stroke-width:6\" d=\"M{x:.1} {y:.1}h0.01\"/>"));
                 continue;
             }
             let path: Vec<String> = run.iter().map(|(x, y)| format!("{x:.1} {y:.1}")).collect();

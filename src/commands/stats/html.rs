@@ -107,7 +107,7 @@ fn card(page: &mut String, title: &str, numbers: &Numbers, chart: &Chart<'_>) {
         (
             Kind::Latency,
             "Latency",
-            "<span class=\"key good\"><i>p50</i></span><span class=\"key most\"><i>p90</i></span><span>powers of ten</span>",
+            "<span class=\"key good\"><i>p50</i></span><span class=\"key most\"><i>p90</i></span><span>logarithmic</span>",
         ),
     ];
     for (kind, name, key) in captions {
