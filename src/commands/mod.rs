@@ -23,3 +23,4 @@ pub mod signature_options;
 pub mod stats;
 pub mod verify;
 pub mod webhook;
+pub mod wording;

@@ -190,6 +190,15 @@ impl Output {
         self.put(b"\n")
     }
 
+    /// Shows people, on stderr, what they are about to be asked for; programs get it on stdout once it is done.
+    pub fn preview<P: Page>(&mut self, page: &P) {
+        if self.settings.format == Format::Table && !self.settings.quiet {
+            let mut text = Text::new(Look { color: self.stderr_color, ..self.look() });
+            page.describe(&mut text);
+            self.tell(text.finish().as_bytes());
+        }
+    }
+
     /// Writes bytes as they are.
     pub fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
         self.put(bytes)

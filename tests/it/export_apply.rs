@@ -108,6 +108,9 @@ fn another_database_becomes_the_same() {
         let applied = apply(&copy, &file, &["-o", "json"]).ok().json();
         assert_eq!(applied["created"], 4);
         assert_eq!(exported(&copy, &["--with-secrets", "--format", form]), file);
+        let (copy, file) = (TestEnv::new(), exported(&env, &["--format", form]));
+        apply(&copy, &file, &[]).ok();
+        assert_eq!(exported(&copy, &["--format", form]), file);
     }
 }
 

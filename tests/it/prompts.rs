@@ -136,6 +136,9 @@ fn whoever_destroys_is_asked_once_and_told_what_goes() {
     for (command, question) in questions {
         let ask = || {
             let mut terminal = env.hookctl(command.iter().copied()).at_terminal();
+            if command[0] == "apply" {
+                terminal.shows("- delete webhook crm with 3 deliveries");
+            }
             terminal.shows(question);
             terminal
         };

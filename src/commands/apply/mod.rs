@@ -57,6 +57,9 @@ impl Apply {
         }
         if !plan.is_empty() {
             if let Some(question) = plan.question() {
+                if !context.is_yes {
+                    context.out.preview(&ApplyView::planned(&plan));
+                }
                 context.confirm(&question)?;
             }
             let store = context.store_to_write()?;

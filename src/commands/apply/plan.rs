@@ -8,6 +8,7 @@ use super::step::{SecretStep, Step};
 use crate::commands::configuration::entry::{Configuration, EventTypeEntry};
 use crate::commands::event_type::add::check_description;
 use crate::commands::webhook::options::warn_of_unknown_types;
+use crate::commands::wording::{counted, listed};
 use crate::context::Context;
 use crate::domain::event_type;
 use crate::domain::time::Timestamp;
@@ -110,13 +111,13 @@ impl Plan {
     pub fn question(&self) -> Option<String> {
         let webhooks = self.deleted_webhooks.iter().map(|doomed| format!("the webhook '{}'", doomed.name));
         let types = self.deleted_event_types.iter().map(|name| format!("the event type '{name}'"));
-        let named: Vec<String> = webhooks.chain(types).collect();
+        let named: Vec<String> = types.chain(webhooks).collect();
         let deliveries: u64 = self.deleted_webhooks.iter().map(|doomed| doomed.deliveries).sum();
-        match (named.is_empty(), self.deleted_webhooks.is_empty()) {
-            (true, _) => None,
-            (false, true) => Some(format!("Delete {}?", named.join(", "))),
-            (false, false) => Some(format!("Delete {} with {deliveries} deliveries?", named.join(", "))),
-        }
+        let with = match self.deleted_webhooks.is_empty() {
+            true => String::new(),
+            false => format!(" with {}", counted(deliveries, "delivery", "deliveries")),
+        };
+        (!named.is_empty()).then(|| format!("Delete {}{with}?", listed(&named)))
     }
 
     /// Does it, all or nothing. An error when somebody changed a webhook since the plan was made.

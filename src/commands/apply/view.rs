@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::plan::Plan;
 use super::step::{Difference, SecretStep, Step};
+use crate::commands::wording::counted;
 use crate::domain::secret::Secret;
 use crate::output::{Cell, Page, Text};
 
@@ -120,7 +121,7 @@ impl Page for ApplyView {
             (false, false) => format!("{created} created, {changed} changed, {deleted} deleted, {unchanged} unchanged"),
         });
         if self.changes.iter().any(|change| change.secret.is_some()) {
-            text.line(Cell::warn("Keep the new secrets now: `hookctl webhook secret reveal` shows them again."));
+            text.line(Cell::warn("Keep the new secrets: from now on only `hookctl webhook secret reveal` shows them."));
         }
     }
 }
@@ -132,7 +133,9 @@ impl Change {
             Action::Create => text.line(Cell::good(format!("+ create {kind} {}", self.name))),
             Action::Change => text.line(Cell::warn(format!("~ change {kind} {}", self.name))),
             Action::Delete => {
-                let with = self.deliveries.map_or_else(String::new, |count| format!(" with {count} deliveries"));
+                let with = self
+                    .deliveries
+                    .map_or_else(String::new, |count| format!(" with {}", counted(count, "delivery", "deliveries")));
                 text.line(Cell::bad(format!("- delete {kind} {}{with}", self.name)));
             }
         }

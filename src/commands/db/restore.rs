@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
+use crate::commands::wording::counted;
 use crate::context::{BUSY_TIMEOUT, Context, Exit};
 use crate::error::{Failure, Kind};
 use crate::output::{Page, Text};
@@ -59,11 +60,11 @@ impl Restore {
         let rows = |table: &str| info.rows.iter().find(|(name, _)| *name == table).map_or(0, |(_, rows)| *rows);
         if target.exists() {
             context.confirm(&format!(
-                "Replace {} with {} ({} webhooks, {} deliveries)?",
+                "Replace {} with {} ({}, {})?",
                 target.display(),
                 self.file.display(),
-                rows("webhooks"),
-                rows("deliveries")
+                counted(rows("webhooks"), "webhook", "webhooks"),
+                counted(rows("deliveries"), "delivery", "deliveries")
             ))?;
         }
         let stamp = now.rfc3339().replace([':', '.'], "-");

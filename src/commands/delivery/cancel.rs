@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::filter::Filters;
 use super::retry::{Meant, check_ids, tell_left_out};
 use crate::commands::arguments;
+use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
 use crate::domain::delivery::Status;
 use crate::error::Failure;
@@ -91,7 +92,7 @@ impl Cancel {
             return Ok(Exit::DONE);
         }
         if self.ids.is_empty() && !ids.is_empty() {
-            context.confirm(&format!("Cancel {} deliveries?", ids.len()))?;
+            context.confirm(&format!("Cancel {}?", counted(ids.len() as u64, "delivery", "deliveries")))?;
         }
         let mut cancelled = 0;
         for group in ids.chunks(GROUP) {

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::filter;
 use crate::commands::arguments;
+use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
 use crate::domain::delivery::Status;
 use crate::error::Failure;
@@ -67,7 +68,11 @@ struct PruneView {
 
 impl PruneView {
     fn line(&self) -> String {
-        format!("{} deliveries and {} events deleted", self.deleted_deliveries, self.deleted_events)
+        format!(
+            "{} and {} deleted",
+            counted(self.deleted_deliveries, "delivery", "deliveries"),
+            counted(self.deleted_events, "event", "events")
+        )
     }
 }
 
@@ -95,7 +100,9 @@ impl Prune {
         let events = bare_events(&store, &filter)?;
         if deliveries + events > 0 {
             context.confirm(&format!(
-                "Delete {deliveries} deliveries with their attempts, and {events} events without a delivery?"
+                "Delete {} with their attempts, and {} without a delivery?",
+                counted(deliveries, "delivery", "deliveries"),
+                counted(events, "event", "events")
             ))?;
         }
         let stop = context.stop_on_signals()?;

@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
+use crate::commands::wording::{counted, listed};
 use crate::context::{Context, Exit};
 use crate::output::{Cell, Look, Row};
 use crate::store::{DeliveryFilter, StoreError};
@@ -58,7 +59,8 @@ impl Delete {
             DeliveryFilter { webhooks: webhooks.iter().map(|(id, _)| *id).collect(), ..DeliveryFilter::default() };
         let deliveries: u64 = store.count_deliveries_by_webhook(&filter)?.iter().map(|(_, count)| count).sum();
         let names: Vec<String> = webhooks.iter().map(|(_, name)| format!("'{name}'")).collect();
-        context.confirm(&format!("Delete {} with {deliveries} deliveries?", names.join(", ")))?;
+        let deliveries = counted(deliveries, "delivery", "deliveries");
+        context.confirm(&format!("Delete {} with {deliveries}?", listed(&names)))?;
         let deleted = store.transaction(|| {
             let mut deleted = Vec::new();
             for (id, name) in webhooks {

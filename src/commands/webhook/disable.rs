@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
+use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
 use crate::domain::webhook::{DISABLED_BY_HAND, Webhook};
 use crate::output::{Cell, Look, Row};
@@ -98,7 +99,10 @@ impl Disable {
         let waiting: u64 = views.iter().map(|view| view.waiting_deliveries).sum();
         context.out.list(views.into_iter().map(Ok), "")?;
         if waiting > 0 {
-            context.out.notice(&format!("{waiting} deliveries wait until `hookctl webhook enable`"));
+            context.out.notice(&format!(
+                "{} until `hookctl webhook enable`",
+                counted(waiting, "delivery waits", "deliveries wait")
+            ));
         }
         Ok(Exit::DONE)
     }

@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::disable::StateView;
+use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
 
 /// Resume deliveries to webhooks, and reset their breaker
@@ -36,7 +37,10 @@ impl Enable {
         let waiting: u64 = views.iter().map(|view| view.waiting_deliveries).sum();
         context.out.list(views.into_iter().map(Ok), "")?;
         if waiting > 0 {
-            context.out.notice(&format!("{waiting} deliveries resume with the next `hookctl drain`"));
+            context.out.notice(&format!(
+                "{} waiting for the next `hookctl drain`",
+                counted(waiting, "delivery is", "deliveries are")
+            ));
         }
         Ok(Exit::DONE)
     }
