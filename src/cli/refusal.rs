@@ -26,9 +26,13 @@ pub fn failure(error: &clap::Error, arguments: &[OsString]) -> Failure {
             };
             let reason =
                 if value.is_empty() { "a value is missing".to_owned() } else { format!("no such value '{value}'") };
-            match known.is_empty() {
+            let failure = match known.is_empty() {
                 true => Failure::option(option, reason),
                 false => Failure::option(option, format!("{reason}; use {known}")),
+            };
+            match text_of(ContextKind::SuggestedValue) {
+                "" => failure,
+                meant => failure.hint(format!("did you mean '{meant}'?")),
             }
         }
         ErrorKind::UnknownArgument => {

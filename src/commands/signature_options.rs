@@ -5,6 +5,7 @@ use clap::Args;
 
 use super::secret_source::SecretSource;
 use crate::context::Context;
+use crate::domain::event_type;
 use crate::domain::secret::Secret;
 use crate::domain::signature::{Encoding, Hash, Overrides, Scheme, schemes};
 use crate::domain::time::Timestamp;
@@ -191,8 +192,11 @@ impl Keyed {
 pub fn scheme_named(option: &str, name: &str) -> Result<&'static Scheme, Failure> {
     Scheme::find(name).ok_or_else(|| {
         let names: Vec<&str> = schemes::ALL.iter().map(|scheme| scheme.name).collect();
-        Failure::option(option, format!("no signature scheme '{name}'"))
-            .hint(format!("use one of {}; see `hookctl schemes`", names.join(", ")))
+        let failure = Failure::option(option, format!("no signature scheme '{name}'"));
+        match event_type::nearest(name, names.iter().copied()) {
+            Some(meant) => failure.hint(format!("did you mean '{meant}'? see `hookctl schemes`")),
+            None => failure.hint(format!("use one of {}; see `hookctl schemes`", names.join(", "))),
+        }
     })
 }
 

@@ -58,11 +58,12 @@ pub fn matches(pattern: &str, event_type: &str) -> bool {
     text.ends_with(tail)
 }
 
-/// The known type that is nearest to `unknown`, if one is near enough to be a slip of the finger.
+/// The known type, or other name, that is nearest to `unknown`, if one is near enough to be a slip of the finger.
 pub fn nearest<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let unknown = unknown.to_lowercase();
     known
         .into_iter()
-        .map(|candidate| (strsim::normalized_damerau_levenshtein(unknown, candidate), candidate))
+        .map(|candidate| (strsim::normalized_damerau_levenshtein(&unknown, &candidate.to_lowercase()), candidate))
         .filter(|(likeness, _)| *likeness >= 0.6)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)

@@ -31,6 +31,7 @@ mod rate_limit;
 mod readme;
 mod retry;
 mod schemes;
+mod screens;
 mod secrets;
 mod sign;
 mod stats;

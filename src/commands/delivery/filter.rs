@@ -84,15 +84,21 @@ impl Filters {
 pub fn status(text: &str) -> Result<Status, String> {
     Status::from_name(text).ok_or_else(|| {
         let names: Vec<&str> = Status::ALL.into_iter().map(Status::as_str).collect();
-        format!("no such status; use {}", names.join(", "))
+        unknown("status", text, &names)
     })
 }
 
 fn error_type(text: &str) -> Result<ErrorType, String> {
     ErrorType::from_name(text).ok_or_else(|| {
         let names: Vec<&str> = ErrorType::ALL.into_iter().map(ErrorType::as_str).collect();
-        format!("no such error type; use {}", names.join(", "))
+        unknown("error type", text, &names)
     })
+}
+
+fn unknown(kind: &str, text: &str, known: &[&str]) -> String {
+    let meant = event_type::nearest(text, known.iter().copied());
+    let advice = meant.map_or_else(String::new, |name| format!("did you mean '{name}'? "));
+    format!("no such {kind}; {advice}use {}", known.join(", "))
 }
 
 /// `503` is one code, `5xx` a hundred.

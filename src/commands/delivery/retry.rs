@@ -80,7 +80,10 @@ const GROUP: usize = 1_000;
 
 impl Page for RetryView {
     fn describe(&self, text: &mut Text) {
-        let mut line = format!("{} made due", self.retried);
+        let mut line = match self.retried {
+            0 => "nothing to retry".to_owned(),
+            retried => format!("{retried} made due"),
+        };
         if self.claimed > 0 {
             line += &format!(
                 "; {} attempted: {} delivered, {} to be retried, {} failed",

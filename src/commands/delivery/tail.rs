@@ -83,8 +83,7 @@ impl From<LoggedAttempt> for AttemptLine {
 }
 
 impl Row for AttemptLine {
-    const COLUMNS: &'static [&'static str] =
-        &["time", "id", "webhook", "event", "try", "status", "code", "took", "error"];
+    const COLUMNS: &'static [&'static str] = &["time", "id", "webhook", "event", "try", "status", "took", "result"];
 
     fn cells(&self, _: &Look) -> Vec<Cell> {
         vec![
@@ -94,9 +93,12 @@ impl Row for AttemptLine {
             Cell::plain(&self.event_type),
             Cell::number(self.attempt_number),
             status_cell(self.status),
-            self.response_status_code.map(i64::from).into(),
             Cell::number(format!("{}ms", self.duration_ms)),
-            self.error_message.as_deref().map_or_else(|| Cell::plain(""), Cell::plain),
+            match &self.error_message {
+                // It holds the code, where there was an answer.
+                Some(message) => Cell::plain(message),
+                None => Cell::from(self.response_status_code.map(|code| code.to_string())),
+            },
         ]
     }
 }

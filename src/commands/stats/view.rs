@@ -300,6 +300,9 @@ impl Page for StatsView {
             .collect();
         text.field("Durations", if took.is_empty() { Cell::missing() } else { Cell::plain(took.join("  ")) });
         text.field(&format!("Every {}", self.step), Cell::id(sparkline(&self.course)));
+        if self.total.deliveries == 0 && self.total.attempts == 0 {
+            text.line(Cell::dim("nothing was delivered in that time; --since 30d looks further back"));
+        }
         rows(text, "By webhook", &self.by_webhook);
         rows(text, "By event type", &self.by_event_type);
         if !self.by_error_type.is_empty() {
