@@ -92,7 +92,9 @@ fn no_to_the_last_question_creates_nothing() {
     terminal.ends().ended_with(2);
     assert!(!env.database().exists());
     let mut terminal = env.hookctl(command).arg("--yes").at_terminal();
-    terminal.shows("Name").types("crm").types(ENTER).shows("are not signed");
+    terminal.shows("Name").types("-x y").types(ENTER);
+    terminal.shows("hookctl webhook create --url http://127.0.0.1:9/ -e '*' --no-secret --yes -- '-x y'");
+    terminal.shows("are not signed");
     terminal.ends().ended_with(0);
 }
 
@@ -112,7 +114,7 @@ fn ctrl_c_at_any_question_leaves_the_terminal_in_order_and_nothing_behind() {
             terminal.shows(question).types(answer).types(ENTER);
         }
         terminal.shows(steps[answers].0);
-        let shown = terminal.is_interrupted().ended_with(130);
+        let shown = terminal.interrupted().ended_with(130);
         assert!(shown.has_cursor(), "{}", shown.raw);
         assert!(shown.text().ends_with("nothing was done\n"), "{}", shown.raw);
     }
@@ -147,7 +149,7 @@ fn whoever_destroys_is_asked_once_and_told_what_goes() {
             terminal.types(key);
             assert!(terminal.ends().ended_with(2).text().contains("the answer was no"));
         }
-        let shown = ask().is_interrupted().ended_with(130);
+        let shown = ask().interrupted().ended_with(130);
         assert!(shown.has_cursor(), "{}", shown.raw);
         assert_eq!(state(&env), before, "{command:?}");
         // Neither a pipe as stdin nor no terminal at all is somebody to ask.

@@ -23,11 +23,12 @@ pub fn ask(create: &mut Create, context: &mut Context, prompt: &Prompt) -> Resul
     create.options.apply(&mut settings)?;
     let secret = create.secret.read()?;
     let mut answers = Vec::new();
+    let mut asked_name = None;
     if let Some(name) = &create.name {
         free_name(context, name)?;
     } else {
         let name = prompt.text("Name", |text| free_name(context, text))?;
-        answers.push(name.clone());
+        asked_name = Some(name.clone());
         create.name = Some(name);
     }
     if create.options.url.is_none() {
@@ -49,7 +50,7 @@ pub fn ask(create: &mut Create, context: &mut Context, prompt: &Prompt) -> Resul
         answers.extend(arguments);
     }
     prompt.line("The same without questions:")?;
-    prompt.line(&format!("  {}", command_line(&answers)))?;
+    prompt.line(&format!("  {}", command_line(asked_name, answers)))?;
     if !context.is_yes && !prompt.confirm("Create it?", true)? {
         return Err(Failure::invalid("not done: the answer was no").into());
     }
@@ -83,13 +84,11 @@ fn event_types(context: &mut Context, prompt: &Prompt) -> Result<Vec<String>> {
         return Ok(vec!["*".to_owned()]);
     }
     let mut events: Vec<String> = chosen.into_iter().map(|index| known[index - 1].name.clone()).collect();
-    let label = match events.is_empty() {
-        true => "Event types or patterns, such as invoice.*,task.created",
-        false => {
-            prompt.keep(EVENT_TYPES, &events.join(", "))?;
-            "More, such as invoice.* (enter for none)"
-        }
-    };
+    let mut label = "Event types or patterns, such as invoice.*,task.created";
+    if !events.is_empty() {
+        prompt.keep(EVENT_TYPES, &events.join(", "))?;
+        label = "More, such as invoice.* (enter for none)";
+    }
     let more = prompt.text(label, |text| match text {
         "" if !events.is_empty() => Ok(Vec::new()),
         text => {
@@ -130,9 +129,14 @@ fn signature(prompt: &Prompt, settings: &Settings, given: Option<Secret>) -> Res
 }
 
 /// The command that was given with the answers as its arguments, for a shell.
-fn command_line(answers: &[String]) -> String {
+fn command_line(name: Option<String>, options: Vec<String>) -> String {
     let mut words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let end_of_options = words.iter().position(|word| word == "--").unwrap_or(words.len());
-    words.splice(end_of_options..end_of_options, answers.iter().cloned());
+    let rest = words.split_off(end_of_options);
+    match name {
+        // It would be taken for an option.
+        Some(name) if name.starts_with('-') => words.extend(options.into_iter().chain(["--".to_owned(), name])),
+        name => words.extend(name.into_iter().chain(options).chain(rest)),
+    }
     format!("hookctl {}", shell_words::join(words))
 }

@@ -76,7 +76,7 @@ impl Terminal {
 
     /// Presses Ctrl-C, and again until it ends: the moment between two keys, when the terminal is not read, may swallow one.
     #[track_caller]
-    pub fn is_interrupted(mut self) -> Shown {
+    pub fn interrupted(mut self) -> Shown {
         for _ in 0..50 {
             // Nobody may be left to type to.
             let _ = self.keyboard.write_all(b"\x03");
@@ -99,10 +99,10 @@ impl Terminal {
                 return self;
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            match self.screen.recv_timeout(left) {
-                Ok(bytes) => self.seen.extend(bytes),
-                Err(_) => panic!("{text:?} does not appear after\n{new}\nin\n{}", String::from_utf8_lossy(&self.seen)),
-            }
+            let Ok(bytes) = self.screen.recv_timeout(left) else {
+                panic!("{text:?} does not appear after\n{new}\nin\n{}", String::from_utf8_lossy(&self.seen));
+            };
+            self.seen.extend(bytes);
         }
     }
 
