@@ -38,8 +38,8 @@ impl Enable {
         context.out.list(views.into_iter().map(Ok), "")?;
         if waiting > 0 {
             context.out.notice(&format!(
-                "{} waiting for the next `hookctl drain`",
-                counted(waiting, "delivery is", "deliveries are")
+                "{} with the next `hookctl drain`",
+                counted(waiting, "delivery resumes", "deliveries resume")
             ));
         }
         Ok(Exit::DONE)
