@@ -85,7 +85,10 @@ impl Row for DeliveryView {
             Cell::number(self.attempt_number),
             self.result(),
             look.ago(Some(self.created_at)),
-            look.ago(self.next_retry_at),
+            match self.next_retry_at {
+                Some(next) if next <= look.now() => Cell::plain("due"),
+                next => look.ago(next),
+            },
         ]
     }
 }
