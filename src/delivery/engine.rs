@@ -147,7 +147,8 @@ pub(super) struct Draining {
 pub(super) struct Lane {
     /// These deliveries, oldest first; or whatever is due.
     pub wanted: Option<VecDeque<i64>>,
-    /// Results in the last group: a lane whose receiver is quick may claim ahead.
+    /// Answers in the last group: a lane whose receiver is quick may claim ahead. One that does not answer may not, or what
+    /// was claimed ahead would be sent before its breaker is seen to have opened.
     pub recent: usize,
     /// Until when its rate limit holds it back.
     pub rate_wait: Option<Instant>,
@@ -359,7 +360,7 @@ impl<'a> Engine<'a> {
             let id = ended.job.claimed.webhook_id;
             self.leave_flight(&ended.job);
             if let Some(lane) = self.lanes.get_mut(&id) {
-                lane.recent += 1;
+                lane.recent += usize::from(ended.is_answered());
             }
         }
     }

@@ -24,6 +24,13 @@ pub(super) struct EndedJob {
     pub ending: Ending,
 }
 
+impl EndedJob {
+    /// Whether the receiver answered, whatever it said.
+    pub(super) fn is_answered(&self) -> bool {
+        matches!(&self.ending, Ending::Attempted(attempt) if attempt.outcome.answer.is_some())
+    }
+}
+
 /// How a job ended.
 #[derive(Debug)]
 pub(super) enum Ending {
