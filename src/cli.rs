@@ -103,6 +103,11 @@ pub enum Command {
     Export(commands::export::Export),
     /// Make webhooks and event types what a TOML or JSON file says
     Apply(commands::apply::Apply),
+    /// Print the completion script of a shell
+    Completions(commands::completions::Completions),
+    /// Answer a shell that completes a line
+    #[command(hide = true)]
+    Complete(commands::complete::Complete),
 }
 
 impl Command {
@@ -125,6 +130,8 @@ impl Command {
             Command::Metrics(command) => command.run(context),
             Command::Export(command) => command.run(context),
             Command::Apply(command) => command.run(context),
+            Command::Completions(command) => command.run(context),
+            Command::Complete(command) => command.run(context),
         }
     }
 }

@@ -3,6 +3,8 @@
 pub mod apply;
 pub mod arguments;
 pub mod check;
+pub mod complete;
+pub mod completions;
 pub mod configuration;
 pub mod db;
 pub mod delivery;

@@ -1,0 +1,74 @@
+//! `hookctl complete`, which the scripts in completions/ call: what may stand where the cursor is.
+
+mod live;
+mod word;
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use clap_complete::CompletionCandidate;
+use clap_complete::engine::complete;
+
+use super::completions::Shell;
+use crate::context::{Context, Exit};
+use crate::output::is_unsafe;
+
+/// Answer a shell that completes a line
+#[derive(Args, Debug)]
+pub struct Complete {
+    /// The shell
+    shell: Shell,
+    /// The words of the line up to the cursor, hookctl first
+    #[arg(last = true)]
+    words: Vec<OsString>,
+}
+
+impl Complete {
+    /// Runs the command. Whoever presses Tab wants no messages: where something is wrong there is nothing to offer.
+    pub fn run(self, context: &mut Context) -> Result<Exit> {
+        let typed = self.words.last().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
+        let words: Vec<OsString> = self.words.into_iter().map(|word| word::meant(self.shell, word)).collect();
+        let database = database_of(&words).or_else(|| context.database().ok().map(PathBuf::from));
+        let mut command = live::offered(crate::cli::command(), database);
+        let last = words.len().saturating_sub(1);
+        let mut found = complete(&mut command, words, last, None).unwrap_or_default();
+        let is_switch = |candidate: &CompletionCandidate| candidate.get_id().is_some_and(|id| id.starts_with("arg::"));
+        // Options crowd out what a word can be; who wants them begins with a dash.
+        if !typed.starts_with('-') && !found.iter().all(is_switch) {
+            found.retain(|candidate| !is_switch(candidate));
+        }
+        for candidate in &found {
+            if let Some(line) = line(self.shell, candidate, &typed) {
+                context.out.bytes(line.as_bytes())?;
+            }
+        }
+        Ok(Exit::DONE)
+    }
+}
+
+/// One candidate as the shell's script takes it. A value that a line cannot hold is none.
+fn line(shell: Shell, candidate: &CompletionCandidate, typed: &str) -> Option<String> {
+    let value = candidate.get_value().to_str().filter(|value| !value.contains(is_unsafe))?;
+    let help = candidate.get_help().map(|help| crate::output::escape(first_line(&help.to_string())).into_owned());
+    Some(word::line(shell, value, help.as_deref(), typed))
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
+/// What `--db` names on the line, if it is there.
+fn database_of(words: &[OsString]) -> Option<PathBuf> {
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        if word == OsStr::new("--db") {
+            return words.next().map(PathBuf::from);
+        }
+        if let Some(path) = word.to_str().and_then(|word| word.strip_prefix("--db=")) {
+            return Some(PathBuf::from(path));
+        }
+    }
+    None
+}

@@ -1,0 +1,52 @@
+//! `hookctl completions`
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+
+use crate::context::{Context, Exit};
+
+/// Print the completion script of a shell
+///
+/// Packages put it where the shell looks; by hand, load it from the shell's start-up file as below. The script asks hookctl
+/// itself, so it also completes what your database holds: webhooks, event types, ids.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  hookctl completions bash > hookctl.bash     # then in ~/.bashrc: source hookctl.bash
+  hookctl completions zsh > _hookctl          # into a folder of $fpath
+  hookctl completions fish > hookctl.fish     # into ~/.config/fish/completions")]
+pub struct Completions {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    shell: Shell,
+}
+
+/// The shells that completion is written for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+    Elvish,
+    Powershell,
+}
+
+impl Shell {
+    /// Its script, which stands in a file of its own for packages to take.
+    fn script(self) -> &'static str {
+        match self {
+            Shell::Bash => include_str!("../../completions/hookctl.bash"),
+            Shell::Zsh => include_str!("../../completions/_hookctl"),
+            Shell::Fish => include_str!("../../completions/hookctl.fish"),
+            Shell::Elvish => include_str!("../../completions/hookctl.elv"),
+            Shell::Powershell => include_str!("../../completions/_hookctl.ps1"),
+        }
+    }
+}
+
+impl Completions {
+    /// Runs the command.
+    pub fn run(self, context: &mut Context) -> Result<Exit> {
+        context.out.bytes(self.shell.script().as_bytes())?;
+        Ok(Exit::DONE)
+    }
+}
