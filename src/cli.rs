@@ -14,11 +14,12 @@ use crate::error::Failure;
 use crate::output::{ColorChoice, ErrorView, Format, Output};
 use crate::settings::Settings;
 
+mod overview;
 mod refusal;
 
 /// Administer outgoing webhooks: one binary, one SQLite file, no service to run
 #[derive(Debug, Parser)]
-#[command(name = "hookctl", version, max_term_width = 100, disable_help_subcommand = false)]
+#[command(name = "hookctl", version, max_term_width = 100, after_long_help = include_str!("cli/reference.txt"))]
 pub struct Cli {
     /// The SQLite file; made on first use by commands that write [default: $XDG_DATA_HOME/hookctl/hookctl.db]
     #[arg(
@@ -105,6 +106,8 @@ pub enum Command {
     Apply(commands::apply::Apply),
     /// Print the completion script of a shell
     Completions(commands::completions::Completions),
+    /// Print the manual page, or write one page for every command
+    Man(commands::man::Man),
     /// Answer a shell that completes a line
     #[command(hide = true)]
     Complete(commands::complete::Complete),
@@ -131,6 +134,7 @@ impl Command {
             Command::Export(command) => command.run(context),
             Command::Apply(command) => command.run(context),
             Command::Completions(command) => command.run(context),
+            Command::Man(command) => command.run(context),
             Command::Complete(command) => command.run(context),
         }
     }
@@ -195,8 +199,7 @@ impl Cli {
 }
 
 fn overview(context: &mut Context) -> Result<Exit> {
-    let help = command().render_help().to_string();
-    context.out.bytes(help.as_bytes())?;
+    context.out.bytes(overview::overview(&command()).as_bytes())?;
     Ok(Exit::DONE)
 }
 

@@ -25,7 +25,10 @@ use crate::store::{Store, WebhookFilter};
   hookctl check --max-lag 5m --max-failed 10 --since 1h
 
 Exit status:
-  0 OK, 1 WARNING, 2 CRITICAL (or wrong usage), 3 UNKNOWN")]
+  0  OK
+  1  WARNING
+  2  CRITICAL, or wrong usage
+  3  UNKNOWN")]
 pub struct Check {
     /// How long a delivery may be due without having been attempted: nobody drains, or not fast enough
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = arguments::duration)]

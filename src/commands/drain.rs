@@ -20,10 +20,14 @@ use crate::store::Store;
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl drain
-  hookctl drain --max-time 4m -q          from cron, every five minutes
-  hookctl drain -w crm --all              also retries whose time has not come
-  hookctl drain --watch 5s                go on until stopped
-  hookctl drain --dry-run                 what is due, by webhook")]
+  hookctl drain --max-time 4m -q  # from cron, every five minutes
+  hookctl drain -w crm --all      # also retries whose time has not come
+  hookctl drain --watch 5s        # go on until stopped
+  hookctl drain --dry-run         # what is due, by webhook
+
+Exit status:
+  5         an attempt failed, with --strict
+  130, 143  stopped by Ctrl-C or SIGTERM; attempts under way were recorded, the rest stays due")]
 pub struct Drain {
     /// At most so many deliveries
     #[arg(long, value_name = "N", value_parser = arguments::at_least_one)]

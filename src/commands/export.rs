@@ -23,7 +23,7 @@ use crate::store::{EventTypeRow, Store, WebhookFilter};
 #[command(after_help = "Examples:
   hookctl export > hookctl.toml
   hookctl export --format json | jq '.webhooks[].name'
-  hookctl export --with-secrets | gpg -e -r ops > hookctl.toml.gpg")]
+  (umask 077; hookctl export --with-secrets > all.toml)  # it holds the secrets: for your eyes alone")]
 pub struct Export {
     /// Write each webhook's signing secret too: the file is then as secret as they are
     #[arg(long)]

@@ -26,9 +26,13 @@ use crate::signals::Stop;
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl listen --port 8000
-  hookctl listen --respond 500,500,200 --delay 100ms     fails twice, then answers 200 for good
+  hookctl listen --respond 500,500,200 --delay 100ms  # fails twice, then answers 200 for good
   hookctl listen --respond 429 --retry-after 2s
-  hookctl listen --count 1 --verify -w crm -o json       one request; exit 4 if it is not signed by crm")]
+  hookctl listen --count 1 --verify -w crm -o json    # one request; exit 4 if it is not signed by crm
+
+Exit status:
+  4         with --verify, a request did not verify
+  130, 143  stopped by Ctrl-C or SIGTERM")]
 pub struct Listen {
     /// The port to listen at; 0 for any free one
     #[arg(long, value_name = "PORT", default_value = "0", value_parser = port)]

@@ -15,6 +15,7 @@ pub mod event;
 pub mod event_type;
 pub mod export;
 pub mod listen;
+pub mod man;
 pub mod metrics;
 pub mod paging;
 pub mod replace_file;

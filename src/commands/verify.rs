@@ -33,7 +33,11 @@ const LONGEST_HEAD: usize = 4 * 1024 * 1024;
   hookctl verify --scheme github --secret-env SECRET -H \"X-Hub-Signature-256: $signature\" body.json
   hookctl verify -w crm --headers-file head.txt body.bin
   hookctl verify --scheme stripe --secret-file key.txt --signature \"$value\" --tolerance 10m < body.json
-  hookctl verify --scheme slack --secret-env SECRET --headers-file head.json --now 1531420618 body.txt -o json")]
+  hookctl verify --scheme slack --secret-env SECRET --headers-file head.json --now 1531420618 body.txt -o json
+
+Exit status:
+  0  the signature is valid
+  4  it is not; the reason is on stdout")]
 pub struct Verify {
     /// The body; stdin when absent or -
     #[arg(value_name = "FILE")]

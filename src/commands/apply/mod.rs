@@ -23,10 +23,15 @@ use crate::context::{Context, Exit};
 /// a new secret, shown this once. `hookctl export` writes the form and the keys.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  hookctl apply hookctl.toml --dry-run        what would change: exit code 0 for nothing, 5 for something
+  hookctl apply hookctl.toml --dry-run      # what would change
   hookctl apply hookctl.toml
-  hookctl apply hookctl.toml --prune --yes    also delete what the file does not name
-  hookctl export --with-secrets | hookctl --db copy.db apply -")]
+  hookctl apply hookctl.toml --prune --yes  # also delete what the file does not name
+  hookctl export --with-secrets | hookctl --db copy.db apply -
+
+Exit status:
+  0  done; with --dry-run, there is nothing to change
+  5  with --dry-run, there are changes to make
+  6  a webhook was changed by another meanwhile")]
 pub struct Apply {
     /// The file; - reads stdin
     #[arg(value_name = "FILE")]

@@ -20,7 +20,11 @@ use crate::store::{Check as StoreCheck, Store};
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl db check
-  hookctl db check --fix          when no drain runs: claims without an owner are taken back")]
+  hookctl db check --fix  # when no drain runs: claims without an owner are taken back
+
+Exit status:
+  0  the database is sound
+  1  something is wrong with it, and told")]
 pub struct Check {
     /// Mend what can be mended: counters, due times, claims, missing indexes, modes
     #[arg(long)]

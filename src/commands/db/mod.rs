@@ -14,6 +14,9 @@ use crate::context::{Context, Exit};
 
 /// The commands about the database file.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Examples:
+  hookctl db info
+  hookctl db backup hookctl-$(date +%F).db")]
 pub enum Command {
     /// Show where the file is, its size and mode, what is in it, and what waits
     Info(info::Info),

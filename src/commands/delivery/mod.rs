@@ -16,6 +16,9 @@ use crate::context::{Context, Exit};
 
 /// The commands about deliveries.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Examples:
+  hookctl delivery list --status failed  # what was not delivered
+  hookctl delivery show 42               # and why")]
 pub enum Command {
     /// List deliveries, newest first
     #[command(visible_alias = "ls")]

@@ -23,7 +23,10 @@ use crate::store::{DeliveryFilter, Store, StoreError};
 #[command(after_help = "Examples:
   hookctl delivery retry 42 43
   hookctl delivery retry --status failed -w crm --since 1d --dry-run
-  hookctl delivery retry --status failed --error-type timeout --enqueue")]
+  hookctl delivery retry --status failed --error-type timeout --enqueue
+
+Exit status:
+  5  not every delivery ended in success")]
 pub struct Retry {
     /// Their ids
     #[arg(value_name = "ID", conflicts_with_all = ["statuses", "webhooks", "event_type", "event_id", "error_types", "status_codes", "since", "until"], value_parser = arguments::id)]

@@ -33,8 +33,13 @@ use crate::store::{Accepted, Store, StoreError};
   hookctl emit invoice.paid --data '{\"amount\":\"12.50\"}' --entity invoice:42
   hookctl emit task.created --payload event.json --event-id task-7-created
   cat event.json | hookctl emit task.created --data - -w crm --strict
-  hookctl emit --batch events.jsonl --enqueue     one {\"type\":…,\"data\":…} a line
-  hookctl emit invoice.paid --dry-run             who would get it, and why not the others")]
+  hookctl emit --batch events.jsonl --enqueue  # one {\"type\":…,\"data\":…} a line
+  hookctl emit invoice.paid --dry-run          # who would get it, and why not the others
+
+Exit status:
+  5         an attempt failed, with --strict
+  6         the event id was used before with another payload
+  130, 143  stopped by Ctrl-C or SIGTERM; what was accepted stays due")]
 pub struct Emit {
     /// The event type, such as invoice.paid
     #[arg(value_name = "TYPE", required_unless_present = "batch")]

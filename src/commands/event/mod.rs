@@ -12,6 +12,8 @@ use crate::context::{Context, Exit};
 
 /// The commands about events.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Examples:
+  hookctl event list --since 1d")]
 pub enum Command {
     /// List events, newest first
     #[command(visible_alias = "ls")]

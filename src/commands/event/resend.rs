@@ -16,7 +16,10 @@ use crate::store::{Store, StoreError};
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl event resend order-7-paid
-  hookctl event resend order-7-paid -w crm --enqueue")]
+  hookctl event resend order-7-paid -w crm --enqueue
+
+Exit status:
+  5  not every delivery ended in success")]
 pub struct Resend {
     /// Its event id
     #[arg(value_name = "ID")]

@@ -12,7 +12,7 @@ use crate::domain::event::payload_hash;
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl event show evt_01JD0000000000000000000000
-  hookctl event show order-7-paid --payload > body.json     the exact bytes")]
+  hookctl event show order-7-paid --payload > body.json  # the exact bytes")]
 pub struct Show {
     /// Its event id
     #[arg(value_name = "ID")]

@@ -15,7 +15,10 @@ use crate::store::EventTypeRow;
 /// Adding one again changes its description.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  hookctl event-type add order.shipped --description 'An order left the warehouse'")]
+  hookctl event-type add order.shipped --description 'An order left the warehouse'
+
+Exit status:
+  6  the event type is built in")]
 pub struct Add {
     /// The event type, such as order.shipped
     #[arg(value_name = "TYPE")]

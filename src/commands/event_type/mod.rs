@@ -13,6 +13,9 @@ use crate::context::{Context, Exit};
 
 /// The commands about event types.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Examples:
+  hookctl event-type list
+  hookctl event-type show invoice.paid  # with an example payload")]
 pub enum Command {
     /// List the catalogue
     #[command(visible_alias = "ls")]

@@ -14,8 +14,8 @@ use crate::store::{DeliveryFilter, StoreError};
 /// Asks first, or needs --yes. Events that only these webhooks had are deleted too.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  hookctl webhook delete crm
-  hookctl webhook delete old-1 old-2 --yes")]
+  hookctl webhook delete crm                # asks first
+  hookctl webhook delete old-1 old-2 --yes  # in a script")]
 pub struct Delete {
     /// Their names or ids
     #[arg(value_name = "WEBHOOK", required = true)]

@@ -17,7 +17,7 @@ use crate::store::{DeliveryFilter, StoreError};
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl webhook disable crm
-  hookctl webhook disable crm --cancel     and drop what waits")]
+  hookctl webhook disable crm --cancel  # and drop what waits")]
 pub struct Disable {
     /// Their names or ids
     #[arg(value_name = "WEBHOOK", required = true)]

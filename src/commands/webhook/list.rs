@@ -15,7 +15,7 @@ use crate::store::WebhookFilter;
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl webhook list
-  hookctl webhook list --event invoice.paid     who gets this event
+  hookctl webhook list --event invoice.paid  # who gets this event
   hookctl webhook list --inactive -o json")]
 pub struct List {
     /// Only active ones

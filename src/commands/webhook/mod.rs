@@ -20,6 +20,9 @@ use crate::context::{Context, Exit};
 
 /// The commands about webhooks.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Examples:
+  hookctl webhook list
+  hookctl webhook disable crm && hookctl webhook enable crm")]
 pub enum Command {
     /// Register a webhook: a receiver and the event types it wants
     Create(create::Create),

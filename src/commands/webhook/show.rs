@@ -12,7 +12,7 @@ use crate::context::{Context, Exit};
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl webhook show crm
-  hookctl webhook show 7 -o json")]
+  hookctl webhook show 1 -o json")]
 pub struct Show {
     /// Its name or id
     #[arg(value_name = "WEBHOOK")]

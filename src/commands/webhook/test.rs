@@ -21,7 +21,10 @@ use crate::store::{Accepted, NewDelivery};
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl webhook test crm
-  hookctl webhook test crm --data '{\"hello\":\"world\"}' -o json")]
+  hookctl webhook test crm --data '{\"hello\":\"world\"}' -o json
+
+Exit status:
+  5  it was not delivered")]
 pub struct Test {
     /// Its name or id
     #[arg(value_name = "WEBHOOK")]

@@ -22,7 +22,10 @@ use crate::store::Store;
 #[command(after_help = "Examples:
   hookctl webhook update crm --url https://crm.example/v2/hooks
   hookctl webhook update crm --add-event 'task.*' --remove-event invoice.paid
-  hookctl webhook update crm --name crm-eu --timeout 10s")]
+  hookctl webhook update crm --name crm-eu --timeout 10s
+
+Exit status:
+  6  the new name is taken")]
 pub struct Update {
     /// Its name or id
     #[arg(value_name = "WEBHOOK")]

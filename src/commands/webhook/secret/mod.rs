@@ -11,6 +11,9 @@ use crate::context::{Context, Exit};
 
 /// The commands about a webhook's secrets.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Examples:
+  hookctl webhook secret rotate crm   # both secrets sign for a day
+  hookctl webhook secret expire crm   # the old one no longer does")]
 pub enum Command {
     /// Set a new secret; the old one counts for a while longer
     Rotate(rotate::Rotate),

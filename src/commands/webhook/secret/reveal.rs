@@ -16,7 +16,7 @@ use crate::output::{Page, Text};
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl webhook secret reveal crm
-  hookctl webhook secret reveal crm | head -1 | pass insert -e crm
+  (umask 077; hookctl webhook secret reveal crm | head -1 > crm.secret)
   hookctl webhook secret reveal crm -o json")]
 pub struct Reveal {
     /// Its name or id

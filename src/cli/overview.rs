@@ -1,0 +1,43 @@
+//! What `hookctl` alone prints: its commands, grouped by what they are for.
+
+use std::fmt::Write as _;
+
+/// Every command under the heading of its group.
+const GROUPS: &[(&str, &[&str])] = &[
+    ("Webhooks", &["webhook", "event-type"]),
+    ("Events and delivery", &["emit", "event", "drain", "delivery"]),
+    ("Signatures", &["sign", "verify", "schemes"]),
+    ("Watching", &["stats", "check", "metrics"]),
+    ("Trying out", &["demo", "listen"]),
+    ("Administration", &["db", "export", "apply", "completions", "man"]),
+];
+
+/// The overview of that command tree.
+pub fn overview(command: &clap::Command) -> String {
+    let about = |command: &clap::Command| command.get_about().map(ToString::to_string).unwrap_or_default();
+    let mut text = format!("{}\n", about(command));
+    for (heading, names) in GROUPS {
+        let _ = write!(text, "\n{heading}:\n");
+        for sub in names.iter().filter_map(|name| command.find_subcommand(name)) {
+            let _ = writeln!(text, "  {:11}  {}", sub.get_name(), about(sub));
+        }
+    }
+    text + "\nhookctl demo shows it all at work. hookctl help COMMAND tells about one command, hookctl --help about options,\n\
+            exit codes and the environment.\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_has_its_group() {
+        let command = crate::cli::command();
+        let mut grouped: Vec<&str> = GROUPS.iter().flat_map(|(_, names)| *names).copied().collect();
+        let shown = command.get_subcommands().filter(|sub| !sub.is_hide_set());
+        let mut there: Vec<&str> = shown.map(clap::Command::get_name).collect();
+        grouped.sort_unstable();
+        there.sort_unstable();
+        assert_eq!(grouped, there);
+    }
+}

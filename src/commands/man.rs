@@ -1,0 +1,170 @@
+//! `hookctl man`
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use clap::{Args, Command};
+use clap_mangen::Man as Renderer;
+use clap_mangen::roff::{Roff, bold, roman};
+
+use crate::context::{Context, Exit};
+
+/// The day of the last change to what the pages say; every page must have one.
+const DATE: &str = "2026-11-25";
+
+/// Print the manual page, or write one page for every command
+///
+/// Without --dir it is the page of hookctl itself, in the format of man. The pages are made from the commands' help.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  hookctl man | man -l -
+  hookctl man --dir man1  # then: man man1/hookctl-emit.1")]
+pub struct Man {
+    /// Write a page for every command into this folder; it is made when it is not there
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+impl Man {
+    /// Runs the command.
+    pub fn run(self, context: &mut Context) -> Result<Exit> {
+        let mut command = crate::cli::command().disable_help_subcommand(true);
+        command.build();
+        let Some(dir) = self.dir else {
+            context.out.bytes(&page(&command, None)?)?;
+            return Ok(Exit::DONE);
+        };
+        let fail = || format!("--dir: cannot write to '{}'", dir.display());
+        fs::create_dir_all(&dir).with_context(fail)?;
+        let pages = pages(&command)?;
+        for (name, text) in &pages {
+            fs::write(dir.join(name), text).with_context(fail)?;
+        }
+        context.out.notice(&format!("{} pages are in {}", pages.len(), dir.display()));
+        Ok(Exit::DONE)
+    }
+}
+
+/// The page of every command that is shown, by its file's name.
+fn pages(root: &Command) -> io::Result<Vec<(String, Vec<u8>)>> {
+    let mut pages = Vec::new();
+    let mut commands: Vec<(&Command, Option<&Command>)> = vec![(root, None)];
+    while let Some((command, above)) = commands.pop() {
+        pages.push((format!("{}.1", display_name(command)), page(command, above)?));
+        let below = command.get_subcommands().filter(|below| !below.is_hide_set());
+        commands.extend(below.map(|below| (below, Some(command))));
+    }
+    Ok(pages)
+}
+
+/// One page: what clap knows of the command, then the sections of its help. The options that every command takes are told on
+/// the main page alone, and so are the exit codes that all commands share.
+fn page(command: &Command, above: Option<&Command>) -> io::Result<Vec<u8>> {
+    let sections = Sections::of(command);
+    let own = match above {
+        None => command.clone(),
+        Some(_) => command.clone().mut_args(|argument| match argument.is_global_set() {
+            true => argument.hide(true),
+            false => argument,
+        }),
+    };
+    let renderer = Renderer::new(own)
+        .date(DATE)
+        .source(concat!("hookctl ", env!("CARGO_PKG_VERSION")))
+        .manual("hookctl manual");
+    let mut text = Vec::new();
+    renderer.render_title(&mut text)?;
+    renderer.render_name_section(&mut text)?;
+    renderer.render_synopsis_section(&mut text)?;
+    renderer.render_description_section(&mut text)?;
+    renderer.render_options_section(&mut text)?;
+    if command.get_subcommands().any(|below| !below.is_hide_set()) {
+        renderer.render_subcommands_section(&mut text)?;
+    }
+    let mut roff = Roff::new();
+    sections.entries("Exit status", &mut roff);
+    if above.is_some() {
+        if !sections.has("Exit status") {
+            roff.control("SH", ["EXIT STATUS"]).text([roman("0 when it is done.")]);
+        }
+        roff.control("PP", []).text([roman("The codes that all commands share are in hookctl(1), with the options,")]);
+        roff.text([roman("the environment and the files.")]);
+    }
+    sections.entries("Environment", &mut roff);
+    sections.entries("Files", &mut roff);
+    sections.examples(&mut roff);
+    see_also(command, above, &mut roff);
+    roff.to_writer(&mut text)?;
+    Ok(tidied(&String::from_utf8_lossy(&text)).into_bytes())
+}
+
+/// The page without what its parts repeat, each having been made for itself: how an apostrophe is written, and empty lines
+/// between two line breaks.
+fn tidied(text: &str) -> String {
+    const APOSTROPHE: &str = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n";
+    format!("{APOSTROPHE}{}", text.replace(APOSTROPHE, "").replace("\n.br\n\n.br\n", "\n.br\n"))
+}
+
+/// The sections that a command's help ends with: a heading, and lines below it that are set in by two blanks.
+struct Sections(Vec<(String, Vec<String>)>);
+
+impl Sections {
+    fn of(command: &Command) -> Sections {
+        let text = command.get_after_long_help().or_else(|| command.get_after_help());
+        let mut sections: Vec<(String, Vec<String>)> = Vec::new();
+        for line in text.map(ToString::to_string).unwrap_or_default().lines() {
+            match (line.strip_prefix("  "), sections.last_mut()) {
+                (Some(line), Some((_, lines))) => lines.push(line.to_owned()),
+                (None, _) if !line.is_empty() => sections.push((line.trim_end_matches(':').to_owned(), Vec::new())),
+                _ => {}
+            }
+        }
+        Sections(sections)
+    }
+
+    fn has(&self, heading: &str) -> bool {
+        self.lines(heading).next().is_some()
+    }
+
+    fn lines(&self, heading: &str) -> impl Iterator<Item = &str> {
+        let section = self.0.iter().filter(move |(name, _)| name == heading);
+        section.flat_map(|(_, lines)| lines.iter().map(String::as_str))
+    }
+
+    /// A section of lines with a word, two blanks or more, and what it means.
+    fn entries(&self, heading: &str, roff: &mut Roff) {
+        if self.has(heading) {
+            roff.control("SH", [heading.to_uppercase().as_str()]);
+        }
+        for line in self.lines(heading) {
+            let (word, meaning) = line.split_once("  ").unwrap_or((line, ""));
+            roff.control("TP", []).text([bold(word)]).text([roman(meaning.trim_start())]);
+        }
+    }
+
+    fn examples(&self, roff: &mut Roff) {
+        if !self.has("Examples") {
+            return;
+        }
+        roff.control("SH", ["EXAMPLES"]).control("EX", []);
+        for line in self.lines("Examples") {
+            roff.text([roman(line)]);
+        }
+        roff.control("EE", []);
+    }
+}
+
+/// The page above and its other pages; on the main page, nothing that is not among its commands already.
+fn see_also(command: &Command, above: Option<&Command>, roff: &mut Roff) {
+    let Some(above) = above else { return };
+    let beside = above.get_subcommands().filter(|other| !other.is_hide_set() && other.get_name() != command.get_name());
+    let others = beside.filter(|_| above.get_name() != "hookctl");
+    let names: Vec<String> = std::iter::once(above).chain(others).map(|page| format!("{}(1)", display_name(page))).collect();
+    roff.control("SH", ["SEE ALSO"]).text([roman(names.join(", "))]);
+}
+
+fn display_name(command: &Command) -> &str {
+    command.get_display_name().unwrap_or_else(|| command.get_name())
+}
