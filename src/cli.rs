@@ -68,7 +68,6 @@ pub enum Command {
     /// Create, change, test and remove webhooks
     #[command(subcommand)]
     Webhook(commands::webhook::Command),
-    /// Take an event in and deliver it to the webhooks that want it
     Emit(commands::emit::Emit),
     /// Look at events, and send one again
     #[command(subcommand)]
@@ -76,39 +75,25 @@ pub enum Command {
     /// The catalogue of event types
     #[command(subcommand)]
     EventType(commands::event_type::Command),
-    /// Attempt every delivery that is due, then stop; run it from cron
     Drain(commands::drain::Drain),
     /// The delivery log: list, show, retry, cancel
     #[command(subcommand)]
     Delivery(commands::delivery::Command),
-    /// Receive webhooks on 127.0.0.1 and print each request as it comes
     Listen(commands::listen::Listen),
-    /// A guided tour in a temporary folder; nothing is left behind
     Demo(commands::demo::Demo),
-    /// Print the headers that sign a request
     Sign(commands::sign::Sign),
-    /// Check the signature of a request that came in
     Verify(Box<commands::verify::Verify>),
-    /// List the signature schemes: header, content, encoding, tolerance
     Schemes(commands::schemes::Schemes),
-    /// The database file: what is in it, whether it is sound, copies of it
+    /// The database file: what is in it, whether it is sound, and copies
     #[command(subcommand)]
     Db(commands::db::Command),
-    /// Counts, success rate and durations of the last hours or days
     Stats(commands::stats::Stats),
-    /// One line for a monitor: OK, WARNING, CRITICAL or UNKNOWN
     Check(commands::check::Check),
-    /// Counters and states in the Prometheus text format
     Metrics(commands::metrics::Metrics),
-    /// Write webhooks and event types as a TOML or JSON file
     Export(commands::export::Export),
-    /// Make webhooks and event types what a TOML or JSON file says
     Apply(commands::apply::Apply),
-    /// Print the completion script of a shell
     Completions(commands::completions::Completions),
-    /// Print the manual page, or write one page for every command
     Man(commands::man::Man),
-    /// Answer a shell that completes a line
     #[command(hide = true)]
     Complete(commands::complete::Complete),
 }

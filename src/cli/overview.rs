@@ -22,8 +22,8 @@ pub fn overview(command: &clap::Command) -> String {
             let _ = writeln!(text, "  {:11}  {}", sub.get_name(), about(sub));
         }
     }
-    text + "\nhookctl demo shows it all at work. hookctl help COMMAND tells about one command, hookctl --help about options,\n\
-            exit codes and the environment.\n"
+    text + "\nhookctl demo shows it all at work. hookctl help COMMAND tells about one command,\n\
+            and hookctl --help about options, exit codes and the environment.\n"
 }
 
 #[cfg(test)]

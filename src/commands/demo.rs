@@ -8,9 +8,9 @@ use clap::Args;
 
 use crate::context::{Context, Exit};
 
-/// A guided tour in a temporary folder: receive, create, emit, fail, drain, verify, read the log
+/// A guided tour in a temporary folder; nothing is left behind
 ///
-/// Runs hookctl itself, step by step, and prints each command with its real output. Requests go to receivers on 127.0.0.1.
+/// Receive, create, emit, fail, drain, verify, read the log: it runs hookctl itself, step by step, and prints each command with its real output. Requests go to receivers on 127.0.0.1.
 /// Your own database is not touched, and the folder is removed at the end.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:

@@ -19,8 +19,8 @@ const DATE: &str = "2026-11-25";
 /// Without --dir it is the page of hookctl itself, in the format of man. The pages are made from the commands' help.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  hookctl man | man -l -
-  hookctl man --dir man1  # then: man man1/hookctl-emit.1")]
+  hookctl man > hookctl.1
+  hookctl man --dir man1   # then: man man1/hookctl-emit.1")]
 pub struct Man {
     /// Write a page for every command into this folder; it is made when it is not there
     #[arg(long, value_name = "DIR")]

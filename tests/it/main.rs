@@ -2,16 +2,19 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod artifacts;
 mod auto_disable;
 mod bad_input;
 mod batch;
 mod breaker;
 mod check;
+mod completions;
 mod demo;
 mod desk;
 mod drain;
 mod emit;
 mod escaping;
+mod examples;
 mod export_apply;
 mod fairness;
 mod fault;

@@ -18,15 +18,10 @@ use crate::context::{Context, Exit};
   hookctl db info
   hookctl db backup hookctl-$(date +%F).db")]
 pub enum Command {
-    /// Show where the file is, its size and mode, what is in it, and what waits
     Info(info::Info),
-    /// Look for damage, and mend what can be mended
     Check(check::Check),
-    /// Copy the database into a new file, while others go on writing
     Backup(backup::Backup),
-    /// Put a backup in the place of the database; the old file is kept beside it
     Restore(restore::Restore),
-    /// Give unused space back to the file system
     Vacuum(vacuum::Vacuum),
 }
 

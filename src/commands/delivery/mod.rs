@@ -20,18 +20,12 @@ use crate::context::{Context, Exit};
   hookctl delivery list --status failed  # what was not delivered
   hookctl delivery show 42               # and why")]
 pub enum Command {
-    /// List deliveries, newest first
     #[command(visible_alias = "ls")]
     List(list::List),
-    /// Show one delivery whole: payload, request, and each attempt with its answer
     Show(show::Show),
-    /// Make deliveries due again by hand, and attempt them
     Retry(retry::Retry),
-    /// Follow the log as attempts end
     Tail(tail::Tail),
-    /// Take back deliveries that wait
     Cancel(cancel::Cancel),
-    /// Delete old finished deliveries from the log
     Prune(prune::Prune),
 }
 

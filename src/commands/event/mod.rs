@@ -15,12 +15,9 @@ use crate::context::{Context, Exit};
 #[command(after_help = "Examples:
   hookctl event list --since 1d")]
 pub enum Command {
-    /// List events, newest first
     #[command(visible_alias = "ls")]
     List(list::List),
-    /// Show one event with its payload and its deliveries
     Show(show::Show),
-    /// Deliver an old event to webhooks that did not have it
     Resend(resend::Resend),
 }
 

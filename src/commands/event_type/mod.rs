@@ -17,14 +17,10 @@ use crate::context::{Context, Exit};
   hookctl event-type list
   hookctl event-type show invoice.paid  # with an example payload")]
 pub enum Command {
-    /// List the catalogue
     #[command(visible_alias = "ls")]
     List(list::List),
-    /// Show one event type, who subscribes to it, and an example payload
     Show(show::Show),
-    /// Add an event type of your own
     Add(add::Add),
-    /// Remove an event type of your own
     #[command(visible_alias = "rm")]
     Remove(remove::Remove),
 }

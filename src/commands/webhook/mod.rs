@@ -24,23 +24,15 @@ use crate::context::{Context, Exit};
   hookctl webhook list
   hookctl webhook disable crm && hookctl webhook enable crm")]
 pub enum Command {
-    /// Register a webhook: a receiver and the event types it wants
     Create(create::Create),
-    /// List webhooks, newest first
     #[command(visible_alias = "ls")]
     List(list::List),
-    /// Show one webhook with its settings, state and counters
     Show(show::Show),
-    /// Change a webhook's settings
     Update(Box<update::Update>),
-    /// Resume deliveries to webhooks, and reset their breaker
     Enable(enable::Enable),
-    /// Stop deliveries to webhooks; what is due waits
     Disable(disable::Disable),
-    /// Delete webhooks with their deliveries and attempts
     #[command(visible_alias = "rm")]
     Delete(delete::Delete),
-    /// Send one webhook.test event now and tell what came back
     Test(test::Test),
     /// Change or reveal the secret that signs a webhook's requests
     #[command(subcommand)]

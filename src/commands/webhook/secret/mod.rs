@@ -15,11 +15,8 @@ use crate::context::{Context, Exit};
   hookctl webhook secret rotate crm   # both secrets sign for a day
   hookctl webhook secret expire crm   # the old one no longer does")]
 pub enum Command {
-    /// Set a new secret; the old one counts for a while longer
     Rotate(rotate::Rotate),
-    /// Print the secret
     Reveal(reveal::Reveal),
-    /// End the overlap of a rotation: old secrets are deleted
     Expire(expire::Expire),
 }
 
