@@ -70,10 +70,8 @@ fn page(command: &Command, above: Option<&Command>) -> io::Result<Vec<u8>> {
             false => argument,
         }),
     };
-    let renderer = Renderer::new(own)
-        .date(DATE)
-        .source(concat!("hookctl ", env!("CARGO_PKG_VERSION")))
-        .manual("hookctl manual");
+    let renderer =
+        Renderer::new(own).date(DATE).source(concat!("hookctl ", env!("CARGO_PKG_VERSION"))).manual("hookctl manual");
     let mut text = Vec::new();
     renderer.render_title(&mut text)?;
     renderer.render_name_section(&mut text)?;
@@ -161,7 +159,8 @@ fn see_also(command: &Command, above: Option<&Command>, roff: &mut Roff) {
     let Some(above) = above else { return };
     let beside = above.get_subcommands().filter(|other| !other.is_hide_set() && other.get_name() != command.get_name());
     let others = beside.filter(|_| above.get_name() != "hookctl");
-    let names: Vec<String> = std::iter::once(above).chain(others).map(|page| format!("{}(1)", display_name(page))).collect();
+    let names: Vec<String> =
+        std::iter::once(above).chain(others).map(|page| format!("{}(1)", display_name(page))).collect();
     roff.control("SH", ["SEE ALSO"]).text([roman(names.join(", "))]);
 }
 

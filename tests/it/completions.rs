@@ -138,7 +138,10 @@ fn values_come_from_the_database_that_the_line_names() {
     let other = other.to_str().unwrap();
     assert_eq!(offered(&env, &["--db", other, "webhook", "show", ""]), ["elsewhere"]);
     assert_eq!(offered(&env, &[&format!("--db={other}"), "webhook", "test", "e"]), ["elsewhere"]);
-    assert_eq!(offered(&env, &["webhook", "create", "x", "-e", "task.created,invoice.pa"]), ["task.created,invoice.paid"]);
+    assert_eq!(
+        offered(&env, &["webhook", "create", "x", "-e", "task.created,invoice.pa"]),
+        ["task.created,invoice.paid"]
+    );
     assert_eq!(offered(&env, &["delivery", "retry", ""]), ["2", "1"]);
 }
 
@@ -149,7 +152,9 @@ fn where_something_is_wrong_nothing_is_said_and_nothing_made() {
     assert_eq!(offered(&env, &["emit", "invoice.pai"]), ["invoice.paid"], "the catalogue needs no database");
     assert!(!env.database().exists());
     env.file("hookctl.db", "not a database");
-    for words in [&["webhook", "show", "x"][..], &["no", "such", "x"], &["--db"], &["--db", "", "webhook", "show", "x"], &[]] {
+    for words in
+        [&["webhook", "show", "x"][..], &["no", "such", "x"], &["--db"], &["--db", "", "webhook", "show", "x"], &[]]
+    {
         offered(&env, words);
     }
     env.hookctl(["complete", "bash", "--"]).run().ok();

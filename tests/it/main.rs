@@ -14,6 +14,7 @@ mod desk;
 mod drain;
 mod emit;
 mod escaping;
+mod event_type;
 mod examples;
 mod export_apply;
 mod fairness;

@@ -32,14 +32,14 @@ enum Kind {
 
 /// The command tree in which arguments know what to offer; the database is opened when it is asked for a value.
 pub fn offered(command: clap::Command, database: Option<PathBuf>) -> clap::Command {
-    offered_below("", command, &database.map(Arc::from))
+    offered_below("", command, database.map(Arc::from).as_ref())
 }
 
-fn offered_below(noun: &str, command: clap::Command, database: &Option<Arc<Path>>) -> clap::Command {
+fn offered_below(noun: &str, command: clap::Command, database: Option<&Arc<Path>>) -> clap::Command {
     let name = command.get_name().to_owned();
     let command = command.mut_args(|argument| match kind(noun, &argument) {
         Some(kind) => {
-            let database = database.clone();
+            let database = database.cloned();
             argument.add(ArgValueCandidates::new(move || values(kind, database.as_deref())))
         }
         // Files are the shell's own to offer: it knows the home folder and what is mounted.
@@ -72,9 +72,7 @@ fn values(kind: Kind, database: Option<&Path>) -> Vec<CompletionCandidate> {
         Kind::Scheme => {
             schemes::ALL.iter().map(|scheme| described(scheme.name.to_owned(), scheme.title.to_owned())).collect()
         }
-        Kind::Webhook | Kind::EventType | Kind::Event | Kind::Delivery => {
-            stored(kind, database).unwrap_or_default()
-        }
+        Kind::Webhook | Kind::EventType | Kind::Event | Kind::Delivery => stored(kind, database).unwrap_or_default(),
     }
 }
 
@@ -84,9 +82,7 @@ fn stored(kind: Kind, database: Option<&Path>) -> Result<Vec<CompletionCandidate
     let store = opened.map_or_else(Store::empty, Ok)?;
     Ok(match kind {
         Kind::Webhook => store.webhook_names()?.into_iter().map(CompletionCandidate::new).collect(),
-        Kind::EventType => {
-            store.event_types()?.into_iter().map(|row| described(row.name, row.description)).collect()
-        }
+        Kind::EventType => store.event_types()?.into_iter().map(|row| described(row.name, row.description)).collect(),
         Kind::Event => {
             let filter = EventFilter { limit: Some(MOST_IDS), ..EventFilter::default() };
             store.events(&filter)?.into_iter().map(|row| described(row.event_id, row.event_type)).collect()

@@ -10,6 +10,9 @@ use anyhow::Result;
 use clap::Subcommand;
 
 use crate::context::{Context, Exit};
+use crate::domain::event_type::nearest;
+use crate::error::{Failure, Kind};
+use crate::store::EventTypeRow;
 
 /// The commands about event types.
 #[derive(Debug, Subcommand)]
@@ -35,4 +38,13 @@ impl Command {
             Command::Remove(command) => command.run(context),
         }
     }
+}
+
+/// A type that the catalogue does not have, with the nearest that it has.
+fn not_found(event_type: &str, known: &[EventTypeRow]) -> Failure {
+    let hint = match nearest(event_type, known.iter().map(|known| known.name.as_str())) {
+        Some(nearest) => format!("did you mean '{nearest}'?"),
+        None => "see `hookctl event-type list`".to_owned(),
+    };
+    Failure::new(Kind::NotFound, format!("no event type '{event_type}' in the catalogue")).hint(hint)
 }

@@ -3,8 +3,9 @@
 use anyhow::Result;
 use clap::Args;
 
+use super::not_found;
 use crate::context::{Context, Exit};
-use crate::error::{Failure, Kind};
+use crate::error::Failure;
 
 /// Remove an event type of your own
 ///
@@ -32,8 +33,6 @@ impl Remove {
                 Failure::invalid(format!("TYPE: '{}' is built in and cannot be removed", self.event_type)).into()
             );
         }
-        Err(Failure::new(Kind::NotFound, format!("no event type '{}' in the catalogue", self.event_type))
-            .hint("see `hookctl event-type list`")
-            .into())
+        Err(not_found(&self.event_type, &store.event_types()?).into())
     }
 }

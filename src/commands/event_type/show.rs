@@ -4,11 +4,11 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::value::RawValue;
 
+use super::not_found;
 use super::view::{EventTypePage, EventTypeView};
 use crate::context::{Context, Exit};
 use crate::domain::envelope::{Content, Entity};
 use crate::domain::event_type;
-use crate::error::{Failure, Kind};
 
 /// Show one event type, who subscribes to it, and an example payload
 #[derive(Args, Debug)]
@@ -26,14 +26,7 @@ impl Show {
         let store = context.store_to_read()?;
         let known = store.event_types()?;
         let Some(row) = known.iter().find(|known| known.name == self.event_type) else {
-            let nearest = event_type::nearest(&self.event_type, known.iter().map(|known| known.name.as_str()));
-            let hint = match nearest {
-                Some(nearest) => format!("did you mean '{nearest}'?"),
-                None => "see `hookctl event-type list`".to_owned(),
-            };
-            return Err(Failure::new(Kind::NotFound, format!("no event type '{}' in the catalogue", self.event_type))
-                .hint(hint)
-                .into());
+            return Err(not_found(&self.event_type, &known).into());
         };
         let webhooks = store
             .subscribers()?
