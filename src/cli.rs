@@ -14,12 +14,16 @@ use crate::error::Failure;
 use crate::output::{ColorChoice, ErrorView, Format, Output};
 use crate::settings::Settings;
 
+mod help;
 mod overview;
 mod refusal;
 
+/// The most columns of help: longer lines are hard to read.
+const WIDEST: usize = 100;
+
 /// Administer outgoing webhooks: one binary, one SQLite file, no service to run
 #[derive(Debug, Parser)]
-#[command(name = "hookctl", version, max_term_width = 100, after_long_help = include_str!("cli/reference.txt"))]
+#[command(name = "hookctl", version, after_long_help = include_str!("cli/reference.txt"))]
 pub struct Cli {
     /// The SQLite file; made on first use by commands that write [default: $XDG_DATA_HOME/hookctl/hookctl.db]
     #[arg(
@@ -213,7 +217,9 @@ fn refuse(error: &clap::Error, arguments: &[OsString], settings: &Settings) -> u
     if !matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         return report(&mut out, &refusal::failure(error, arguments));
     }
-    let done = out.bytes(error.render().to_string().as_bytes()).and_then(|()| out.flush());
+    let width = out.terminal_width().map_or(WIDEST, |width| width.min(WIDEST));
+    let text = help::wrapped(&error.render().to_string(), width);
+    let done = out.bytes(text.as_bytes()).and_then(|()| out.flush());
     match done.as_ref().map_err(Failure::of) {
         Ok(()) | Err(None) => 0,
         Err(Some(failure)) => report(&mut out, &failure),

@@ -183,6 +183,11 @@ impl Output {
         Prompt::new(self.stderr_color)
     }
 
+    /// The width of the terminal that stdout is, if it is one.
+    pub fn terminal_width(&self) -> Option<usize> {
+        self.look.terminal_width
+    }
+
     /// Writes one line in any format, escaped.
     #[cfg(test)]
     pub fn line(&mut self, text: &str) -> Result<()> {
