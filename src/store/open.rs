@@ -18,7 +18,7 @@ const RETRY_PAUSE: Duration = Duration::from_millis(5);
 /// The log is written back once it has so many pages of 4 KiB: a page that changes often is then written back once.
 const LONGEST_LOG_PAGES: i64 = 4_000;
 /// The cache of a connection that writes large transactions.
-const LARGE_CACHE_KIB: i64 = 16 * 1024;
+const LARGE_CACHE_KIB: i64 = 8 * 1024;
 
 impl Store {
     /// Opens the file for reading and writing; makes it, and its folder, when it is not there.
