@@ -33,6 +33,7 @@ mod prompts;
 mod prune;
 mod rate_limit;
 mod readme;
+mod receivers;
 mod retry;
 mod schemes;
 mod screens;
