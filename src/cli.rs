@@ -23,7 +23,7 @@ const WIDEST: usize = 100;
 
 /// Administer outgoing webhooks: one binary, one SQLite file, no service to run
 #[derive(Debug, Parser)]
-#[command(name = "hookctl", version, after_long_help = include_str!("cli/reference.txt"))]
+#[command(name = "hookctl", version, disable_help_subcommand = true, after_long_help = include_str!("cli/reference.txt"))]
 pub struct Cli {
     /// The SQLite file; made on first use by commands that write [default: $XDG_DATA_HOME/hookctl/hookctl.db]
     #[arg(
@@ -98,6 +98,7 @@ pub enum Command {
     Apply(commands::apply::Apply),
     Completions(commands::completions::Completions),
     Man(commands::man::Man),
+    Help(commands::help::Help),
     #[command(hide = true)]
     Complete(commands::complete::Complete),
 }
@@ -124,6 +125,7 @@ impl Command {
             Command::Apply(command) => command.run(context),
             Command::Completions(command) => command.run(context),
             Command::Man(command) => command.run(context),
+            Command::Help(command) => command.run(context),
             Command::Complete(command) => command.run(context),
         }
     }

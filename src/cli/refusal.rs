@@ -38,6 +38,11 @@ pub fn failure(error: &clap::Error, arguments: &[OsString]) -> Failure {
         ErrorKind::UnknownArgument => {
             advised(error, format!("unexpected argument '{}'", text_of(ContextKind::InvalidArg)))
         }
+        // Only the root has `help` as a command.
+        ErrorKind::InvalidSubcommand if text_of(ContextKind::InvalidSubcommand) == "help" => {
+            Failure::invalid("help goes before the commands that it is about")
+                .hint("say `hookctl help webhook create`, or `hookctl webhook create --help`")
+        }
         ErrorKind::InvalidSubcommand => {
             advised(error, format!("no such command '{}'", text_of(ContextKind::InvalidSubcommand)))
         }

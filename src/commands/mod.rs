@@ -14,6 +14,7 @@ pub mod emit;
 pub mod event;
 pub mod event_type;
 pub mod export;
+pub mod help;
 pub mod listen;
 pub mod man;
 pub mod metrics;
