@@ -21,6 +21,7 @@ mod fairness;
 mod fault;
 mod files;
 mod guard;
+mod guides;
 mod help;
 mod hostile_answers;
 mod hostile_database;

@@ -144,7 +144,8 @@ fn drive(start: Start) {
 
 fn takes_what_is_sent_once(env: &TestEnv, inbox: &Path) {
     let data = r#"{"amount":12345678901234567890.10,"text":"é\n\u0000"}"#;
-    let emit = |id: &str| env.hookctl(["emit", "invoice.paid", "--event-id", id, "--data", data, "--strict"]).run().ok();
+    let emit =
+        |id: &str| env.hookctl(["emit", "invoice.paid", "--event-id", id, "--data", data, "--strict"]).run().ok();
     let payload = |id: &str| env.hookctl(["event", "show", id, "--payload"]).run().ok().stdout;
     emit("first:1");
     assert_eq!(kept(inbox), [payload("first:1")]);

@@ -6,6 +6,7 @@
 mod child;
 mod command;
 mod env;
+pub mod markdown;
 mod program;
 mod receiver;
 mod recorded;
