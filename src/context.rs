@@ -192,5 +192,7 @@ impl Context {
                 ));
             }
         }
+        #[cfg(not(unix))]
+        let _ = path;
     }
 }

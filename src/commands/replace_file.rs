@@ -38,6 +38,8 @@ pub fn replace(option: &str, path: &str, readers: Readers, bytes: &[u8]) -> Resu
 
 fn write(path: &Path, readers: Readers, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::create(path)?;
+    #[cfg(not(unix))]
+    let _ = readers;
     #[cfg(unix)]
     if readers == Readers::Everybody {
         use std::os::unix::fs::PermissionsExt;

@@ -134,12 +134,21 @@ fn lock_out_others(path: &Path) -> Result<Option<Connection>> {
 }
 
 fn make_durable(file: &Path) -> Result<()> {
-    File::open(file).and_then(|file| file.sync_all()).map_err(|error| cannot_open(file, &error))?;
+    // Windows writes out only what is open to be written.
+    File::options()
+        .write(true)
+        .open(file)
+        .and_then(|file| file.sync_all())
+        .map_err(|error| cannot_open(file, &error))?;
     sync_folder(file)
 }
 
 /// A new name survives a power cut only once its folder is written.
 fn sync_folder(file: &Path) -> Result<()> {
+    // Windows opens no folder as a file.
+    if !cfg!(unix) {
+        return Ok(());
+    }
     let folder = match file.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

@@ -215,6 +215,8 @@ impl Store {
     /// Each commit reaches the disk before it is told.
     fn set_durable(&self) -> Result<()> {
         self.connection.pragma_update(None, "synchronous", "FULL")?;
+        // macOS alone: there a plain fsync leaves the data in the disk's cache.
+        self.connection.pragma_update(None, "fullfsync", true)?;
         self.connection.pragma_update(None, "foreign_keys", true)?;
         self.connection.pragma_update(None, "secure_delete", true)?;
         self.connection.pragma_update(None, "temp_store", "MEMORY")?;

@@ -1,33 +1,28 @@
-//! The README's commands, run as they stand there.
+//! The README's commands, run as they stand there, and what it says of the tests.
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::support::{Child, TestEnv};
+use crate::support::markdown::{Block, blocks, crontab, run, shell};
+use crate::support::{TestEnv, TestReceiver};
 
-fn readme() -> String {
-    fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap()
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+fn file(name: &str) -> String {
+    fs::read_to_string(Path::new(ROOT).join(name)).unwrap()
 }
 
-/// The commands of the section with that heading: the lines of its code blocks.
-fn commands(section: &str) -> Vec<String> {
-    let text = readme();
-    let start = text.find(&format!("## {section}\n")).expect("the section is there") + 3;
-    let section = text[start..].split("\n## ").next().unwrap();
-    let blocks = section.split("```").skip(1).step_by(2);
-    let lines = blocks.flat_map(|block| block.lines().skip(1)).filter(|line| !line.trim().is_empty());
-    lines.map(str::to_owned).collect()
+/// The code blocks of the section with that heading.
+fn section(heading: &str) -> Vec<Block> {
+    let found: Vec<_> = blocks(&file("README.md")).into_iter().filter(|block| block.section == heading).collect();
+    assert!(!found.is_empty(), "no section {heading:?} with commands");
+    found
 }
 
-/// One line of a shell, in the environment, with the binary under test as `hookctl`.
-fn shell(env: &TestEnv, line: &str) -> Child {
-    let binary = std::path::Path::new(env!("CARGO_BIN_EXE_hookctl"));
-    let path = format!("{}:{}", binary.parent().unwrap().display(), std::env::var("PATH").unwrap());
-    let mut command = Command::new("sh");
-    command.args(["-c", &format!("exec {line}")]).env_clear().current_dir(env.path()).stdout(Stdio::piped());
-    command.env("PATH", path).env("HOME", env.path()).env("USER", "tester");
-    Child::start(command, Vec::new())
+/// Its commands: the lines of its code blocks.
+fn commands(heading: &str) -> Vec<String> {
+    section(heading).iter().flat_map(|block| block.code.lines()).map(str::to_owned).collect()
 }
 
 #[test]
@@ -36,14 +31,13 @@ fn the_five_minutes_work_as_they_are_written() {
     let lines = commands("In five minutes");
     let (listen, rest) = lines.split_first().unwrap();
     assert_eq!(listen, "hookctl listen --port 8000 --respond 500,500,200");
-    // A test takes any free port; the rest is the README's own.
-    let listener = shell(&env, &listen.replace("--port 8000", "--port 0"));
+    // A test takes any free port; the rest is the README's own. Without `exec` the shell would outlive what it runs.
+    let listener = shell(&env, &format!("exec {}", listen.replace("--port 8000", "--port 0")));
     let url = listener.wait_for_stderr("listening on ", Duration::from_secs(20));
     let port = url.trim_end_matches('/').rsplit(':').next().unwrap().to_owned();
     let mut told = Vec::new();
     for line in rest {
-        let line = line.replace(":8000/", &format!(":{port}/"));
-        told.push(shell(&env, &line).wait_timeout(Duration::from_secs(20)).ok().text());
+        told.push(run(&env, &line.replace(":8000/", &format!(":{port}/"))).ok().text());
     }
     assert!(told[1].contains("retrying"), "the first attempt fails: {told:?}");
     let shown = told.last().unwrap();
@@ -53,22 +47,87 @@ fn the_five_minutes_work_as_they_are_written() {
 }
 
 #[test]
-fn the_crontab_line_is_silent_and_ends() {
+fn the_crontab_line_is_silent_and_ends_and_the_service_runs_the_same() {
     let env = TestEnv::new();
-    let lines = commands("Retries from cron");
-    let command = lines.iter().find_map(|line| line.strip_prefix("*/5 * * * * ")).unwrap();
-    let service = lines.iter().find_map(|line| line.strip_prefix("ExecStart=/usr/local/bin/")).unwrap();
-    assert_eq!(command, service);
+    let [block] = &section("Retries from cron")[..] else { panic!("one crontab") };
+    let [command] = &crontab(&block.code)[..] else { panic!("one line") };
+    let service = file("packaging/systemd/hookctl-drain.service");
+    assert!(service.contains(&format!("\nExecStart=/usr/bin/{command}\n")));
     let started = Instant::now();
-    let run = shell(&env, command).wait_timeout(Duration::from_secs(20)).ok();
+    let run = run(&env, command).ok();
     assert_eq!((run.text().as_str(), run.err().as_str()), ("", ""));
     assert!(started.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
+fn scripts_may_do_what_it_shows() {
+    let env = TestEnv::new();
+    let receiver = TestReceiver::start(200);
+    let [block] = &section("From a script")[..] else { panic!("one block") };
+    let script = block.code.replace("https://crm.example.com/", &receiver.url());
+    let run = run(&env, &format!("export HOOKCTL_ALLOW_NETWORKS=127.0.0.0/8\n{script}")).ok();
+    assert!(run.text().starts_with("success\n"), "{run:?}");
+    assert_eq!(receiver.requests().len(), 4, "one, its duplicate that sends nothing, and three of a batch");
+    let secret = fs::read_to_string(env.path().join("billing.secret")).unwrap();
+    assert!(secret.starts_with("whsec_"));
+}
+
+#[test]
+fn a_signature_is_verified_as_it_shows() {
+    let env = TestEnv::new();
+    let [block] = &section("Signatures")[..] else { panic!("one block") };
+    let before = "
+        export GITHUB_SECRET=hush
+        printf '{}' > body.json
+        SIGNATURE=$(hookctl sign --scheme github --secret-env GITHUB_SECRET body.json | sed 's/.*: //')
+    ";
+    assert_eq!(run(&env, &format!("{before}{}", block.code)).ok().text(), "valid\n");
+}
+
+#[test]
+fn every_block_is_of_a_kind_that_is_checked() {
+    for block in blocks(&file("README.md")) {
+        let is_checked = match block.language.as_str() {
+            "" => ["Try it", "In five minutes"].contains(&block.section.as_str()),
+            "sh" => ["From a script", "Signatures"].contains(&block.section.as_str()),
+            "crontab" => block.section == "Retries from cron",
+            "text" => !block.code.lines().any(|line| line.starts_with("hookctl ")),
+            _ => false,
+        };
+        assert!(is_checked, "README.md:{}", block.line);
+    }
+}
+
+#[test]
+fn every_test_that_it_names_is_there() {
+    let text = file("README.md");
+    let names = text.split('`').filter(|word| word.starts_with("fault::") && !word.contains(' '));
+    let mut found = 0;
+    for name in names {
+        let [_, file_name, test] = name.split("::").collect::<Vec<_>>()[..] else { panic!("{name}") };
+        let source = file(&format!("tests/it/fault/{file_name}.rs"));
+        assert!(source.contains(&format!("#[test]\nfn {test}() {{")), "no test {name}");
+        found += 1;
+    }
+    assert!(found > 20, "the table is elsewhere");
+    let long = "HOOKCTL_TEST_LONG=1 cargo test --locked --test it fault";
+    assert!(text.contains(long) && file("tests/it/fault/mod.rs").contains("HOOKCTL_TEST_LONG"));
+}
+
+#[test]
+fn every_file_that_it_links_to_is_there() {
+    for document in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
+        let text = file(document);
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let is_there = link.starts_with("https://") || Path::new(ROOT).join(link).exists();
+            assert!(is_there, "{document}: {link}");
+        }
+    }
 }
 
 #[test]
 fn the_two_commands_that_build_are_the_ones_that_are_promised() {
     let lines = commands("Try it");
     assert_eq!(lines, ["cargo run --release --locked -- demo", "cargo test --locked"]);
-    let check = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/.ci/run")).unwrap();
-    assert!(check.contains("\ncargo test --locked"), "the check runs the tests by the same command");
+    assert!(file(".ci/run").contains("\ncargo test --locked"), "the check runs the tests by the same command");
 }
