@@ -194,6 +194,7 @@ fn refuses_the_rest(env: &TestEnv, receiver: &Running, scheme: &str, inbox: &Pat
 
 /// Gives the module what hookctl sent, as it is and spoilt in each way, and compares what it makes of it.
 fn drive_module(program_name: &'static str, arguments: &[&str], folder: &str) {
+    const OFF: &str = "refused the timestamp is too old, or of the future";
     let Some(interpreter) = installed(&[program_name], program_name) else { return };
     let env = TestEnv::new();
     let receiver = TestReceiver::start(200);
@@ -221,7 +222,6 @@ fn drive_module(program_name: &'static str, arguments: &[&str], folder: &str) {
         case(scheme, &secret, &headers, &spoilt, sent_at, "refused no signature matches");
         case(scheme, OTHER_SECRET, &headers, &request.body, sent_at, "refused no signature matches");
     }
-    const OFF: &str = "refused the timestamp is too old, or of the future";
     case("standard", &secret, &headers, &request.body, sent_at + 299, "valid e-1");
     case("standard", &secret, &headers, &request.body, sent_at + 301, OFF);
     case("standard", &secret, &headers, &request.body, sent_at - 301, OFF);

@@ -65,7 +65,7 @@ fn timetracker(secrets: &[String], request: &Request, body: &[u8], _: SystemTime
 
 fn mac(key: &[u8], parts: &[&[u8]]) -> Hmac<Sha256> {
     let mac = Hmac::new_from_slice(key).expect("HMAC takes keys of any length");
-    parts.iter().fold(mac, |mac, part| mac.chain_update(part))
+    parts.iter().fold(mac, Hmac::chain_update)
 }
 
 fn header<'a>(request: &'a Request, name: &str) -> &'a str {
