@@ -30,12 +30,12 @@ struct Guide {
 const GUIDES: &[Guide] = &[
     Guide {
         name: "receiving",
-        about: "Receivers in Python, Node, Go, Rust and shell that verify what hookctl sends",
+        about: "Receivers in Python, Node, Go, Rust and shell, signatures checked",
         text: include_str!("../../docs/receiving.md"),
     },
     Guide {
         name: "secrets",
-        about: "Where secrets are, and how to change one without losing a delivery",
+        about: "Where secrets are, and how to change one at no loss",
         text: include_str!("../../docs/secrets.md"),
     },
     Guide {
@@ -57,7 +57,7 @@ const GUIDES: &[Guide] = &[
 
 /// The guides, as the overview lists them.
 pub fn guides() -> String {
-    let lines = GUIDES.iter().map(|guide| format!("\n  {:<12}{}", guide.name, guide.about));
+    let lines = GUIDES.iter().map(|guide| format!("\n  {:11}  {}", guide.name, guide.about));
     format!("Guides, shown by `hookctl help GUIDE`:{}", lines.collect::<String>())
 }
 
