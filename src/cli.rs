@@ -15,7 +15,7 @@ use crate::output::{ColorChoice, ErrorView, Format, Output};
 use crate::settings::Settings;
 
 mod help;
-mod overview;
+pub mod overview;
 mod refusal;
 
 /// The most columns of help: longer lines are hard to read.
@@ -136,6 +136,12 @@ pub fn command() -> clap::Command {
     with_negative_values(Cli::command())
 }
 
+/// A help text with lines as long as the terminal's at most.
+pub fn fitted(help: &str, out: &Output) -> String {
+    let width = out.terminal_width().map_or(WIDEST, |width| width.min(WIDEST));
+    help::wrapped(help, width)
+}
+
 /// Parses, runs and reports; the exit code.
 pub fn run(arguments: Vec<OsString>) -> u8 {
     crate::signals::survive_size_limit();
@@ -219,8 +225,7 @@ fn refuse(error: &clap::Error, arguments: &[OsString], settings: &Settings) -> u
     if !matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         return report(&mut out, &refusal::failure(error, arguments));
     }
-    let width = out.terminal_width().map_or(WIDEST, |width| width.min(WIDEST));
-    let text = help::wrapped(&error.render().to_string(), width);
+    let text = fitted(&error.render().to_string(), &out);
     let done = out.bytes(text.as_bytes()).and_then(|()| out.flush());
     match done.as_ref().map_err(Failure::of) {
         Ok(()) | Err(None) => 0,

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::commands::help::guides;
+
 /// Every command under the heading of its group.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Webhooks", &["webhook", "event-type"]),
@@ -9,7 +11,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Signatures", &["sign", "verify", "schemes"]),
     ("Watching", &["stats", "check", "metrics"]),
     ("Trying out", &["demo", "listen"]),
-    ("Administration", &["db", "export", "apply", "completions", "man"]),
+    ("Administration", &["db", "export", "apply", "completions", "man", "help"]),
 ];
 
 /// The overview of that command tree.
@@ -22,7 +24,8 @@ pub fn overview(command: &clap::Command) -> String {
             let _ = writeln!(text, "  {:11}  {}", sub.get_name(), about(sub));
         }
     }
-    text + "\nhookctl demo shows it all at work. hookctl help COMMAND tells about one command,\n\
+    text + &format!("\n{}\n", guides())
+        + "\nhookctl demo shows it all at work. hookctl help COMMAND tells about one command,\n\
             and hookctl --help about options, exit codes and the environment.\n"
 }
 

@@ -67,7 +67,7 @@ impl Help {
         let guide = GUIDES.iter().find(|guide| self.words == [guide.name]);
         let text = match guide {
             Some(guide) => guide.text.to_owned(),
-            None => of_command(&self.words)?,
+            None => crate::cli::fitted(&of_command(&self.words)?, &context.out),
         };
         context.out.bytes(text.as_bytes())?;
         Ok(Exit::DONE)
@@ -86,7 +86,7 @@ fn of_command(words: &[String]) -> Result<String, Failure> {
         command = command.find_subcommand_mut(word).expect("it was found just now");
     }
     Ok(match words {
-        [] => command.render_help().to_string(),
+        [] => crate::cli::overview::overview(command),
         _ => command.render_long_help().to_string(),
     })
 }
