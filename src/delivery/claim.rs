@@ -233,13 +233,16 @@ impl Engine<'_> {
     }
 
     /// How many workers a webhook may hold: half of them while others have something due, and then no more than its
-    /// concurrency; a concurrency that was set by hand holds always.
+    /// concurrency; a concurrency that was set by hand holds always. One whose receiver was not heard yet holds an eighth, and
+    /// leaves the rest to the others: all the workers that wait for its time-outs are lost to them for so long.
     fn limits(&self, webhook: &Prepared) -> LaneLimits {
         let workers = self.setup.concurrency;
         let own = webhook.settings.concurrency.map(|own| own as usize);
         LaneLimits {
             alone: own.unwrap_or(workers).min(workers).max(1),
             shared: own.unwrap_or(DEFAULT_CONCURRENCY as usize).min(workers / 2).max(1),
+            unopposed: own.unwrap_or(DEFAULT_CONCURRENCY as usize).min(workers).max(1),
+            unheard: own.unwrap_or(DEFAULT_CONCURRENCY as usize).min(workers / 8).max(1),
         }
     }
 

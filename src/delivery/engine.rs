@@ -239,7 +239,7 @@ impl<'a> Engine<'a> {
             self.hand_out(jobs);
             self.take_back_blocked(&group)?;
             self.want_again(&group);
-            self.queue.share(self.busy_webhooks() > 1);
+            self.queue.share(&self.busy_webhooks());
         }
         // A drain ends when a fresh look found nothing that may be claimed.
         Ok(if is_up_to_date { self.state() } else { Turn::Busy })
@@ -377,9 +377,9 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// How many webhooks have something to claim or in flight.
-    fn busy_webhooks(&self) -> usize {
-        self.lanes.keys().chain(self.in_flight.keys()).collect::<HashSet<_>>().len()
+    /// The webhooks that have something to claim or in flight.
+    fn busy_webhooks(&self) -> HashSet<i64> {
+        self.lanes.keys().chain(self.in_flight.keys()).copied().collect()
     }
 
     /// When draining: a lane for each webhook that has something due. True when the lanes are as fresh as can be.
@@ -409,7 +409,7 @@ impl<'a> Engine<'a> {
             return;
         }
         let wanted = self.in_flight.values().sum::<usize>().min(self.setup.concurrency);
-        self.queue.push(jobs, self.busy_webhooks() > 1);
+        self.queue.push(jobs, &self.busy_webhooks());
         while self.workers < wanted {
             let (queue, results, clock) = (Arc::clone(&self.queue), self.sender.clone(), self.setup.clock);
             let worker = thread::Builder::new().stack_size(WORKER_STACK).spawn(move || work(&queue, &results, clock));
@@ -448,7 +448,7 @@ fn work(queue: &Queue, results: &Sender<EndedJob>, clock: Clock) {
             let attempt = catch_unwind(AssertUnwindSafe(|| job.webhook.attempt(&job.claimed, &job.payload, clock)));
             Ending::Attempted(attempt.unwrap_or_else(|_| broken(&job, clock)))
         };
-        if queue.done(&job) && results.send(EndedJob { job, ending }).is_err() {
+        if queue.done(&job, &ending) && results.send(EndedJob { job, ending }).is_err() {
             return; // the engine is gone
         }
     }

@@ -1,10 +1,12 @@
 //! What is claimed and waits for a worker: a lane for each webhook, so that none takes more workers than it may.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::prepared::Prepared;
+use super::record::Ending;
+use crate::domain::attempt::ErrorType;
 use crate::store::{Claimed, Payload};
 
 /// One claimed delivery with all that sending it needs.
@@ -27,8 +29,12 @@ pub(super) struct Job {
 pub(super) struct LaneLimits {
     /// While no other webhook has anything to do.
     pub alone: usize,
-    /// While others have.
+    /// While others have, and answer.
     pub shared: usize,
+    /// While others have, but it is the only one whose receiver answers.
+    pub unopposed: usize,
+    /// While others have, and its own receiver has not answered yet, or no more.
+    pub unheard: usize,
 }
 
 /// The queue between the coordinator, who claims, and the workers, who send.
@@ -49,6 +55,10 @@ struct State {
     idle: usize,
     /// Whether more than one webhook has deliveries due.
     is_shared: bool,
+    /// The webhooks whose last attempt of this run ended before its deadline.
+    prompt: HashSet<i64>,
+    /// The one prompt webhook among those that have deliveries due.
+    only_prompt: Option<i64>,
     is_closed: bool,
 }
 
@@ -60,9 +70,9 @@ struct Lane {
 }
 
 impl Queue {
-    /// Adds jobs; `is_shared` says whether more than one webhook has deliveries due.
-    pub(super) fn push(&self, jobs: Vec<(Job, LaneLimits)>, is_shared: bool) {
-        self.share(is_shared);
+    /// Adds jobs; `busy` are the webhooks that have deliveries due.
+    pub(super) fn push(&self, jobs: Vec<(Job, LaneLimits)>, busy: &HashSet<i64>) {
+        self.share(busy);
         let mut state = self.lock();
         state.queued += jobs.len();
         let wanted = jobs.len();
@@ -100,10 +110,18 @@ impl Queue {
     }
 
     /// A worker is done with a job; its place goes to the next. False when the job was taken from it meanwhile.
-    pub(super) fn done(&self, job: &Job) -> bool {
+    pub(super) fn done(&self, job: &Job, ending: &Ending) -> bool {
         let mut state = self.lock();
         let was_running = state.running.remove(&job.claimed.id).is_some();
         let id = job.webhook.webhook_id;
+        if let Ending::Attempted(attempt) = ending {
+            let error_type = attempt.outcome.error.as_ref().map(|error| error.error_type);
+            if error_type == Some(ErrorType::Timeout) {
+                state.prompt.remove(&id);
+            } else if state.prompt.insert(id) {
+                self.work.notify_all(); // it may hold more workers now
+            }
+        }
         if let Some(lane) = state.lanes.get_mut(&id) {
             lane.running -= 1;
             if lane.running == 0 && lane.jobs.is_empty() {
@@ -119,12 +137,15 @@ impl Queue {
         (state.queued, state.running.len())
     }
 
-    /// Says whether more than one webhook has deliveries due: places that one had to leave to others are free again
-    /// when the others are done.
-    pub(super) fn share(&self, is_shared: bool) {
+    /// Says which webhooks have deliveries due: places that one had to leave to others are free again when the others are
+    /// done, or do not answer.
+    pub(super) fn share(&self, busy: &HashSet<i64>) {
         let mut state = self.lock();
-        if state.is_shared != is_shared {
-            state.is_shared = is_shared;
+        let is_shared = busy.len() > 1;
+        let mut prompt = busy.iter().filter(|id| state.prompt.contains(id)).copied();
+        let only_prompt = prompt.next().filter(|_| prompt.next().is_none());
+        if (state.is_shared, state.only_prompt) != (is_shared, only_prompt) {
+            (state.is_shared, state.only_prompt) = (is_shared, only_prompt);
             drop(state);
             self.work.notify_all();
         }
@@ -168,7 +189,12 @@ impl State {
         for _ in 0..self.turns.len() {
             let id = self.turns.pop_front()?;
             let Some(lane) = self.lanes.get_mut(&id) else { continue };
-            let limit = if self.is_shared { lane.limits.shared } else { lane.limits.alone };
+            let limit = match self.is_shared {
+                false => lane.limits.alone,
+                true if !self.prompt.contains(&id) => lane.limits.unheard,
+                true if self.only_prompt == Some(id) => lane.limits.unopposed,
+                true => lane.limits.shared,
+            };
             let job = if lane.running < limit { lane.jobs.pop_front() } else { None };
             if !lane.jobs.is_empty() {
                 self.turns.push_back(id);
