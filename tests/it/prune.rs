@@ -104,13 +104,15 @@ fn who_emits_does_not_wait_for_it() {
     env.enqueue(0, 10_000);
     env.sql_write("UPDATE deliveries SET status = 'success', due_at = NULL, completed_at = created_at");
     let mut prune = env.hookctl(["delivery", "prune", "--older-than", "1d", "--yes", "-o", "json"]).spawn();
-    let mut emitted = 0;
+    let (mut emitted, mut steps) = (0, std::collections::BTreeSet::new());
     while prune.is_running() {
         let run = env.hookctl(["emit", "task.created", "--data", "{}", "--enqueue"]).run().ok();
         assert!(run.took < Duration::from_secs(3), "{:?}", run.took);
         emitted += 1;
+        steps.insert(env.sql_value("SELECT count(*) FROM deliveries WHERE status = 'success'"));
     }
     let pruned = prune.wait_timeout(Duration::from_secs(1)).ok().json();
     assert_eq!(pruned["deleted_deliveries"], 10_000);
     assert!(emitted > 1, "{emitted} emits while it ran");
+    assert!(steps.len() > 3, "it goes in short transactions: {steps:?}");
 }
