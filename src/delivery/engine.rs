@@ -412,7 +412,9 @@ impl<'a> Engine<'a> {
         self.queue.push(jobs, &self.busy_webhooks());
         while self.workers < wanted {
             let (queue, results, clock) = (Arc::clone(&self.queue), self.sender.clone(), self.setup.clock);
-            let worker = thread::Builder::new().stack_size(WORKER_STACK).spawn(move || work(&queue, &results, clock));
+            let attempt = move |job: &Job| job.webhook.attempt(&job.claimed, &job.payload, clock);
+            let worker = thread::Builder::new().stack_size(WORKER_STACK);
+            let worker = worker.spawn(move || work(&queue, &results, clock, attempt));
             if worker.is_err() && self.workers > 0 {
                 return; // out of threads: those that run do the work
             }
@@ -440,13 +442,13 @@ impl Drop for Engine<'_> {
 }
 
 /// A worker thread: sends what the queue gives it until the queue closes. A panic costs the attempt, not the worker.
-fn work(queue: &Queue, results: &Sender<EndedJob>, clock: Clock) {
+pub(super) fn work(queue: &Queue, results: &Sender<EndedJob>, clock: Clock, attempt: impl Fn(&Job) -> Attempt) {
     while let Some(job) = queue.take() {
         let ending = if Instant::now() > job.start_before {
             Ending::Unsent
         } else {
-            let attempt = catch_unwind(AssertUnwindSafe(|| job.webhook.attempt(&job.claimed, &job.payload, clock)));
-            Ending::Attempted(attempt.unwrap_or_else(|_| broken(&job, clock)))
+            let made = catch_unwind(AssertUnwindSafe(|| attempt(&job)));
+            Ending::Attempted(made.unwrap_or_else(|_| broken(&job, clock)))
         };
         if queue.done(&job, &ending) && results.send(EndedJob { job, ending }).is_err() {
             return; // the engine is gone

@@ -7,6 +7,8 @@ mod prepared;
 mod queue;
 mod record;
 mod stop;
+#[cfg(test)]
+mod tests;
 
 pub use accept::{Intake, Matching, accept, accept_uncounted, count_new, deliver_to};
 pub use engine::{Engine, Gates, Setup, Summary, Turn};

@@ -71,6 +71,25 @@ fn a_database_that_stays_locked_ends_in_75_after_the_wait_and_nothing_is_lost() 
 }
 
 #[test]
+fn what_was_answered_is_recorded_though_the_database_was_locked_for_longer_than_the_wait() {
+    let env = TestEnv::new();
+    let receiver = TestReceiver::start(Reply::StatusAfter(Duration::from_millis(500), 200));
+    subscribe(&env, &receiver, &["crm"], &["--timeout", "60s"]);
+    env.hookctl(["emit", "invoice.paid", "--enqueue"]).run().ok();
+    let drain = env.hookctl(["drain", "-o", "json"]).spawn();
+    receiver.wait_for(1, PATIENCE);
+    let lock = Connection::open(env.database()).unwrap();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    std::thread::sleep(Duration::from_secs(13));
+    lock.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(drain.wait_timeout(PATIENCE).ok().json()["succeeded"], 1);
+    assert_eq!(count(&env, "SELECT count(*) FROM attempts"), 1);
+    env.hookctl(["drain"]).run().ok();
+    assert_eq!(receiver.count(), 1, "it is not sent again");
+    assert_whole(&env);
+}
+
+#[test]
 fn a_lock_that_is_let_go_within_the_wait_is_waited_for() {
     let env = TestEnv::new();
     let receiver = TestReceiver::start(200);
