@@ -36,3 +36,42 @@ pub fn format(duration: Duration) -> String {
         m => format!("{m}ms"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn each_unit_is_read() {
+        for (text, millis) in [("250ms", 250), ("90", 90_000), ("30s", 30_000), ("5m", 300_000), ("2h", 7_200_000)] {
+            assert_eq!(parse(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        assert_eq!(parse("1w"), parse("7d"));
+    }
+
+    #[test]
+    fn what_is_no_duration_is_refused() {
+        for text in
+            ["", "s", "-1s", "+1s", "1.5h", "1e3", " 1s", "1 s", "1s ", "1S", "5min", "1h30m", "99999999999999d", "٣s"]
+        {
+            assert_eq!(parse(text), Err(DurationError), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_as_the_same(millis in 0..=u64::MAX / 1_000) {
+            let duration = Duration::from_millis(millis);
+            prop_assert_eq!(parse(&format(duration)), Ok(duration));
+        }
+
+        #[test]
+        fn no_text_panics(text in "[0-9]{0,25}[a-zA-Zé٣ .+-]{0,3}") {
+            if let Ok(duration) = parse(&text) {
+                prop_assert_eq!(parse(&format(duration)), Ok(duration));
+            }
+        }
+    }
+}

@@ -85,8 +85,42 @@ impl Content<'_> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::domain::json;
+
+    /// JSON as people and programs write it: numbers in any spelling, escapes, blanks anywhere, keys twice.
+    fn any_json() -> impl Strategy<Value = String> {
+        let leaf = prop_oneof![
+            "-?(0|[1-9][0-9]{0,25})(\\.[0-9]{1,25})?([eE][+-]?[0-9]{1,4})?",
+            r#""([ !#-\[\]-~é€😀]|\\["\\/bfnrt]|\\u[0-9a-cA-C][0-9a-fA-F]{3}){0,20}""#,
+            prop::sample::select(vec!["true", "false", "null", "[]", "{}", r#""\ud83d\uDE00""#])
+                .prop_map(str::to_owned),
+        ];
+        leaf.prop_recursive(4, 24, 4, |inner| {
+            let item = ("[ \t\n]{0,2}", inner, "[ \r]{0,2}").prop_map(|(before, json, after)| before + &json + &after);
+            let items = prop::collection::vec(item, 1..4);
+            prop_oneof![
+                items.clone().prop_map(|items| format!("[{}]", items.join(","))),
+                items.prop_map(|items| format!(
+                    "{{{}}}",
+                    items.iter().map(|item| format!("\"k\":{item}")).collect::<Vec<_>>().join(",")
+                )),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_json_goes_in_the_same_bytes_come_out(text in any_json()) {
+            let data = json::parse(text.as_bytes()).map_err(|error| TestCaseError::fail(format!("{text}: {error}")))?;
+            let content = Content { user: Some(data), data: Some(data), ..Content::default() };
+            let envelope = String::from_utf8(content.envelope("evt_1", "a.b", Timestamp::START)).unwrap();
+            let end = format!(r#","user":{text},"data":{text}}}"#);
+            prop_assert!(envelope.ends_with(&end), "{text} came out as {envelope}");
+        }
+    }
 
     #[test]
     fn it_carries_what_was_said_byte_for_byte_and_leaves_out_what_was_not() {

@@ -126,6 +126,17 @@ mod tests {
 
     proptest! {
         #[test]
+        fn no_number_in_a_database_makes_a_delay_that_overflows_or_passes_the_cap(
+            max_retries in any::<u32>(), delay in any::<i64>(), retry in any::<u32>(), jitter in any::<f64>(),
+            schedule in prop::option::of(prop::collection::vec(any::<i64>(), 0..4)),
+        ) {
+            let policy = RetryPolicy { max_retries, delay_ms: delay, schedule };
+            let delays = [policy.delay(retry), policy.delay_with_jitter(retry, jitter)];
+            prop_assert_eq!(delays[0].is_some(), delays[1].is_some());
+            prop_assert!(delays.iter().flatten().all(|delay| (0..=LONGEST_DELAY_MS).contains(delay)), "{delays:?}");
+        }
+
+        #[test]
         fn delays_never_shrink_overflow_or_pass_the_cap(retries in 0..=100_u32, delay in 0..=LONGEST_DELAY_MS) {
             let delays = exponential(retries, delay).delays();
             prop_assert_eq!(delays.len(), retries as usize);

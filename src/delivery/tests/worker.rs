@@ -1,0 +1,57 @@
+//! What a worker does when the code that it runs fails.
+
+use std::collections::HashSet;
+use std::sync::mpsc::channel;
+
+use super::{job, webhook};
+use crate::clock::Clock;
+use crate::delivery::engine::work;
+use crate::delivery::queue::{LaneLimits, Queue};
+use crate::delivery::record::Ending;
+use crate::domain::attempt::{Attempt, ErrorType, Outcome, Trigger};
+use crate::domain::time::Timestamp;
+use crate::store::{Claimed, Store};
+
+fn claimed(id: i64, webhook_id: i64) -> Claimed {
+    Claimed {
+        id,
+        webhook_id,
+        event_row: id,
+        attempt_number: 1,
+        retry_count: 0,
+        trigger: Trigger::Scheduled,
+        is_test: false,
+        token: id,
+    }
+}
+
+#[test]
+fn a_panic_costs_a_worker_its_attempt_and_not_the_ones_after_it() {
+    let webhook = webhook(&Store::empty().unwrap());
+    let (queue, clock) = (Queue::default(), Clock::new(Some(Timestamp::START)));
+    let limits = LaneLimits { alone: 1, shared: 1, unopposed: 1, unheard: 1 };
+    let jobs = (1..=3).map(|id| (job(claimed(id, webhook.webhook_id), &webhook), limits)).collect();
+    queue.push(jobs, &HashSet::from([webhook.webhook_id]));
+    queue.close();
+    let (sender, results) = channel();
+    work(&queue, &sender, clock, |job| {
+        assert_ne!(job.claimed.id, 2, "the second one fails on purpose");
+        Attempt {
+            number: 1,
+            trigger: Trigger::Scheduled,
+            started_at: clock.now(),
+            completed_at: clock.now(),
+            duration_ms: 0,
+            outcome: Outcome::default(),
+        }
+    });
+    let error_types: Vec<(i64, Option<ErrorType>)> = results
+        .try_iter()
+        .map(|ended| match ended.ending {
+            Ending::Attempted(attempt) => (ended.job.claimed.id, attempt.outcome.error.map(|error| error.error_type)),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(error_types, [(1, None), (2, Some(ErrorType::UnknownError)), (3, None)]);
+    assert_eq!(queue.load(), (0, 0), "nothing is left over");
+}
