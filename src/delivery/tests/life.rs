@@ -89,7 +89,7 @@ impl World {
                 let error = (status >= 300)
                     .then(|| AttemptError { error_type: ErrorType::HttpError, message: status.to_string() });
                 let answer = Some(Answer { status, ..Answer::default() });
-                self.end(|attempt| Ending::Attempted(attempt), Outcome { answer, error, resent: false });
+                self.end(Ending::Attempted, Outcome { answer, error, resent: false });
             }
             Step::TimedOut => self.end(Ending::Attempted, failed(ErrorType::Timeout, "late".to_owned())),
             Step::CutOff => self.end(Ending::Interrupted, failed(ErrorType::UnknownError, "cut off".to_owned())),
