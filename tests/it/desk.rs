@@ -134,6 +134,22 @@ fn a_cancelled_delivery_that_is_under_way_is_recorded_and_not_retried() {
 }
 
 #[test]
+fn a_retry_leaves_alone_what_is_being_attempted() {
+    let (env, receiver) = (TestEnv::new(), TestReceiver::start(Reply::StatusAfter(Duration::from_millis(800), 200)));
+    env.create("crm", &receiver.url(), &[]);
+    env.enqueue(0, 1);
+    let drain = env.hookctl(["drain"]).spawn();
+    receiver.wait_for(1, Duration::from_secs(10));
+    for meant in [&["1"][..], &["--status", "pending"]] {
+        let run = env.hookctl([&["delivery", "retry", "-o", "json"], meant].concat()).run().ok();
+        assert_eq!(numbers(&run.json(), &["retried", "busy", "claimed"]), [0, 1, 0]);
+        assert!(run.err().contains("1 are being attempted just now"), "{run:?}");
+    }
+    drain.wait_timeout(Duration::from_secs(10)).ok();
+    assert_eq!((env.statuses().as_str(), receiver.count()), ("success 1", 1));
+}
+
+#[test]
 fn an_old_event_goes_to_webhooks_that_did_not_have_it() {
     let (env, receiver) = (TestEnv::new(), TestReceiver::start(200));
     env.create("first", &receiver.url_at("/first"), &[]);
