@@ -173,7 +173,7 @@ impl Engine<'_> {
                 wanted.retain(|delivery| head.is_some_and(|head| *delivery >= head));
                 if let Some(at) = wanted.iter().position(|delivery| Some(*delivery) == head) {
                     wanted.remove(at);
-                    claimed.extend(head.map_or(Ok(None), |head| self.store.claim_one(head, lease))?);
+                    claimed.extend(self.store.claim_head(id, lease)?);
                 }
                 claimed.is_empty()
             }

@@ -113,9 +113,24 @@ impl Store {
             .optional()?)
     }
 
-    /// Claims the head of an ordered webhook, if it is due.
+    /// Claims the head of an ordered webhook, if it is due and nothing else of the line is under way: what is retried by
+    /// hand can come before one that is.
     pub fn claim_head(&self, webhook_id: i64, lease: Lease) -> Result<Option<Claimed>> {
-        self.ordered_head(webhook_id)?.map_or(Ok(None), |id| self.claim_one(id, lease))
+        match self.ordered_head(webhook_id)? {
+            Some(head) if !self.is_line_under_way(webhook_id, lease.now)? => self.claim_one(head, lease),
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether some process attempts a delivery of an ordered webhook.
+    fn is_line_under_way(&self, webhook_id: i64, now: Timestamp) -> Result<bool> {
+        Ok(self
+            .connection
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM deliveries WHERE webhook_id = :webhook AND is_ordered = 1
+                                  AND due_at > :now AND claim_token IS NOT NULL)",
+            )?
+            .query_row(named_params! { ":webhook": webhook_id, ":now": now }, |row| row.get(0))?)
     }
 
     /// Claims one delivery by its id, if it is due. The update decides; a RETURNING clause would only cost a temporary table.
@@ -324,5 +339,7 @@ mod tests {
     fn the_head_of_an_ordered_webhook_is_found_without_sorting() {
         let plan = plan_of("is_ordered = 1 AND due_at IS NOT NULL");
         assert!(plan.contains("deliveries_ordered (webhook_id=?)") && !plan.contains("TEMP B-TREE"), "{plan}");
+        let plan = plan_of("AND due_at > :now AND claim_token IS NOT NULL)\"");
+        assert!(plan.contains("deliveries_due (webhook_id=? AND due_at>?)"), "{plan}");
     }
 }

@@ -61,6 +61,15 @@ fn dedupe_drops_what_was_said_within_the_window() {
     let twice = "{\"type\":\"task.created\",\"data\":7}\n".repeat(2);
     let batch = env.hookctl(["emit", "--batch", "-", "--dedupe", "10m", "-o", "json"]).now(&second(700));
     assert_eq!(batch.stdin(twice).run().ok().json()["duplicates"], 1, "within one batch too");
+    let line = |id: &str, data: i64| format!("{{\"type\":\"a.b\",\"event_id\":\"{id}\",\"data\":{data}}}\n");
+    let lines = [line("x", 1), line("y", 2), line("x", 2)].concat();
+    let batch = env.hookctl(["emit", "--batch", "-", "--dedupe", "10m", "-o", "json"]).now(&second(800));
+    let report = batch.stdin(lines).run().ok().json();
+    assert_eq!(
+        (&report["duplicates"], &report["rejected"]),
+        (&json!(0), &json!(1)),
+        "an id is judged by itself: {report}"
+    );
 }
 
 #[test]

@@ -157,7 +157,7 @@ impl Emit {
     /// judged by itself.
     fn known_twin(&self, store: &Store, event: &NewEvent) -> Result<Option<i64>, StoreError> {
         let Some(window) = self.dedupe else { return Ok(None) };
-        if self.event_id.is_some() && store.find_event(&event.event_id)?.is_some() {
+        if store.find_event(&event.event_id)?.is_some() {
             return Ok(None);
         }
         let since = event.created_at.plus_millis(-i64::try_from(window.as_millis()).unwrap_or(i64::MAX));
