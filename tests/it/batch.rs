@@ -82,3 +82,23 @@ fn deliveries_go_out_while_the_rest_is_read() {
     let overlap = "SELECT (SELECT min(completed_at) FROM attempts) <= (SELECT max(created_at) FROM events)";
     assert_eq!(env.sql_value(overlap), "1", "the first was delivered before the last was stored");
 }
+
+#[test]
+fn reading_pauses_while_much_waits_to_be_sent() {
+    let (env, receiver) = (TestEnv::new(), TestReceiver::start(Reply::Stall));
+    env.create("crm", &receiver.url(), &[]);
+    let lines = "{\"type\":\"task.created\",\"data\":{}}\n".repeat(20_000);
+    let batch = env.hookctl(["emit", "--batch", "-", "-o", "json"]).stdin(lines).spawn();
+    let stored = || env.sql_value("SELECT count(*) FROM events").parse::<usize>().unwrap();
+    receiver.wait_for(16, Duration::from_secs(20));
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while stored() < 4_000 {
+        assert!(std::time::Instant::now() < deadline, "{} stored", stored());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(stored() < 6_000, "{} are stored while none is delivered: what waits is held in memory", stored());
+    batch.signal("TERM");
+    let report = batch.wait_timeout(Duration::from_secs(20)).fails(143).json();
+    assert_eq!(report["accepted"], stored(), "what it says was accepted is stored");
+}

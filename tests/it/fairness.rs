@@ -77,6 +77,16 @@ fn a_webhook_disabled_in_the_middle_of_a_drain_gets_nothing_more() {
 }
 
 #[test]
+fn a_webhook_that_another_process_finds_overloaded_gets_nothing_more() {
+    let (env, receiver, drain) = in_the_middle();
+    receiver.now_answers(503);
+    env.hookctl(["emit", "task.created", "--event-id", "other"]).run().ok();
+    let report = drain.wait_timeout(Duration::from_secs(20)).ok().json();
+    assert_eq!((report["succeeded"].as_i64(), receiver.count()), (Some(16), 17));
+    assert_eq!(env.statuses(), "pending 24, retrying 1, success 16");
+}
+
+#[test]
 fn a_webhook_changed_in_the_middle_of_a_drain_gets_the_rest_by_its_new_settings() {
     let (env, receiver, drain) = in_the_middle();
     env.hookctl(["webhook", "update", "crm", "--url", &receiver.url_at("/new")]).run().ok();
