@@ -310,7 +310,7 @@ mod tests {
         let at = source.find(part).expect("the statement is in this file");
         let start = source[..at].rfind('"').expect("its text begins") + 1;
         let end = at + source[at..].find('"').expect("its text ends");
-        let sql = source[start..end].replace("{RETURNING}", "").replace("{CLAIMED}", CLAIMED);
+        let sql = source[start..end].replace("{CLAIMED}", CLAIMED);
         let store = Store::empty().expect("a database");
         let mut statement = store.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect(&sql);
         let mut rows = statement.raw_query();
