@@ -62,7 +62,7 @@ impl RetryPolicy {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ScheduleError {
     /// An item is not a duration.
-    #[error("'{0}' is {1}")]
+    #[error("'{0}' is {1}, or a preset: timetracker, standard, svix")]
     Item(String, duration::DurationError),
     /// An item is longer than 24 h.
     #[error("'{0}' is longer than 24h, the longest delay there is")]

@@ -47,7 +47,8 @@ fn connections_beside_a_good_one(reply: Reply) -> usize {
 
 #[test]
 fn a_webhook_holds_no_more_than_half_of_the_workers_while_another_has_deliveries_due() {
-    assert_eq!(connections_beside_a_good_one(Reply::StatusAfter(Duration::from_millis(60), 200)), 4);
+    let connections = connections_beside_a_good_one(Reply::StatusAfter(Duration::from_millis(60), 200));
+    assert!((2..=4).contains(&connections), "{connections}");
 }
 
 #[test]

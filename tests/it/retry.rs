@@ -41,6 +41,17 @@ fn show_prints_the_schedule_as_times_from_a_first_failure() {
 }
 
 #[test]
+fn a_schedule_that_is_none_is_refused_and_the_presets_are_told() {
+    let env = TestEnv::new();
+    for schedule in ["", "x", "5s,,1m", "Standard", "1s;2s"] {
+        let args =
+            ["webhook", "create", "crm", "--url", "http://127.0.0.1:9/", "-e", "*", "--retry-schedule", schedule];
+        let run = env.at(0, &args).fails(2);
+        assert!(run.err().contains("--retry-schedule") && run.err().contains("timetracker, standard, svix"), "{run:?}");
+    }
+}
+
+#[test]
 fn naming_retries_or_their_delay_takes_the_place_of_a_schedule() {
     let env = TestEnv::new();
     env.create("crm", "http://127.0.0.1:9/", &["--retry-schedule", "svix"]);
