@@ -78,7 +78,9 @@ CREATE TABLE deliveries (
     webhook_id           INTEGER NOT NULL REFERENCES webhooks (id) ON DELETE CASCADE,
     event_id             INTEGER NOT NULL REFERENCES events (id),
     event_type           TEXT    NOT NULL,                  -- the event's, so that the log is filtered by it alone
-    status               TEXT    NOT NULL CHECK (status IN ('pending', 'retrying', 'success', 'failed', 'cancelled')),
+    -- Not IN: for a list of more than two, SQLite makes a table whenever a row is written.
+    status               TEXT    NOT NULL CHECK (status = 'pending' OR status = 'retrying' OR status = 'success'
+                                                 OR status = 'failed' OR status = 'cancelled'),
     -- When it is due; while it is claimed, when the lease runs out; NULL when it is finished.
     due_at               INTEGER,
     claim_token          INTEGER,                           -- set while claimed; a result is written only if it matches
