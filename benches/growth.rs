@@ -5,22 +5,6 @@ use std::time::Duration;
 use crate::support::receiver::Receiver;
 use crate::support::{Bench, Target, median, number, report, rounds};
 
-/// Finished deliveries, as a drain leaves them, written straight into the file.
-const FILL: &str = "
-    PRAGMA synchronous = OFF;
-    PRAGMA cache_size = -500000;
-    BEGIN;
-    WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count)
-    INSERT INTO events (id, event_id, event_type, payload, fingerprint, created_at)
-        SELECT i, printf('evt_%026d', i), 'invoice.paid', x'7b7d', randomblob(16), 1700000000000 + i FROM n;
-    INSERT INTO deliveries (id, webhook_id, event_id, event_type, status, attempt_count, created_at, started_at,
-            completed_at, duration_ms, response_status_code)
-        SELECT id, 1, id, 'invoice.paid', 'success', 1, created_at, created_at, created_at, 3, 200 FROM events;
-    INSERT INTO attempts (delivery_id, attempt_number, is_manual, started_at, completed_at, duration_ms,
-            response_status_code, response_headers, response_body)
-        SELECT id, 1, 0, created_at, created_at, 3, 200, '[]', x'6f6b' FROM deliveries;
-    COMMIT;";
-
 struct Figures {
     drain: f64,
     list: f64,
@@ -37,10 +21,7 @@ pub fn run() {
     for bench in [&empty, &full] {
         bench.webhook("one", &receiver.url, &[]);
     }
-    let connection = rusqlite::Connection::open(full.database()).expect("the database");
-    connection.execute_batch(&FILL.replace(":count", &count.to_string())).expect("rows");
-    drop(connection);
-    full.size();
+    full.fill_finished(count);
     let pairs: Vec<(Figures, Figures)> = (0..rounds(5)).map(|_| (figures(&empty), figures(&full))).collect();
     let ratio =
         |figure: fn(&Figures) -> f64| median(pairs.iter().map(|(empty, full)| figure(full) / figure(empty)).collect());

@@ -16,11 +16,12 @@ mod http;
 mod instructions;
 mod limit;
 mod peers;
+mod prune;
 mod size;
 mod startup;
 mod support;
 
-const BENCHMARKS: [(&str, fn()); 9] = [
+const BENCHMARKS: [(&str, fn()); 10] = [
     ("drain", drain::run),
     ("peers", peers::run),
     ("emit", emit::run),
@@ -30,6 +31,7 @@ const BENCHMARKS: [(&str, fn()); 9] = [
     ("startup", startup::run),
     ("instructions", instructions::run),
     ("growth", growth::run),
+    ("prune", prune::run),
 ];
 
 fn main() {

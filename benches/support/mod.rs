@@ -15,6 +15,22 @@ use wait4::Wait4;
 /// The body of the benchmark events: with the envelope's other keys a payload of about 500 bytes.
 pub const FILLER: usize = 340;
 
+/// Finished deliveries, as a drain leaves them, written straight into the file.
+const FILL: &str = "
+    PRAGMA synchronous = OFF;
+    PRAGMA cache_size = -500000;
+    BEGIN;
+    WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count)
+    INSERT INTO events (id, event_id, event_type, payload, fingerprint, created_at)
+        SELECT i, printf('evt_%026d', i), 'invoice.paid', x'7b7d', randomblob(16), 1700000000000 + i FROM n;
+    INSERT INTO deliveries (id, webhook_id, event_id, event_type, status, attempt_count, created_at, started_at,
+            completed_at, duration_ms, response_status_code)
+        SELECT id, 1, id, 'invoice.paid', 'success', 1, created_at, created_at, created_at, 3, 200 FROM events;
+    INSERT INTO attempts (delivery_id, attempt_number, is_manual, started_at, completed_at, duration_ms,
+            response_status_code, response_headers, response_body)
+        SELECT id, 1, 0, created_at, created_at, 3, 200, '[]', x'6f6b' FROM deliveries;
+    COMMIT;";
+
 /// What one process used.
 #[derive(Clone, Copy, Debug)]
 pub struct Used {
@@ -72,6 +88,14 @@ impl Bench {
         self.run(&["emit", "--batch", file.to_str().expect("UTF-8"), "--enqueue", "-q"])
     }
 
+    /// Adds finished deliveries of 2023 to the webhook with id 1.
+    pub fn fill_finished(&self, count: usize) {
+        let connection = rusqlite::Connection::open(self.database()).expect("the database");
+        connection.execute_batch(&FILL.replace(":count", &count.to_string())).expect("rows");
+        drop(connection);
+        self.size();
+    }
+
     /// What the database takes on disk after a checkpoint, in bytes.
     pub fn size(&self) -> u64 {
         rusqlite::Connection::open(self.database())
@@ -106,6 +130,12 @@ pub fn measure(mut command: Command) -> Used {
 pub fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures[figures.len() / 2]
+}
+
+/// The figure that 99 of a hundred do not exceed.
+pub fn p99(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() * 99 / 100]
 }
 
 /// How many rounds to run: `HOOKCTL_BENCH_ROUNDS`, or this many.
