@@ -17,6 +17,8 @@ const RETRY_PAUSE: Duration = Duration::from_millis(5);
 
 /// The log is written back once it has so many pages of 4 KiB: a page that changes often is then written back once.
 const LONGEST_LOG_PAGES: i64 = 4_000;
+/// The same for a connection that writes much while others write little.
+const SHORT_LOG_PAGES: i64 = 500;
 /// The cache of a connection that writes large transactions.
 const LARGE_CACHE_KIB: i64 = 8 * 1024;
 
@@ -227,6 +229,12 @@ impl Store {
     /// Makes room in memory for the pages of transactions of some thousand rows: what does not fit is written twice.
     pub fn expect_large_transactions(&self) -> Result<()> {
         Ok(self.connection.pragma_update(None, "cache_size", -LARGE_CACHE_KIB)?)
+    }
+
+    /// Has this connection write the log back long before it is long: a command that writes much spares those beside it, who
+    /// would have to do it in the middle of their own work.
+    pub fn write_back_early(&self) -> Result<()> {
+        Ok(self.connection.pragma_update(None, "wal_autocheckpoint", SHORT_LOG_PAGES)?)
     }
 
     /// Runs a pragma that answers with one row.

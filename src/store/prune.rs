@@ -1,5 +1,7 @@
 //! Pruning the log: finished deliveries of a certain age go, the counters stay.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{OptionalExtension, named_params};
 
 use super::columns::to_json;
@@ -7,6 +9,7 @@ use super::deliveries::Removed;
 use super::{Result, Store};
 use crate::domain::delivery::Status;
 use crate::domain::time::Timestamp;
+use crate::domain::webhook::Counters;
 
 /// Which finished deliveries are to go.
 #[derive(Clone, Debug)]
@@ -70,6 +73,7 @@ impl Store {
     /// Deletes these finished deliveries with their attempts, and the events that lost their last delivery.
     pub fn prune_deliveries(&self, ids: &[i64]) -> Result<Removed> {
         let mut removed = Removed::default();
+        let mut gone_by: BTreeMap<i64, Counters> = BTreeMap::new();
         let mut statement = self.connection.prepare_cached(
             "DELETE FROM deliveries WHERE id = :id AND due_at IS NULL
              RETURNING webhook_id, event_id, status, is_test",
@@ -82,9 +86,13 @@ impl Store {
             removed.deliveries += 1;
             removed.events += self.delete_event_if_bare(event_row)?;
             if !is_test {
-                self.count_pruned(webhook_id, status)?;
+                let gone = gone_by.entry(webhook_id).or_default();
+                gone.total += 1;
+                gone.successful += i64::from(status == Status::Success);
+                gone.failed += i64::from(status == Status::Failed);
             }
         }
+        gone_by.into_iter().try_for_each(|(webhook_id, gone)| self.count_pruned(webhook_id, gone))?;
         Ok(removed)
     }
 
@@ -112,14 +120,16 @@ impl Store {
             .execute(named_params! { ":before": before, ":limit": limit as i64 })?)
     }
 
-    fn count_pruned(&self, webhook_id: i64, status: Status) -> Result<()> {
+    fn count_pruned(&self, webhook_id: i64, gone: Counters) -> Result<()> {
         self.connection
             .prepare_cached(
-                "UPDATE webhooks SET pruned_total = pruned_total + 1,
-                    pruned_successful = pruned_successful + (:status = 'success'),
-                    pruned_failed = pruned_failed + (:status = 'failed') WHERE id = :id",
+                "UPDATE webhooks SET pruned_total = pruned_total + :total,
+                    pruned_successful = pruned_successful + :successful, pruned_failed = pruned_failed + :failed
+                 WHERE id = :id",
             )?
-            .execute(named_params! { ":id": webhook_id, ":status": status })?;
+            .execute(named_params! {
+                ":id": webhook_id, ":total": gone.total, ":successful": gone.successful, ":failed": gone.failed,
+            })?;
         Ok(())
     }
 }

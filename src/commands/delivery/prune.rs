@@ -1,6 +1,6 @@
 //! `hookctl delivery prune`
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::Args;
@@ -39,9 +39,10 @@ pub struct Prune {
 }
 
 /// So many deliveries go in one transaction, so that nobody who emits waits long for the lock.
-const GROUP: u64 = 500;
-/// After each transaction the lock is free for so long: others that wait for it look for it about as often.
-const PAUSE: Duration = Duration::from_millis(10);
+const GROUP: u64 = 200;
+/// After each transaction the lock is free for so long, and at least for as long as the transaction took: others that wait for
+/// it look for it about as often.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Deliveries that would go, of one webhook and status.
 #[derive(Debug, Serialize)]
@@ -105,6 +106,7 @@ impl Prune {
                 counted(events, "event", "events")
             ))?;
         }
+        store.write_back_early()?;
         let stop = context.stop_on_signals()?;
         let progress = context.out.progress("Pruning", Some(deliveries));
         let removed = prune(&store, &filter, &stop, |done| progress.set(done))?;
@@ -126,19 +128,21 @@ fn prune(store: &Store, filter: &PruneFilter, stop: &Stop, mut show: impl FnMut(
             break;
         }
         cursor = last;
+        let began = Instant::now();
         let group = store.transaction(|| store.prune_deliveries(&ids))?;
         removed.deliveries += group.deliveries;
         removed.events += group.events;
         show(removed.deliveries);
-        std::thread::sleep(PAUSE);
+        std::thread::sleep(began.elapsed().max(PAUSE));
     }
     while filter.statuses.is_empty() && !stop.is_asked() {
+        let began = Instant::now();
         let gone = store.transaction(|| store.delete_bare_events(filter.before, GROUP))?;
         removed.events += gone as u64;
         if (gone as u64) < GROUP {
             break;
         }
-        std::thread::sleep(PAUSE);
+        std::thread::sleep(began.elapsed().max(PAUSE));
     }
     Ok(removed)
 }
