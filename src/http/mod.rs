@@ -7,6 +7,7 @@ mod resolver;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod trust;
 mod wire;
 
 pub use client::{Client, ClientError, OutgoingRequest, Target, refusal};

@@ -12,6 +12,7 @@ use ureq::unversioned::transport::{Buffers, ConnectionDetails, LazyBuffers, Next
 
 use super::client::ClientError;
 use super::errors::HandshakeError;
+use super::trust::Trust;
 use super::wire::Wire;
 
 /// The roots that a client trusts; made into a TLS configuration at the first use.
@@ -67,13 +68,13 @@ impl TlsRoots {
         if let Some(config) = self.config.get() {
             return Ok(Arc::clone(config));
         }
-        let mut store = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        store.add_parsable_certificates(self.added.iter().cloned());
         let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let trust = Trust::new(&self.added, Arc::clone(&provider)).map_err(|error| handshake(&error))?;
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| handshake(&error))?
-            .with_root_certificates(store)
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(trust))
             .with_no_client_auth();
         Ok(Arc::clone(self.config.get_or_init(|| Arc::new(config))))
     }

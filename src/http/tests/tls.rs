@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
@@ -31,11 +31,19 @@ fn issued_for(name: &str) -> Issued {
     Issued { root_pem: root.pem(), config: server_config(certificate.der().clone(), &key) }
 }
 
-/// For the name given, signed by itself.
-fn self_signed_for(name: &str) -> Issued {
+/// For the name given, signed by itself, and valid until the year given.
+fn self_signed(name: &str, is_ca: IsCa, last_year: i32) -> Issued {
     let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().self_signed(&key).unwrap();
+    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    params.is_ca = is_ca;
+    params.not_after = date_time_ymd(last_year, 1, 1);
+    let certificate = params.self_signed(&key).unwrap();
     Issued { root_pem: certificate.pem(), config: server_config(certificate.der().clone(), &key) }
+}
+
+/// As `openssl req -x509` makes them: it calls itself an authority.
+fn self_signed_authority(name: &str, last_year: i32) -> Issued {
+    self_signed(name, IsCa::Ca(BasicConstraints::Unconstrained), last_year)
 }
 
 fn server_config(certificate: rustls::pki_types::CertificateDer<'static>, key: &KeyPair) -> Arc<ServerConfig> {
@@ -68,12 +76,16 @@ fn client(ca_cert_pem: Option<&str>) -> Client {
 
 #[test]
 fn an_unknown_issuer_is_refused_and_accepted_once_its_root_is_added() {
-    for issued in [issued_for("127.0.0.1"), self_signed_for("127.0.0.1")] {
+    let self_signed = self_signed("127.0.0.1", IsCa::NoCa, 4000);
+    let authority = self_signed_authority("127.0.0.1", 4000);
+    for (issued, reason) in
+        [(issued_for("127.0.0.1"), "UnknownIssuer"), (self_signed, "UnknownIssuer"), (authority, "CaUsedAsEndEntity")]
+    {
         let config = Arc::clone(&issued.config);
         let receiver = Receiver::raw(move |stream| serve(&config, stream));
         let outcome = post(&client(None), &https(&receiver), AMPLE);
         assert_eq!(error_of(&outcome).0, ErrorType::TlsError, "{outcome:?}");
-        assert!(error_of(&outcome).1.contains("UnknownIssuer"), "{outcome:?}");
+        assert!(error_of(&outcome).1.contains(reason), "{outcome:?}");
 
         let trusting = client(Some(&issued.root_pem));
         for _ in 0..3 {
@@ -95,6 +107,24 @@ fn an_added_root_is_not_a_licence_for_other_names_or_other_issuers() {
 
     let outcome = post(&client(Some(&issued_for("127.0.0.1").root_pem)), &https(&receiver), AMPLE);
     assert_eq!(error_of(&outcome).0, ErrorType::TlsError, "{outcome:?}");
+}
+
+#[test]
+fn a_self_signed_authority_is_trusted_for_its_own_names_and_dates_only() {
+    let refusal = |shown: &Issued, added: &Issued| {
+        let config = Arc::clone(&shown.config);
+        let receiver = Receiver::raw(move |stream| serve(&config, stream));
+        let outcome = post(&client(Some(&added.root_pem)), &https(&receiver), AMPLE);
+        let (error_type, message) = error_of(&outcome);
+        assert_eq!(error_type, ErrorType::TlsError, "{outcome:?}");
+        message.to_owned()
+    };
+    let elsewhere = self_signed_authority("example.com", 4000);
+    assert!(refusal(&elsewhere, &elsewhere).contains("not valid for name"), "{}", refusal(&elsewhere, &elsewhere));
+    let expired = self_signed_authority("127.0.0.1", 2000);
+    assert!(refusal(&expired, &expired).contains("expired"), "{}", refusal(&expired, &expired));
+    let another = self_signed_authority("127.0.0.1", 4000);
+    refusal(&another, &self_signed_authority("127.0.0.1", 4000));
 }
 
 #[test]
