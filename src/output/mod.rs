@@ -166,6 +166,14 @@ impl Output {
         Ok(())
     }
 
+    /// Writes what a run did: for people a page, unless quiet; for programs the object.
+    pub fn outcome<P: Page>(&mut self, page: &P) -> Result<()> {
+        match self.settings.format {
+            Format::Table if self.settings.quiet => Ok(()),
+            Format::Table | Format::Json | Format::Jsonl | Format::Csv => self.page(page),
+        }
+    }
+
     /// Writes a run's report: for people one line on stderr, unless quiet; for programs the object on stdout.
     pub fn report<P: Page>(&mut self, page: &P, line: &str) -> Result<()> {
         match self.settings.format {

@@ -187,11 +187,14 @@ fn strict_turns_a_failed_attempt_into_exit_code_5() {
 }
 
 #[test]
-fn a_quiet_drain_says_nothing() {
+fn quiet_runs_say_nothing_but_what_a_program_asks_for() {
     let (env, receiver) = (TestEnv::new(), TestReceiver::start(200));
     create(&env, "crm", &receiver.url());
-    env.hookctl(["emit", "a.b", "--data", "{}", "--enqueue", "-q"]).run().ok();
-    let drain = env.hookctl(["drain", "-q"]).run().ok();
-    assert_eq!((drain.text().as_str(), drain.err().as_str()), ("", ""));
-    assert_eq!(receiver.count(), 1);
+    for arguments in [&["emit", "a.b", "--enqueue", "-q"] as &[&str], &["drain", "-q"], &["emit", "a.b", "-q"]] {
+        let run = env.hookctl(arguments.to_vec()).run().ok();
+        assert_eq!((run.text().as_str(), run.err().as_str()), ("", ""), "{arguments:?}");
+    }
+    assert_eq!(receiver.count(), 2);
+    let emitted = env.hookctl(["emit", "a.b", "-q", "-o", "json"]).run().ok().json();
+    assert_eq!(emitted["deliveries"][0]["status"], "success");
 }

@@ -105,7 +105,7 @@ impl Cancel {
             })?;
         }
         let view = CancelView { cancelled, finished: ids.len() as u64 - cancelled, left_out };
-        context.out.page(&view)?;
+        context.out.outcome(&view)?;
         Ok(Exit::DONE)
     }
 }

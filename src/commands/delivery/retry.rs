@@ -175,7 +175,7 @@ impl Retry {
             view.deliveries.extend(store.delivery(*id)?.map(DeliveryView::from));
         }
         let is_delivered = self.enqueue || view.succeeded == view.retried;
-        context.out.page(&view)?;
+        context.out.outcome(&view)?;
         Ok(match stopped {
             Some(code) => Exit(code),
             None if is_delivered => Exit::DONE,

@@ -131,7 +131,7 @@ pub(super) fn run(emit: &Emit, file: &str, context: &mut Context) -> Result<Exit
     let Summary { claimed, succeeded, retrying, failed, .. } = engine.summary();
     (view.claimed, view.succeeded, view.retrying, view.failed) = (claimed, succeeded, retrying, failed);
     let is_clean = view.rejected == 0 && retrying == 0 && failed == 0;
-    context.out.page(&view)?;
+    context.out.outcome(&view)?;
     Ok(match stop.exit_code() {
         Some(code) => Exit(code),
         None if emit.strict && !is_clean => Exit::NOT_DELIVERED,

@@ -137,7 +137,7 @@ impl Emit {
         }
         let view = EmitView::load(&store, event_row, is_duplicate)?;
         let has_failed = !is_duplicate && view.has_failed();
-        context.out.page(&view)?;
+        context.out.outcome(&view)?;
         Ok(match stopped {
             Some(code) => Exit(code),
             None if self.strict && has_failed => Exit::NOT_DELIVERED,

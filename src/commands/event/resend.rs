@@ -77,7 +77,7 @@ impl Resend {
             is_delivered = summary.retrying + summary.failed == 0;
             stopped = stop.exit_code();
         }
-        context.out.page(&EmitView::load(&store, event.id, false)?)?;
+        context.out.outcome(&EmitView::load(&store, event.id, false)?)?;
         Ok(match stopped {
             Some(code) => Exit(code),
             None if is_delivered => Exit::DONE,
