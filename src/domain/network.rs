@@ -25,7 +25,9 @@ impl AddressPolicy {
         if self.names(address) {
             return Ok(());
         }
-        match meanings(address).into_iter().flatten().find_map(|meaning| self.refusal(meaning)) {
+        let refusals = meanings(address).into_iter().flatten().filter_map(|meaning| self.refusal(meaning));
+        // Told is the refusal that needs the most to be lifted.
+        match refusals.min_by_key(|(_, class)| !class.is_never_private()) {
             Some((meaning, class)) => Err(BlockedAddress { address, meaning, class }),
             None => Ok(()),
         }
@@ -153,7 +155,7 @@ fn classify(address: IpAddr) -> Option<AddressClass> {
     }
 }
 
-/// The addresses that an address may stand for; every one of them must be allowed.
+/// The addresses that an address may stand for, the likeliest first; every one of them must be allowed.
 fn meanings(address: IpAddr) -> [Option<IpAddr>; 5] {
     let IpAddr::V6(v6) = address else { return [Some(address), None, None, None, None] };
     let octets = v6.octets();
@@ -172,7 +174,7 @@ fn meanings(address: IpAddr) -> [Option<IpAddr>; 5] {
         [0x2002, ..] => [at(2, 3, 4, 5), None, None, None, None],
         // Local NAT64 (RFC 8215): where the IPv4 address sits depends on the operator's prefix length, so every
         // place that RFC 6052 section 2.2 knows is read; octet 8 is skipped there.
-        [0x64, 0xff9b, 1, ..] => [at(6, 7, 9, 10), at(7, 9, 10, 11), at(9, 10, 11, 12), tail, Some(address)],
+        [0x64, 0xff9b, 1, ..] => [tail, at(6, 7, 9, 10), at(7, 9, 10, 11), at(9, 10, 11, 12), Some(address)],
         // Teredo (RFC 4380): the server, and the client with its bits turned.
         [0x2001, 0, ..] => {
             let client = Ipv4Addr::from(!u32::from_be_bytes([octets[12], octets[13], octets[14], octets[15]]));

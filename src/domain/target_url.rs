@@ -34,6 +34,9 @@ pub enum TargetUrlError {
     /// No host is named.
     #[error("the URL names no host; write one such as https://example.com/hook")]
     NoHost,
+    /// A host that no name server can know.
+    #[error("the URL's host is no host name: between its dots stand 1 to 63 letters, digits, - or _, 253 in all")]
+    Host,
     /// A port that does not fit.
     #[error("the URL's port is out of range; use 1 to 65535")]
     Port,
@@ -70,6 +73,9 @@ pub fn parse(text: &str) -> Result<Url, TargetUrlError> {
     if url.host().is_none() {
         return Err(TargetUrlError::NoHost);
     }
+    if matches!(url.host(), Some(Host::Domain(name)) if !is_host_name(name)) {
+        return Err(TargetUrlError::Host);
+    }
     if url.port() == Some(0) {
         return Err(TargetUrlError::Port);
     }
@@ -105,6 +111,16 @@ pub fn literal_address(url: &Url) -> Option<IpAddr> {
         Host::Ipv6(address) => Some(IpAddr::V6(address)),
         Host::Domain(_) => None,
     }
+}
+
+/// By the lengths of RFC 1035 and the letters of RFC 1123, and the underscore that is met in practice.
+fn is_host_name(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name.len() <= 253
+        && name.split('.').all(|label| {
+            (1..=63).contains(&label.len())
+                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        })
 }
 
 fn is_refused(character: char) -> bool {
@@ -159,6 +175,7 @@ mod tests {
             ("HTTP://EXAMPLE.com", "http://example.com/"),
             ("https://example.com:443/a?b=c&d", "https://example.com/a?b=c&d"),
             ("http://example.com:65535/", "http://example.com:65535/"),
+            ("http://my_host.example./", "http://my_host.example./"),
             ("http://127.1/", "http://127.0.0.1/"),
             ("http://[::1]:8080/x", "http://[::1]:8080/x"),
             ("https://bücher.example/ü", "https://xn--bcher-kva.example/%C3%BC"),
@@ -171,7 +188,9 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_url_is_named() {
-        use TargetUrlError::{Credentials, Empty, Fragment, NoHost, NoScheme, Port, Scheme};
+        use TargetUrlError::{Credentials, Empty, Fragment, Host, NoHost, NoScheme, Port, Scheme};
+        let long_label = format!("http://{}.example/", "a".repeat(64));
+        let long_name = format!("http://{}example/", "abcdefg.".repeat(32));
         let cases = [
             ("", Empty),
             ("example.com/hook", NoScheme),
@@ -186,6 +205,13 @@ mod tests {
             ("ws://example.com", Scheme("ws".into())),
             ("http://", NoHost),
             ("https://:443/", NoHost),
+            ("http://a..b/", Host),
+            ("http://.example/", Host),
+            ("http://example../", Host),
+            ("http://*.example/", Host),
+            ("http://a&b.example/", Host),
+            (&long_label, Host),
+            (&long_name, Host),
             ("http://example.com:0/", Port),
             ("http://example.com:65536/", Port),
             ("http://example.com:99999/", Port),

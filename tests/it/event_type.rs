@@ -29,7 +29,8 @@ fn a_type_of_ones_own_comes_and_goes_and_a_built_in_one_stays() {
     let shown = run(&["event-type", "show", "order.shipped"]).ok().text();
     assert!(shown.contains("It left the house") && shown.contains("\"event_type\":\"order.shipped\""), "{shown}");
     assert!(run(&["event-type", "remove", "order.shiped"]).fails(3).err().contains("did you mean 'order.shipped'?"));
-    run(&["event-type", "remove", "order.shipped"]).ok();
+    let removed = run(&["event-type", "remove", "order.shipped", "-o", "json"]).ok().json();
+    assert_eq!(removed, serde_json::json!({"name": "order.shipped", "removed": true}));
     run(&["event-type", "show", "order.shipped"]).fails(3);
     run(&["event-type", "remove", "invoice.paid"]).fails(2);
     run(&["event-type", "add", "invoice.paid"]).fails(6);

@@ -11,13 +11,13 @@ use entry::Configuration;
 /// The longest file, in bytes.
 const LONGEST_FILE: usize = 16 * 1024 * 1024;
 
-/// Reads a file, or stdin for `-`: JSON when it begins with a brace, else TOML.
+/// Reads a file, or stdin for `-`: JSON when it is named so or begins with a brace, else TOML.
 pub fn read(name: &str) -> Result<Configuration, Failure> {
     let bytes = read_input("FILE", name, LONGEST_FILE)?;
     let text = String::from_utf8(bytes).map_err(|_| Failure::option("FILE", "not UTF-8"))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     // No TOML document begins with a brace.
-    if text.trim_start().starts_with('{') {
+    if name.ends_with(".json") || text.trim_start().starts_with('{') {
         return serde_json::from_str(text).map_err(|error| broken(error.to_string()));
     }
     toml::from_str(text).map_err(|error| {

@@ -19,8 +19,8 @@ use crate::store::{DeliveryFilter, StoreError};
 /// Finished deliveries stay as they are; `hookctl delivery retry` undoes it. By filters it asks first, or needs --yes.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  hookctl delivery cancel 42                                # asks first
-  hookctl delivery cancel -w crm --status retrying --yes  # in a script")]
+  hookctl delivery cancel 42
+  hookctl delivery cancel -w crm --status retrying        # asks first; --yes in a script")]
 pub struct Cancel {
     /// Their ids
     #[arg(value_name = "ID", conflicts_with_all = ["statuses", "webhooks", "event_type", "event_id", "error_types", "status_codes", "since", "until"], value_parser = arguments::id)]

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 /// Lines are handed over in chunks of about so many bytes.
 const CHUNK: usize = 64 * 1024;
+/// The end of a line that is too long is looked for so far, in bytes: `/dev/zero` has none.
+const FURTHEST: u64 = 64 * 1024 * 1024;
 /// So many chunks are read ahead.
 const AHEAD: usize = 4;
 
@@ -65,12 +67,20 @@ fn read_chunk(input: &mut BufReader<impl Read>, longest: usize) -> io::Result<Ve
             break;
         }
         if line.len() > longest && !line.ends_with(b"\n") {
-            input.skip_until(b'\n')?;
+            skip_line(input, FURTHEST)?;
         }
         length += line.len();
         lines.push(line);
     }
     Ok(lines)
+}
+
+fn skip_line(input: &mut BufReader<impl Read>, furthest: u64) -> io::Result<()> {
+    let skipped = input.by_ref().take(furthest).skip_until(b'\n')?;
+    if skipped as u64 == furthest {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "a line does not end; write one JSON object a line"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -94,6 +104,13 @@ mod tests {
         assert_eq!(all(b"a\n\nbc", 10), [b"a\n".to_vec(), b"\n".to_vec(), b"bc".to_vec()]);
         assert_eq!(all(b"abcdefgh\nb\n", 3), [b"abcd".to_vec(), b"b\n".to_vec()]);
         assert!(all(b"", 3).is_empty());
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_given_up() {
+        let skip = |input: &'static [u8]| skip_line(&mut BufReader::new(input), 4);
+        assert!(skip(b"abc\nd").is_ok() && skip(b"ab").is_ok());
+        assert_eq!(skip(b"abcdefgh").unwrap_err().kind(), io::ErrorKind::InvalidData);
     }
 
     #[test]

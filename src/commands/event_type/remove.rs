@@ -2,10 +2,12 @@
 
 use anyhow::Result;
 use clap::Args;
+use serde::Serialize;
 
 use super::not_found;
 use crate::context::{Context, Exit};
 use crate::error::Failure;
+use crate::output::{Page, Text};
 
 /// Remove an event type of your own
 ///
@@ -25,7 +27,8 @@ impl Remove {
         let store = context.store_to_write()?;
         let is_removed = store.transaction(|| store.remove_event_type(&self.event_type))?;
         if is_removed {
-            context.out.notice(&format!("'{}' is removed; `hookctl event-type add` brings it back", self.event_type));
+            let view = RemovedView { name: self.event_type, removed: true };
+            context.out.report(&view, &view.line())?;
             return Ok(Exit::DONE);
         }
         if store.knows_event_type(&self.event_type)? {
@@ -34,5 +37,24 @@ impl Remove {
             );
         }
         Err(not_found(&self.event_type, &store.event_types()?).into())
+    }
+}
+
+/// What went.
+#[derive(Debug, Serialize)]
+struct RemovedView {
+    name: String,
+    removed: bool,
+}
+
+impl RemovedView {
+    fn line(&self) -> String {
+        format!("'{}' is removed; `hookctl event-type add` brings it back", self.name)
+    }
+}
+
+impl Page for RemovedView {
+    fn describe(&self, text: &mut Text) {
+        text.line(self.line());
     }
 }

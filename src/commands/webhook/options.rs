@@ -24,7 +24,7 @@ const LOOK_UP_PATIENCE: Duration = Duration::from_secs(2);
 const LONGEST_CA_FILE: usize = 256 * 1024;
 
 /// The settings of a webhook; what is not given stays as it is.
-#[derive(Args, Clone, Debug, Default)]
+#[derive(Args, Clone, Debug, Default, PartialEq)]
 pub struct Options {
     /// Where requests go: http or https, without user and password
     #[arg(long, value_name = "URL")]

@@ -58,6 +58,11 @@ impl Update {
     /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         context.refuse_if_read_only()?;
+        if self.changes_nothing() {
+            return Err(Failure::invalid("nothing to change: no option is given")
+                .hint("name what is to be different, such as --url or --timeout; see --help")
+                .into());
+        }
         let secret = self.secret.read()?;
         let store = context.store_to_write()?;
         let webhook = context.webhook(&store, &self.webhook)?;
@@ -84,6 +89,14 @@ impl Update {
         view.secret = new_secret.filter(|_| !self.secret.is_given()).map(|secret| secret.expose().to_owned());
         context.out.page(&view)?;
         Ok(Exit::DONE)
+    }
+
+    fn changes_nothing(&self) -> bool {
+        let lists = [&self.add_events, &self.remove_events, &self.remove_headers];
+        self.options == Options::default()
+            && self.name.is_none()
+            && lists.into_iter().all(Vec::is_empty)
+            && !(self.inactive || self.no_secret || self.secret.is_given())
     }
 
     fn changed(&self, mut settings: Settings) -> Result<Settings, Failure> {
