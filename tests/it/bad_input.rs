@@ -283,6 +283,7 @@ const OTHERS: &[Case] = &[
     case("apply . -y", 2, "FILE: cannot read '.': it is a directory"),
     case("apply /dev/zero -y", 2, "FILE"),
     case("apply broken.json -y", 2, "FILE: "),
+    case("apply text.json -y", 2, "FILE: invalid type: string"),
     case("apply loopback.json -y", 2, "FILE: webhook 'evil': url: "),
     // The command line itself.
     case("webhok list", 2, "did you mean 'webhook'?"),
@@ -370,6 +371,7 @@ fn check(cases: &[Case]) {
     env.file("empty", "");
     env.file("lines", "one\ntwo\n");
     env.file("broken.json", "{");
+    env.file("text.json", "\"webhooks\"");
     env.file("loopback.json", r#"{"webhooks":[{"name":"evil","url":"http://10.0.0.1/","events":["*"]}]}"#);
     env.file("plain", "not base64!");
     env.file("short", "whsec_AAAA");

@@ -4,6 +4,8 @@ pub mod entry;
 pub mod fields;
 pub mod toml_text;
 
+use std::path::Path;
+
 use crate::commands::arguments::read_input;
 use crate::error::Failure;
 use entry::Configuration;
@@ -16,8 +18,9 @@ pub fn read(name: &str) -> Result<Configuration, Failure> {
     let bytes = read_input("FILE", name, LONGEST_FILE)?;
     let text = String::from_utf8(bytes).map_err(|_| Failure::option("FILE", "not UTF-8"))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let is_named_json = Path::new(name).extension().is_some_and(|end| end.eq_ignore_ascii_case("json"));
     // No TOML document begins with a brace.
-    if name.ends_with(".json") || text.trim_start().starts_with('{') {
+    if is_named_json || text.trim_start().starts_with('{') {
         return serde_json::from_str(text).map_err(|error| broken(error.to_string()));
     }
     toml::from_str(text).map_err(|error| {
