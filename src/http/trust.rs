@@ -43,7 +43,10 @@ impl ServerCertVerifier for Trust {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         match self.by_root.verify_server_cert(certificate, intermediates, name, ocsp_response, now) {
-            Err(error) if is_an_authority(&error) && self.added.iter().any(|added| added == certificate) => {
+            Err(error) if is_an_authority(&error) => {
+                if !self.added.iter().any(|added| added == certificate) {
+                    return Err(CertificateError::UnknownIssuer.into());
+                }
                 verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
                 Ok(ServerCertVerified::assertion())
             }

@@ -78,14 +78,12 @@ fn client(ca_cert_pem: Option<&str>) -> Client {
 fn an_unknown_issuer_is_refused_and_accepted_once_its_root_is_added() {
     let self_signed = self_signed("127.0.0.1", IsCa::NoCa, 4000);
     let authority = self_signed_authority("127.0.0.1", 4000);
-    for (issued, reason) in
-        [(issued_for("127.0.0.1"), "UnknownIssuer"), (self_signed, "UnknownIssuer"), (authority, "CaUsedAsEndEntity")]
-    {
+    for issued in [issued_for("127.0.0.1"), self_signed, authority] {
         let config = Arc::clone(&issued.config);
         let receiver = Receiver::raw(move |stream| serve(&config, stream));
         let outcome = post(&client(None), &https(&receiver), AMPLE);
         assert_eq!(error_of(&outcome).0, ErrorType::TlsError, "{outcome:?}");
-        assert!(error_of(&outcome).1.contains(reason), "{outcome:?}");
+        assert!(error_of(&outcome).1.contains("UnknownIssuer"), "{outcome:?}");
 
         let trusting = client(Some(&issued.root_pem));
         for _ in 0..3 {
@@ -124,7 +122,7 @@ fn a_self_signed_authority_is_trusted_for_its_own_names_and_dates_only() {
     let expired = self_signed_authority("127.0.0.1", 2000);
     assert!(refusal(&expired, &expired).contains("expired"), "{}", refusal(&expired, &expired));
     let another = self_signed_authority("127.0.0.1", 4000);
-    refusal(&another, &self_signed_authority("127.0.0.1", 4000));
+    assert!(refusal(&another, &self_signed_authority("127.0.0.1", 4000)).contains("UnknownIssuer"));
 }
 
 #[test]
