@@ -20,7 +20,7 @@ use crate::store::{DeliveryFilter, StoreError};
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl delivery cancel 42
-  hookctl delivery cancel -w crm --status retrying        # asks first; --yes in a script")]
+  hookctl delivery cancel -w crm --status retrying --yes  # asks without --yes")]
 pub struct Cancel {
     /// Their ids
     #[arg(value_name = "ID", conflicts_with_all = ["statuses", "webhooks", "event_type", "event_id", "error_types", "status_codes", "since", "until"], value_parser = arguments::id)]
