@@ -73,16 +73,13 @@ impl Settings {
 /// The value of the variable that holds a secret, as `--secret-env` names it.
 ///
 /// Errors do not repeat the name: whoever mixes up the two has given the secret itself.
-pub fn secret_variable(name: &str) -> Result<String, Failure> {
+pub fn secret_variable(name: &str) -> Result<Vec<u8>, Failure> {
     let fail = |reason: &str| Failure::option("--secret-env", reason);
     if name.is_empty() || name.contains(['=', '\0']) {
         return Err(fail("not the name of an environment variable"));
     }
-    std::env::var(name).map_err(|error| match error {
-        std::env::VarError::NotPresent => {
-            fail("that environment variable is not set").hint("give the name of a variable, not the secret itself")
-        }
-        std::env::VarError::NotUnicode(_) => fail("the environment variable is not UTF-8"),
+    std::env::var_os(name).map(std::ffi::OsString::into_encoded_bytes).ok_or_else(|| {
+        fail("that environment variable is not set").hint("give the name of a variable, not the secret itself")
     })
 }
 

@@ -40,22 +40,33 @@ impl SecretSource {
         }
     }
 
-    /// The secret, when a source was named.
+    /// The secret of a webhook, when a source was named: one line of text.
     pub fn read(&self) -> Result<Option<Secret>, Failure> {
-        let text = match self {
-            SecretSource { secret_file: Some(file), .. } if file == "-" => {
-                return Err(Failure::option("--secret-file", "use --secret-stdin to read the secret from stdin"));
-            }
-            SecretSource { secret_file: Some(file), .. } => text_of(self.option(), file)?,
-            SecretSource { secret_env: Some(variable), .. } => settings::secret_variable(variable)?,
-            SecretSource { secret_stdin: true, .. } => text_of(self.option(), "-")?,
-            _ => return Ok(None),
-        };
+        let Some(bytes) = self.bytes()? else { return Ok(None) };
+        let text = String::from_utf8(bytes).map_err(|_| Failure::option(self.option(), "the secret is not UTF-8"))?;
         Secret::parse(text).map(Some).map_err(|error| Failure::option(self.option(), error))
+    }
+
+    /// The key of any sender, when a source was named: text, or bytes that are none.
+    pub fn read_key(&self) -> Result<Option<Secret>, Failure> {
+        let Some(bytes) = self.bytes()? else { return Ok(None) };
+        Secret::parse_key(bytes).map(Some).map_err(|error| Failure::option(self.option(), error))
+    }
+
+    fn bytes(&self) -> Result<Option<Vec<u8>>, Failure> {
+        match self {
+            SecretSource { secret_file: Some(file), .. } if file == "-" => {
+                Err(Failure::option("--secret-file", "use --secret-stdin to read the secret from stdin"))
+            }
+            SecretSource { secret_file: Some(file), .. } => bytes_of(self.option(), file).map(Some),
+            SecretSource { secret_env: Some(variable), .. } => settings::secret_variable(variable).map(Some),
+            SecretSource { secret_stdin: true, .. } => bytes_of(self.option(), "-").map(Some),
+            _ => Ok(None),
+        }
     }
 }
 
-fn text_of(option: &str, name: &str) -> Result<String, Failure> {
+fn bytes_of(option: &str, name: &str) -> Result<Vec<u8>, Failure> {
     let mut bytes = read_input(option, name, LONGEST).map_err(|failure| {
         // Whoever mixes up the two has given the secret itself as the name.
         Failure { message: failure.message.replace(&format!("'{name}'"), "the file"), ..failure }
@@ -66,5 +77,5 @@ fn text_of(option: &str, name: &str) -> Result<String, Failure> {
             bytes.pop();
         }
     }
-    String::from_utf8(bytes).map_err(|_| Failure::option(option, "the secret is not UTF-8"))
+    Ok(bytes)
 }

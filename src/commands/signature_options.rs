@@ -148,7 +148,7 @@ impl SignatureOptions {
     }
 
     fn of_secret(&self, named: Option<&'static Scheme>) -> Result<Keyed, Failure> {
-        let secret = self.secret.read()?.ok_or_else(|| {
+        let secret = self.secret.read_key()?.ok_or_else(|| {
             Failure::invalid("a secret is missing")
                 .hint("name a webhook with -w, or give a secret by --secret-file, --secret-env or --secret-stdin")
         })?;

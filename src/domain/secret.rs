@@ -1,5 +1,6 @@
 //! Signing secrets: held so that nothing shows them by accident.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -17,7 +18,7 @@ const STANDARD_KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
 /// A signing secret. It has no `Display` and no `Serialize`, and its `Debug` hides it; only [`Secret::expose`] shows it.
 #[derive(Clone)]
-pub struct Secret(String);
+pub struct Secret(Vec<u8>);
 
 /// Why a text is no secret, or not one for the scheme at hand. The text itself is never part of it.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -65,7 +66,7 @@ pub const STANDARD_WANTED: &str = "standard needs whsec_ and the base64 of 24 to
 impl Secret {
     /// A new secret from 32 bytes of the system's generator: `whsec_` and their base64, usable by every HMAC scheme.
     pub fn generate(random: [u8; 32]) -> Secret {
-        Secret(format!("{STANDARD_PREFIX}{}", STANDARD.encode(random)))
+        Secret(format!("{STANDARD_PREFIX}{}", STANDARD.encode(random)).into_bytes())
     }
 
     /// Takes any text of 1 to 1,024 bytes without control characters.
@@ -76,25 +77,49 @@ impl Secret {
         match text.len() {
             0 => Err(SecretError::Empty),
             1..=MAX_BYTES if text.chars().any(char::is_control) => Err(SecretError::ControlCharacter),
-            1..=MAX_BYTES => Ok(Secret(text)),
+            1..=MAX_BYTES => Ok(Secret(text.into_bytes())),
             _ => Err(SecretError::TooLong),
         }
     }
 
-    /// The secret itself: to key a signature, to store it, and to show it when asked to reveal it.
-    pub fn expose(&self) -> &str {
+    /// Takes text as [`Secret::parse`] does, and bytes that are no text as they are: a key of another sender's, to sign or
+    /// to verify with. No webhook has one.
+    ///
+    /// Text of several lines stays refused: it is a file of something else.
+    pub fn parse_key(bytes: Vec<u8>) -> Result<Secret, SecretError> {
+        let is_binary = |text: &str| text.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\n' | '\r'));
+        match String::from_utf8(bytes) {
+            Ok(text) if !is_binary(&text) => Secret::parse(text),
+            Ok(text) => Secret::of_bytes(text.into_bytes()),
+            Err(error) => Secret::of_bytes(error.into_bytes()),
+        }
+    }
+
+    fn of_bytes(bytes: Vec<u8>) -> Result<Secret, SecretError> {
+        if bytes.len() > MAX_BYTES { Err(SecretError::TooLong) } else { Ok(Secret(bytes)) }
+    }
+
+    /// The secret itself: to store it, to show it when asked to reveal it, and to read the key that its text stands for.
+    ///
+    /// A key that is no text ([`Secret::parse_key`]) is none here either, with a stand-in for what cannot be shown.
+    pub fn expose(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.0)
+    }
+
+    /// The secret's bytes, to key a signature.
+    pub fn bytes(&self) -> &[u8] {
         &self.0
     }
 
     /// Whether a webhook with this secret can be signed with `standard`: `whsec_` and strict base64 of 24 to 64 bytes.
     pub fn can_key_standard(&self) -> bool {
-        self.0.starts_with(STANDARD_PREFIX) && self.standard_key().is_ok()
+        self.0.starts_with(STANDARD_PREFIX.as_bytes()) && self.standard_key().is_ok()
     }
 
     /// The key bytes for `standard`: strict base64 of 24 to 64 bytes, after an optional `whsec_` (as its libraries do).
     pub fn standard_key(&self) -> Result<Vec<u8>, SecretError> {
         let wanted = STANDARD_WANTED;
-        let encoded = self.0.strip_prefix(STANDARD_PREFIX).unwrap_or(&self.0);
+        let encoded = self.0.strip_prefix(STANDARD_PREFIX.as_bytes()).unwrap_or(&self.0);
         let key = STANDARD.decode(encoded).map_err(|_| SecretError::NotBase64 { wanted })?;
         match key.len() {
             bytes if STANDARD_KEY_BYTES.contains(&bytes) => Ok(key),
@@ -140,6 +165,18 @@ mod tests {
         }
         secret(&"x".repeat(1_024));
         secret("It's a Sécret to Everybody");
+    }
+
+    #[test]
+    fn a_key_may_be_bytes_that_are_no_text() {
+        for key in [vec![0x0b; 20], vec![0xaa; 131], (1..=25).collect(), vec![0]] {
+            assert_eq!(Secret::parse_key(key.clone()).unwrap().bytes(), key);
+        }
+        assert_eq!(Secret::parse_key(b"It's a secret".to_vec()).unwrap().expose(), "It's a secret");
+        let refused = |bytes: &[u8]| Secret::parse_key(bytes.to_vec()).unwrap_err();
+        assert_eq!(refused(b""), SecretError::Empty);
+        assert_eq!(refused(&[0xff; 1_025]), SecretError::TooLong);
+        assert_eq!(refused(b"one\r\ntwo\n"), SecretError::ControlCharacter);
     }
 
     #[test]

@@ -71,6 +71,30 @@ fn options_adjust_hmac_and_nothing_else() {
     assert!(sign("github").fails(2).err().contains("github is fixed"));
 }
 
+/// The cases of RFC 4231 section 4 whose keys are no line of text: 1, 3, 4 and 7; the end of 4's holds no newline.
+#[test]
+fn a_key_may_be_bytes_that_are_no_text() {
+    let env = TestEnv::new();
+    let data = "This is a test using a larger than block-size key and a larger than block-size data. The key needs to be hashed \
+                before being used by the HMAC algorithm.";
+    let cases: [(Vec<u8>, &[u8], &str); 4] = [
+        (vec![0x0b; 20], b"Hi There", "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"),
+        (vec![0xaa; 20], &[0xdd; 50], "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe"),
+        ((1..=25).collect(), &[0xcd; 50], "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b"),
+        (vec![0xaa; 131], data.as_bytes(), "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2"),
+    ];
+    for (key, body, signature) in cases {
+        let ask = |name: &str| {
+            let (key, body) = (env.file("key", &key), env.file("body", body));
+            env.hookctl([name, "--scheme", "hmac", "--secret-file"]).arg(key).arg(body)
+        };
+        assert_eq!(ask("sign").run().ok().text(), format!("X-Signature: {signature}\n"));
+        assert_eq!(ask("verify").args(["--signature", signature]).run().ok().text(), "valid\n");
+        let create = ["webhook", "create", "a", "--url", "https://a.example/", "-e", "*", "--secret-file"];
+        env.hookctl(create).arg(env.file("key", &key)).run().fails(2);
+    }
+}
+
 #[test]
 fn wrong_questions_are_told_and_sign_nothing() {
     let env = TestEnv::new();

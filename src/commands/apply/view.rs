@@ -56,7 +56,7 @@ impl ApplyView {
 
     /// The view of a plan that was carried out, with the secrets that were generated.
     pub fn done(plan: &Plan) -> ApplyView {
-        ApplyView::new(plan, |secret| Some(secret.expose().to_owned()))
+        ApplyView::new(plan, |secret| Some(secret.expose().into_owned()))
     }
 
     fn new(plan: &Plan, generated: fn(&Secret) -> Option<String>) -> ApplyView {

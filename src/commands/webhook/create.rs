@@ -104,7 +104,7 @@ impl Create {
         }
         let Some(webhook) = webhook else { return Ok(Exit::DONE) };
         let mut view = WebhookView::new(&webhook, 0);
-        view.secret = secret.map(|secret| secret.expose().to_owned());
+        view.secret = secret.map(|secret| secret.expose().into_owned());
         context.out.page(&view)?;
         Ok(Exit::DONE)
     }

@@ -86,7 +86,7 @@ impl Update {
         options::warn_of_unknown_types(context, &store, &self.add_events)?;
         let Some(webhook) = webhook else { return Ok(Exit::DONE) };
         let mut view = WebhookView::new(&webhook, store.count_open(webhook.id)?);
-        view.secret = new_secret.filter(|_| !self.secret.is_given()).map(|secret| secret.expose().to_owned());
+        view.secret = new_secret.filter(|_| !self.secret.is_given()).map(|secret| secret.expose().into_owned());
         context.out.page(&view)?;
         Ok(Exit::DONE)
     }

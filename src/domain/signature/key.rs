@@ -95,7 +95,7 @@ impl HmacKey {
 
     fn from_secret(hash: Hash, form: KeyForm, secret: &Secret) -> Result<HmacKey, SecretError> {
         match form {
-            KeyForm::Text => Ok(HmacKey::from_bytes(hash, secret.expose().as_bytes())),
+            KeyForm::Text => Ok(HmacKey::from_bytes(hash, secret.bytes())),
             KeyForm::Base64 => Ok(HmacKey::from_bytes(hash, &secret.standard_key()?)),
         }
     }
@@ -142,7 +142,7 @@ fn ed25519_public(secret: &Secret) -> Result<ed25519_dalek::VerifyingKey, Secret
 }
 
 fn ed25519_bytes<const N: usize>(secret: &Secret, prefix: &str, wanted: &'static str) -> Result<[u8; N], SecretError> {
-    let encoded = secret.expose().strip_prefix(prefix).ok_or(SecretError::NotEd25519)?;
+    let encoded = secret.bytes().strip_prefix(prefix.as_bytes()).ok_or(SecretError::NotEd25519)?;
     let bytes = STANDARD.decode(encoded).map_err(|_| SecretError::NotBase64 { wanted })?;
     <[u8; N]>::try_from(bytes.as_slice()).map_err(|_| SecretError::WrongLength { bytes: bytes.len(), wanted })
 }

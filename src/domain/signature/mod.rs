@@ -10,6 +10,7 @@ mod received;
 mod scheme;
 pub mod schemes;
 mod sign;
+mod url_escapes;
 mod verify;
 
 #[cfg(test)]

@@ -30,6 +30,8 @@ pub struct Scheme {
     pub time: Option<TimeRule>,
     /// The headers that may carry the message id, the first for signing; empty when there is none.
     pub id_headers: &'static [&'static str],
+    /// Whether the sender may sign the URL with escapes decoded; verifying takes it in either spelling.
+    pub url_escapes_decoded: bool,
     /// Whether the options of [`Overrides`] apply to it.
     pub adjustable: bool,
 }
@@ -57,7 +59,7 @@ pub enum Hash {
 /// What of the secret keys the HMAC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyForm {
-    /// The secret's text as it is, a `whsec_` included.
+    /// The secret's bytes as they are, a `whsec_` included.
     Text,
     /// The bytes that the text after `whsec_` is the base64 of (Standard Webhooks).
     Base64,
@@ -224,7 +226,10 @@ impl FromStr for Hash {
     type Err = &'static str;
 
     fn from_str(name: &str) -> Result<Hash, Self::Err> {
-        Hash::ALL.into_iter().find(|hash| hash.name() == name).ok_or("unknown algorithm; use sha1, sha256 or sha512")
+        Hash::ALL
+            .into_iter()
+            .find(|hash| hash.name().eq_ignore_ascii_case(name))
+            .ok_or("unknown algorithm; use sha1, sha256 or sha512")
     }
 }
 

@@ -138,6 +138,7 @@ pub static ALL: LazyLock<Vec<Scheme>> = LazyLock::new(|| {
             encoding: Base64,
             header: Cow::Borrowed("X-HubSpot-Signature-v3"),
             time: Some(millis(TimePlace::Headers(&["X-HubSpot-Request-Timestamp"]), 300)),
+            url_escapes_decoded: true,
             ..BODY_HEX
         },
         Scheme {
@@ -188,6 +189,7 @@ const BODY_HEX: Scheme = Scheme {
     form: prefixed(""),
     time: None,
     id_headers: &[],
+    url_escapes_decoded: false,
     adjustable: false,
 };
 
@@ -204,6 +206,7 @@ const STANDARD: Scheme = Scheme {
     time: Some(seconds(TimePlace::Headers(&["webhook-timestamp"]), 300)),
     other_headers: &[],
     id_headers: &["webhook-id"],
+    url_escapes_decoded: false,
     adjustable: false,
 };
 

@@ -275,6 +275,26 @@ fn linear_takes_the_time_from_a_body_it_does_not_change() {
 }
 
 #[test]
+fn hubspot_may_have_signed_the_url_with_its_escapes_decoded() {
+    let hubspot = Scheme::find("hubspot-v3").unwrap();
+    let secret = Secret::generate([3; 32]);
+    let signed = |url| sign(hubspot, &[&secret], &Message { url, ..message("evt_1", b"{}") });
+    let given = "https://a.example/h?to=%40b%20c";
+    for url in [given, "https://a.example/h?to=@b%20c"] {
+        let headers = signed(url);
+        let request = Received { url: Some(given), ..received(&headers, b"{}") };
+        assert!(is_valid(hubspot, &secret, &request), "{url}");
+    }
+    let headers = signed("https://a.example/h?to=@b c");
+    let request = Received { url: Some(given), ..received(&headers, b"{}") };
+    assert_eq!(reason(hubspot, &secret, &request), Some(Reason::NoMatch));
+    let square = Scheme::find("square").unwrap();
+    let headers = sign(square, &[&secret], &Message { url: "https://a.example/@", ..message("evt_1", b"{}") });
+    let request = Received { url: Some("https://a.example/%40"), ..received(&headers, b"{}") };
+    assert_eq!(reason(square, &secret, &request), Some(Reason::NoMatch));
+}
+
+#[test]
 fn a_question_that_cannot_be_answered_is_not_a_verdict() {
     let secret = Secret::parse("hush".to_owned()).unwrap();
     let ask = |name: &str, request: &Received<'_>| verify(Scheme::find(name).unwrap(), &[&secret], request);

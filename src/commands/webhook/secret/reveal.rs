@@ -30,7 +30,7 @@ impl Reveal {
         let store = context.store_to_read()?;
         let webhook = context.webhook(&store, &self.webhook)?;
         let mut secrets = store.secrets(webhook.id, context.now())?.into_iter().map(|stored| SecretView {
-            secret: stored.secret.expose().to_owned(),
+            secret: stored.secret.expose().into_owned(),
             created_at: stored.created_at,
             expires_at: stored.expires_at,
         });

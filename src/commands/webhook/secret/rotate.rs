@@ -79,7 +79,7 @@ impl Rotate {
         context.out.page(&RotateView {
             webhook: webhook.settings.name,
             webhook_id: webhook.id,
-            secret: secret.expose().to_owned(),
+            secret: secret.expose().into_owned(),
             created_at: now,
             previous_expires_at: expires_at,
             had_previous: !previous.is_empty(),
