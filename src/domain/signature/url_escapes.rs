@@ -12,15 +12,12 @@ pub fn decode(url: &str) -> Option<String> {
         let (before, escape) = rest.split_at(at);
         decoded.push_str(before);
         let byte = escape.get(1..3).and_then(|digits| hex::decode(digits).ok()).map(|bytes| bytes[0]);
-        match byte.filter(|byte| DECODED.contains(byte)) {
-            Some(byte) => {
-                decoded.push(char::from(byte));
-                rest = &escape[3..];
-            }
-            None => {
-                decoded.push('%');
-                rest = &escape[1..];
-            }
+        if let Some(byte) = byte.filter(|byte| DECODED.contains(byte)) {
+            decoded.push(char::from(byte));
+            rest = &escape[3..];
+        } else {
+            decoded.push('%');
+            rest = &escape[1..];
         }
     }
     decoded.push_str(rest);
