@@ -27,9 +27,11 @@ pub enum HeadersError {
 /// Reads the headers of an HTTP head, as `curl -i` saves it, or of a JSON object `{"Name": "value"}`.
 ///
 /// A head may begin with a status or request line, ends at the first blank line, and has CRLF or LF line ends;
-/// interim answers (1xx) before it are passed over. In JSON a value may be a list or a whole number.
+/// interim answers (1xx) before it are passed over. In JSON a value may be a list, a whole number, or null for none.
 /// Names are kept as they are, repeated ones included.
 pub fn parse_headers(text: &[u8]) -> Result<Vec<Header>, HeadersError> {
+    // Some editors and shells put a byte order mark before what they save.
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     match text.trim_ascii_start() {
         [b'{', ..] => parse_json(text),
         _ => parse_head(text),
@@ -38,13 +40,13 @@ pub fn parse_headers(text: &[u8]) -> Result<Vec<Header>, HeadersError> {
 
 /// Reads `Name: value`, the value without spaces and tabs around it; `None` when it is no header.
 ///
-/// A blank before the colon, a folded line, and CR, LF or NUL in the value are refused, as RFC 9112 section 5 and RFC 9110
-/// section 5.5 have it.
+/// A blank before the colon and a folded line are refused, as RFC 9112 section 5 has it. The value may be any bytes here:
+/// one that no request can carry is malformed when a scheme reads it.
 pub fn parse_header(line: &[u8]) -> Option<Header> {
     let colon = line.iter().position(|byte| *byte == b':')?;
     let name = str::from_utf8(&line[..colon]).ok().filter(|name| is_header_name(name))?;
     let value = trim_blanks(&line[colon + 1..]);
-    (!value.iter().any(|byte| b"\r\n\0".contains(byte))).then(|| (name.to_owned(), value.to_vec()))
+    Some((name.to_owned(), value.to_vec()))
 }
 
 fn parse_head(text: &[u8]) -> Result<Vec<Header>, HeadersError> {
@@ -97,6 +99,7 @@ fn parse_json(text: &[u8]) -> Result<Vec<Header>, HeadersError> {
         match value {
             Value::Text(text) => headers.push((name, text.into_bytes())),
             Value::Number(number) => headers.push((name, number.to_string().into_bytes())),
+            Value::None(()) => {}
             Value::List(texts) => headers.extend(texts.into_iter().map(|text| (name.clone(), text.into_bytes()))),
         }
     }
@@ -108,6 +111,7 @@ fn parse_json(text: &[u8]) -> Result<Vec<Header>, HeadersError> {
 enum Value {
     Text(String),
     Number(u64),
+    None(()),
     List(Vec<String>),
 }
 
@@ -153,6 +157,12 @@ mod tests {
     }
 
     #[test]
+    fn a_byte_order_mark_and_null_are_passed_over() {
+        assert_eq!(parsed("\u{feff}A: b\r\n"), pairs(&[("A", "b")]));
+        assert_eq!(parsed("\u{feff}{\"A\": null, \"B\": \"c\"}"), pairs(&[("B", "c")]));
+    }
+
+    #[test]
     fn what_is_no_header_is_told_with_its_line() {
         for text in ["A: b\nno colon\n", "A: b\n folded: line\n", "A: b\nName : value\n", "A: b\n: value\n"] {
             assert_eq!(parse_headers(text.as_bytes()), Err(HeadersError::Line(2)), "{text}");
@@ -163,6 +173,6 @@ mod tests {
 
     #[test]
     fn a_value_keeps_bytes_that_are_not_utf8() {
-        assert_eq!(parse_headers(b"A: \xff\xfe"), Ok(vec![("A".to_owned(), vec![0xff, 0xfe])]));
+        assert_eq!(parse_headers(b"A: \xff\r\0\xfe"), Ok(vec![("A".to_owned(), vec![0xff, b'\r', 0, 0xfe])]));
     }
 }

@@ -195,10 +195,17 @@ fn header<'a, 'n>(
         return Err((Reason::MissingHeader, format!("header {wanted} is missing")));
     };
     let mut values = values(name);
+    let malformed = |what: String| Err((Reason::Malformed, format!("header {name} {what}")));
     match (values.next(), values.next()) {
-        (Some((_, value)), None) if value.len() <= MAX_HEADER_BYTES => Ok(value),
-        (Some(_), None) => Err((Reason::Malformed, format!("header {name} is longer than {MAX_HEADER_BYTES} bytes"))),
-        _ => Err((Reason::Malformed, format!("header {name} is given twice"))),
+        (Some((_, value)), None) if value.len() > MAX_HEADER_BYTES => {
+            malformed(format!("is longer than {MAX_HEADER_BYTES} bytes"))
+        }
+        // RFC 9110 section 5.5: no request carries these in a value.
+        (Some((_, value)), None) if value.iter().any(|byte| b"\r\n\0".contains(byte)) => {
+            malformed("holds a line break or NUL".to_owned())
+        }
+        (Some((_, value)), None) => Ok(value),
+        _ => malformed("is given twice".to_owned()),
     }
 }
 
