@@ -34,7 +34,7 @@ pub struct Sign {
     /// The message id, where the scheme has one (standard, svix) [default: a new one]
     #[arg(long, value_name = "ID")]
     id: Option<String>,
-    /// The time of signing, where the scheme has one: RFC 3339 or seconds since 1970 [default: now]
+    /// The time of signing, where the scheme has one: RFC 3339, or seconds or milliseconds since 1970 [default: now]
     #[arg(long, value_name = "TIME", value_parser = signature_options::time, allow_negative_numbers = true)]
     timestamp: Option<Timestamp>,
 }

@@ -212,15 +212,17 @@ pub fn stdin_twice(option: &str, first: &str, second: &str) -> Failure {
         .hint("name a file for one of them, or read the secret with --secret-file or --secret-env")
 }
 
-/// A point in time as signatures have it, for clap: RFC 3339, or whole seconds since 1970.
+/// A point in time as signatures have it, for clap: RFC 3339, or whole seconds or milliseconds since 1970.
+///
+/// What would be past the year 9999 in seconds is milliseconds, as HubSpot and Linear write them.
 pub fn time(text: &str) -> Result<Timestamp, String> {
-    let seconds = || {
-        let seconds = text.parse::<i64>().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))?;
-        let millis = seconds.checked_mul(1_000).filter(|millis| *millis <= Timestamp::MAX.millis())?;
-        Some(Timestamp::from_millis(millis))
+    let count = || {
+        let count = text.parse::<i64>().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))?;
+        let fits = |millis: &i64| *millis <= Timestamp::MAX.millis();
+        count.checked_mul(1_000).filter(fits).or(Some(count).filter(fits)).map(Timestamp::from_millis)
     };
     Timestamp::parse_rfc3339(text)
-        .or_else(seconds)
+        .or_else(count)
         .ok_or_else(|| "not a time; write 2026-01-31T12:00:00Z, or whole seconds since 1970".to_owned())
 }
 
@@ -229,10 +231,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_is_rfc_3339_or_seconds() {
+    fn a_time_is_rfc_3339_or_seconds_or_milliseconds() {
         assert_eq!(time("1700000000"), time("2023-11-14T22:13:20Z"));
+        assert_eq!(time("1700000000508"), time("2023-11-14T22:13:20.508Z"));
+        assert_eq!(time("253402300799"), time("9999-12-31T23:59:59Z"));
         assert_eq!(time("0").unwrap().millis(), 0);
-        for text in ["", "-1", "+1", "1.5", "1700000000000", "2026-13-01T00:00:00Z", "now", "99999999999999999999"] {
+        for text in ["", "-1", "+1", "1.5", "1700000000000000", "2026-13-01T00:00:00Z", "now", "99999999999999999999"] {
             assert!(time(text).is_err(), "{text}");
         }
     }

@@ -56,7 +56,7 @@ pub struct Verify {
     /// How old a signature may be, and how far in the future; off for any age [default: the scheme's, often 5m]
     #[arg(long, value_name = "DURATION", value_parser = tolerance, allow_negative_numbers = true, help_heading = "Time")]
     tolerance: Option<Tolerance>,
-    /// The time to judge at: RFC 3339 or seconds since 1970 [default: now]
+    /// The time to judge at: RFC 3339, or seconds or milliseconds since 1970 [default: now]
     #[arg(long, value_name = "TIME", value_parser = signature_options::time, allow_negative_numbers = true, help_heading = "Time")]
     now: Option<Timestamp>,
 }

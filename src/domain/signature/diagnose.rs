@@ -19,6 +19,7 @@ pub fn diagnose(scheme: &Scheme, secrets: &[&Secret], retired: &[&Secret], recei
         hints.push("matches the retired secret: the sender has not changed to the new one".to_owned());
     }
     hints.extend(key_form_hint(scheme, secrets, &received));
+    hints.extend(around_hint(scheme, secrets, &received));
     let mut others = scheme_hints(scheme, secrets, &received);
     if others.is_empty() && hints.is_empty() {
         others.extend(plain_hmac_hint(scheme, secrets, &received));
@@ -85,6 +86,18 @@ fn key_form_hint(scheme: &Scheme, secrets: &[&Secret], received: &Received<'_>) 
     };
     let other = Scheme { algorithm: Algorithm::Hmac(hash, form), ..scheme.clone() };
     matches(&other, secrets, received).then(|| hint.to_owned())
+}
+
+/// Whether blanks or quotes came along when the secret was copied.
+fn around_hint(scheme: &Scheme, secrets: &[&Secret], received: &Received<'_>) -> Option<String> {
+    let bare = |secret: &&Secret| {
+        let text = secret.expose();
+        let bare = text.trim_matches([' ', '\t', '"', '\'']);
+        if bare == text { None } else { Secret::parse(bare.to_owned()).ok() }
+    };
+    let bare: Vec<Secret> = secrets.iter().filter_map(bare).collect();
+    matches(scheme, &bare.iter().collect::<Vec<_>>(), received)
+        .then(|| "matches without the blanks or quotes around the secret".to_owned())
 }
 
 fn scheme_hints(scheme: &Scheme, secrets: &[&Secret], received: &Received<'_>) -> Vec<String> {
@@ -231,6 +244,18 @@ mod tests {
         let headers = signed(&as_text, &secret, b"{}");
         let hints = diagnose(standard, &[&secret], &[], &received(&headers, b"{}"));
         assert_eq!(hints, ["matches when the secret is used as text: the sender did not decode it"]);
+    }
+
+    #[test]
+    fn blanks_and_quotes_around_the_secret_are_told() {
+        let scheme = Scheme::find("github").unwrap();
+        let headers = signed(scheme, &secret("hush"), b"{}");
+        for text in ["hush ", " hush", "\"hush\"", "'hush'"] {
+            let hints = diagnose(scheme, &[&secret(text)], &[], &received(&headers, b"{}"));
+            assert_eq!(hints, ["matches without the blanks or quotes around the secret"], "{text}");
+        }
+        let hints = diagnose(scheme, &[&secret(" ")], &[], &received(&headers, b"{}"));
+        assert_eq!(hints, Vec::<String>::new());
     }
 
     #[test]
