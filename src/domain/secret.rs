@@ -49,6 +49,9 @@ pub enum SecretError {
     /// A symmetric secret where an ed25519 key is needed.
     #[error("the secret is not an ed25519 key; standard-v1a signs with whsk_ and verifies with whpk_ or whsk_")]
     NotEd25519,
+    /// An ed25519 key where a symmetric secret is needed.
+    #[error("the secret is an ed25519 key; its scheme is standard-v1a")]
+    Ed25519,
     /// A public key where a private one is needed.
     #[error("a whpk_ key is public and can only verify; sign with the whsk_ key")]
     VerifyOnly,
@@ -118,6 +121,9 @@ impl Secret {
 
     /// The key bytes for `standard`: strict base64 of 24 to 64 bytes, after an optional `whsec_` (as its libraries do).
     pub fn standard_key(&self) -> Result<Vec<u8>, SecretError> {
+        if [PRIVATE_KEY_PREFIX, PUBLIC_KEY_PREFIX].iter().any(|prefix| self.0.starts_with(prefix.as_bytes())) {
+            return Err(SecretError::Ed25519);
+        }
         let wanted = STANDARD_WANTED;
         let encoded = self.0.strip_prefix(STANDARD_PREFIX.as_bytes()).unwrap_or(&self.0);
         let key = STANDARD.decode(encoded).map_err(|_| SecretError::NotBase64 { wanted })?;
@@ -196,6 +202,13 @@ mod tests {
         let bare = secret("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
         assert!(!bare.can_key_standard());
         assert_eq!(bare.standard_key().unwrap().len(), 24);
+    }
+
+    #[test]
+    fn an_asymmetric_key_is_told_from_broken_base64() {
+        for text in ["whsk_AAAA", "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4="] {
+            assert_eq!(secret(text).standard_key(), Err(SecretError::Ed25519), "{text}");
+        }
     }
 
     #[test]
