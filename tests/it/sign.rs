@@ -71,7 +71,7 @@ fn options_adjust_hmac_and_nothing_else() {
     assert!(sign("github").fails(2).err().contains("github is fixed"));
 }
 
-/// The cases of RFC 4231 section 4 whose keys are no line of text: 1, 3, 4 and 7; the end of 4's holds no newline.
+/// The cases of RFC 4231 section 4 whose keys are no line of text: 1, 3, 4 and 7.
 #[test]
 fn a_key_may_be_bytes_that_are_no_text() {
     let env = TestEnv::new();

@@ -113,6 +113,9 @@ fn plain_hmac_hint(scheme: &Scheme, secrets: &[&Secret], received: &Received<'_>
     let (name, value) = scheme.signature_headers().find_map(|name| {
         received.headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, value)| (name, value))
     })?;
+    if matches(&Scheme { time: None, ..scheme.clone() }, secrets, received) {
+        return None; // Right as it is; what is wrong is the time in the body.
+    }
     let hmac = Scheme::find("hmac")?;
     for prefix in PREFIXES.iter().filter(|prefix| value.starts_with(prefix.as_bytes())) {
         for (hash, encoding) in Hash::ALL.into_iter().flat_map(|h| [(h, Encoding::HexAnyCase), (h, Encoding::Base64)]) {
@@ -234,6 +237,11 @@ mod tests {
         let headers = signed(&Scheme::find("hmac").unwrap().with(&base64).unwrap(), &secret, b"{}");
         let hints = diagnose(Scheme::find("timetracker").unwrap(), &[&secret], &[], &received(&headers, b"{}"));
         assert_eq!(hints, ["matches scheme hmac with --algorithm sha512 --encoding base64 --prefix sha256="]);
+    }
+
+    #[test]
+    fn a_body_without_its_time_is_no_matter_of_the_scheme() {
+        assert_eq!(hints("linear", b"{}", b"{}"), Vec::<String>::new());
     }
 
     #[test]

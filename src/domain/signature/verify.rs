@@ -172,7 +172,10 @@ fn judge(scheme: &Scheme, keys: &[(usize, VerifyingKey)], received: &Received<'_
         return Ok(Verdict::Valid { matched, signed_at: None });
     };
     let signed_at = match (rule.place, received.tolerance) {
-        (TimePlace::BodyField(field), Some(_)) => Some(body_timestamp(received.body, field)?),
+        (TimePlace::BodyField(field), Some(_)) => {
+            let right_but = |(reason, detail)| (reason, format!("the signature is right, but {detail}"));
+            Some(body_timestamp(received.body, field).map_err(right_but)?)
+        }
         (TimePlace::BodyField(field), None) => body_timestamp(received.body, field).ok(),
         _ => signed_at,
     };
