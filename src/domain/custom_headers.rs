@@ -1,5 +1,4 @@
 //! The headers a webhook adds to its requests: names and values that may be sent, and those that are not theirs.
-#![allow(dead_code)]
 
 /// The most headers a webhook may add.
 pub const MAX_HEADERS: usize = 50;

@@ -1,7 +1,6 @@
 //! Which addresses may be called: one table of ranges, one rule, for every request that goes out.
 //!
 //! The ranges are those of the IANA special-purpose address registries (RFC 6890) that are not global unicast.
-#![allow(dead_code)]
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -1,7 +1,4 @@
 //! The URL a webhook is called at: what may be stored, and how it is shown.
-#![allow(dead_code)]
-
-use std::net::IpAddr;
 
 use url::{Host, Url};
 
@@ -102,15 +99,6 @@ pub fn masked(url: &Url) -> String {
         })
         .collect();
     format!("{before}?{}", pairs.join("&"))
-}
-
-/// The address, when the URL names one instead of a host: `2130706433` and `0x7f.1` are addresses too.
-pub fn literal_address(url: &Url) -> Option<IpAddr> {
-    match url.host()? {
-        Host::Ipv4(address) => Some(IpAddr::V4(address)),
-        Host::Ipv6(address) => Some(IpAddr::V6(address)),
-        Host::Domain(_) => None,
-    }
 }
 
 /// By the lengths of RFC 1035 and the letters of RFC 1123, and the underscore that is met in practice.
@@ -291,13 +279,5 @@ mod tests {
         assert_eq!(shown("https://example.com/a?secret"), "https://example.com/a?***");
         assert_eq!(shown("https://example.com/a?k=a=b?c&&x="), "https://example.com/a?k=***&&x=***");
         assert_eq!(shown("https://example.com/a?"), "https://example.com/a?");
-    }
-
-    #[test]
-    fn literal_addresses_are_told_from_names() {
-        let literal = |text: &str| literal_address(&parse(text).unwrap()).map(|address| address.to_string());
-        assert_eq!(literal("http://2130706433/").as_deref(), Some("127.0.0.1"));
-        assert_eq!(literal("http://[::ffff:7f00:1]/").as_deref(), Some("::ffff:127.0.0.1"));
-        assert_eq!(literal("http://localhost/"), None);
     }
 }
