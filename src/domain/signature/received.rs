@@ -73,10 +73,10 @@ fn parse_head(text: &[u8]) -> Result<Vec<Header>, HeadersError> {
     Ok(headers)
 }
 
-/// A status line (`HTTP/1.1 200 OK`) or a request line (`POST /hook HTTP/1.1`).
+/// A status line (`HTTP/1.1 200 OK`) or a request line (`POST /hook HTTP/1.1`); `Upgrade: HTTP/2.0` is a header.
 fn is_start_line(line: &[u8]) -> bool {
     let last = line.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
-    line.starts_with(b"HTTP/") || last.starts_with(b"HTTP/")
+    (line.starts_with(b"HTTP/") || last.starts_with(b"HTTP/")) && parse_header(line).is_none()
 }
 
 fn is_interim(line: &[u8]) -> bool {
@@ -140,6 +140,8 @@ mod tests {
             pairs(&[("X-Signature", "last line without an end")])
         );
         assert_eq!(parsed(""), []);
+        assert_eq!(parsed("X-Signature: HTTP/1.1\nA: b"), pairs(&[("X-Signature", "HTTP/1.1"), ("A", "b")]));
+        assert_eq!(parsed("CONNECT a.example:443 HTTP/1.1\nA: b"), pairs(&[("A", "b")]));
     }
 
     #[test]

@@ -140,6 +140,22 @@ proptest! {
     }
 
     #[test]
+    fn no_header_of_a_megabyte_panics_or_is_valid(seed in prop::collection::vec(any::<u8>(), 1..999), body in any::<[u8; 9]>()) {
+        let long: Vec<u8> = seed.iter().copied().cycle().take(1 << 20).collect();
+        let secret = Secret::generate([3; 32]);
+        for scheme in schemes::ALL.iter() {
+            let secret = if scheme.name == "standard-v1a" { &secret_for(scheme, [0; 32]) } else { &secret };
+            let signed = sign(scheme, &[secret], &message("evt_1", &body));
+            for at in 0..signed.len() {
+                let mut headers = signed.clone();
+                headers[at].1.clone_from(&long);
+                prop_assert!(!is_valid(scheme, secret, &received(&headers, &body)), "{}", scheme.name);
+            }
+        }
+        let _ = parse_headers(&long);
+    }
+
+    #[test]
     fn no_head_panics(text in prop::collection::vec(any::<u8>(), 0..200), lines in "[A-Za-z:{}\"\\[\\], \r\n]{0,80}") {
         let _ = parse_headers(&text);
         let _ = parse_headers(lines.as_bytes());
