@@ -111,6 +111,18 @@ fn what_lies_before_the_window_does_not_count() {
 }
 
 #[test]
+fn what_a_clock_ahead_wrote_counts_as_of_now_and_not_in_a_row_for_every_hour_until_then() {
+    let env = filled();
+    env.sql_write(
+        "UPDATE deliveries SET created_at = 253402300799999 WHERE id = 1;
+         UPDATE attempts SET completed_at = 9223372036854775807 WHERE delivery_id = 1;",
+    );
+    let hours = stats(&env, &["--by", "hour"]);
+    assert_eq!(names(&hours, "hour"), ["10", "11", "12"].map(|hour| format!("2026-01-01T{hour}:00:00.000Z")));
+    assert_eq!(stats(&env, &[])["deliveries"].as_i64(), Some(11));
+}
+
+#[test]
 fn people_see_bars_and_a_sparkline_within_80_columns() {
     let env = filled();
     let run = env.hookctl(["stats"]).now("2026-01-01T12:30:00Z").run().ok();

@@ -81,6 +81,9 @@ pub struct Tally {
     pub by_hour: BTreeMap<i64, Measures>,
     /// Failed attempts by error type.
     pub by_error_type: HashMap<ErrorType, u64>,
+    /// The end of the window. What lies past it, as after a change of the clock, counts as of then: a row from the
+    /// year 9999 must not make millions of quiet hours.
+    until: Timestamp,
     /// The steps of the courses.
     pub steps: Steps,
     /// All, step by step.
@@ -99,6 +102,7 @@ impl Tally {
             by_event_type: HashMap::new(),
             by_hour: BTreeMap::new(),
             by_error_type: HashMap::new(),
+            until,
             steps,
             course: vec![Measures::default(); steps.count],
             courses: HashMap::new(),
@@ -111,12 +115,12 @@ impl Tally {
     }
 
     fn add_delivery(&mut self, delivery: &DeliverySample<'_>, course: Course) {
-        let at = delivery.created_at;
+        let at = delivery.created_at.min(self.until);
         self.each(delivery.webhook_id, delivery.event_type, at, course, |measures| measures.add_delivery(delivery));
     }
 
     fn add_attempt(&mut self, attempt: &AttemptSample<'_>, course: Course) {
-        let at = attempt.completed_at;
+        let at = attempt.completed_at.min(self.until);
         self.each(attempt.webhook_id, attempt.event_type, at, course, |measures| measures.add_attempt(attempt));
         if let Some(error_type) = attempt.error_type {
             *self.by_error_type.entry(error_type).or_default() += 1;
