@@ -284,16 +284,9 @@ impl Engine<'_> {
 
 /// What a webhook's state lets through of `wanted`.
 fn passing(webhook: &Prepared, health: &Health, now: Timestamp, now_us: i64, wanted: usize) -> Passing {
-    // Longer than any hold that is ever set: the clock was set back since.
-    let is_held = health.held_until.is_some_and(|until| now < until && until.millis_since(now) <= LONGEST_HOLD_MS);
-    if !health.is_active || is_held {
+    if health.pause(now).is_some() {
         return Passing::Nothing;
     }
-    let is_probe = match health.breaker.passage(now) {
-        Passage::Open(_) => return Passing::Nothing,
-        Passage::Probe => true,
-        Passage::Closed => false,
-    };
     let available = match webhook.settings.rate_limit {
         Some(limit) => match limit.available(health.rate_next_us, now_us, wanted as u32) {
             0 => return Passing::After(Duration::from_micros(limit.wait_us(health.rate_next_us, now_us) as u64)),
@@ -301,11 +294,11 @@ fn passing(webhook: &Prepared, health: &Health, now: Timestamp, now_us: i64, wan
         },
         None => wanted,
     };
-    if is_probe { Passing::Probe } else { Passing::Some(available) }
+    match health.breaker.passage(now) {
+        Passage::Probe => Passing::Probe,
+        Passage::Open(_) | Passage::Closed => Passing::Some(available),
+    }
 }
-
-/// No hold is longer than this, in milliseconds: 24 hours, as Retry-After is clamped.
-const LONGEST_HOLD_MS: i64 = crate::domain::retry::LONGEST_DELAY_MS;
 
 /// Whether a webhook's state lets nothing through at `now`.
 pub(super) fn is_blocked(webhook: &Prepared, health: &Health, now: Timestamp) -> bool {

@@ -1,9 +1,9 @@
 //! Webhooks: who wants which events, and how they are to be sent.
 
-use super::breaker::Breaker;
+use super::breaker::{Breaker, Passage};
 use super::network::AddressPolicy;
 use super::rate_limit::RateLimit;
-use super::retry::RetryPolicy;
+use super::retry::{LONGEST_DELAY_MS, RetryPolicy};
 use super::time::Timestamp;
 
 /// The most characters of a webhook's name.
@@ -92,6 +92,33 @@ pub struct Health {
     pub last_success_at: Option<Timestamp>,
     /// When an attempt last failed.
     pub last_failure_at: Option<Timestamp>,
+}
+
+/// What keeps all deliveries of a webhook back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pause {
+    /// It is disabled.
+    Disabled,
+    /// The receiver asked for patience until then.
+    Held(Timestamp),
+    /// The receiver could not be reached, and is left alone until then.
+    Unreachable(Timestamp),
+}
+
+impl Health {
+    /// What keeps all deliveries back at `now`; `None` when they may go.
+    pub fn pause(&self, now: Timestamp) -> Option<Pause> {
+        if !self.is_active {
+            return Some(Pause::Disabled);
+        }
+        // One that is longer than any that is ever set: the clock was set back since.
+        let held = self.held_until.filter(|until| now < *until && until.millis_since(now) <= LONGEST_DELAY_MS);
+        match (held, self.breaker.passage(now)) {
+            (Some(until), _) => Some(Pause::Held(until)),
+            (None, Passage::Open(until)) => Some(Pause::Unreachable(until)),
+            (None, Passage::Closed | Passage::Probe) => None,
+        }
+    }
 }
 
 /// How many deliveries a webhook has had; they survive pruning.

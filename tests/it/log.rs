@@ -93,6 +93,40 @@ fn a_delivery_shows_why_the_receiver_did_not_get_it() {
 }
 
 #[test]
+fn an_open_delivery_shows_what_it_waits_for() {
+    let (env, _receiver) = log();
+    let waits = |id: &str| {
+        let shown = told(&env, &["delivery", "show", id]);
+        [&shown["waiting"]["for"], &shown["waiting"]["until"]].map(|value| value.as_str().unwrap_or("-").to_owned())
+    };
+    assert_eq!(waits("1"), ["-", "-"], "it was delivered");
+    assert_eq!(waits("2"), ["-", "-"], "it failed");
+    assert_eq!(waits("3"), ["drain", "-"], "its time has come");
+    assert_eq!(waits("4"), ["drain", "-"]);
+
+    let (soon, late) = (1_767_528_060_000_i64, 1_767_531_600_000_i64);
+    env.sql_write(&format!("UPDATE deliveries SET due_at = {soon} WHERE id = 3"));
+    assert_eq!(waits("3"), ["retry", "2026-01-04T12:01:00.000Z"]);
+    env.sql_write(&format!("UPDATE webhooks SET held_until = {late} WHERE name = 'busy'"));
+    assert_eq!(waits("3"), ["receiver", "2026-01-04T13:00:00.000Z"]);
+    env.sql_write(&format!("UPDATE webhooks SET held_until = NULL, breaker_open_until = {late} WHERE name = 'busy'"));
+    assert_eq!(waits("3"), ["breaker", "2026-01-04T13:00:00.000Z"]);
+    env.sql_write(&format!("UPDATE deliveries SET claim_token = 7, due_at = {soon} WHERE id = 3"));
+    assert_eq!(waits("3"), ["attempt", "2026-01-04T12:01:00.000Z"], "whatever else");
+
+    told(&env, &["webhook", "disable", "good"]);
+    assert_eq!(waits("4"), ["enable", "-"]);
+    let text = env.hookctl(["delivery", "show", "4"]).run().ok().text();
+    assert!(text.contains("the webhook is disabled (disabled by hand)"), "{text}");
+    told(&env, &["webhook", "enable", "good"]);
+    told(&env, &["webhook", "update", "good", "--ordered"]);
+    told(&env, &["emit", "invoice.sent", "--enqueue"]);
+    told(&env, &["emit", "invoice.sent", "--enqueue"]);
+    let last = told(&env, &["delivery", "list", "--limit", "1"])[0]["id"].to_string();
+    assert_eq!(waits(&last), ["order", "-"]);
+}
+
+#[test]
 fn a_retry_is_an_attempt_by_hand_with_a_fresh_budget() {
     let (env, receiver) = log();
     env.hookctl(["webhook", "update", "down", "--url", &receiver.url_at("/up")]).run().ok();

@@ -8,6 +8,7 @@ pub mod retry;
 pub mod show;
 pub mod tail;
 pub mod view;
+pub mod waiting;
 
 use anyhow::Result;
 use clap::Subcommand;

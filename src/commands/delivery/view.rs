@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use anyhow::{Context as _, Result};
 use serde::{Serialize, Serializer};
 
+use super::waiting::Waiting;
 use crate::commands::webhook::view::{shown_headers, shown_url};
 use crate::context::Context;
 use crate::delivery::{Clients, Prepared, Request};
@@ -12,6 +13,7 @@ use crate::domain::attempt::{Attempt, ErrorType, Trigger};
 use crate::domain::delivery::Status;
 use crate::domain::event::payload_hash;
 use crate::domain::time::Timestamp;
+use crate::domain::webhook::Webhook;
 use crate::error::{Failure, Kind};
 use crate::output::{Cell, Look, Page, Row, Text};
 use crate::store::{DeliveryRow, Payload, Store};
@@ -109,6 +111,7 @@ pub fn status_cell(status: Status) -> Cell {
 pub struct DeliveryPage {
     #[serde(flatten)]
     delivery: DeliveryView,
+    waiting: Option<Waiting>,
     payload_hash: String,
     payload: Bytes,
     request: RequestView,
@@ -173,9 +176,12 @@ impl DeliveryPage {
         })?;
         let payload = store.load_payload(delivery.event_row)?;
         let attempts = store.attempts(id)?;
-        let request = RequestView::new(context, store, &delivery, &payload, attempts.last())?;
+        let webhook = store.webhook(delivery.webhook_id)?.context("the webhook was deleted meanwhile")?;
+        let waiting = Waiting::of(store, &delivery, &webhook, context.now())?;
+        let request = RequestView::new(context, store, webhook, &delivery, &payload, attempts.last())?;
         Ok(DeliveryPage {
             delivery: delivery.into(),
+            waiting,
             payload_hash: payload_hash(&payload.bytes),
             payload: Bytes(payload.bytes),
             request,
@@ -194,11 +200,11 @@ impl RequestView {
     fn new(
         context: &Context,
         store: &Store,
+        webhook: Webhook,
         delivery: &DeliveryRow,
         payload: &Payload,
         last: Option<&Attempt>,
     ) -> Result<RequestView> {
-        let webhook = store.webhook(delivery.webhook_id)?.context("the webhook was deleted meanwhile")?;
         let timestamp = last.map_or_else(|| context.now(), |attempt| attempt.started_at);
         let mut clients = Clients::new(Vec::new(), 0);
         let prepared = Prepared::new(store, webhook, &mut clients, timestamp)?;
@@ -254,10 +260,14 @@ impl Page for DeliveryPage {
         if let Some(error) = &delivery.error_message {
             text.field("Error", Cell::bad(error));
         }
-        let (created, next) = (text.look().exact(Some(delivery.created_at)), text.look().exact(delivery.next_retry_at));
+        let created = text.look().exact(Some(delivery.created_at));
         text.field("Created", created);
-        if delivery.next_retry_at.is_some() {
-            text.field("Next retry", next);
+        if let Some(waiting) = &self.waiting {
+            let until = text.look().exact(waiting.until);
+            text.field("Waits for", Cell::warn(&waiting.told));
+            if waiting.until.is_some() {
+                text.field("Until", until);
+            }
         }
         text.blank();
         text.heading("Request");
