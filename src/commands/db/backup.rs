@@ -10,6 +10,7 @@ use super::files;
 use crate::context::{Context, Exit};
 use crate::error::{Failure, Kind};
 use crate::output::{Page, Text};
+use crate::store::StoreError;
 
 /// Copy the database into a new file, while others go on writing
 ///
@@ -48,10 +49,22 @@ impl Backup {
         }
         let store = context.store_to_read()?;
         let progress = context.out.progress("Backing up", Some(0));
-        store.back_up(&self.file, |done, total| progress.set_of(done, total))?;
+        store.back_up(&self.file, |done, total| progress.set_of(done, total)).map_err(unwritable)?;
         progress.finish();
         let view = BackupView { size_bytes: files::size(&self.file), path: self.file };
         context.out.page(&view)?;
         Ok(Exit::DONE)
+    }
+}
+
+/// The file that cannot be opened is not the database, of which the store speaks.
+fn unwritable(error: StoreError) -> anyhow::Error {
+    match error {
+        StoreError::CannotOpen { path, reason } => {
+            Failure::new(Kind::Failed, format!("cannot write {}: {reason}", path.display()))
+                .hint("name another file for the backup")
+                .into()
+        }
+        error => error.into(),
     }
 }

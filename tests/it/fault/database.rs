@@ -158,7 +158,8 @@ fn a_backup_overwrites_nothing() {
     assert_eq!(fs::read(&mine).unwrap(), b"mine");
     symlink("nowhere", env.path().join("link")).unwrap();
     env.hookctl(["db", "backup", "link"]).run().fails(1);
-    env.hookctl(["db", "backup", "no/such/folder/b.db"]).run().fails(1);
+    let nowhere = env.hookctl(["db", "backup", "no/such/folder/b.db"]).run().fails(1).err();
+    assert!(nowhere.contains("no/such/folder/b.db") && nowhere.contains("another file for the backup"), "{nowhere}");
 }
 
 #[test]
