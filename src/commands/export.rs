@@ -1,5 +1,7 @@
 //! `hookctl export`
 
+use std::collections::HashSet;
+
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use serde::ser::SerializeSeq;
@@ -16,7 +18,8 @@ use crate::store::{EventTypeRow, Store, WebhookFilter};
 ///
 /// `hookctl apply` reads it back. The file is complete: URLs with their query values and headers with theirs, which other
 /// commands mask. Secrets are left out unless --with-secrets; a webhook keeps the one it has when the file is applied, and
-/// gets a new one where it does not exist, unless the file names one by `secret_env` or `secret_file`. `is_active` is
+/// gets a new one where it does not exist, unless the file names one by `secret_env` or `secret_file`, as --secret-env-prefix
+/// has it written. `is_active` is
 /// written for disabled webhooks alone, so that applying the file does not resume what hookctl disabled meanwhile.
 /// --output json writes JSON too.
 #[derive(Args, Debug)]
@@ -28,6 +31,9 @@ pub struct Export {
     /// Write each webhook's signing secret too: the file is then as secret as they are
     #[arg(long)]
     with_secrets: bool,
+    /// Name each secret by an environment variable that `apply` reads: PREFIX and the webhook's name in capitals
+    #[arg(long, value_name = "PREFIX", value_parser = variable_prefix, conflicts_with = "with_secrets")]
+    secret_env_prefix: Option<String>,
     /// The form of the file [default: toml]
     #[arg(long, value_name = "FORMAT")]
     format: Option<FileFormat>,
@@ -57,15 +63,20 @@ impl Export {
     }
 
     fn collect(&self, context: &Context, store: &Store) -> Result<ExportView> {
-        let mut webhooks = Vec::new();
+        let (mut webhooks, mut variables) = (Vec::new(), HashSet::new());
         for webhook in store.webhooks(&WebhookFilter::default())?.into_iter().rev() {
             let mut fields = fields(&webhook.settings, webhook.health.is_active);
             fields.retain(|(key, _)| *key != "is_active" || !webhook.health.is_active);
             let secret = store.secrets(webhook.id, context.now())?.into_iter().next().map(|stored| stored.secret);
-            let secret = match secret {
-                Some(secret) if self.with_secrets => Exported::Written(secret),
-                Some(_) => Exported::LeftOut,
-                None => Exported::None,
+            let secret = match (secret, &self.secret_env_prefix) {
+                (Some(secret), _) if self.with_secrets => Exported::Written(secret),
+                (Some(_), Some(prefix)) => {
+                    let variable = variable(prefix, &webhook.settings.name);
+                    let is_new = variables.insert(variable.clone());
+                    Exported::Named(if is_new { variable } else { format!("{variable}_{}", webhook.id) })
+                }
+                (Some(_), None) => Exported::LeftOut,
+                (None, _) => Exported::None,
             };
             webhooks.push(WebhookExport { fields, secret });
         }
@@ -90,14 +101,18 @@ enum Exported {
     /// It has none.
     None,
     LeftOut,
+    /// It is in the environment variable of that name.
+    Named(String),
     Written(Secret),
 }
 
 impl WebhookExport {
     fn members(&self) -> Vec<Field> {
         let mut members = self.fields.clone();
-        if let Exported::Written(secret) = &self.secret {
-            members.push(("secret", secret.expose().into()));
+        match &self.secret {
+            Exported::Written(secret) => members.push(("secret", secret.expose().into())),
+            Exported::Named(variable) => members.push(("secret_env", variable.as_str().into())),
+            Exported::None | Exported::LeftOut => {}
         }
         members
     }
@@ -165,6 +180,23 @@ impl Page for ExportView {
             for (key, value) in [("name", &row.name), ("description", &row.description)] {
                 lines(text, &assignment(key, &value.as_str().into()));
             }
+        }
+    }
+}
+
+/// The variable that stands for a webhook's secret: letters and digits stay, in capitals.
+fn variable(prefix: &str, name: &str) -> String {
+    let capital = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    format!("{prefix}{}", name.chars().map(capital).collect::<String>())
+}
+
+/// What an environment variable's name may begin with (POSIX, section 8.1).
+fn variable_prefix(text: &str) -> Result<String, String> {
+    let is_name = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    match is_name && text.starts_with(|c: char| !c.is_ascii_digit()) {
+        true => Ok(text.to_owned()),
+        false => {
+            Err("not the beginning of a variable's name; use letters, digits and _, such as HOOKCTL_SECRET_".to_owned())
         }
     }
 }

@@ -127,6 +127,29 @@ fn a_file_is_complete_but_for_the_secrets() {
 }
 
 #[test]
+fn secrets_are_named_by_variables_that_apply_reads() {
+    let env = filled();
+    env.hookctl(["webhook", "create", "Plain", "--url", "http://127.0.0.1:9/", "-e", "*"]).run().ok();
+    for form in ["toml", "json"] {
+        let file = exported(&env, &["--secret-env-prefix", "S_", "--format", form]);
+        assert!(!file.contains(SECRET) && !file.contains("whsec_"), "{file}");
+        for variable in ["\"S_CRM__EU_\"", "\"S_PLAIN\"", "\"S_PLAIN_4\""] {
+            assert!(file.contains(variable), "{variable}: {file}");
+        }
+        let copy = TestEnv::new();
+        apply(&copy, &file, &[]).fails(2);
+        let secrets = env.sql("SELECT secret FROM secrets ORDER BY webhook_id");
+        let run = copy.hookctl(["apply", "-"]).stdin(file).env("S_CRM__EU_", &secrets[0][0]);
+        run.env("S_PLAIN", &secrets[1][0]).env("S_PLAIN_4", &secrets[2][0]).run().ok();
+        assert_eq!(copy.sql("SELECT secret FROM secrets ORDER BY webhook_id"), secrets);
+    }
+    for wrong in ["", "1S_", "S-", "S="] {
+        let error = env.hookctl(["export", "--secret-env-prefix", wrong]).run().fails(2).err();
+        assert!(error.contains("--secret-env-prefix"), "{error}");
+    }
+}
+
+#[test]
 fn without_a_database_the_file_is_empty_and_no_database_is_made() {
     let env = TestEnv::new();
     let file = exported(&env, &["-o", "json"]);
