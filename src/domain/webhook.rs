@@ -62,6 +62,31 @@ pub struct Settings {
     pub ca_cert: Option<String>,
 }
 
+/// What a new webhook starts from; the numbers are TimeTracker's.
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            name: String::new(),
+            description: None,
+            url: String::new(),
+            events: Vec::new(),
+            http_method: "POST".to_owned(),
+            content_type: "application/json".to_owned(),
+            headers: Vec::new(),
+            signature_schemes: Vec::new(),
+            owner: None,
+            retry: RetryPolicy { max_retries: 3, delay_ms: 60_000, schedule: None },
+            timeout_ms: 30_000,
+            disable_after_ms: DEFAULT_DISABLE_AFTER_MS,
+            rate_limit: None,
+            concurrency: None,
+            is_ordered: false,
+            addresses: AddressPolicy::default(),
+            ca_cert: None,
+        }
+    }
+}
+
 impl Settings {
     /// Whether one of its patterns matches `event_type`.
     pub fn subscribes_to(&self, event_type: &str) -> bool {

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::commands::configuration::entry::WebhookEntry;
 use crate::commands::configuration::fields::{fields, shown};
-use crate::commands::webhook::create::{check_keys, default_schemes, defaults};
+use crate::commands::webhook::create::{check_keys, default_schemes};
 use crate::commands::webhook::options;
 use crate::context::Context;
 use crate::domain::secret::Secret;
@@ -59,7 +59,7 @@ impl Step {
         options::check_name("name", &entry.name)?;
         let existing = store.find_webhook(&entry.name)?;
         let owner = existing.as_ref().map_or_else(|| context.settings.owner.clone(), |old| old.settings.owner.clone());
-        let mut settings = Settings { name: entry.name.clone(), owner, ..defaults() };
+        let mut settings = Settings { name: entry.name.clone(), owner, ..Settings::default() };
         entry.options()?.apply(&mut settings)?;
         if let Some(pem) = &entry.ca_cert {
             options::set_ca_cert(&mut settings, pem.clone())?;

@@ -8,11 +8,9 @@ use super::options::{self, Options};
 use super::view::WebhookView;
 use crate::commands::secret_source::SecretSource;
 use crate::context::{Context, Exit};
-use crate::domain::network::AddressPolicy;
-use crate::domain::retry::RetryPolicy;
 use crate::domain::secret::Secret;
 use crate::domain::signature::{Scheme, Signer};
-use crate::domain::webhook::{DEFAULT_DISABLE_AFTER_MS, Settings};
+use crate::domain::webhook::Settings;
 use crate::error::Failure;
 use crate::random::Random;
 
@@ -45,29 +43,6 @@ pub struct Create {
     pub secret: SecretSource,
 }
 
-/// What a new webhook starts from.
-pub fn defaults() -> Settings {
-    Settings {
-        name: String::new(),
-        description: None,
-        url: String::new(),
-        events: Vec::new(),
-        http_method: "POST".to_owned(),
-        content_type: "application/json".to_owned(),
-        headers: Vec::new(),
-        signature_schemes: Vec::new(),
-        owner: None,
-        retry: RetryPolicy { max_retries: 3, delay_ms: 60_000, schedule: None },
-        timeout_ms: 30_000,
-        disable_after_ms: DEFAULT_DISABLE_AFTER_MS,
-        rate_limit: None,
-        concurrency: None,
-        is_ordered: false,
-        addresses: AddressPolicy { allow_private: false, allow_networks: Vec::new() },
-        ca_cert: None,
-    }
-}
-
 impl Create {
     /// Runs the command.
     pub fn run(mut self, context: &mut Context) -> Result<Exit> {
@@ -85,7 +60,7 @@ impl Create {
         if self.options.events.is_empty() {
             return Err(missing("--event").hint("say which events it wants: -e 'invoice.*', or -e '*' for all").into());
         }
-        let mut settings = Settings { name, owner: context.settings.owner.clone(), ..defaults() };
+        let mut settings = Settings { name, owner: context.settings.owner.clone(), ..Settings::default() };
         self.options.apply(&mut settings)?;
         let secret = self.secret(context, &mut settings)?;
         options::check_whole(context, &settings)?;

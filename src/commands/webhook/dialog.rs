@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::create::{Create, check_keys, default_schemes, defaults};
+use super::create::{Create, check_keys, default_schemes};
 use super::options::{self, Options};
 use crate::context::Context;
 use crate::domain::secret::Secret;
@@ -19,7 +19,7 @@ const SIGNATURE: &str = "Signature scheme";
 /// Asks for everything that is needed and was not given, in the order of the command line, and writes the answers into `create`.
 /// Each answer meets the rules of its option; what was given is checked before the first question.
 pub fn ask(create: &mut Create, context: &mut Context, prompt: &Prompt) -> Result<()> {
-    let mut settings = defaults();
+    let mut settings = Settings::default();
     create.options.apply(&mut settings)?;
     let secret = create.secret.read()?;
     let mut answers = Vec::new();

@@ -8,8 +8,6 @@ use std::time::{Duration, Instant};
 
 use super::prepared::{Clients, Prepared};
 use super::queue::Job;
-use crate::domain::network::AddressPolicy;
-use crate::domain::retry::RetryPolicy;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::Settings;
 use crate::store::{Claimed, Payload, Store};
@@ -18,22 +16,10 @@ use crate::store::{Claimed, Payload, Store};
 fn webhook(store: &Store) -> Arc<Prepared> {
     let settings = Settings {
         name: "crm".to_owned(),
-        description: None,
         url: "https://crm.example/".to_owned(),
         events: vec!["*".to_owned()],
-        http_method: "POST".to_owned(),
-        content_type: "application/json".to_owned(),
-        headers: Vec::new(),
-        signature_schemes: Vec::new(),
-        owner: None,
-        retry: RetryPolicy { max_retries: 3, delay_ms: 60_000, schedule: None },
-        timeout_ms: 30_000,
         disable_after_ms: 0,
-        rate_limit: None,
-        concurrency: None,
-        is_ordered: false,
-        addresses: AddressPolicy { allow_private: false, allow_networks: Vec::new() },
-        ca_cert: None,
+        ..Settings::default()
     };
     let id = store.insert_webhook(&settings, true, Timestamp::START).unwrap();
     let webhook = store.webhook(id).unwrap().unwrap();

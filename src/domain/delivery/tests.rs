@@ -3,7 +3,6 @@
 use super::*;
 use crate::domain::attempt::Answer;
 use crate::domain::breaker::Breaker;
-use crate::domain::network::AddressPolicy;
 use crate::domain::retry::RetryPolicy;
 use crate::domain::webhook::DEFAULT_DISABLE_AFTER_MS;
 
@@ -12,22 +11,9 @@ const HOUR: i64 = 3_600_000;
 fn settings() -> Settings {
     Settings {
         name: "crm".to_owned(),
-        description: None,
         url: "https://crm.example/".to_owned(),
         events: vec!["*".to_owned()],
-        http_method: "POST".to_owned(),
-        content_type: "application/json".to_owned(),
-        headers: Vec::new(),
-        signature_schemes: Vec::new(),
-        owner: None,
-        retry: RetryPolicy { max_retries: 3, delay_ms: 60_000, schedule: None },
-        timeout_ms: 30_000,
-        disable_after_ms: DEFAULT_DISABLE_AFTER_MS,
-        rate_limit: None,
-        concurrency: None,
-        is_ordered: false,
-        addresses: AddressPolicy { allow_private: false, allow_networks: Vec::new() },
-        ca_cert: None,
+        ..Settings::default()
     }
 }
 
