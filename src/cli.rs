@@ -9,17 +9,13 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::clock::Clock;
 use crate::commands;
+use crate::commands::help::Help;
 use crate::context::{Context, Exit};
 use crate::error::Failure;
-use crate::output::{ColorChoice, ErrorView, Format, Output};
+use crate::output::{ColorChoice, Format, Output, help_width};
 use crate::settings::Settings;
 
-mod help;
-pub mod overview;
 mod refusal;
-
-/// The most columns of help: longer lines are hard to read.
-const WIDEST: usize = 100;
 
 /// Administer outgoing webhooks: one binary, one SQLite file, no service to run
 #[derive(Debug, Parser)]
@@ -124,29 +120,23 @@ impl Command {
             Command::Export(command) => command.run(context),
             Command::Apply(command) => command.run(context),
             Command::Completions(command) => command.run(context),
-            Command::Man(command) => command.run(context),
-            Command::Help(command) => command.run(context),
-            Command::Complete(command) => command.run(context),
+            Command::Man(command) => command.run(context, command_tree()),
+            Command::Help(command) => command.run(context, command_tree()),
+            Command::Complete(command) => command.run(context, command_tree()),
         }
     }
 }
 
-/// The whole command tree, for completions and pages.
-pub fn command() -> clap::Command {
-    with_negative_values(Cli::command())
-}
-
-/// A help text with lines as long as the terminal's at most.
-pub fn fitted(help: &str, out: &Output) -> String {
-    let width = out.terminal_width().map_or(WIDEST, |width| width.min(WIDEST));
-    help::wrapped(help, width)
+/// Every command, for parsing, completions and pages; help fits the terminal.
+pub fn command_tree() -> clap::Command {
+    with_negative_values(Cli::command()).term_width(help_width())
 }
 
 /// Parses, runs and reports; the exit code.
 pub fn run(arguments: Vec<OsString>) -> u8 {
     crate::signals::survive_size_limit();
     let parsed =
-        command().try_get_matches_from(&arguments).and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
+        command_tree().try_get_matches_from(&arguments).and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
     let settings = Settings::from_environment();
     match (parsed, settings) {
         (Ok(cli), Ok(settings)) => cli.run(settings),
@@ -166,7 +156,7 @@ impl Cli {
         let mut context = Context { out, settings, clock, database: db, is_read_only: read_only, is_yes: yes };
         let done = match command {
             Some(command) => command.run(&mut context),
-            None => overview(&mut context),
+            None => Help::overview().run(&mut context, command_tree()),
         };
         let done = done.and_then(|exit| context.out.flush().map(|()| exit));
         match done {
@@ -195,18 +185,8 @@ impl Cli {
     }
 }
 
-fn overview(context: &mut Context) -> Result<Exit> {
-    context.out.bytes(overview::overview(&command()).as_bytes())?;
-    Ok(Exit::DONE)
-}
-
 fn report(out: &mut Output, failure: &Failure) -> u8 {
-    out.error(&ErrorView {
-        code: failure.kind.code(),
-        message: &failure.message,
-        hint: failure.hint.as_deref(),
-        exit_code: failure.kind.exit_code(),
-    });
+    out.error(failure);
     failure.kind.exit_code()
 }
 
@@ -225,8 +205,7 @@ fn refuse(error: &clap::Error, arguments: &[OsString], settings: &Settings) -> u
     if !matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         return report(&mut out, &refusal::failure(error, arguments));
     }
-    let text = fitted(&error.render().to_string(), &out);
-    let done = out.bytes(text.as_bytes()).and_then(|()| out.flush());
+    let done = out.bytes(error.render().to_string().as_bytes()).and_then(|()| out.flush());
     match done.as_ref().map_err(Failure::of) {
         Ok(()) | Err(None) => 0,
         Err(Some(failure)) => report(&mut out, &failure),

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use crate::output::Closed;
 use crate::store::StoreError;
 
 /// The kinds of failure, each with its exit code and its stable name for programs.
@@ -105,6 +104,11 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+/// The reader of stdout is gone: the program ends without a message, and it is no failure.
+#[derive(Debug, thiserror::Error)]
+#[error("the reader of the output closed it")]
+pub struct Closed;
 
 fn of_store(cause: &StoreError, error: &anyhow::Error) -> Failure {
     let message = format!("{error:#}");

@@ -28,9 +28,8 @@ pub struct Man {
 }
 
 impl Man {
-    /// Runs the command.
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
-        let mut command = crate::cli::command().disable_help_subcommand(true);
+    pub fn run(self, context: &mut Context, tree: Command) -> Result<Exit> {
+        let mut command = tree.disable_help_subcommand(true);
         command.build();
         let Some(dir) = self.dir else {
             context.out.bytes(&page(&command, None)?)?;

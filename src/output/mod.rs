@@ -13,9 +13,9 @@ mod look;
 mod progress;
 mod prompt;
 mod relative_time;
+mod row;
 mod table;
 mod text;
-mod view;
 
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 
@@ -24,7 +24,6 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 
 pub use cell::Cell;
-pub use closed::Closed;
 pub use color::{ColorChoice, Meaning};
 pub use escape::{escape, escape_bytes, is_unsafe};
 pub use format::Format;
@@ -32,13 +31,29 @@ pub use graph::{bar, sparkline};
 pub use look::Look;
 pub use progress::Progress;
 pub use prompt::Prompt;
-pub use text::Text;
-pub use view::{ErrorView, Page, Row};
+pub use row::Row;
+pub use text::{Page, Text};
 
 use self::closed::write_error;
 use crate::clock::Clock;
+use crate::error::Failure;
 
 const BUFFER: usize = 64 * 1024;
+
+/// The most columns of help: longer lines are hard to read.
+const WIDEST_HELP: usize = 100;
+
+/// The columns that help is wrapped to.
+pub fn help_width() -> usize {
+    terminal_width().map_or(WIDEST_HELP, |width| width.min(WIDEST_HELP))
+}
+
+/// `None` when stdout is no terminal.
+fn terminal_width() -> Option<usize> {
+    let term = console::Term::stdout();
+    let size = term.size_checked().filter(|_| term.is_term());
+    size.map(|(_, columns)| usize::from(columns))
+}
 
 /// How a run writes: its options and what the environment says.
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +90,7 @@ impl Output {
     pub fn new(settings: Settings) -> Output {
         let terminals = Terminals {
             stdout: io::stdout().is_terminal(),
-            stdout_width: console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns)),
+            stdout_width: terminal_width(),
             stderr: io::stderr().is_terminal(),
         };
         Output::with_writers(settings, Box::new(io::stdout()), Box::new(io::stderr()), terminals)
@@ -191,11 +206,6 @@ impl Output {
         Prompt::new(self.stderr_color)
     }
 
-    /// The width of the terminal that stdout is, if it is one.
-    pub fn terminal_width(&self) -> Option<usize> {
-        self.look.terminal_width
-    }
-
     /// Writes one line in any format, escaped.
     #[cfg(test)]
     pub fn line(&mut self, text: &str) -> Result<()> {
@@ -250,17 +260,17 @@ impl Output {
         }
     }
 
-    /// Tells why the program fails: for people, or as one JSON object where the data would have been JSON.
-    pub fn error(&mut self, failure: &ErrorView) {
+    /// Reports why the program fails: as text, or as one JSON object where the data would have been JSON.
+    pub fn error(&mut self, failure: &Failure) {
         if matches!(self.settings.format, Format::Json | Format::Jsonl) {
             let mut line = Vec::new();
-            let object = std::collections::BTreeMap::from([("error", failure)]);
-            json::compact(&mut line, &object).expect("a view of texts and numbers is JSON");
+            let object = std::collections::BTreeMap::from([("error", ErrorObject::of(failure))]);
+            json::compact(&mut line, &object).expect("texts and numbers are JSON");
             line.push(b'\n');
             return self.tell(&line);
         }
-        self.say("error: ", Meaning::Bad, failure.message);
-        if let Some(hint) = failure.hint {
+        self.say("error: ", Meaning::Bad, &failure.message);
+        if let Some(hint) = &failure.hint {
             self.say("hint: ", Meaning::Id, hint);
         }
     }
@@ -295,7 +305,7 @@ impl Output {
             look: Look {
                 now: settings.clock.now(),
                 color: color(terminals.stdout),
-                terminal_width: terminals.stdout_width.filter(|_| terminals.stdout),
+                terminal_width: terminals.stdout_width,
             },
             stderr_color: color(terminals.stderr),
             stderr_is_terminal: terminals.stderr,
@@ -342,6 +352,23 @@ impl Output {
             Some(bar) if !bar.is_finished() => bar.suspend(write),
             _ => write(),
         }
+    }
+}
+
+/// A failure as JSON.
+#[derive(Serialize)]
+struct ErrorObject<'a> {
+    code: &'static str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
+    exit_code: u8,
+}
+
+impl ErrorObject<'_> {
+    fn of(failure: &Failure) -> ErrorObject<'_> {
+        let Failure { kind, message, hint } = failure;
+        ErrorObject { code: kind.code(), message, hint: hint.as_deref(), exit_code: kind.exit_code() }
     }
 }
 

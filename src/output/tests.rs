@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::domain::time::Timestamp;
+use crate::error::{Closed, Kind};
 
 /// Every unsafe character there is, between two words.
 fn hostile() -> String {
@@ -131,7 +132,7 @@ fn hostile_text_leaves_no_raw_unsafe_character_in_any_format_on_any_stream() {
                 output.warning(&hostile);
                 output.summary(&hostile);
                 output.diagnostic(1, &hostile);
-                output.error(&ErrorView { code: "x", message: &hostile, hint: Some(&hostile), exit_code: 1 });
+                output.error(&Failure::new(Kind::Failed, &*hostile).hint(&*hostile));
             });
             for text in [stdout, stderr] {
                 assert!(text.contains("begin") && text.contains("end"), "{format:?}: {text}");
@@ -254,7 +255,7 @@ fn a_colour_choice_holds_for_data_and_messages() {
     let auto = settings(Format::Table);
     assert_eq!(colourful(auto, Terminals::default()), [false, false]);
     assert_eq!(colourful(auto, terminal(80)), [true, true]);
-    assert_eq!(colourful(auto, Terminals { stdout: false, ..terminal(80) }), [false, true]);
+    assert_eq!(colourful(auto, Terminals { stdout: false, stdout_width: None, ..terminal(80) }), [false, true]);
     assert_eq!(colourful(Settings { no_color: true, ..auto }, terminal(80)), [false, false]);
     assert_eq!(colourful(Settings { clicolor_force: true, ..auto }, Terminals::default()), [true, true]);
     let always = Settings { color: ColorChoice::Always, no_color: true, ..auto };
@@ -281,7 +282,7 @@ fn messages_go_to_stderr_with_their_prefix_and_quiet_leaves_only_errors() {
             output.summary("c");
             output.diagnostic(1, "d");
             output.diagnostic(2, "e");
-            output.error(&ErrorView { code: "x", message: "f", hint: Some("g"), exit_code: 1 });
+            output.error(&Failure::new(Kind::Failed, "f").hint("g"));
         })
     };
     let normal = settings(Format::Table);
@@ -294,9 +295,10 @@ fn messages_go_to_stderr_with_their_prefix_and_quiet_leaves_only_errors() {
 
 #[test]
 fn an_error_is_one_json_object_on_stderr_where_data_is_json() {
-    let tell = |format, hint| {
-        let view = ErrorView { code: "not_found", message: "no webhook \"x\"", hint, exit_code: 3 };
-        piped(format, |output| output.error(&view))
+    let bare_failure = Failure::new(Kind::NotFound, "no webhook \"x\"");
+    let tell = |format, hint: Option<&str>| {
+        let failure = Failure { hint: hint.map(str::to_owned), ..bare_failure.clone() };
+        piped(format, |output| output.error(&failure))
     };
     let bare = r#"{"error":{"code":"not_found","message":"no webhook \"x\"","exit_code":3}}"#;
     for format in [Format::Json, Format::Jsonl] {

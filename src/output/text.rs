@@ -1,13 +1,20 @@
 //! How one object reads: headings, fields, tables and blocks, one below the other.
 
 use console::measure_text_width;
+use serde::Serialize;
 
 use super::cell::Cell;
 use super::color::Meaning;
 use super::escape::{escape, escape_bytes};
 use super::look::Look;
+use super::row::Row;
 use super::table;
-use super::view::Row;
+
+/// One object on a page of its own.
+pub trait Page: Serialize {
+    /// How the object reads.
+    fn describe(&self, text: &mut Text);
+}
 
 /// A page of text under construction.
 pub struct Text {

@@ -1,11 +1,13 @@
 //! The import rule, kept by reading the sources: every outside thing has one home, and modules name each other one way.
 
+mod circles;
 mod source;
 
 use std::fmt;
 use std::fs;
 use std::path::Path;
 
+use circles::circles;
 use source::Source;
 
 /// Something that only some files may name.
@@ -59,10 +61,30 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("src/receiver/", &["store", "http", "delivery", "commands", "output", "cli", "context", "error"]),
     ("src/delivery/", &["receiver", "commands", "output", "cli"]),
     ("src/output/", &["store", "http", "delivery", "receiver", "commands", "cli"]),
+    ("src/error.rs", &["http", "delivery", "receiver", "commands", "output", "cli", "context", "settings"]),
+    ("src/commands/", &["cli"]),
+];
+
+/// Circles that are still there, as the files in them. None may be added.
+const CIRCLES: &[&[&str]] = &[
+    &["src/commands/emit/mod.rs", "src/commands/emit/batch.rs"],
+    &["src/commands/emit/mod.rs", "src/commands/emit/content.rs"],
+    &["src/commands/emit/mod.rs", "src/commands/emit/dry_run.rs"],
+    &["src/commands/webhook/create.rs", "src/commands/webhook/dialog.rs"],
+    &["src/delivery/queue.rs", "src/delivery/record.rs"],
+    &[
+        "src/http/client.rs",
+        "src/http/connector.rs",
+        "src/http/errors.rs",
+        "src/http/resolver.rs",
+        "src/http/tls.rs",
+        "src/http/wire.rs",
+    ],
+    &["src/store/migrate.rs", "src/store/mod.rs", "src/store/open.rs"],
 ];
 
 /// Files above this many lines have more than one reason to exist.
-const LONGEST: usize = 600;
+const LONGEST: usize = 480;
 
 /// Those that are longer all the same, each with its reason.
 const LONGER: &[(&str, &str)] = &[];
@@ -91,6 +113,17 @@ fn outside_things_have_one_home_each() {
 fn imports_go_one_way() {
     let sources = sources();
     assert_none(&sources.iter().flat_map(wrong_way).collect::<Vec<_>>());
+}
+
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    let is_known = |circle: &Vec<String>| {
+        let mut files = circle.iter().map(|step| step.split(':').next().unwrap());
+        CIRCLES.iter().any(|known| files.all(|file| known.contains(&file)))
+    };
+    let circles: Vec<String> =
+        circles(&sources()).into_iter().filter(|circle| !is_known(circle)).map(|circle| circle.join(" → ")).collect();
+    assert!(circles.is_empty(), "files that import each other in a circle:\n{}", circles.join("\n"));
 }
 
 #[test]

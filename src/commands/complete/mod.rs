@@ -26,12 +26,12 @@ pub struct Complete {
 }
 
 impl Complete {
-    /// Runs the command. Whoever presses Tab wants no messages: where something is wrong there is nothing to offer.
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    /// Writes no error messages, which would disturb the line that is being typed: after an error there are no candidates.
+    pub fn run(self, context: &mut Context, tree: clap::Command) -> Result<Exit> {
         let typed = self.words.last().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
         let words: Vec<OsString> = self.words.into_iter().map(|word| word::meant(self.shell, word)).collect();
         let database = database_of(&words).or_else(|| context.database().ok().map(PathBuf::from));
-        let mut command = live::offered(crate::cli::command(), database);
+        let mut command = live::offered(tree, database);
         let last = words.len().saturating_sub(1);
         let mut found = complete(&mut command, words, last, None).unwrap_or_default();
         let is_switch = |candidate: &CompletionCandidate| candidate.get_id().is_some_and(|id| id.starts_with("arg::"));

@@ -2,6 +2,7 @@
 
 pub mod add;
 pub mod list;
+mod not_found;
 pub mod remove;
 pub mod show;
 pub mod view;
@@ -10,9 +11,6 @@ use anyhow::Result;
 use clap::Subcommand;
 
 use crate::context::{Context, Exit};
-use crate::domain::event_type::nearest;
-use crate::error::{Failure, Kind};
-use crate::store::EventTypeRow;
 
 /// The commands about event types.
 #[derive(Debug, Subcommand)]
@@ -29,7 +27,6 @@ pub enum Command {
 }
 
 impl Command {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         match self {
             Command::List(command) => command.run(context),
@@ -38,13 +35,4 @@ impl Command {
             Command::Remove(command) => command.run(context),
         }
     }
-}
-
-/// A type that the catalogue does not have, with the nearest that it has.
-fn not_found(event_type: &str, known: &[EventTypeRow]) -> Failure {
-    let hint = match nearest(event_type, known.iter().map(|known| known.name.as_str())) {
-        Some(nearest) => format!("did you mean '{nearest}'?"),
-        None => "see `hookctl event-type list`".to_owned(),
-    };
-    Failure::new(Kind::NotFound, format!("no event type '{event_type}' in the catalogue")).hint(hint)
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
-use super::not_found;
+use super::not_found::not_found;
 use crate::context::{Context, Exit};
 use crate::error::Failure;
 use crate::output::{Page, Text};

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::value::RawValue;
 
-use super::not_found;
+use super::not_found::not_found;
 use super::view::{EventTypePage, EventTypeView};
 use crate::context::{Context, Exit};
 use crate::domain::envelope::{Content, Entity};

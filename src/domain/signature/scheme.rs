@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::str::FromStr;
 
-use super::{Encoding, schemes};
+use super::Encoding;
 
 /// One way of signing a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,11 +134,6 @@ pub enum TimeUnit {
 }
 
 impl Scheme {
-    /// The scheme of this name or alias.
-    pub fn find(name: &str) -> Option<&'static Scheme> {
-        schemes::ALL.iter().find(|scheme| scheme.name == name || scheme.aliases.contains(&name))
-    }
-
     /// Whether the URL is part of what is signed.
     pub fn needs_url(&self) -> bool {
         self.content.contains(&Part::Url)
@@ -277,6 +272,7 @@ pub(super) fn is_header_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::schemes;
     use super::*;
 
     fn scheme(name: &str) -> &'static Scheme {

@@ -176,6 +176,13 @@ pub static ALL: LazyLock<Vec<Scheme>> = LazyLock::new(|| {
     ]
 });
 
+impl Scheme {
+    /// The scheme of this name or alias.
+    pub fn find(name: &str) -> Option<&'static Scheme> {
+        ALL.iter().find(|scheme| scheme.name == name || scheme.aliases.contains(&name))
+    }
+}
+
 /// What most senders do: the hex of the HMAC-SHA256 of the body, keyed with the secret's text.
 const BODY_HEX: Scheme = Scheme {
     name: "",

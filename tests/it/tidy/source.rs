@@ -31,32 +31,68 @@ impl Source {
 
     /// The modules at the root of the crate that the code names, through `crate::`, `super::` or a group of either.
     pub fn crate_modules(&self) -> Vec<(usize, String)> {
-        let tokens = tokens(&self.code);
-        let depth = self.depth();
-        let mut named = Vec::new();
-        let mut at = 0;
-        while at < tokens.len() {
-            let mut next = at + 1;
-            let mut supers = usize::from(tokens[at].text == "super");
-            while supers > 0 && text(&tokens, next) == "::" && text(&tokens, next + 1) == "super" {
-                supers += 1;
-                next += 2;
-            }
-            let to_root = tokens[at].text == "crate" || (depth > 0 && supers == depth);
-            if to_root && text(&tokens, next) == "::" {
-                named.extend(first_segments(&tokens, next + 1));
-            }
-            at = next;
-        }
-        named
+        let paths = self.module_paths(|_| false).into_iter();
+        let mut modules: Vec<(usize, String)> =
+            paths.filter_map(|named| named.path.into_iter().next().map(|first| (named.line, first))).collect();
+        modules.dedup();
+        modules
     }
 
-    /// How many times `super` leads from this file's module to the root.
-    fn depth(&self) -> usize {
+    /// Every path that the code names by `crate`, `self`, `super` or a module below this one, from the crate's root;
+    /// `is_module` knows the modules that are files.
+    pub fn module_paths(&self, is_module: impl Fn(&[&str]) -> bool) -> Vec<Named> {
+        let tokens = tokens(&self.code);
+        let module = self.module();
+        let mut found = Vec::new();
+        for (at, token) in tokens.iter().enumerate() {
+            let is_first = at == 0 || tokens[at - 1].text != "::";
+            if !is_first || text(&tokens, at + 1) != "::" {
+                continue;
+            }
+            let mut base: Vec<&str> = module.clone();
+            let mut next = at + 2;
+            match token.text {
+                "crate" => base.clear(),
+                "self" => {}
+                "super" => {
+                    base.pop();
+                    while text(&tokens, next) == "super" {
+                        base.pop();
+                        next += 2;
+                    }
+                }
+                name => {
+                    base.push(name);
+                    if !is_module(&base) {
+                        continue;
+                    }
+                }
+            }
+            let before = |count: usize| at.checked_sub(count).map_or("", |before| text(&tokens, before));
+            let is_exported = before(1) == "use" && matches!(before(2), "pub" | ")");
+            let base = base.into_iter().map(str::to_owned).collect();
+            let mut paths = Vec::new();
+            paths_below(&tokens, &mut next, base, &mut paths);
+            found.extend(paths.into_iter().map(|(line, path)| Named { line, path, is_exported }));
+        }
+        found
+    }
+
+    /// The module that the file is: `src/store/events.rs` is `["store", "events"]`.
+    pub fn module(&self) -> Vec<&str> {
         let path = self.path.trim_start_matches("src/").trim_end_matches(".rs");
         let path = path.trim_end_matches("/mod");
-        if matches!(path, "main" | "lib") { 0 } else { path.split('/').count() }
+        if matches!(path, "main" | "lib") { Vec::new() } else { path.split('/').collect() }
     }
+}
+
+/// A path that a file names.
+pub struct Named {
+    pub line: usize,
+    /// From the crate's root.
+    pub path: Vec<String>,
+    /// By `pub use`: others find it under this module, and it is theirs.
+    pub is_exported: bool,
 }
 
 /// A name, a `::`, or a single other character.
@@ -87,26 +123,32 @@ fn text<'a>(tokens: &[Token<'a>], at: usize) -> &'a str {
     tokens.get(at).map_or("", |token| token.text)
 }
 
-/// The first names of a path, or of each path of the group in braces, that begins at a token.
-fn first_segments(tokens: &[Token<'_>], start: usize) -> Vec<(usize, String)> {
-    let segment = |token: &Token<'_>| (token.line, token.text.to_owned());
-    if text(tokens, start) != "{" {
-        return tokens.get(start).map(segment).into_iter().collect();
-    }
-    let mut segments = Vec::new();
-    let mut depth = 0;
-    for at in start..tokens.len() {
-        match tokens[at].text {
-            "{" => depth += 1,
-            "}" => depth -= 1,
-            _ if depth == 1 && matches!(tokens[at - 1].text, "{" | ",") => segments.push(segment(&tokens[at])),
-            _ => {}
+/// The path that goes on at a token, or each path of the group in braces that begins there.
+fn paths_below(tokens: &[Token<'_>], at: &mut usize, base: Vec<String>, found: &mut Vec<(usize, Vec<String>)>) {
+    let Some(token) = tokens.get(*at) else { return };
+    *at += 1;
+    if token.text != "{" {
+        let mut path = base;
+        path.extend(token.text.starts_with(is_name).then(|| token.text.to_owned()).filter(|name| name != "self"));
+        if text(tokens, *at) == "::" {
+            *at += 1;
+            paths_below(tokens, at, path, found);
+        } else {
+            found.push((token.line, path));
         }
-        if depth == 0 {
-            break;
-        }
+        return;
     }
-    segments
+    while !matches!(text(tokens, *at), "" | "}") {
+        if is_name(text(tokens, *at).chars().next().unwrap_or(' ')) && text(tokens, *at) != "as" {
+            paths_below(tokens, at, base.clone(), found);
+        }
+        // To the next of the group: past `as other`, `*` and the comma.
+        while !matches!(text(tokens, *at), "" | "," | "}") {
+            *at += 1;
+        }
+        *at += usize::from(text(tokens, *at) == ",");
+    }
+    *at += 1;
 }
 
 fn is_name(letter: char) -> bool {

@@ -1,8 +1,12 @@
 //! `hookctl help`
 
+mod guides;
+mod overview;
+
 use anyhow::Result;
 use clap::Args;
 
+use self::guides::GUIDES;
 use crate::context::{Context, Exit};
 use crate::domain::event_type::nearest;
 use crate::error::Failure;
@@ -20,63 +24,24 @@ pub struct Help {
     words: Vec<String>,
 }
 
-/// A guide: a file of docs/ that is shown as it stands there.
-struct Guide {
-    name: &'static str,
-    about: &'static str,
-    text: &'static str,
-}
-
-const GUIDES: &[Guide] = &[
-    Guide {
-        name: "receiving",
-        about: "Receivers in Python, Node, Go, Rust and shell, signatures checked",
-        text: include_str!("../../docs/receiving.md"),
-    },
-    Guide {
-        name: "secrets",
-        about: "Where secrets are, and how to change one at no loss",
-        text: include_str!("../../docs/secrets.md"),
-    },
-    Guide {
-        name: "monitoring",
-        about: "Checks, metrics, alert rules and reports",
-        text: include_str!("../../docs/monitoring.md"),
-    },
-    Guide {
-        name: "backup",
-        about: "Copies of the database, and how to put one back",
-        text: include_str!("../../docs/backup.md"),
-    },
-    Guide {
-        name: "timetracker",
-        about: "Moving from TimeTracker's webhooks",
-        text: include_str!("../../docs/timetracker.md"),
-    },
-];
-
-/// The guides, as the overview lists them.
-pub fn guides() -> String {
-    let lines = GUIDES.iter().map(|guide| format!("\n  {:11}  {}", guide.name, guide.about));
-    format!("Guides, shown by `hookctl help GUIDE`:{}", lines.collect::<String>())
-}
-
 impl Help {
-    /// Runs the command.
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    /// What `hookctl` alone shows.
+    pub fn overview() -> Help {
+        Help { words: Vec::new() }
+    }
+
+    pub fn run(self, context: &mut Context, tree: clap::Command) -> Result<Exit> {
         let guide = GUIDES.iter().find(|guide| self.words == [guide.name]);
-        let text = match guide {
-            Some(guide) => guide.text.to_owned(),
-            None => crate::cli::fitted(&of_command(&self.words)?, &context.out),
-        };
-        context.out.bytes(text.as_bytes())?;
+        match guide {
+            Some(guide) => context.out.bytes(guide.text.as_bytes())?,
+            None => context.out.bytes(of_command(tree, &self.words)?.as_bytes())?,
+        }
         Ok(Exit::DONE)
     }
 }
 
 /// What `--help` says of the command that the words lead to.
-fn of_command(words: &[String]) -> Result<String, Failure> {
-    let mut tree = crate::cli::command();
+fn of_command(mut tree: clap::Command, words: &[String]) -> Result<String, Failure> {
     tree.build();
     let mut command = &mut tree;
     for (depth, word) in words.iter().enumerate() {
@@ -86,7 +51,7 @@ fn of_command(words: &[String]) -> Result<String, Failure> {
         command = command.find_subcommand_mut(word).expect("it was found just now");
     }
     Ok(match words {
-        [] => crate::cli::overview::overview(command),
+        [] => overview::overview(command),
         _ => command.render_long_help().to_string(),
     })
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::commands::help::guides;
+use super::guides::GUIDES;
 
 /// Every command under the heading of its group.
 const GROUPS: &[(&str, &[&str])] = &[
@@ -24,9 +24,12 @@ pub fn overview(command: &clap::Command) -> String {
             let _ = writeln!(text, "  {:11}  {}", sub.get_name(), about(sub));
         }
     }
-    text + &format!("\n{}\n", guides())
-        + "\nhookctl demo shows it all at work. hookctl help COMMAND tells about one command,\n\
-            and hookctl --help about options, exit codes and the environment.\n"
+    text += "\nGuides, shown by `hookctl help GUIDE`:\n";
+    for guide in GUIDES {
+        let _ = writeln!(text, "  {:11}  {}", guide.name, guide.about);
+    }
+    text + "\nhookctl demo is a guided tour. hookctl help COMMAND explains a command, and\n\
+            hookctl --help the options, exit codes and the environment.\n"
 }
 
 #[cfg(test)]
@@ -35,7 +38,7 @@ mod tests {
 
     #[test]
     fn every_command_has_its_group() {
-        let command = crate::cli::command();
+        let command = crate::cli::command_tree();
         let mut grouped: Vec<&str> = GROUPS.iter().flat_map(|(_, names)| *names).copied().collect();
         let shown = command.get_subcommands().filter(|sub| !sub.is_hide_set());
         let mut there: Vec<&str> = shown.map(clap::Command::get_name).collect();

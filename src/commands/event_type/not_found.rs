@@ -1,0 +1,14 @@
+//! The failure of commands that take a type which the catalogue does not have.
+
+use crate::domain::event_type::nearest;
+use crate::error::{Failure, Kind};
+use crate::store::EventTypeRow;
+
+/// No such type; the hint names the nearest that the catalogue has.
+pub fn not_found(event_type: &str, known: &[EventTypeRow]) -> Failure {
+    let hint = match nearest(event_type, known.iter().map(|known| known.name.as_str())) {
+        Some(nearest) => format!("did you mean '{nearest}'?"),
+        None => "see `hookctl event-type list`".to_owned(),
+    };
+    Failure::new(Kind::NotFound, format!("no event type '{event_type}' in the catalogue")).hint(hint)
+}

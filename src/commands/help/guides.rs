@@ -1,0 +1,35 @@
+//! The guides: files of docs/ that `hookctl help GUIDE` shows as they are.
+
+pub struct Guide {
+    pub name: &'static str,
+    pub about: &'static str,
+    pub text: &'static str,
+}
+
+pub const GUIDES: &[Guide] = &[
+    Guide {
+        name: "receiving",
+        about: "Receivers in Python, Node, Go, Rust and shell, signatures checked",
+        text: include_str!("../../../docs/receiving.md"),
+    },
+    Guide {
+        name: "secrets",
+        about: "Where secrets are, and how to change one at no loss",
+        text: include_str!("../../../docs/secrets.md"),
+    },
+    Guide {
+        name: "monitoring",
+        about: "Checks, metrics, alert rules and reports",
+        text: include_str!("../../../docs/monitoring.md"),
+    },
+    Guide {
+        name: "backup",
+        about: "Copies of the database, and how to put one back",
+        text: include_str!("../../../docs/backup.md"),
+    },
+    Guide {
+        name: "timetracker",
+        about: "Moving from TimeTracker's webhooks",
+        text: include_str!("../../../docs/timetracker.md"),
+    },
+];
