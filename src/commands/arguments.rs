@@ -57,7 +57,7 @@ impl Moment {
     pub fn resolve(self, now: Timestamp) -> Timestamp {
         match self {
             Moment::At(point) => point,
-            Moment::Ago(length) => now.plus_millis(-i64::try_from(length.as_millis()).unwrap_or(i64::MAX)),
+            Moment::Ago(length) => now.minus(length),
         }
     }
 }

@@ -7,6 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::arguments::{self, Moment};
+use super::wording::listed;
 use crate::context::{Context, Exit};
 use crate::domain::duration;
 use crate::domain::webhook::DISABLED_BY_HAND;
@@ -149,7 +150,10 @@ impl Check {
         let mut told: Vec<(Level, String)> = Vec::new();
         told.push(match found.backlog {
             0 => (Level::Ok, "nothing due".to_owned()),
-            count => (Level::of(lag, most_lag), format!("{count} due, the oldest for {}", duration_text(lag))),
+            count => (
+                Level::of(lag, most_lag),
+                format!("{count} due, the oldest for {}", duration::rough(Duration::from_secs(lag), 1)),
+            ),
         });
         let failed_level = self.max_failed.map_or(Level::Ok, |limit| Level::of(found.failed, limit));
         told.push((failed_level, format!("{} failed {}", found.failed, self.since_text(context))));
@@ -200,21 +204,7 @@ fn unknown(message: String) -> CheckView {
 
 /// At most three names; a bar would begin performance data.
 fn named(names: &[String]) -> String {
-    let shown: Vec<String> = names.iter().take(3).map(|name| name.replace('|', "/")).collect();
-    match names.len() {
-        count if count > 3 => format!("{} and {} more", shown.join(", "), count - 3),
-        _ => shown.join(", "),
-    }
-}
-
-/// Seconds in the largest unit, rounded down: nobody needs the seconds of an hour here.
-fn duration_text(seconds: u64) -> String {
-    match seconds {
-        s if s < 120 => format!("{s}s"),
-        s if s < 7_200 => format!("{}m", s / 60),
-        s if s < 172_800 => format!("{}h", s / 3_600),
-        s => format!("{}d", s / 86_400),
-    }
+    listed(names, 3).replace('|', "/")
 }
 
 fn count(text: &str) -> Result<u64, String> {

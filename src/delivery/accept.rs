@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::domain::envelope::Content;
-use crate::domain::event::{self, NewEvent};
+use crate::domain::event::NewEvent;
+use crate::domain::event_draft::Draft;
 use crate::domain::event_type;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::Counters;
@@ -146,17 +147,9 @@ impl Announcer<'_> {
     ) -> Result<(), StoreError> {
         let subscribers: Vec<Subscriber> =
             self.store.subscribers()?.into_iter().filter(|webhook| webhook.id != about_webhook).collect();
-        let event_id = event::new_id(self.now, random.next_u128());
         let data = serde_json::value::to_raw_value(data).map_err(|error| StoreError::Other(error.to_string()))?;
-        let content = Content { data: Some(&data), ..Content::default() };
-        let event = NewEvent {
-            payload: content.envelope(&event_id, event_type, self.now),
-            fingerprint: content.fingerprint(event_type),
-            event_type: event_type.to_owned(),
-            event_id,
-            owner: None,
-            created_at: self.now,
-        };
+        let draft = Draft { event_type: event_type.into(), content: Content::of_data(&data), ..Draft::default() };
+        let event = draft.into_event(self.now, random.next_u128()).map_err(|error| StoreError::Other(error.reason))?;
         accept(self.store, &event, &subscribers, &[]).map(|_| ())
     }
 }

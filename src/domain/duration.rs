@@ -37,6 +37,30 @@ pub fn format(duration: Duration) -> String {
     }
 }
 
+/// A length for people, rounded down to its `most` largest units: with one `1h`, with two `1h5m`; below a second in `ms`.
+pub fn rough(length: Duration, most: usize) -> String {
+    let mut left = length.as_secs();
+    let mut parts = Vec::new();
+    for (unit, size) in [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)] {
+        if left >= size && parts.len() < most {
+            parts.push(format!("{}{unit}", left / size));
+            left %= size;
+        }
+    }
+    if parts.is_empty() { format!("{}ms", length.as_millis()) } else { parts.concat() }
+}
+
+/// A measured length in at most five characters: `12ms`, `1.2s`, `48s`, `9.1m`.
+pub fn measured(millis: u64) -> String {
+    let seconds = millis as f64 / 1_000.0;
+    match millis {
+        0..1_000 => format!("{millis}ms"),
+        1_000..10_000 => format!("{seconds:.1}s"),
+        10_000..100_000 => format!("{seconds:.0}s"),
+        _ => format!("{:.1}m", seconds / 60.0),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -58,6 +82,14 @@ mod tests {
         {
             assert_eq!(parse(text), Err(DurationError), "{text}");
         }
+    }
+
+    #[test]
+    fn lengths_for_people_are_short() {
+        let rough = |seconds, most| rough(Duration::from_secs(seconds), most);
+        assert_eq!([0, 59, 3_900, 90_000].map(|seconds| rough(seconds, 1)), ["0ms", "59s", "1h", "1d"]);
+        assert_eq!([5, 90, 3_905, 90_001].map(|seconds| rough(seconds, 2)), ["5s", "1m30s", "1h5m", "1d1h"]);
+        assert_eq!([0, 999, 1_234, 12_345, 3_600_000].map(measured), ["0ms", "999ms", "1.2s", "12s", "60.0m"]);
     }
 
     proptest! {

@@ -1,47 +1,60 @@
 //! The envelope that `emit --data` sends: TimeTracker's keys, and the event id.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::event::{Fingerprint, fingerprint};
+use super::text;
 use super::time::Timestamp;
 
-/// What an event is about.
+/// What an event is about: one thing, such as invoice 42.
 #[derive(Clone, Debug, Serialize, PartialEq, Eq)]
 pub struct Entity {
-    /// The kind of thing: `invoice`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Which one.
     pub id: String,
-    /// Its name for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
 
+/// A text that names no entity.
+#[derive(Debug, thiserror::Error)]
+#[error("write TYPE:ID or TYPE:ID:NAME, such as invoice:42:'Invoice 42'")]
+pub struct EntityError;
+
 impl Entity {
-    /// Reads `TYPE:ID` or `TYPE:ID:NAME`; the name may hold colons. `None` when type or id is missing.
-    pub fn parse(text: &str) -> Option<Entity> {
-        let mut parts = text.splitn(3, ':');
-        let (kind, id) = (parts.next()?, parts.next()?);
-        let name = parts.next().map(str::to_owned);
-        (!kind.is_empty() && !id.is_empty()).then(|| Entity { kind: kind.to_owned(), id: id.to_owned(), name })
+    /// Reads `TYPE:ID` or `TYPE:ID:NAME`; the name may hold colons.
+    pub fn parse(text: &str) -> Result<Entity, EntityError> {
+        let mut parts = text.splitn(3, ':').map(str::to_owned);
+        let (Some(kind), Some(id)) = (parts.next(), parts.next()) else { return Err(EntityError) };
+        Ok(Entity { kind, id, name: parts.next() })
+    }
+
+    /// Checks that it has a type and an id, and at most `longest` characters as `TYPE:ID:NAME`, none of them unsafe.
+    pub(super) fn check(&self, longest: usize) -> Result<(), String> {
+        for (what, text) in [("type", &self.kind), ("id", &self.id)] {
+            text::check_line(text, longest).map_err(|error| format!("its {what} {error}"))?;
+        }
+        let name = self.name.as_ref().map_or_else(String::new, |name| format!(":{name}"));
+        let whole = format!("{}:{}{name}", self.kind, self.id);
+        text::check_line(&whole, longest).map_err(|error| error.to_string())
     }
 }
 
 /// What the sender said of an event; JSON parts are passed on as they are written.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Content<'a> {
     /// Who did it, any JSON.
-    pub user: Option<&'a RawValue>,
-    /// What it is about.
-    pub entity: Option<&'a Entity>,
+    pub user: Option<Cow<'a, RawValue>>,
+    pub entity: Option<Entity>,
     /// What was done.
-    pub action: Option<&'a str>,
-    /// One line for people.
-    pub description: Option<&'a str>,
+    pub action: Option<Cow<'a, str>>,
+    /// For people.
+    pub description: Option<Cow<'a, str>>,
     /// Everything else, any JSON.
-    pub data: Option<&'a RawValue>,
+    pub data: Option<Cow<'a, RawValue>>,
 }
 
 #[derive(Serialize)]
@@ -61,24 +74,42 @@ struct Envelope<'a> {
     data: Option<&'a RawValue>,
 }
 
-impl Content<'_> {
+impl<'a> Content<'a> {
+    /// An envelope that holds nothing but data.
+    pub fn of_data(data: &'a RawValue) -> Content<'a> {
+        Content { data: Some(Cow::Borrowed(data)), ..Content::default() }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        let Content { user, entity, action, description, data } = self;
+        user.is_none() && entity.is_none() && action.is_none() && description.is_none() && data.is_none()
+    }
+
     /// The envelope's bytes, made once; they are stored, sent and signed as they are.
     pub fn envelope(&self, event_id: &str, event_type: &str, timestamp: Timestamp) -> Vec<u8> {
-        let Content { user, entity, action, description, data } = *self;
-        let envelope = Envelope { event_id, event_type, timestamp, user, entity, action, description, data };
+        let envelope = Envelope {
+            event_id,
+            event_type,
+            timestamp,
+            user: self.user.as_deref(),
+            entity: self.entity.as_ref(),
+            action: self.action.as_deref(),
+            description: self.description.as_deref(),
+            data: self.data.as_deref(),
+        };
         serde_json::to_vec(&envelope).expect("an envelope has string keys only and writes to memory")
     }
 
     /// The fingerprint of what the sender said, event type included.
     pub fn fingerprint(&self, event_type: &str) -> Fingerprint {
-        let entity = self.entity.map(|entity| serde_json::to_vec(entity).unwrap_or_default());
+        let entity = self.entity.as_ref().map(|entity| serde_json::to_vec(entity).unwrap_or_default());
         fingerprint(&[
             Some(event_type.as_bytes()),
-            self.user.map(|raw| raw.get().as_bytes()),
+            self.user.as_ref().map(|raw| raw.get().as_bytes()),
             entity.as_deref(),
-            self.action.map(str::as_bytes),
-            self.description.map(str::as_bytes),
-            self.data.map(|raw| raw.get().as_bytes()),
+            self.action.as_deref().map(str::as_bytes),
+            self.description.as_deref().map(str::as_bytes),
+            self.data.as_ref().map(|raw| raw.get().as_bytes()),
         ])
     }
 }
@@ -115,7 +146,7 @@ mod tests {
         #[test]
         fn whatever_json_goes_in_the_same_bytes_come_out(text in any_json()) {
             let data = json::parse(text.as_bytes()).map_err(|error| TestCaseError::fail(format!("{text}: {error}")))?;
-            let content = Content { user: Some(data), data: Some(data), ..Content::default() };
+            let content = Content { user: Some(Cow::Borrowed(data)), ..Content::of_data(data) };
             let envelope = String::from_utf8(content.envelope("evt_1", "a.b", Timestamp::START)).unwrap();
             let end = format!(r#","user":{text},"data":{text}}}"#);
             prop_assert!(envelope.ends_with(&end), "{text} came out as {envelope}");
@@ -125,8 +156,7 @@ mod tests {
     #[test]
     fn it_carries_what_was_said_byte_for_byte_and_leaves_out_what_was_not() {
         let data = json::parse(br#"{"a":12345678901234567890.10}"#).unwrap();
-        let entity = Entity::parse("invoice:42:Big: one").unwrap();
-        let content = Content { data: Some(data), entity: Some(&entity), ..Content::default() };
+        let content = Content { entity: Entity::parse("invoice:42:Big: one").ok(), ..Content::of_data(data) };
         let envelope = content.envelope("evt_1", "invoice.paid", Timestamp::from_millis(0));
         assert_eq!(
             String::from_utf8(envelope).unwrap(),
@@ -136,7 +166,7 @@ mod tests {
 
     #[test]
     fn the_fingerprint_does_not_hang_on_time_or_id() {
-        let content = Content { action: Some("paid"), ..Content::default() };
+        let content = Content { action: Some("paid".into()), ..Content::default() };
         assert_eq!(content.fingerprint("a.b"), content.fingerprint("a.b"));
         assert_ne!(content.fingerprint("a.b"), content.fingerprint("a.c"));
         assert_ne!(content.fingerprint("a.b"), Content::default().fingerprint("a.b"));

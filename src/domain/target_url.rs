@@ -2,6 +2,8 @@
 
 use url::{Host, Url};
 
+use super::text;
+
 /// The most characters a URL may have, as written and as sent.
 pub const MAX_LENGTH: usize = 2_048;
 
@@ -58,7 +60,7 @@ pub fn parse(text: &str) -> Result<Url, TargetUrlError> {
     }
     // The URL standard drops tabs, line ends and outer blanks in silence; what is stored must be what was written.
     if let Some((index, character)) = text.chars().enumerate().find(|(_, character)| is_refused(*character)) {
-        return Err(TargetUrlError::Character { what: describe(character), position: index + 1 });
+        return Err(TargetUrlError::Character { what: text::describe(character), position: index + 1 });
     }
     let url = Url::parse(text).map_err(explain)?;
     if !matches!(url.scheme(), "http" | "https") {
@@ -112,23 +114,7 @@ fn is_host_name(name: &str) -> bool {
 }
 
 fn is_refused(character: char) -> bool {
-    character.is_control() || character.is_whitespace() || is_invisible(character)
-}
-
-/// Bidirectional controls (Unicode Standard Annex 9), zero-width characters, line separators, the byte order mark.
-fn is_invisible(character: char) -> bool {
-    matches!(character,
-        '\u{61c}' | '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-}
-
-fn describe(character: char) -> String {
-    match character {
-        ' ' => "a blank".to_owned(),
-        '\t' => "a tab".to_owned(),
-        '\n' | '\r' => "a line end".to_owned(),
-        c if c.is_control() => format!("the control character U+{:04X}", u32::from(c)),
-        c => format!("the invisible character U+{:04X}", u32::from(c)),
-    }
+    character.is_whitespace() || text::is_unsafe(character)
 }
 
 fn explain(error: url::ParseError) -> TargetUrlError {

@@ -1,5 +1,7 @@
 //! Points in time, as the database and the JSON output hold them.
 
+use std::time::Duration;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
 
@@ -33,6 +35,12 @@ impl Timestamp {
     #[must_use]
     pub fn plus_millis(self, millis: i64) -> Timestamp {
         Timestamp::from_millis(self.0.saturating_add(millis))
+    }
+
+    /// The point that lies `length` before this one; never before 1970.
+    #[must_use]
+    pub fn minus(self, length: Duration) -> Timestamp {
+        self.plus_millis(-i64::try_from(length.as_millis()).unwrap_or(i64::MAX))
     }
 
     /// Milliseconds from `earlier` to this point; negative when it is later.

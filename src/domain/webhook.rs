@@ -4,12 +4,11 @@ use super::breaker::{Breaker, Passage};
 use super::network::AddressPolicy;
 use super::rate_limit::RateLimit;
 use super::retry::{LONGEST_DELAY_MS, RetryPolicy};
+use super::text::{self, TextError};
 use super::time::Timestamp;
 
 /// The most characters of a webhook's name.
 pub const LONGEST_NAME: usize = 200;
-/// The most characters of a description.
-pub const LONGEST_DESCRIPTION: usize = 2_000;
 /// The longest deadline of an attempt, in milliseconds.
 pub const LONGEST_TIMEOUT_MS: i64 = 3_600_000;
 /// How many requests of one webhook run at once while others wait too, unless it says otherwise.
@@ -182,27 +181,23 @@ pub enum NameError {
     /// Empty or blank.
     #[error("a name is empty or blank")]
     Blank,
-    /// Longer than [`LONGEST_NAME`].
-    #[error("a name has {0} characters; {LONGEST_NAME} are the most")]
-    TooLong(usize),
     /// Only digits: it would be taken for an id.
     #[error("a name of digits alone would be taken for an id; add a letter")]
     Digits,
-    /// A control character, or one that changes the direction of text.
-    #[error("a name holds a control character")]
-    Control,
+    #[error("a name {0}")]
+    Text(#[from] TextError),
     /// A blank at the beginning or end.
     #[error("a name begins or ends with a blank")]
     Edges,
 }
 
-/// Checks a webhook's name: 1 to 200 characters, none of them a control character, at least one that is no digit.
+/// Checks a webhook's name: 1 to 200 characters, none of them unsafe, at least one that is no digit.
 pub fn check_name(name: &str) -> Result<(), NameError> {
-    let length = name.chars().count();
+    if name.trim().is_empty() {
+        return Err(NameError::Blank);
+    }
+    text::check_line(name, LONGEST_NAME)?;
     match name {
-        _ if name.chars().any(is_control) => Err(NameError::Control),
-        _ if name.trim().is_empty() => Err(NameError::Blank),
-        _ if length > LONGEST_NAME => Err(NameError::TooLong(length)),
         _ if name.trim() != name => Err(NameError::Edges),
         _ if name.chars().all(|c| c.is_ascii_digit()) => Err(NameError::Digits),
         _ => Ok(()),
@@ -211,19 +206,17 @@ pub fn check_name(name: &str) -> Result<(), NameError> {
 
 /// Why a text is no owner.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("an owner is 1 to {LONGEST_NAME} characters, none of them a control character")]
-pub struct OwnerError;
-
-/// Checks an owner: 1 to 200 characters, not all blank, none of them a control character.
-pub fn check_owner(owner: &str) -> Result<(), OwnerError> {
-    let is_owner = !owner.trim().is_empty() && owner.chars().count() <= LONGEST_NAME && !owner.chars().any(is_control);
-    if is_owner { Ok(()) } else { Err(OwnerError) }
+pub enum OwnerError {
+    #[error("an owner is blank")]
+    Blank,
+    #[error("an owner {0}")]
+    Text(#[from] TextError),
 }
 
-/// Whether a character steers a terminal or the direction of text: C0, DEL, C1, line separators, bidi controls.
-pub fn is_control(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+/// Checks an owner: 1 to 200 characters, not all blank, none of them unsafe.
+pub fn check_owner(owner: &str) -> Result<(), OwnerError> {
+    text::check_line(owner, LONGEST_NAME)?;
+    if owner.trim().is_empty() { Err(OwnerError::Blank) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -232,7 +225,20 @@ mod tests {
 
     #[test]
     fn a_name_is_short_visible_and_no_number() {
-        for name in ["", " ", "\t", "12345", " a", "a ", "a\nb", "a\u{1b}[31m", "a\u{202e}b", &"x".repeat(201)] {
+        for name in [
+            "",
+            " ",
+            "\t",
+            "12345",
+            " a",
+            "a ",
+            "a\nb",
+            "a\u{1b}[31m",
+            "a\u{202e}b",
+            "cr\u{200b}m",
+            "\u{3164}",
+            &"x".repeat(201),
+        ] {
             assert!(check_name(name).is_err(), "{name:?}");
         }
         for name in ["a", "42a", "Kunden-Portal ü", &"x".repeat(200)] {

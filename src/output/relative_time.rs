@@ -1,16 +1,16 @@
 //! Times as people say them: `3m ago`, `in 59s`.
 
+use std::time::Duration;
+
+use crate::domain::duration;
 use crate::domain::time::Timestamp;
 
 /// How far `time` is from `now`: `just now`, `42s ago`, `in 5h`, `29d ago`; from 30 days on the date in UTC.
 pub fn relative_time(time: Timestamp, now: Timestamp) -> String {
     let seconds = now.millis_since(time) / 1000;
-    let distance = match seconds.abs() {
+    let distance = match seconds.unsigned_abs() {
         0 => return "just now".to_owned(),
-        s if s < 60 => format!("{s}s"),
-        s if s < 3_600 => format!("{}m", s / 60),
-        s if s < 86_400 => format!("{}h", s / 3_600),
-        s if s < 30 * 86_400 => format!("{}d", s / 86_400),
+        s if s < 30 * 86_400 => duration::rough(Duration::from_secs(s), 1),
         _ => return time.date_time().format("%Y-%m-%d").to_string(),
     };
     if seconds > 0 { format!("{distance} ago") } else { format!("in {distance}") }

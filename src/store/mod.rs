@@ -2,6 +2,7 @@
 
 mod attempt_log;
 mod attempts;
+mod backup;
 mod check;
 mod claims;
 mod columns;
@@ -12,9 +13,10 @@ mod events;
 mod info;
 mod mend;
 mod metrics;
+mod migrate;
+mod open;
 mod prune;
 mod secrets;
-mod sqlite;
 mod statistics;
 mod webhooks;
 
@@ -25,10 +27,9 @@ pub use deliveries::{DeliveryFilter, DeliveryRow, NewDelivery, Removed};
 pub use error::{Result, StoreError};
 pub use event_types::EventTypeRow;
 pub use events::{Accepted, EventFilter, EventRow};
-pub use info::{Backlog, Info};
+pub use info::{Backlog, Info, sidecar};
 pub use metrics::{AttemptCount, WebhookState};
 pub use prune::{PRUNE_START, PruneFilter};
-pub use sqlite::sidecar;
 pub use statistics::Window;
 pub use webhooks::{Subscriber, WebhookFilter};
 
@@ -38,7 +39,7 @@ pub struct Store {
     connection: rusqlite::Connection,
     path: std::path::PathBuf,
     /// The file as it was opened to write.
-    file: Option<sqlite::FileId>,
+    file: Option<open::FileId>,
 }
 
 impl Store {
@@ -79,7 +80,7 @@ impl Store {
     /// held, without which `db restore` replaces nothing.
     pub fn check_in_place(&self) -> Result<()> {
         match self.file {
-            Some(file) if sqlite::FileId::of(&self.path) != Some(file) => Err(StoreError::Replaced(self.path.clone())),
+            Some(file) if open::FileId::of(&self.path) != Some(file) => Err(StoreError::Replaced(self.path.clone())),
             _ => Ok(()),
         }
     }

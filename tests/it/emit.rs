@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Hookctl, TestEnv, TestReceiver};
 
@@ -225,4 +225,112 @@ fn a_batch_tells_bad_lines_by_their_number_and_takes_the_rest() {
                     \"timestamp\":\"2026-01-31T12:00:00.000Z\",\"data\":{\"n\":1.0}}";
     assert_eq!(bodies, BTreeSet::from([envelope, "plain text", "{\"a\":1.00}"].map(str::to_owned)));
     emit(&env, &["--batch", "-", "--strict"]).stdin("nonsense").run().fails(5);
+}
+
+/// A part of an event that is refused: the arguments of `emit`, the same in a batch line, and the field that is told.
+struct Refused {
+    arguments: Vec<String>,
+    line: String,
+    field: &'static str,
+}
+
+fn refused(field: &'static str, option: &str, value: &str) -> Refused {
+    let (event_type, rest) = match option {
+        "TYPE" => (value, Vec::new()),
+        _ => ("task.created", vec![option.to_owned(), value.to_owned()]),
+    };
+    let line = match field {
+        "type" => json!({"type": value}).to_string(),
+        "data" | "user" => format!("{{\"type\":\"task.created\",\"{field}\":{value}}}"),
+        _ => json!({"type": event_type, field: value}).to_string(),
+    };
+    Refused { arguments: [vec![event_type.to_owned()], rest].concat(), line, field }
+}
+
+#[test]
+fn a_batch_refuses_what_emit_refuses_with_the_same_reason() {
+    let (env, long) = (TestEnv::new(), "x".repeat(101));
+    let (longer, large) = ("x".repeat(2_001), format!("\"{}\"", "x".repeat(1024 * 1024 - 2)));
+    let deep = format!("{}{}", "[".repeat(129), "]".repeat(129));
+    let large_file = format!("@{}", env.file("large.json", &large).display());
+    let mut table = vec![
+        refused("type", "TYPE", ""),
+        refused("type", "TYPE", "a b"),
+        refused("type", "TYPE", "a\u{1b}b"),
+        refused("type", "TYPE", &long),
+        refused("event_id", "--event-id", ""),
+        refused("event_id", "--event-id", "a.b"),
+        refused("event_id", "--event-id", &long),
+        refused("owner", "--owner", ""),
+        refused("owner", "--owner", " "),
+        refused("owner", "--owner", "a\nb"),
+        refused("owner", "--owner", "acme\u{200b}"),
+        refused("owner", "--owner", &"x".repeat(201)),
+        refused("entity", "--entity", "invoice"),
+        refused("entity", "--entity", ":42"),
+        refused("entity", "--entity", "invoice:"),
+        refused("entity", "--entity", "invoice:4\u{7}2"),
+        refused("entity", "--entity", "invoice:42:\u{202e}name"),
+        refused("entity", "--entity", &format!("invoice:{}", "4".repeat(1_000))),
+        refused("action", "--action", ""),
+        refused("action", "--action", "pa\u{1b}[31mid"),
+        refused("action", "--action", "pa\u{200b}id"),
+        refused("action", "--action", &longer),
+        refused("description", "--description", ""),
+        refused("description", "--description", "a\u{2028}b"),
+        refused("description", "--description", &longer),
+        refused("user", "--user", &deep),
+        refused("data", "--data", &deep),
+    ];
+    table.push(Refused {
+        arguments: ["task.created", "--data", &large_file].map(str::to_owned).to_vec(),
+        line: format!("{{\"type\":\"task.created\",\"data\":{large}}}"),
+        field: "data",
+    });
+    for Refused { arguments, line, field } in &table {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let single = emit(&env, &arguments).run().fails(2);
+        let error: Value = serde_json::from_slice(&single.stderr).unwrap();
+        let (_, reason) = error["error"]["message"].as_str().unwrap().split_once(": ").unwrap();
+        let batch = emit(&env, &["--batch", "-", "--enqueue"]).stdin(format!("\n{line}")).run().json();
+        let line: String = line.chars().take(200).collect();
+        assert_eq!((&batch["accepted"], &batch["rejections"][0]["line"]), (&json!(0), &json!(2)), "{line} {batch}");
+        let told = batch["rejections"][0]["reason"].as_str().unwrap();
+        assert_eq!(told, format!("{field}: {reason}"), "{line}");
+    }
+    assert_eq!(env.sql_value("SELECT count(*) FROM events"), "0");
+}
+
+#[test]
+fn a_batch_takes_what_emit_takes() {
+    let (env, name) = (TestEnv::new(), "x".repeat(100));
+    let deepest = format!("{}{}", "[".repeat(128), "]".repeat(128));
+    let line = format!(
+        "{{\"type\":\"{name}\",\"event_id\":\"{name}\",\"data\":{deepest},\"entity\":{{\"type\":\"a\",\"id\":7}},\"action\":\"a\\nb\"}}"
+    );
+    let batch = emit(&env, &["--batch", "-", "--enqueue"]).stdin(line).run().ok().json();
+    assert_eq!(batch["accepted"], 1, "{batch}");
+    let same = ["--event-id", &name, "--data", &deepest, "--entity", "a:7", "--action", "a\nb"];
+    let again = emit(&env, &[&[name.as_str(), "--enqueue"][..], &same].concat()).run().ok().json();
+    assert_eq!(again["duplicate"], true, "the same event, said by options: {again}");
+}
+
+#[test]
+fn a_line_of_a_batch_holds_nothing_that_would_be_dropped() {
+    let env = TestEnv::new();
+    for (line, part) in [
+        (r#"{"type":"a.b","payload":{},"action":"paid"}"#, "payload: is sent as it is"),
+        (r#"{"type":"a.b","payload":{},"entity":"a:1"}"#, "payload: is sent as it is"),
+        (
+            r#"{"type":"a.b","entity":{"type":"a","id":1,"nmae":"x"}}"#,
+            "entity: expected an object with type, id and name",
+        ),
+        (r#"{"type":"a.b","entity":5}"#, "entity: expected an object with type, id and name"),
+        (r#"{"type":"a.b","data":"#, "not valid JSON"),
+        (r#"["a.b"]"#, "not a JSON object"),
+    ] {
+        let batch = emit(&env, &["--batch", "-", "--enqueue"]).stdin(line).run().json();
+        let told = batch["rejections"][0]["reason"].as_str().unwrap();
+        assert!(told.starts_with(part), "{line}: {told}");
+    }
 }

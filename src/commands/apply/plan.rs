@@ -117,7 +117,7 @@ impl Plan {
             true => String::new(),
             false => format!(" with {}", counted(deliveries, "delivery", "deliveries")),
         };
-        (!named.is_empty()).then(|| format!("Delete {}{with}?", listed(&named)))
+        (!named.is_empty()).then(|| format!("Delete {}{with}?", listed(&named, 5)))
     }
 
     /// Does it, all or nothing. An error when somebody changed a webhook since the plan was made.

@@ -7,6 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::files;
+use crate::commands::wording::size;
 use crate::context::{Context, Exit};
 use crate::error::{Failure, Kind};
 use crate::output::{Page, Text};
@@ -34,7 +35,7 @@ struct BackupView {
 impl Page for BackupView {
     fn describe(&self, text: &mut Text) {
         text.field("Backup", self.path.display().to_string());
-        text.field("Size", files::shown_size(self.size_bytes));
+        text.field("Size", size(self.size_bytes));
     }
 }
 

@@ -59,18 +59,6 @@ pub fn existing(context: &Context) -> Result<PathBuf> {
         .into())
 }
 
-/// A number of bytes for people: `12.3 MiB`.
-pub fn shown_size(bytes: u64) -> String {
-    let mut size = bytes as f64;
-    for unit in ["bytes", "KiB", "MiB", "GiB"] {
-        if size < 1024.0 {
-            return if unit == "bytes" { format!("{bytes} bytes") } else { format!("{size:.1} {unit}") };
-        }
-        size /= 1024.0;
-    }
-    format!("{size:.1} TiB")
-}
-
 #[cfg(unix)]
 fn permissions(path: &Path) -> Option<u32> {
     use std::os::unix::fs::PermissionsExt;
@@ -80,17 +68,4 @@ fn permissions(path: &Path) -> Option<u32> {
 #[cfg(not(unix))]
 fn permissions(_: &Path) -> Option<u32> {
     None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_read_well() {
-        let sizes = [(0, "0 bytes"), (1023, "1023 bytes"), (1024, "1.0 KiB"), (12_897_484, "12.3 MiB")];
-        for (bytes, text) in sizes {
-            assert_eq!(shown_size(bytes), text);
-        }
-    }
 }

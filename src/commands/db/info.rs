@@ -8,6 +8,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::files;
+use crate::commands::wording::size;
 use crate::context::{Context, Exit};
 use crate::domain::time::Timestamp;
 use crate::output::{Cell, Page, Text};
@@ -54,9 +55,9 @@ impl Page for InfoView {
         };
         let place = self.path.display().to_string();
         text.field("Path", if self.exists { place } else { format!("{place} (not there yet)") });
-        text.field("Size", files::shown_size(self.size_bytes));
-        text.field("Write-ahead log", files::shown_size(self.wal_bytes));
-        text.field("Unused", files::shown_size(self.free_bytes));
+        text.field("Size", size(self.size_bytes));
+        text.field("Write-ahead log", size(self.wal_bytes));
+        text.field("Unused", size(self.free_bytes));
         text.field("Mode", mode(&self.mode, files::is_open_to_others(&self.path)));
         text.field("Folder's mode", mode(&self.folder_mode, files::is_writable_by_others(folder(&self.path))));
         text.field("Schema version", self.schema_version);

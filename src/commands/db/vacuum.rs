@@ -7,6 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::files;
+use crate::commands::wording::size;
 use crate::context::{BUSY_TIMEOUT, Context, Exit};
 use crate::output::{Page, Text};
 use crate::store::Store;
@@ -29,8 +30,8 @@ struct VacuumView {
 
 impl Page for VacuumView {
     fn describe(&self, text: &mut Text) {
-        text.field("Before", files::shown_size(self.size_before_bytes));
-        text.field("Now", files::shown_size(self.size_bytes));
+        text.field("Before", size(self.size_before_bytes));
+        text.field("Now", size(self.size_bytes));
     }
 }
 

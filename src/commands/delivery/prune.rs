@@ -91,8 +91,7 @@ impl Prune {
                 .hint("cancel those that wait with `hookctl delivery cancel`")
                 .into());
         }
-        let age = i64::try_from(self.older_than.as_millis()).unwrap_or(i64::MAX);
-        let filter = PruneFilter { before: context.now().plus_millis(-age), statuses: self.statuses };
+        let filter = PruneFilter { before: context.now().minus(self.older_than), statuses: self.statuses };
         if self.dry_run {
             return preview(context, &filter);
         }

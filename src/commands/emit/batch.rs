@@ -1,8 +1,10 @@
 //! `hookctl emit --batch`: events one a line, stored in durable groups, delivered while reading.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use anyhow::Result;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -11,8 +13,8 @@ use super::lines::{Lines, Next};
 use crate::context::{Context, Exit};
 use crate::delivery::{Engine, Intake, Summary, Turn, accept_uncounted, count_new};
 use crate::domain::envelope::{Content, Entity};
-use crate::domain::event::{self, NewEvent, PAYLOAD_LIMIT};
-use crate::domain::{event_type, json, webhook};
+use crate::domain::event::{NewEvent, PAYLOAD_LIMIT};
+use crate::domain::event_draft::Draft;
 use crate::error::Failure;
 use crate::output::{Page, Text};
 use crate::random::Random;
@@ -32,7 +34,6 @@ const PATIENCE: Duration = Duration::from_millis(20);
 /// The longest line, in bytes: a payload of the largest size and all escapes still fits.
 const LONGEST_LINE: usize = 4 * PAYLOAD_LIMIT;
 
-/// One line.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object with type, and data or payload")]
 struct Line<'a> {
@@ -51,12 +52,20 @@ struct Line<'a> {
     owner: Option<String>,
 }
 
-/// An entity as an object, or as `TYPE:ID[:NAME]`.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "entity: expected an object with type, id and name, or the text TYPE:ID[:NAME]")]
 enum LineEntity {
     Text(String),
-    Object { r#type: String, id: serde_json::Value, name: Option<String> },
+    Object(EntityObject),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EntityObject {
+    #[serde(rename = "type")]
+    kind: String,
+    id: serde_json::Value,
+    name: Option<String>,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -228,45 +237,14 @@ impl Batch<'_> {
         if line.is_empty() {
             return Ok(None);
         }
-        let raw = json::parse(line).map_err(|error| error.to_string())?;
-        if !raw.get().starts_with('{') {
+        if !line.starts_with(b"{") {
+            serde_json::from_slice::<IgnoredAny>(line).map_err(|error| format!("not valid JSON: {error}"))?;
             return Err("not a JSON object".to_owned());
         }
-        let parsed: Line<'_> = serde_json::from_str(raw.get()).map_err(|error| error.to_string())?;
-        event_type::check(&parsed.event_type).map_err(|error| format!("type: {error}"))?;
-        if let Some(id) = &parsed.event_id {
-            event::check_id(id).map_err(|error| format!("event_id: {error}"))?;
-        }
-        let now = context.now();
-        let event_id = match &parsed.event_id {
-            Some(id) => id.clone(),
-            None => event::new_id(now, self.random.next_u128()),
-        };
-        let entity = parsed.entity.map(LineEntity::into_entity).transpose()?;
-        let content = Content {
-            user: parsed.user,
-            entity: entity.as_ref(),
-            action: parsed.action.as_deref(),
-            description: parsed.description.as_deref(),
-            data: parsed.data,
-        };
-        let (payload, fingerprint) = match parsed.payload {
-            Some(_) if content.data.is_some() => return Err("has both data and payload".to_owned()),
-            Some(payload) => {
-                let bytes = payload_bytes(payload)?;
-                let fingerprint = event::fingerprint(&[Some(parsed.event_type.as_bytes()), Some(&bytes)]);
-                (bytes, fingerprint)
-            }
-            None => (content.envelope(&event_id, &parsed.event_type, now), content.fingerprint(&parsed.event_type)),
-        };
-        if payload.len() > PAYLOAD_LIMIT {
-            return Err(format!("the payload has {} bytes; {PAYLOAD_LIMIT} are the most", payload.len()));
-        }
-        if let Some(owner) = &parsed.owner {
-            webhook::check_owner(owner).map_err(|error| format!("owner: {error}"))?;
-        }
-        let owner = parsed.owner.or_else(|| self.emit.owner.clone());
-        Ok(Some(NewEvent { event_id, event_type: parsed.event_type, payload, fingerprint, owner, created_at: now }))
+        let parsed: Line<'_> = serde_json::from_slice(line).map_err(|error| told(&error))?;
+        let draft = parsed.into_draft(self.emit.owner.as_deref())?;
+        let event = draft.into_event(context.now(), self.random.next_u128());
+        event.map(Some).map_err(|error| format!("{}: {}", error.field.key(), error.reason))
     }
 
     /// One durable transaction for the group; then its deliveries go out while reading goes on.
@@ -326,21 +304,45 @@ impl Batch<'_> {
     }
 }
 
+impl<'a> Line<'a> {
+    fn into_draft(self, owner: Option<&'a str>) -> Result<Draft<'a>, String> {
+        Ok(Draft {
+            event_type: self.event_type.into(),
+            event_id: self.event_id.map(Cow::Owned),
+            owner: self.owner.map(Cow::Owned).or(owner.map(Cow::Borrowed)),
+            payload: self.payload.map(payload_bytes).transpose()?,
+            content: Content {
+                user: self.user.map(Cow::Borrowed),
+                entity: self.entity.map(LineEntity::into_entity).transpose()?,
+                action: self.action.map(Cow::Owned),
+                description: self.description.map(Cow::Owned),
+                data: self.data.map(Cow::Borrowed),
+            },
+        })
+    }
+}
+
 impl LineEntity {
     fn into_entity(self) -> Result<Entity, String> {
         match self {
-            LineEntity::Text(text) => {
-                Entity::parse(&text).ok_or_else(|| "entity: write TYPE:ID or TYPE:ID:NAME".to_owned())
-            }
-            LineEntity::Object { r#type, id, name } => {
+            LineEntity::Text(text) => Entity::parse(&text).map_err(|error| format!("entity: {error}")),
+            LineEntity::Object(EntityObject { kind, id, name }) => {
                 let id = match id {
                     serde_json::Value::String(id) => id,
                     serde_json::Value::Number(id) => id.to_string(),
                     _ => return Err("entity: its id is neither text nor a number".to_owned()),
                 };
-                Ok(Entity { kind: r#type, id, name })
+                Ok(Entity { kind, id, name })
             }
         }
+    }
+}
+
+/// What is wrong with the JSON of a line, or with its keys.
+fn told(error: &serde_json::Error) -> String {
+    match error.classify() {
+        serde_json::error::Category::Data => error.to_string(),
+        _ => format!("not valid JSON: {error}"),
     }
 }
 

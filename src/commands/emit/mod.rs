@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Args;
 
-pub use content::json_argument;
+pub use content::{failure, json_argument};
 
 pub use self::view::EmitView;
 use crate::commands::arguments;
@@ -102,14 +102,13 @@ impl Emit {
             return batch::run(&self, file, context);
         }
         let Some(event_type) = &self.event_type else { return Err(Failure::invalid("TYPE is missing").into()) };
-        let content = content::Given::from_options(&self, event_type)?;
+        let draft = content::draft(&self, event_type)?;
         if self.dry_run {
             return dry_run::run(&self, event_type, context);
         }
         context.refuse_if_read_only()?;
         let mut random = context.random()?;
-        let event =
-            content.event(self.event_id.as_deref(), event_type, self.owner.clone(), context.now(), &mut random)?;
+        let event = draft.into_event(context.now(), random.next_u128()).map_err(failure)?;
         let store = context.store_to_write()?;
         let named = context.webhook_ids(&store, &self.webhooks)?;
         let intake = store.transaction(|| self.take_in(&store, &event, &named))?;
@@ -160,8 +159,7 @@ impl Emit {
         if store.find_event(&event.event_id)?.is_some() {
             return Ok(None);
         }
-        let since = event.created_at.plus_millis(-i64::try_from(window.as_millis()).unwrap_or(i64::MAX));
-        store.event_with_fingerprint(&event.fingerprint, since)
+        store.event_with_fingerprint(&event.fingerprint, event.created_at.minus(window))
     }
 }
 

@@ -6,7 +6,7 @@ use clap::Args;
 use super::view::EventTypeView;
 use crate::context::{Context, Exit};
 use crate::domain::event_type;
-use crate::domain::webhook::is_control;
+use crate::domain::text::{LONGEST_DESCRIPTION, TextError, check_line};
 use crate::error::{Failure, Kind};
 use crate::store::EventTypeRow;
 
@@ -48,11 +48,8 @@ impl Add {
 
 /// The description of an event type, checked.
 pub fn check_description(text: &str) -> Result<(), Failure> {
-    if text.chars().any(is_control) || text.chars().count() > 2_000 {
-        return Err(Failure::option(
-            "--description",
-            "must be at most 2000 characters, none of them a control character",
-        ));
+    match check_line(text, LONGEST_DESCRIPTION) {
+        Ok(()) | Err(TextError::Empty) => Ok(()),
+        Err(error) => Err(Failure::option("--description", format!("the description {error}"))),
     }
-    Ok(())
 }

@@ -1,5 +1,7 @@
 //! `hookctl event-type show`
 
+use std::borrow::Cow;
+
 use anyhow::Result;
 use clap::Args;
 use serde_json::value::RawValue;
@@ -54,8 +56,12 @@ fn example(event_type: &str, context: &Context) -> Result<Box<RawValue>> {
     };
     let user = RawValue::from_string(r#"{"id":7,"username":"ada"}"#.to_owned())?;
     let data = RawValue::from_string(r#"{"id":42}"#.to_owned())?;
-    let content =
-        Content { user: Some(&user), entity: Some(&entity), action: Some(verb), description: None, data: Some(&data) };
+    let content = Content {
+        user: Some(Cow::Owned(user)),
+        entity: Some(entity),
+        action: Some(verb.into()),
+        ..Content::of_data(&data)
+    };
     let envelope = content.envelope("evt_01JD0000000000000000000000", event_type, context.now());
     Ok(RawValue::from_string(String::from_utf8(envelope)?)?)
 }

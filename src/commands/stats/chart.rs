@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::scale::Scale;
 use super::tally::Steps;
-use super::view::{Rounded, millis_text, percent};
+use super::view::{Rounded, percent};
+use crate::domain::duration;
 use crate::domain::statistics::Measures;
 
 const WIDTH: f64 = 360.0;
@@ -181,7 +182,7 @@ fn label(kind: Kind) -> &'static str {
 }
 
 fn told(kind: Kind, measures: &Measures) -> String {
-    let took = |share| measures.durations.quantile(share).map_or_else(|| "–".to_owned(), millis_text);
+    let took = |share| measures.durations.quantile(share).map_or_else(|| "–".to_owned(), duration::measured);
     match kind {
         Kind::Volume => format!(
             "{} delivered, {} failed, {} other",

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 
 use super::chart::{Chart, Kind};
 use super::tally::Tally;
-use super::view::{Numbers, StatsView, millis_text, percent};
+use super::view::{Numbers, StatsView, percent};
+use crate::domain::duration;
 use crate::domain::time::Timestamp;
 use crate::output::escape;
 
@@ -59,7 +60,7 @@ pub fn html(text: &str) -> String {
 }
 
 fn tiles(page: &mut String, total: &Numbers) {
-    let took = |millis: Option<u64>| millis.map_or_else(|| "–".to_owned(), millis_text);
+    let took = |millis: Option<u64>| millis.map_or_else(|| "–".to_owned(), duration::measured);
     let tiles = [
         (grouped(total.deliveries), "deliveries".to_owned()),
         (total.success_rate.map_or_else(|| "–".to_owned(), percent), "success of what finished".to_owned()),
@@ -145,7 +146,7 @@ fn table(page: &mut String, title: &str, name: &str, rows: &[(&str, &Numbers)]) 
              <th>success</th><th>p50</th><th>p90</th><th>p99</th><th>max</th><th></th></tr>\n"
     ));
     let most = rows.iter().map(|(_, numbers)| numbers.deliveries).max().unwrap_or(0);
-    let took = |millis: Option<u64>| millis.map_or_else(|| "–".to_owned(), millis_text);
+    let took = |millis: Option<u64>| millis.map_or_else(|| "–".to_owned(), duration::measured);
     for (name, numbers) in rows {
         let is_low = numbers.success_rate.is_some_and(|rate| rate.0 < 0.9);
         page.push_str(&format!(

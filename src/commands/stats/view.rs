@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::tally::Tally;
+use crate::commands::wording::more;
 use crate::domain::attempt::ErrorType;
 use crate::domain::duration;
 use crate::domain::statistics::Measures;
@@ -94,7 +95,7 @@ impl Numbers {
     }
 
     fn columns(&self, most: u64) -> Vec<Cell> {
-        let took = |millis: Option<u64>| millis.map(|millis| Cell::number(millis_text(millis))).into();
+        let took = |millis: Option<u64>| millis.map(|millis| Cell::number(duration::measured(millis))).into();
         vec![
             Cell::number(self.deliveries),
             if self.failed_deliveries > 0 { Cell::bad(self.failed_deliveries.to_string()) } else { Cell::number(0) },
@@ -296,7 +297,7 @@ impl Page for StatsView {
         ];
         let took: Vec<String> = took
             .iter()
-            .filter_map(|(name, millis)| millis.map(|millis| format!("{name} {}", millis_text(millis))))
+            .filter_map(|(name, millis)| millis.map(|millis| format!("{name} {}", duration::measured(millis))))
             .collect();
         text.field("Durations", if took.is_empty() { Cell::missing() } else { Cell::plain(took.join("  ")) });
         text.field(&format!("Every {}", self.step), Cell::id(sparkline(&self.course)));
@@ -321,7 +322,7 @@ fn rows<R: Row>(text: &mut Text, title: &str, rows: &[R]) {
     text.heading(title);
     text.rows(rows.iter().take(MOST_ROWS));
     if rows.len() > MOST_ROWS {
-        text.line(Cell::dim(format!("and {} more; see them all with --by", rows.len() - MOST_ROWS)));
+        text.line(Cell::dim(format!("{}; see them all with --by", more(rows.len() - MOST_ROWS))));
     }
 }
 
@@ -340,17 +341,6 @@ pub fn percent(Rounded(share): Rounded) -> String {
     if share >= 1.0 || share <= 0.0 { format!("{tenths:.0}%") } else { format!("{tenths:.1}%") }
 }
 
-/// A length of time in at most five characters: `12ms`, `1.2s`, `48s`, `9.1m`.
-pub fn millis_text(millis: u64) -> String {
-    let seconds = millis as f64 / 1_000.0;
-    match millis {
-        0..1_000 => format!("{millis}ms"),
-        1_000..10_000 => format!("{seconds:.1}s"),
-        10_000..100_000 => format!("{seconds:.0}s"),
-        _ => format!("{:.1}m", seconds / 60.0),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -361,10 +351,5 @@ mod tests {
         assert_eq!(percent(Rounded(0.999_999)), "99.9%");
         assert_eq!(percent(Rounded(0.5)), "50.0%");
         assert_eq!(percent(Rounded(0.0)), "0%");
-    }
-
-    #[test]
-    fn lengths_of_time_are_short() {
-        assert_eq!([0, 999, 1_234, 12_345, 3_600_000].map(millis_text), ["0ms", "999ms", "1.2s", "12s", "60.0m"]);
     }
 }

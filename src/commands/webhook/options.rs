@@ -12,7 +12,8 @@ use crate::domain::network::parse_networks;
 use crate::domain::rate_limit::RateLimit;
 use crate::domain::retry::{self, LONGEST_DELAY_MS, MOST_RETRIES};
 use crate::domain::signature::Scheme;
-use crate::domain::webhook::{self, LONGEST_DESCRIPTION, LONGEST_TIMEOUT_MS, METHODS, Settings};
+use crate::domain::text::{LONGEST_DESCRIPTION, check_lines};
+use crate::domain::webhook::{self, LONGEST_TIMEOUT_MS, METHODS, Settings};
 use crate::domain::{custom_headers, event_type, target_url};
 use crate::error::Failure;
 use crate::http::{Target, refusal};
@@ -311,12 +312,11 @@ fn checked_schemes(names: &[String]) -> Result<Vec<String>, Failure> {
 }
 
 fn checked_description(text: &str) -> Result<Option<String>, Failure> {
-    let length = text.chars().count();
-    if length > LONGEST_DESCRIPTION || text.chars().any(|c| webhook::is_control(c) && c != '\n') {
-        return Err(Failure::option(
-            "--description",
-            format!("must be at most {LONGEST_DESCRIPTION} characters, none of them a control character"),
-        ));
+    if text.is_empty() {
+        return Ok(None);
     }
-    Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
+    match check_lines(text, LONGEST_DESCRIPTION) {
+        Ok(()) => Ok(Some(text.to_owned())),
+        Err(error) => Err(Failure::option("--description", format!("the description {error}"))),
+    }
 }

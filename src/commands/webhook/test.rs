@@ -4,14 +4,15 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 
 use crate::commands::delivery::view::DeliveryPage;
-use crate::commands::emit::json_argument;
+use crate::commands::emit::{failure, json_argument};
 use crate::context::{Context, Exit};
 use crate::delivery::{Engine, Gates};
 use crate::domain::delivery::Status;
 use crate::domain::envelope::Content;
-use crate::domain::event::{self, NewEvent};
+use crate::domain::event_draft::Draft;
 use crate::domain::event_type::WEBHOOK_TEST;
 use crate::domain::json;
+use crate::error::Failure;
 use crate::store::{Accepted, NewDelivery};
 
 /// Send one webhook.test event now and tell what came back
@@ -42,21 +43,13 @@ impl Test {
             Some(data) => json_argument("--data", data)?,
             None => br#"{"message":"This is a test sent by hookctl."}"#.to_vec(),
         };
-        let data = json::parse(&data).map_err(|error| crate::error::Failure::option("--data", error))?;
+        let data = json::parse(&data).map_err(|error| Failure::option("--data", error))?;
         let store = context.store_to_write()?;
         let webhook = context.webhook(&store, &self.webhook)?;
         let now = context.now();
         let mut random = context.random()?;
-        let event_id = event::new_id(now, random.next_u128());
-        let content = Content { data: Some(data), ..Content::default() };
-        let event = NewEvent {
-            payload: content.envelope(&event_id, WEBHOOK_TEST, now),
-            fingerprint: content.fingerprint(WEBHOOK_TEST),
-            event_type: WEBHOOK_TEST.to_owned(),
-            event_id,
-            owner: None,
-            created_at: now,
-        };
+        let draft = Draft { event_type: WEBHOOK_TEST.into(), content: Content::of_data(data), ..Draft::default() };
+        let event = draft.into_event(now, random.next_u128()).map_err(failure)?;
         let delivery = store.transaction(|| {
             let Accepted::New(event_row) = store.insert_event(&event)? else { return Ok(None) };
             store.insert_delivery(&NewDelivery {

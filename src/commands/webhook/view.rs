@@ -1,5 +1,7 @@
 //! A webhook as it is shown.
 
+use std::time::Duration;
+
 use serde::{Serialize, Serializer};
 
 use crate::domain::duration;
@@ -181,7 +183,7 @@ impl WebhookView {
             .into_iter()
             .map(|delay| {
                 at += delay;
-                compact(at)
+                duration::rough(Duration::from_millis(at.unsigned_abs()), 2)
             })
             .collect();
         match times.len() {
@@ -293,20 +295,5 @@ pub fn shown_headers(headers: &[(String, String)]) -> Vec<(String, String)> {
 }
 
 fn text_of(millis: i64) -> String {
-    duration::format(std::time::Duration::from_millis(millis.unsigned_abs()))
-}
-
-/// A length of time in at most two units: `7m`, `1h5m`, `2d3h`.
-fn compact(millis: i64) -> String {
-    let seconds = millis / 1_000;
-    let units = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
-    let mut left = seconds;
-    let mut parts = Vec::new();
-    for (unit, size) in units {
-        if left >= size && parts.len() < 2 {
-            parts.push(format!("{}{unit}", left / size));
-            left %= size;
-        }
-    }
-    if parts.is_empty() { format!("{millis}ms") } else { parts.concat() }
+    duration::format(Duration::from_millis(millis.unsigned_abs()))
 }

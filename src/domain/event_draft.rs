@@ -1,0 +1,191 @@
+//! An event as its sender describes it, by options or by a line of a batch, and every check that it must pass.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::envelope::Content;
+use super::event::{self, NewEvent, PAYLOAD_LIMIT};
+use super::text::{self, LONGEST_DESCRIPTION};
+use super::time::Timestamp;
+use super::{event_type, json, webhook};
+
+/// The most characters of an entity, written as `TYPE:ID:NAME`.
+const LONGEST_ENTITY: usize = 1_000;
+
+#[derive(Clone, Debug, Default)]
+pub struct Draft<'a> {
+    pub event_type: Cow<'a, str>,
+    /// A new id is made when there is none.
+    pub event_id: Option<Cow<'a, str>>,
+    /// Only this owner's webhooks get it, when set.
+    pub owner: Option<Cow<'a, str>>,
+    /// Bytes that are sent as they are, in place of an envelope of `content`.
+    pub payload: Option<Vec<u8>>,
+    pub content: Content<'a>,
+}
+
+/// A part of a draft, which an option and a key of a batch line are named after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    Type,
+    EventId,
+    Owner,
+    Payload,
+    User,
+    Entity,
+    Action,
+    Description,
+    Data,
+}
+
+impl Field {
+    /// The option of `emit`, or its argument.
+    pub fn option(self) -> &'static str {
+        match self {
+            Field::Type => "TYPE",
+            Field::EventId => "--event-id",
+            Field::Owner => "--owner",
+            Field::Payload => "--payload",
+            Field::User => "--user",
+            Field::Entity => "--entity",
+            Field::Action => "--action",
+            Field::Description => "--description",
+            Field::Data => "--data",
+        }
+    }
+
+    /// The key of a batch line.
+    pub fn key(self) -> &'static str {
+        match self {
+            Field::Type => "type",
+            Field::EventId => "event_id",
+            _ => self.option().trim_start_matches('-'),
+        }
+    }
+}
+
+/// Why an event is not accepted: which field, and what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DraftError {
+    pub field: Field,
+    pub reason: String,
+}
+
+impl DraftError {
+    pub fn new(field: Field, reason: impl fmt::Display) -> DraftError {
+        DraftError { field, reason: reason.to_string() }
+    }
+}
+
+impl Draft<'_> {
+    /// Makes every check but the one of the payload's size, which [`Draft::into_event`] makes.
+    pub fn check(&self) -> Result<(), DraftError> {
+        let Content { user, entity, action, description, data } = &self.content;
+        wrong(Field::Type, event_type::check(&self.event_type))?;
+        wrong(Field::EventId, self.event_id.as_deref().map_or(Ok(()), event::check_id))?;
+        wrong(Field::Owner, self.owner.as_deref().map_or(Ok(()), webhook::check_owner))?;
+        if self.payload.is_some() && !self.content.is_empty() {
+            return Err(DraftError::new(
+                Field::Payload,
+                "is sent as it is, without an envelope; leave out data, user, entity, action and description",
+            ));
+        }
+        for (field, json) in [(Field::User, user), (Field::Data, data)] {
+            wrong(field, json.as_deref().map_or(Ok(()), |raw| json::check(raw.get().as_bytes())))?;
+        }
+        if let Some(entity) = entity {
+            entity.check(LONGEST_ENTITY).map_err(|reason| DraftError::new(Field::Entity, reason))?;
+        }
+        for (field, text) in [(Field::Action, action), (Field::Description, description)] {
+            let check = |text: &str| text::check_lines(text, LONGEST_DESCRIPTION);
+            wrong(field, text.as_deref().map_or(Ok(()), check))?;
+        }
+        Ok(())
+    }
+
+    /// The event, checked; `random` makes its id where the draft has none.
+    pub fn into_event(self, now: Timestamp, random: u128) -> Result<NewEvent, DraftError> {
+        self.check()?;
+        let Draft { event_type, event_id, owner, payload, content } = self;
+        let event_id = event_id.map_or_else(|| event::new_id(now, random), Cow::into_owned);
+        let (field, payload, fingerprint) = if let Some(bytes) = payload {
+            let fingerprint = event::fingerprint(&[Some(event_type.as_bytes()), Some(&bytes)]);
+            (Field::Payload, bytes, fingerprint)
+        } else {
+            let envelope = content.envelope(&event_id, &event_type, now);
+            (Field::Data, envelope, content.fingerprint(&event_type))
+        };
+        if payload.len() > PAYLOAD_LIMIT {
+            let reason = format!("the payload has {} bytes; {PAYLOAD_LIMIT} are the most", payload.len());
+            return Err(DraftError::new(field, reason));
+        }
+        Ok(NewEvent {
+            event_id,
+            event_type: event_type.into_owned(),
+            payload,
+            fingerprint,
+            owner: owner.map(Cow::into_owned),
+            created_at: now,
+        })
+    }
+}
+
+fn wrong<E: fmt::Display>(field: Field, checked: Result<(), E>) -> Result<(), DraftError> {
+    checked.map_err(|error| DraftError::new(field, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::RawValue;
+
+    use super::*;
+    use crate::domain::envelope::Entity;
+
+    fn field_of(draft: Draft<'_>) -> Option<Field> {
+        draft.into_event(Timestamp::START, 1).err().map(|error| error.field)
+    }
+
+    fn draft<'a>() -> Draft<'a> {
+        Draft { event_type: "a.b".into(), ..Draft::default() }
+    }
+
+    fn entity(kind: &str, id: &str) -> Content<'static> {
+        let entity = Entity { kind: kind.to_owned(), id: id.to_owned(), name: None };
+        Content { entity: Some(entity), ..Content::default() }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_by_its_field() {
+        let long = "x".repeat(101);
+        let deep = format!("{}{}", "[".repeat(129), "]".repeat(129));
+        let deep = Cow::Owned(RawValue::from_string(deep).unwrap());
+        let action = |text: &str| Content { action: Some(text.to_owned().into()), ..Content::default() };
+        for (expected, wrong) in [
+            (Field::Type, Draft { event_type: "a b".into(), ..draft() }),
+            (Field::Type, Draft { event_type: long.as_str().into(), ..draft() }),
+            (Field::EventId, Draft { event_id: Some("a.b".into()), ..draft() }),
+            (Field::EventId, Draft { event_id: Some(long.as_str().into()), ..draft() }),
+            (Field::Owner, Draft { owner: Some(" ".into()), ..draft() }),
+            (Field::Owner, Draft { owner: Some("a\u{200b}".into()), ..draft() }),
+            (Field::Payload, Draft { payload: Some(Vec::new()), content: action("paid"), ..draft() }),
+            (Field::Payload, Draft { payload: Some(vec![b'x'; PAYLOAD_LIMIT + 1]), ..draft() }),
+            (Field::Data, Draft { content: Content { data: Some(deep), ..Content::default() }, ..draft() }),
+            (Field::Action, Draft { content: action(""), ..draft() }),
+            (Field::Action, Draft { content: action("a\u{1b}"), ..draft() }),
+            (Field::Entity, Draft { content: entity("", "1"), ..draft() }),
+            (Field::Entity, Draft { content: entity("a", ""), ..draft() }),
+            (Field::Entity, Draft { content: entity("a", "\u{202e}"), ..draft() }),
+            (Field::Entity, Draft { content: entity("a", &"1".repeat(999)), ..draft() }),
+        ] {
+            assert_eq!(field_of(wrong), Some(expected));
+        }
+        for right in [
+            Draft { payload: Some(vec![0; PAYLOAD_LIMIT]), ..draft() },
+            Draft { content: entity("a", &"1".repeat(998)), ..draft() },
+            Draft { content: action("two\nlines"), ..draft() },
+            Draft { event_id: Some("x".repeat(100).into()), event_type: "x".repeat(100).into(), ..draft() },
+        ] {
+            assert_eq!(field_of(right), None);
+        }
+    }
+}
