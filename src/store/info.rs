@@ -1,10 +1,8 @@
 //! What there is to tell about the file as a whole.
 
-use std::path::{Path, PathBuf};
-
 use rusqlite::named_params;
 
-use super::open::TABLES;
+use super::sqlite::TABLES;
 use super::{Result, Store};
 use crate::domain::time::Timestamp;
 
@@ -63,21 +61,6 @@ impl Store {
         })
     }
 
-    /// How the file keeps a transaction whole: `wal`, or `delete` for a rollback journal.
-    pub fn journal_mode(&self) -> Result<String> {
-        Ok(self.connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?)
-    }
-
-    /// Gives unused space back to the file system. Rewrites the file, so nobody else can write meanwhile.
-    pub fn vacuum(&self) -> Result<()> {
-        use rusqlite::limits::Limit;
-        // VACUUM attaches the copy that it makes; nothing else may attach anything.
-        self.connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 1)?;
-        let done = self.connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
-        self.connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
-        Ok(done?)
-    }
-
     fn backlog(&self, now: Timestamp) -> Result<Backlog> {
         let mut backlog = self.connection.query_row(
             "SELECT count(*) FILTER (WHERE status = 'pending'), count(*) FILTER (WHERE status = 'retrying'),
@@ -97,11 +80,4 @@ impl Store {
         )?;
         Ok(backlog)
     }
-}
-
-/// The file that SQLite keeps beside the database under this suffix: `-wal`, `-shm` or `-journal`.
-pub fn sidecar(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
 }

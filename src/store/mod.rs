@@ -2,7 +2,6 @@
 
 mod attempt_log;
 mod attempts;
-mod backup;
 mod check;
 mod claims;
 mod columns;
@@ -13,10 +12,9 @@ mod events;
 mod info;
 mod mend;
 mod metrics;
-mod migrate;
-mod open;
 mod prune;
 mod secrets;
+mod sqlite;
 mod statistics;
 mod webhooks;
 
@@ -27,9 +25,10 @@ pub use deliveries::{DeliveryFilter, DeliveryRow, NewDelivery, Removed};
 pub use error::{Result, StoreError};
 pub use event_types::EventTypeRow;
 pub use events::{Accepted, EventFilter, EventRow};
-pub use info::{Backlog, Info, sidecar};
+pub use info::{Backlog, Info};
 pub use metrics::{AttemptCount, WebhookState};
 pub use prune::{PRUNE_START, PruneFilter};
+pub use sqlite::sidecar;
 pub use statistics::Window;
 pub use webhooks::{Subscriber, WebhookFilter};
 
@@ -39,7 +38,7 @@ pub struct Store {
     connection: rusqlite::Connection,
     path: std::path::PathBuf,
     /// The file as it was opened to write.
-    file: Option<open::FileId>,
+    file: Option<sqlite::FileId>,
 }
 
 impl Store {
@@ -80,7 +79,7 @@ impl Store {
     /// held, without which `db restore` replaces nothing.
     pub fn check_in_place(&self) -> Result<()> {
         match self.file {
-            Some(file) if open::FileId::of(&self.path) != Some(file) => Err(StoreError::Replaced(self.path.clone())),
+            Some(file) if sqlite::FileId::of(&self.path) != Some(file) => Err(StoreError::Replaced(self.path.clone())),
             _ => Ok(()),
         }
     }

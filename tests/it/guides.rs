@@ -206,5 +206,5 @@ fn file_of(block: &Block) -> Option<&str> {
 
 fn guides() -> Vec<PathBuf> {
     let files = fs::read_dir(Path::new(ROOT).join("docs")).unwrap();
-    files.map(|file| file.unwrap().path()).collect()
+    files.map(|file| file.unwrap().path()).filter(|path| path.is_file()).collect()
 }

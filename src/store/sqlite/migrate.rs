@@ -1,9 +1,9 @@
 //! Numbered migrations, recorded in `user_version`.
 
-use super::{Result, Store, StoreError};
+use crate::store::{Result, Store, StoreError};
 
 /// Every migration in order; the schema version is how many have run.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_first.sql")];
+const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_first.sql")];
 
 /// The schema version that this program writes.
 pub(super) const NEWEST: i64 = MIGRATIONS.len() as i64;

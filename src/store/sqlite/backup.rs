@@ -7,11 +7,10 @@ use std::time::Duration;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
-use super::info::sidecar;
+use super::files::{cannot_open, make_folder_of, make_new_private, sidecar};
 use super::migrate::NEWEST;
-use super::open::{cannot_open, make_folder_of, make_new_private};
-use super::{Check, Finding, Result, Store, StoreError};
 use crate::domain::time::Timestamp;
+use crate::store::{Check, Finding, Result, Store, StoreError};
 
 /// Pages copied between two reports of progress.
 const PAGES_A_STEP: i32 = 512;

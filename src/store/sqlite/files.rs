@@ -1,0 +1,103 @@
+//! The database's files: made private from their first byte, and told apart.
+
+use std::path::{Path, PathBuf};
+
+use super::ours::check_header;
+use crate::store::{Result, StoreError};
+
+/// Tells whether two paths, or one path at two times, are the same file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    /// The file at that path; `None` when there is none, or the system does not tell.
+    pub fn of(path: &Path) -> Option<FileId> {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            let metadata = std::fs::metadata(path).ok()?;
+            Some(FileId { device: metadata.dev(), inode: metadata.ino() })
+        }
+        #[cfg(not(unix))]
+        {
+            let _ = path;
+            None
+        }
+    }
+}
+
+/// A regular file that can be opened, or a clear error.
+pub(super) fn check_file(path: &Path) -> Result<()> {
+    let metadata = std::fs::metadata(path).map_err(|error| cannot_open(path, &error))?;
+    if metadata.is_dir() {
+        return Err(StoreError::Directory(path.to_owned()));
+    }
+    if !metadata.is_file() {
+        return Err(StoreError::CannotOpen { path: path.to_owned(), reason: "it is not a regular file".to_owned() });
+    }
+    check_header(path)
+}
+
+/// A file that can be written, or the system's own word on why not: SQLite would tell of a failing disk.
+fn check_writable(path: &Path) -> Result<()> {
+    let opened = std::fs::OpenOptions::new().write(true).open(path);
+    opened.map(|_| ()).map_err(|error| StoreError::ReadOnly(error.to_string()))
+}
+
+/// Makes the folder (0700) and the file (0600) when they are missing, so that no moment shows them to others, and -wal and
+/// -shm, which take the file's mode, neither. True when the file was made.
+pub(super) fn make_private(path: &Path) -> Result<bool> {
+    match std::fs::metadata(path) {
+        Ok(_) => return check_file(path).and_then(|()| check_writable(path)).map(|()| false),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !path.is_symlink() => {}
+        Err(error) => return Err(cannot_open(path, &error)),
+    }
+    make_folder_of(path).map_err(|error| cannot_open(path, &error))?;
+    match make_new_private(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(cannot_open(path, &error)),
+    }
+}
+
+/// Makes an empty file (0600) where there is none.
+pub(super) fn make_new_private(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}
+
+/// Makes the folder of a file (0700), and those above it, where they are missing.
+pub(super) fn make_folder_of(path: &Path) -> std::io::Result<()> {
+    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// Whether a log stands beside the file with something in it: a process writes, or one died.
+pub(super) fn has_log(path: &Path) -> bool {
+    std::fs::metadata(sidecar(path, "-wal")).is_ok_and(|metadata| metadata.len() > 0)
+}
+
+pub(super) fn cannot_open(path: &Path, error: &std::io::Error) -> StoreError {
+    let reason = match error.kind() {
+        std::io::ErrorKind::NotFound if path.is_symlink() => "it is a symbolic link to nothing".to_owned(),
+        _ => error.to_string(),
+    };
+    StoreError::CannotOpen { path: path.to_owned(), reason }
+}
+
+/// The file that SQLite keeps beside the database under this suffix: `-wal`, `-shm` or `-journal`.
+pub fn sidecar(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
