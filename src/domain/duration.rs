@@ -37,6 +37,11 @@ pub fn format(duration: Duration) -> String {
     }
 }
 
+/// Milliseconds, written likewise.
+pub fn of_millis(millis: i64) -> String {
+    format(Duration::from_millis(millis.unsigned_abs()))
+}
+
 /// A length for people, rounded down to its `most` largest units: with one `1h`, with two `1h5m`; below a second in `ms`.
 pub fn rough(length: Duration, most: usize) -> String {
     let mut left = length.as_secs();

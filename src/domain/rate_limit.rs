@@ -1,7 +1,10 @@
 //! A rate limit per webhook, kept as one number so that processes can share it.
 
+use serde::{Deserialize, Serialize};
+
 /// At most `count` requests in each `period_ms`, evenly spaced, with a burst of a tenth of the count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct RateLimit {
     /// Requests per period.
     pub count: u32,
@@ -16,6 +19,20 @@ const CLOCK_TOLERANCE_US: i64 = 60_000_000;
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("not a rate limit; write a number from 1 to 100000 and a unit: 10/s, 600/m, 5000/h, or 'off'")]
 pub struct RateLimitError;
+
+impl TryFrom<String> for RateLimit {
+    type Error = RateLimitError;
+
+    fn try_from(text: String) -> Result<RateLimit, RateLimitError> {
+        RateLimit::parse(&text)
+    }
+}
+
+impl From<RateLimit> for String {
+    fn from(limit: RateLimit) -> String {
+        limit.text()
+    }
+}
 
 impl RateLimit {
     /// Reads `10/s`, `600/m` or `5000/h`.

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::duration;
+use serde::{Deserialize, Serialize};
+
+use super::{duration, seconds};
 
 /// No delay between two attempts is longer than this: 24 hours, in milliseconds.
 pub const LONGEST_DELAY_MS: i64 = 24 * 3_600_000;
@@ -15,14 +17,44 @@ pub const PRESETS: [(&str, &str); 2] =
     [("standard", "5s,5m,30m,2h,5h,10h,14h,20h,24h"), ("svix", "5s,5m,30m,2h,5h,10h,10h")];
 
 /// How often, and how long apart, a webhook's deliveries are retried.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct RetryPolicy {
     /// The most retries after the first attempt; not used with a schedule.
     pub max_retries: u32,
     /// The delay before the first retry, in milliseconds; it doubles with each. Not used with a schedule.
+    #[serde(rename = "retry_delay_seconds", with = "seconds")]
     pub delay_ms: i64,
     /// The delays before each retry, in milliseconds, when the webhook names them one by one.
+    #[serde(rename = "retry_schedule", with = "schedule")]
     pub schedule: Option<Vec<i64>>,
+}
+
+/// TimeTracker's: three retries, from one minute.
+impl Default for RetryPolicy {
+    fn default() -> RetryPolicy {
+        RetryPolicy { max_retries: 3, delay_ms: 60_000, schedule: None }
+    }
+}
+
+/// A schedule as JSON has it: `["5s", "5m"]`.
+mod schedule {
+    use serde::de::{Deserialize, Deserializer, Error};
+    use serde::ser::{Serialize, Serializer};
+
+    use super::{duration, parse_delay};
+
+    #[expect(clippy::ref_option, reason = "serde hands over a reference")]
+    pub fn serialize<S: Serializer>(delays: &Option<Vec<i64>>, serializer: S) -> Result<S::Ok, S::Error> {
+        let texts = |delays: &Vec<i64>| delays.iter().map(|delay| duration::of_millis(*delay)).collect::<Vec<_>>();
+        delays.as_ref().map(texts).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<i64>>, D::Error> {
+        let texts = Option::<Vec<String>>::deserialize(deserializer)?;
+        let delays = texts.map(|texts| texts.iter().map(|text| parse_delay(text)).collect::<Result<_, _>>());
+        delays.transpose().map_err(D::Error::custom)
+    }
 }
 
 impl RetryPolicy {

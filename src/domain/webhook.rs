@@ -1,9 +1,11 @@
 //! Webhooks: who wants which events, and how they are to be sent.
 
+mod settings;
+
+pub use settings::Settings;
+
 use super::breaker::{Breaker, Passage};
-use super::network::AddressPolicy;
-use super::rate_limit::RateLimit;
-use super::retry::{LONGEST_DELAY_MS, RetryPolicy};
+use super::retry::LONGEST_DELAY_MS;
 use super::text::{self, TextError};
 use super::time::Timestamp;
 
@@ -22,77 +24,6 @@ pub const DISABLED_BY_HAND: &str = "disabled by hand";
 /// The HTTP methods that a webhook may use.
 pub const METHODS: [&str; 3] = ["POST", "PUT", "PATCH"];
 
-/// What a person decides about a webhook.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
-    /// Unique; what commands call it.
-    pub name: String,
-    /// For people.
-    pub description: Option<String>,
-    /// Where requests go, as the URL parser wrote it.
-    pub url: String,
-    /// The patterns of the event types it subscribes to.
-    pub events: Vec<String>,
-    /// One of [`METHODS`].
-    pub http_method: String,
-    /// The `Content-Type` of its requests.
-    pub content_type: String,
-    /// Its own headers, in the order given.
-    pub headers: Vec<(String, String)>,
-    /// The names of its signature schemes; empty without a secret.
-    pub signature_schemes: Vec<String>,
-    /// Who it belongs to.
-    pub owner: Option<String>,
-    /// When failed deliveries are tried again.
-    pub retry: RetryPolicy,
-    /// The deadline of a whole attempt, in milliseconds.
-    pub timeout_ms: i64,
-    /// After so many milliseconds of failures without a success it is disabled; 0 is never.
-    pub disable_after_ms: i64,
-    /// At most so many requests per time.
-    pub rate_limit: Option<RateLimit>,
-    /// At most so many requests at once; [`DEFAULT_CONCURRENCY`] while others wait, when not set.
-    pub concurrency: Option<u32>,
-    /// One delivery at a time, in the order of emission.
-    pub is_ordered: bool,
-    /// Which addresses it may call.
-    pub addresses: AddressPolicy,
-    /// A certificate authority that it trusts besides the built-in ones, PEM.
-    pub ca_cert: Option<String>,
-}
-
-/// What a new webhook starts from; the numbers are TimeTracker's.
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings {
-            name: String::new(),
-            description: None,
-            url: String::new(),
-            events: Vec::new(),
-            http_method: "POST".to_owned(),
-            content_type: "application/json".to_owned(),
-            headers: Vec::new(),
-            signature_schemes: Vec::new(),
-            owner: None,
-            retry: RetryPolicy { max_retries: 3, delay_ms: 60_000, schedule: None },
-            timeout_ms: 30_000,
-            disable_after_ms: DEFAULT_DISABLE_AFTER_MS,
-            rate_limit: None,
-            concurrency: None,
-            is_ordered: false,
-            addresses: AddressPolicy::default(),
-            ca_cert: None,
-        }
-    }
-}
-
-impl Settings {
-    /// Whether one of its patterns matches `event_type`.
-    pub fn subscribes_to(&self, event_type: &str) -> bool {
-        self.events.iter().any(|pattern| super::event_type::matches(pattern, event_type))
-    }
-}
-
 /// What deliveries have made of a webhook; kept in the database so that it holds across processes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Health {
@@ -108,7 +39,7 @@ pub struct Health {
     pub held_until: Option<Timestamp>,
     /// The breaker.
     pub breaker: Breaker,
-    /// The rate limit's one number, see [`RateLimit::available`].
+    /// The rate limit's one number, see [`super::rate_limit::RateLimit::available`].
     pub rate_next_us: i64,
     /// When an attempt last ended.
     pub last_delivery_at: Option<Timestamp>,

@@ -108,10 +108,10 @@ impl Store {
         )?;
         self.mend_clock(now)?;
         self.connection.execute_batch(
-            "UPDATE webhooks SET (total_deliveries, successful_deliveries, failed_deliveries) = (
+            "UPDATE webhook_state SET (total_deliveries, successful_deliveries, failed_deliveries) = (
                 SELECT count(*) + pruned_total, count(*) FILTER (WHERE d.status = 'success') + pruned_successful,
                        count(*) FILTER (WHERE d.status = 'failed') + pruned_failed
-                FROM deliveries d WHERE d.webhook_id = webhooks.id AND d.is_test = 0)",
+                FROM deliveries d WHERE d.webhook_id = webhook_state.webhook_id AND d.is_test = 0)",
         )?;
         Ok(())
     }
@@ -164,11 +164,11 @@ impl Store {
 
     fn check_counters(&self) -> Result<Vec<Finding>> {
         let mut statement = self.connection.prepare(
-            "SELECT w.name, w.total_deliveries, w.successful_deliveries, w.failed_deliveries,
-                count(d.id) + w.pruned_total,
-                count(d.id) FILTER (WHERE d.status = 'success') + w.pruned_successful,
-                count(d.id) FILTER (WHERE d.status = 'failed') + w.pruned_failed
-             FROM webhooks w LEFT JOIN deliveries d ON d.webhook_id = w.id AND d.is_test = 0
+            "SELECT w.name, s.total_deliveries, s.successful_deliveries, s.failed_deliveries,
+                count(d.id) + s.pruned_total,
+                count(d.id) FILTER (WHERE d.status = 'success') + s.pruned_successful,
+                count(d.id) FILTER (WHERE d.status = 'failed') + s.pruned_failed
+             FROM webhooks w JOIN webhook_state s ON s.webhook_id = w.id LEFT JOIN deliveries d ON d.webhook_id = w.id AND d.is_test = 0
              GROUP BY w.id ORDER BY w.id",
         )?;
         let mut rows = statement.query([])?;

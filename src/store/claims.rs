@@ -76,8 +76,8 @@ impl Store {
     /// The active webhooks that have a delivery due at `now`.
     pub fn due_webhooks(&self, now: Timestamp) -> Result<Vec<i64>> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT w.id FROM webhooks w WHERE w.is_active = 1
-               AND EXISTS (SELECT 1 FROM deliveries d WHERE d.webhook_id = w.id AND d.due_at <= :now)",
+            "SELECT s.webhook_id FROM webhook_state s WHERE s.is_active = 1
+               AND EXISTS (SELECT 1 FROM deliveries d WHERE d.webhook_id = s.webhook_id AND d.due_at <= :now)",
         )?;
         let ids = statement.query_map(named_params! { ":now": now }, |row| row.get(0))?;
         Ok(ids.collect::<rusqlite::Result<_>>()?)
@@ -262,7 +262,8 @@ impl Store {
             "SELECT name, due FROM (
                 SELECT w.name, (SELECT count(*) FROM deliveries d WHERE d.webhook_id = w.id
                                   AND (d.due_at <= :now OR (:all AND d.due_at > :now AND d.claim_token IS NULL))) AS due
-                FROM webhooks w WHERE w.is_active = 1 AND (:any OR w.id IN (SELECT value FROM json_each(:webhooks))))
+                FROM webhooks w JOIN webhook_state s ON s.webhook_id = w.id
+                WHERE s.is_active = 1 AND (:any OR w.id IN (SELECT value FROM json_each(:webhooks))))
              WHERE due > 0 ORDER BY name",
         )?;
         let rows = statement.query_map(
@@ -278,8 +279,8 @@ impl Store {
             .prepare_cached(
                 "UPDATE deliveries SET due_at = :now
                  WHERE due_at > :now AND claim_token IS NULL AND webhook_id IN (
-                    SELECT w.id FROM webhooks w
-                    WHERE w.is_active = 1 AND (:any OR w.id IN (SELECT value FROM json_each(:webhooks))))",
+                    SELECT s.webhook_id FROM webhook_state s
+                    WHERE s.is_active = 1 AND (:any OR s.webhook_id IN (SELECT value FROM json_each(:webhooks))))",
             )?
             .execute(named_params! { ":now": now, ":any": webhooks.is_empty(), ":webhooks": to_json(webhooks) })?;
         Ok(())
@@ -331,7 +332,7 @@ mod tests {
 
     #[test]
     fn which_webhooks_have_something_due_is_asked_of_the_same_index() {
-        let plan = plan_of("SELECT w.id FROM webhooks w WHERE w.is_active = 1");
+        let plan = plan_of("SELECT s.webhook_id FROM webhook_state s WHERE s.is_active = 1");
         assert!(plan.contains("deliveries_due (webhook_id=? AND due_at<?)"), "{plan}");
     }
 

@@ -73,8 +73,8 @@ impl Store {
             },
         )?;
         (backlog.due, backlog.oldest_due) = self.connection.query_row(
-            "SELECT count(*), min(d.due_at) FROM webhooks w JOIN deliveries d ON d.webhook_id = w.id
-             WHERE w.is_active = 1 AND d.due_at <= :now",
+            "SELECT count(*), min(d.due_at) FROM webhook_state s JOIN deliveries d ON d.webhook_id = s.webhook_id
+             WHERE s.is_active = 1 AND d.due_at <= :now",
             named_params! { ":now": now },
             |row| Ok((row.get::<_, i64>(0)? as u64, row.get(1)?)),
         )?;

@@ -79,19 +79,19 @@ impl Store {
     /// What every webhook has open at `now`, by id.
     pub fn webhook_states(&self, now: Timestamp) -> Result<Vec<WebhookState>> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT w.id, coalesce(o.pending, 0), coalesce(o.retrying, 0),
-                coalesce(c.cancelled, 0) + w.pruned_total - w.pruned_successful - w.pruned_failed,
-                iif(w.is_active, coalesce(o.due, 0), 0), iif(w.is_active, o.oldest, NULL)
-             FROM webhooks w LEFT JOIN (
+            "SELECT s.webhook_id, coalesce(o.pending, 0), coalesce(o.retrying, 0),
+                coalesce(c.cancelled, 0) + s.pruned_total - s.pruned_successful - s.pruned_failed,
+                iif(s.is_active, coalesce(o.due, 0), 0), iif(s.is_active, o.oldest, NULL)
+             FROM webhook_state s LEFT JOIN (
                 SELECT webhook_id, count(*) FILTER (WHERE status = 'pending') AS pending,
                     count(*) FILTER (WHERE status = 'retrying') AS retrying,
                     count(*) FILTER (WHERE due_at <= :now) AS due, min(due_at) FILTER (WHERE due_at <= :now) AS oldest
-                FROM deliveries WHERE due_at IS NOT NULL GROUP BY webhook_id) o ON o.webhook_id = w.id
+                FROM deliveries WHERE due_at IS NOT NULL GROUP BY webhook_id) o ON o.webhook_id = s.webhook_id
              LEFT JOIN (
                 SELECT webhook_id, count(*) AS cancelled FROM deliveries
                 WHERE status = 'cancelled' AND status <> 'success' AND is_test = 0 GROUP BY webhook_id) c
-                ON c.webhook_id = w.id
-             ORDER BY w.id",
+                ON c.webhook_id = s.webhook_id
+             ORDER BY s.webhook_id",
         )?;
         let rows = statement.query_map(named_params! { ":now": now }, |row| {
             Ok(WebhookState {

@@ -16,6 +16,7 @@ mod prune;
 mod secrets;
 mod sqlite;
 mod statistics;
+mod webhook_state;
 mod webhooks;
 
 pub use attempt_log::LoggedAttempt;

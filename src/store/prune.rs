@@ -123,9 +123,9 @@ impl Store {
     fn count_pruned(&self, webhook_id: i64, gone: Counters) -> Result<()> {
         self.connection
             .prepare_cached(
-                "UPDATE webhooks SET pruned_total = pruned_total + :total,
+                "UPDATE webhook_state SET pruned_total = pruned_total + :total,
                     pruned_successful = pruned_successful + :successful, pruned_failed = pruned_failed + :failed
-                 WHERE id = :id",
+                 WHERE webhook_id = :id",
             )?
             .execute(named_params! {
                 ":id": webhook_id, ":total": gone.total, ":successful": gone.successful, ":failed": gone.failed,

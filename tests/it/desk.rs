@@ -187,7 +187,7 @@ fn ten_thousand_failed_deliveries_are_previewed_enqueued_and_drained() {
     env.enqueue(0, 10_000);
     env.sql_write(
         "UPDATE deliveries SET status = 'failed', due_at = NULL, attempt_count = 1, error_type = 'timeout',
-            completed_at = created_at; UPDATE webhooks SET failed_deliveries = 10000",
+            completed_at = created_at; UPDATE webhook_state SET failed_deliveries = 10000",
     );
     let filter = ["delivery", "retry", "--status", "failed", "--error-type", "timeout"];
     let preview = env.json_at(100, &[&filter[..], &["--dry-run"]].concat());

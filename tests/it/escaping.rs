@@ -190,7 +190,9 @@ fn haunted() -> (TestEnv, TestReceiver) {
         .ok();
     env.file("lines", format!("{{\"type\":\"x{evil}\"}}\n{evil}\n"));
     env.sql_write(&format!(
-        "UPDATE webhooks SET name = 'n{evil}', description = '=1+1{evil}', owner = 'o{evil}', disabled_reason = 'r{evil}';
+        "UPDATE webhooks SET name = 'n{evil}', owner = 'o{evil}',
+            settings = json_set(settings, '$.description', '=1+1{evil}');
+         UPDATE webhook_state SET disabled_reason = 'r{evil}';
          UPDATE events SET event_type = 't{evil}' WHERE event_id = 'known';
          UPDATE deliveries SET event_type = 't{evil}', error_message = 'm{evil}' WHERE id = 1;
          INSERT INTO event_types (name, description, is_builtin) VALUES ('type{evil}', 'd{evil}', 0);"

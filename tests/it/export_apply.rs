@@ -83,7 +83,7 @@ const ONE: &str = "[[webhooks]]\nname = 'one'\nurl = 'http://127.0.0.1:9/'\neven
 #[test]
 fn what_export_writes_changes_nothing_when_it_is_applied() {
     let env = filled();
-    let before = env.sql("SELECT version, updated_at FROM webhooks");
+    let before = env.sql("SELECT version, updated_at FROM webhooks JOIN webhook_state ON webhook_id = id");
     for more in
         [&[] as &[&str], &["--format", "json"], &["-o", "json"], &["--with-secrets"], &["--with-secrets", "-ojson"]]
     {
@@ -96,7 +96,7 @@ fn what_export_writes_changes_nothing_when_it_is_applied() {
             "{more:?}"
         );
     }
-    assert_eq!(env.sql("SELECT version, updated_at FROM webhooks"), before);
+    assert_eq!(env.sql("SELECT version, updated_at FROM webhooks JOIN webhook_state ON webhook_id = id"), before);
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn a_dry_run_tells_the_plan_and_does_nothing() {
     let field = change["fields"].as_array().unwrap().iter().find(|field| field["field"] == "max_retries").unwrap();
     assert_eq!((field["before"].as_i64(), field["after"].as_i64()), (Some(7), Some(2)));
     assert_eq!(env.sql_value("SELECT count(*) FROM webhooks"), "3");
-    assert_eq!(env.sql_value("SELECT max(max_retries) FROM webhooks"), "7");
+    assert_eq!(env.sql_value("SELECT max(settings ->> 'max_retries') FROM webhooks"), "7");
 }
 
 #[test]
@@ -260,7 +260,10 @@ fn the_owner_and_the_state_stay_where_the_file_is_silent() {
     env.hookctl(["webhook", "disable", "one"]).run().ok();
     assert_eq!(apply(&env, ONE, &["-o", "json"]).ok().json()["unchanged"], 1);
     apply(&env, &format!("{ONE}is_active = true\n"), &[]).ok();
-    assert_eq!(env.sql("SELECT owner, is_active FROM webhooks"), [["sales", "1"]]);
+    assert_eq!(
+        env.sql("SELECT owner, is_active FROM webhooks JOIN webhook_state ON webhook_id = id"),
+        [["sales", "1"]]
+    );
 }
 
 #[test]
@@ -302,7 +305,7 @@ fn a_name_that_is_taken_meanwhile_rolls_everything_back() {
     let env = TestEnv::new();
     apply(&env, ONE, &[]).ok();
     // The second of two webhooks cannot be stored: an index stands for whatever goes wrong in the middle.
-    env.sql_write("CREATE UNIQUE INDEX hurdle ON webhooks (description) WHERE description = 'taken'");
+    env.sql_write("CREATE UNIQUE INDEX hurdle ON webhooks (settings ->> 'description') WHERE settings ->> 'description' = 'taken'");
     let two = |name: &str| ONE.replace("'one'", &format!("'{name}'")) + "description = 'taken'\n";
     apply(&env, &(two("two") + &two("three")), &[]).fails(6);
     assert_eq!(env.sql("SELECT name FROM webhooks"), [["one"]]);

@@ -37,7 +37,7 @@ fn no_spelling_of_loopback_is_taken_at_create_or_update() {
             assert!(run.err().contains("; --allow-private would allow it"), "{run:?}");
         }
     }
-    assert_eq!(env.sql_value("SELECT url FROM webhooks"), "https://example.com/");
+    assert_eq!(env.sql_value("SELECT settings ->> 'url' FROM webhooks"), "https://example.com/");
     assert_eq!(receiver.connections(), 0);
 }
 
@@ -45,7 +45,9 @@ fn no_spelling_of_loopback_is_taken_at_create_or_update() {
 fn no_spelling_of_loopback_is_reached_by_test_emit_or_drain_whatever_the_database_holds() {
     let (env, receiver) = guarded();
     for url in spellings(&receiver) {
-        env.sql_write(&format!("UPDATE webhooks SET url = '{url}'; DELETE FROM deliveries"));
+        env.sql_write(&format!(
+            "UPDATE webhooks SET settings = json_set(settings, '$.url', '{url}'); DELETE FROM deliveries"
+        ));
         let tested = closed(&env, &["webhook", "test", "hook", "-o", "json"]).run().fails(5).json();
         blocked(&tested);
         let emitted = closed(&env, &["emit", "task.created", "-o", "json"]).run().ok().json();
@@ -63,7 +65,7 @@ fn no_spelling_of_loopback_is_reached_by_test_emit_or_drain_whatever_the_databas
 #[test]
 fn retry_and_resend_are_guarded_too() {
     let (env, receiver) = guarded();
-    env.sql_write(&format!("UPDATE webhooks SET url = '{}'", receiver.url()));
+    env.sql_write(&format!("UPDATE webhooks SET settings = json_set(settings, '$.url', '{}')", receiver.url()));
     closed(&env, &["emit", "task.created", "--event-id", "e"]).run().ok();
     closed(&env, &["delivery", "retry", "1"]).run().fails(5);
     closed(&env, &["event", "resend", "e", "-w", "hook"]).run().fails(5);
@@ -156,7 +158,9 @@ fn metadata_and_link_local_addresses_are_not_reached_by_allow_private() {
         let run = closed(&env, &create).arg("--allow-private").run().fails(2);
         assert!(run.err().contains("only --allow-network "), "{run:?}");
         let (env, _receiver) = guarded();
-        env.sql_write(&format!("UPDATE webhooks SET url = '{url}', allow_private = 1"));
+        env.sql_write(&format!(
+            "UPDATE webhooks SET settings = json_set(settings, '$.url', '{url}', '$.allow_private', json('true'))"
+        ));
         blocked(&closed(&env, &["webhook", "test", "hook", "-o", "json"]).run().fails(5).json());
     }
 }
@@ -183,7 +187,7 @@ fn guarded() -> (TestEnv, TestReceiver) {
     let env = TestEnv::new();
     let receiver = TestReceiver::start(200);
     env.hookctl(["webhook", "create", "hook", "-e", "*", "--url", &receiver.url()]).run().ok();
-    env.sql_write("UPDATE webhooks SET url = 'https://example.com/'");
+    env.sql_write("UPDATE webhooks SET settings = json_set(settings, '$.url', 'https://example.com/')");
     (env, receiver)
 }
 

@@ -79,8 +79,8 @@ fn tables_that_lack_a_column_are_told_as_damage_without_the_statement() {
 fn unreadable_values_are_told_with_their_column() {
     for (change, column) in [
         ("UPDATE webhooks SET events = 'a' || char(27) || '[2J'", r"webhooks.events: a\u{1b}[2J"),
-        ("UPDATE webhooks SET headers = '{'", "webhooks.headers"),
-        ("UPDATE webhooks SET allow_networks = '[1]'", "webhooks.allow_networks"),
+        ("UPDATE webhooks SET settings = '{'", "webhooks.settings"),
+        ("UPDATE webhooks SET settings = json_set(settings, '$.allow_networks', json('[1]'))", "webhooks.settings"),
     ] {
         let env = made();
         alter(&env, change);

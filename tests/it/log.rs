@@ -104,12 +104,13 @@ fn an_open_delivery_shows_what_it_waits_for() {
     assert_eq!(waits("3"), ["drain", "-"], "its time has come");
     assert_eq!(waits("4"), ["drain", "-"]);
 
+    let busy = "webhook_id = (SELECT id FROM webhooks WHERE name = 'busy')";
     let (soon, late) = (1_767_528_060_000_i64, 1_767_531_600_000_i64);
     env.sql_write(&format!("UPDATE deliveries SET due_at = {soon} WHERE id = 3"));
     assert_eq!(waits("3"), ["retry", "2026-01-04T12:01:00.000Z"]);
-    env.sql_write(&format!("UPDATE webhooks SET held_until = {late} WHERE name = 'busy'"));
+    env.sql_write(&format!("UPDATE webhook_state SET held_until = {late} WHERE {busy}"));
     assert_eq!(waits("3"), ["receiver", "2026-01-04T13:00:00.000Z"]);
-    env.sql_write(&format!("UPDATE webhooks SET held_until = NULL, breaker_open_until = {late} WHERE name = 'busy'"));
+    env.sql_write(&format!("UPDATE webhook_state SET held_until = NULL, breaker_open_until = {late} WHERE {busy}"));
     assert_eq!(waits("3"), ["breaker", "2026-01-04T13:00:00.000Z"]);
     env.sql_write(&format!("UPDATE deliveries SET claim_token = 7, due_at = {soon} WHERE id = 3"));
     assert_eq!(waits("3"), ["attempt", "2026-01-04T12:01:00.000Z"], "whatever else");

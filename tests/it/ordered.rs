@@ -134,7 +134,7 @@ fn an_open_breaker_holds_the_line_and_its_probe_is_the_head() {
     let env = three_waiting(&receiver);
     let ahead = chrono::DateTime::parse_from_rfc3339(&second(60)).unwrap().timestamp_millis();
     env.sql_write(&format!(
-        "UPDATE webhooks SET breaker_failures = 5, breaker_open_until = {ahead}, breaker_pause_ms = 60000"
+        "UPDATE webhook_state SET breaker_failures = 5, breaker_open_until = {ahead}, breaker_pause_ms = 60000"
     ));
     assert_eq!(env.json_at(59, &["drain"])["claimed"], 0);
     assert_eq!(env.json_at(60, &["drain"])["succeeded"], 3);

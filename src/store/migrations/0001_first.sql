@@ -2,29 +2,20 @@
 -- Never edit a released migration: add the next one.
 
 CREATE TABLE webhooks (
-    id                    INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice: receivers see it
-    name                  TEXT    NOT NULL UNIQUE,
-    description           TEXT,
-    url                   TEXT    NOT NULL,
-    events                TEXT    NOT NULL,                  -- JSON: ["invoice.*", …]
-    http_method           TEXT    NOT NULL CHECK (http_method IN ('POST', 'PUT', 'PATCH')),
-    content_type          TEXT    NOT NULL,
-    headers               TEXT    NOT NULL,                  -- JSON: [["Name", "value"], …]
-    signature_schemes     TEXT    NOT NULL,                  -- JSON: ["timetracker", …]; [] is unsigned
-    owner                 TEXT,
-    max_retries           INTEGER NOT NULL CHECK (max_retries >= 0),
-    retry_delay_ms        INTEGER NOT NULL CHECK (retry_delay_ms >= 0),
-    retry_schedule        TEXT,                              -- JSON: [5000, …]; takes the place of the two above
-    timeout_ms            INTEGER NOT NULL CHECK (timeout_ms > 0),
-    disable_after_ms      INTEGER NOT NULL CHECK (disable_after_ms >= 0), -- 0 is never
-    rate_limit            TEXT,                              -- '10/s'
-    concurrency           INTEGER CHECK (concurrency > 0),
-    is_ordered            INTEGER NOT NULL CHECK (is_ordered IN (0, 1)),
-    allow_private         INTEGER NOT NULL CHECK (allow_private IN (0, 1)),
-    allow_networks        TEXT    NOT NULL,                  -- JSON: ["10.0.0.0/8", …]
-    ca_cert               TEXT,                              -- PEM
+    id         INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice: receivers see it
+    name       TEXT    NOT NULL UNIQUE,
+    owner      TEXT,
+    events     TEXT    NOT NULL,                  -- JSON: ["invoice.*", …]
+    is_ordered INTEGER NOT NULL CHECK (is_ordered IN (0, 1)),
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,                  -- when the settings or secrets last changed
+    settings   TEXT    NOT NULL                   -- JSON: the settings that no query needs, keys as `webhook show` has them
+) STRICT;
+
+-- What deliveries change about a webhook, across processes and crashes: apart from it, so that traffic rewrites no settings.
+CREATE TABLE webhook_state (
+    webhook_id            INTEGER PRIMARY KEY REFERENCES webhooks (id) ON DELETE CASCADE,
     version               INTEGER NOT NULL DEFAULT 1,        -- grows with every change of settings or secrets
-    -- What deliveries made of it: state that holds across processes and crashes.
     is_active             INTEGER NOT NULL CHECK (is_active IN (0, 1)),
     disabled_reason       TEXT,
     disabled_at           INTEGER,
@@ -45,9 +36,7 @@ CREATE TABLE webhooks (
     -- The part of the counters whose rows were pruned.
     pruned_total          INTEGER NOT NULL DEFAULT 0,
     pruned_successful     INTEGER NOT NULL DEFAULT 0,
-    pruned_failed         INTEGER NOT NULL DEFAULT 0,
-    created_at            INTEGER NOT NULL,
-    updated_at            INTEGER NOT NULL
+    pruned_failed         INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 -- The newest secret without an end is the one that signs; those with an end are in their overlap after a rotation.

@@ -139,7 +139,7 @@ fn killed_at_random_moments_it_loses_nothing_and_repeats_only_what_was_under_way
     assert_whole(&field.env);
     assert_eq!(count(&field.env, "SELECT count(*) FROM deliveries"), 0);
     assert_eq!(count(&field.env, "SELECT count(*) FROM events"), 0);
-    assert_eq!(count(&field.env, "SELECT sum(successful_deliveries) FROM webhooks"), deliveries);
+    assert_eq!(count(&field.env, "SELECT sum(successful_deliveries) FROM webhook_state"), deliveries);
 }
 
 #[test]

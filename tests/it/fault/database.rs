@@ -63,7 +63,7 @@ fn info_and_check_without_a_database_make_none() {
 #[test]
 fn check_finds_each_kind_of_damage_and_mends_what_rows_can_tell() {
     let damages = [
-        ("counters", "UPDATE webhooks SET successful_deliveries = 7", true),
+        ("counters", "UPDATE webhook_state SET successful_deliveries = 7", true),
         ("deliveries", "UPDATE deliveries SET due_at = NULL WHERE id = 21", true),
         ("deliveries", "UPDATE deliveries SET due_at = 5 WHERE id = 1", true),
         ("claims", "UPDATE deliveries SET claim_token = 5 WHERE id = 1", true),

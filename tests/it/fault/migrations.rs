@@ -13,7 +13,7 @@ const SCHEMA_1: &str = include_str!("../data/schema_1.sql");
 fn saved(env: &TestEnv, receiver: &TestReceiver) {
     let connection = Connection::open(env.database()).unwrap();
     connection.execute_batch(SCHEMA_1).unwrap();
-    connection.execute("UPDATE webhooks SET url = ?1", [receiver.url()]).unwrap();
+    connection.execute("UPDATE webhooks SET settings = json_set(settings, '$.url', ?1)", [receiver.url()]).unwrap();
 }
 
 #[test]

@@ -104,11 +104,12 @@ pub fn assert_whole(env: &TestEnv) {
         LEFT JOIN attempts a ON a.delivery_id = d.id GROUP BY d.id
         HAVING d.attempt_count <> count(a.id) OR count(a.id) <> coalesce(max(a.attempt_number), 0)";
     assert_eq!(env.sql(gaps), Vec::<Vec<String>>::new(), "attempts are not contiguous");
-    let counters = "SELECT name, total_deliveries, successful_deliveries, failed_deliveries FROM webhooks ORDER BY id";
+    let counters = "SELECT name, total_deliveries, successful_deliveries, failed_deliveries
+        FROM webhooks JOIN webhook_state ON webhook_id = id ORDER BY id";
     let truth =
-        "SELECT w.name, count(d.id) + w.pruned_total, coalesce(sum(d.status = 'success'), 0) + w.pruned_successful,
-        coalesce(sum(d.status = 'failed'), 0) + w.pruned_failed
-        FROM webhooks w LEFT JOIN deliveries d ON d.webhook_id = w.id AND d.is_test = 0 GROUP BY w.id ORDER BY w.id";
+        "SELECT w.name, count(d.id) + s.pruned_total, coalesce(sum(d.status = 'success'), 0) + s.pruned_successful,
+        coalesce(sum(d.status = 'failed'), 0) + s.pruned_failed
+        FROM webhooks w JOIN webhook_state s ON s.webhook_id = w.id LEFT JOIN deliveries d ON d.webhook_id = w.id AND d.is_test = 0 GROUP BY w.id ORDER BY w.id";
     assert_eq!(env.sql(counters), env.sql(truth), "counters do not tell the truth");
     let stuck = "SELECT id FROM deliveries WHERE (status IN ('pending', 'retrying')) <> (due_at IS NOT NULL)";
     assert_eq!(env.sql(stuck), Vec::<Vec<String>>::new(), "deliveries wait for ever, or are due for ever");
