@@ -7,6 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::arguments;
+use crate::commands::candidates::Candidates;
 use crate::context::{Context, Exit};
 use crate::delivery::{Engine, Turn};
 use crate::output::{Cell, Look, Page, Row, Text};
@@ -39,7 +40,7 @@ pub struct Drain {
     #[arg(long, value_name = "DURATION", value_parser = arguments::duration)]
     max_time: Option<Duration>,
     /// Only this webhook's deliveries [repeatable]
-    #[arg(short, long = "webhook", value_name = "WEBHOOK")]
+    #[arg(short, long = "webhook", value_name = "WEBHOOK", add = Candidates::Webhooks)]
     webhooks: Vec<String>,
     /// Also the retries whose time has not come
     #[arg(long)]

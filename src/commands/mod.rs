@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod arguments;
+pub mod candidates;
 pub mod check;
 pub mod complete;
 pub mod completions;

@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::secret_source::SecretSource;
+use crate::commands::candidates::Candidates;
 use crate::context::Context;
 use crate::domain::event_type;
 use crate::domain::secret::Secret;
@@ -20,10 +21,10 @@ const DEFAULT_SCHEME: &str = "timetracker";
 #[derive(Args, Clone, Debug, Default)]
 pub struct SignatureOptions {
     /// The signature scheme; see `hookctl schemes` [default: the webhook's own with -w, else timetracker]
-    #[arg(short, long, value_name = "SCHEME")]
+    #[arg(short, long, value_name = "SCHEME", add = Candidates::Schemes)]
     pub scheme: Option<String>,
     /// Use the secrets, URL and method of this webhook
-    #[arg(short, long, value_name = "WEBHOOK", conflicts_with_all = ["secret_file", "secret_env", "secret_stdin"])]
+    #[arg(short, long, value_name = "WEBHOOK", add = Candidates::Webhooks, conflicts_with_all = ["secret_file", "secret_env", "secret_stdin"])]
     pub webhook: Option<String>,
     #[command(flatten)]
     pub secret: SecretSource,

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::filter::Filters;
 use super::retry::{Meant, check_ids, tell_left_out};
 use crate::commands::arguments;
+use crate::commands::candidates::Candidates;
 use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
 use crate::domain::delivery::Status;
@@ -23,7 +24,7 @@ use crate::store::{DeliveryFilter, StoreError};
   hookctl delivery cancel -w crm --status retrying --yes  # asks without --yes")]
 pub struct Cancel {
     /// Their ids
-    #[arg(value_name = "ID", conflicts_with_all = ["statuses", "webhooks", "event_type", "event_id", "error_types", "status_codes", "since", "until"], value_parser = arguments::id)]
+    #[arg(value_name = "ID", add = Candidates::Deliveries, conflicts_with_all = ["statuses", "webhooks", "event_type", "event_id", "error_types", "status_codes", "since", "until"], value_parser = arguments::id)]
     ids: Vec<i64>,
     #[command(flatten)]
     filters: Filters,

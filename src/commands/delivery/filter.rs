@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::commands::arguments::{self, Moment};
+use crate::commands::candidates::Candidates;
 use crate::context::Context;
 use crate::domain::attempt::ErrorType;
 use crate::domain::delivery::Status;
@@ -16,19 +17,19 @@ use crate::store::{DeliveryFilter, Store};
 #[command(next_help_heading = "Filters")]
 pub struct Filters {
     /// With this status: pending, retrying, success, failed, cancelled [repeatable, or with commas]
-    #[arg(long = "status", value_name = "STATUS", value_delimiter = ',', value_parser = status)]
+    #[arg(long = "status", value_name = "STATUS", add = Candidates::Statuses, value_delimiter = ',', value_parser = status)]
     pub statuses: Vec<Status>,
     /// Of this webhook [repeatable]
-    #[arg(short, long = "webhook", value_name = "WEBHOOK")]
+    #[arg(short, long = "webhook", value_name = "WEBHOOK", add = Candidates::Webhooks)]
     pub webhooks: Vec<String>,
     /// Of this event type, or pattern
-    #[arg(long, value_name = "TYPE")]
+    #[arg(long, value_name = "TYPE", add = Candidates::EventTypes)]
     pub event_type: Option<String>,
     /// Of this event
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", add = Candidates::Events)]
     pub event_id: Option<String>,
     /// Whose last attempt ended with this error type [repeatable, or with commas]
-    #[arg(long = "error-type", value_name = "TYPE", value_delimiter = ',', value_parser = error_type)]
+    #[arg(long = "error-type", value_name = "TYPE", add = Candidates::ErrorTypes, value_delimiter = ',', value_parser = error_type)]
     pub error_types: Vec<ErrorType>,
     /// Whose last answer had this status code: 503, or 5xx [repeatable, or with commas]
     #[arg(long = "status-code", value_name = "CODE", value_delimiter = ',', value_parser = status_code)]

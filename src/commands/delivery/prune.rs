@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::filter;
 use crate::commands::arguments;
+use crate::commands::candidates::Candidates;
 use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
 use crate::domain::delivery::Status;
@@ -31,7 +32,7 @@ pub struct Prune {
     #[arg(long, value_name = "DURATION", value_parser = arguments::duration)]
     older_than: Duration,
     /// Only with this status: success, failed, cancelled [repeatable, or with commas]
-    #[arg(long = "status", value_name = "STATUS", value_delimiter = ',', value_parser = filter::status)]
+    #[arg(long = "status", value_name = "STATUS", add = Candidates::Statuses, value_delimiter = ',', value_parser = filter::status)]
     statuses: Vec<Status>,
     /// Show how many would go, by webhook and status; delete nothing
     #[arg(long)]

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::filter::Filters;
 use super::view::DeliveryView;
 use crate::commands::arguments;
+use crate::commands::candidates::Candidates;
 use crate::context::{Context, Exit};
 use crate::delivery::{Engine, Turn};
 use crate::domain::delivery::Status;
@@ -29,7 +30,7 @@ Exit status:
   5  not every delivery ended in success")]
 pub struct Retry {
     /// Their ids
-    #[arg(value_name = "ID", conflicts_with_all = ["statuses", "webhooks", "event_type", "event_id", "error_types", "status_codes", "since", "until"], value_parser = arguments::id)]
+    #[arg(value_name = "ID", add = Candidates::Deliveries, conflicts_with_all = ["statuses", "webhooks", "event_type", "event_id", "error_types", "status_codes", "since", "until"], value_parser = arguments::id)]
     ids: Vec<i64>,
     #[command(flatten)]
     filters: Filters,

@@ -5,6 +5,7 @@ use clap::Args;
 
 use super::view::DeliveryPage;
 use crate::commands::arguments;
+use crate::commands::candidates::Candidates;
 use crate::context::{Context, Exit};
 
 /// Show one delivery whole: payload, request, and each attempt with its answer
@@ -18,7 +19,7 @@ use crate::context::{Context, Exit};
   hookctl delivery show 42 -o json | jq '.attempts[].response_status_code'")]
 pub struct Show {
     /// Its id
-    #[arg(value_name = "ID", value_parser = arguments::id)]
+    #[arg(value_name = "ID", add = Candidates::Deliveries, value_parser = arguments::id)]
     id: i64,
 }
 

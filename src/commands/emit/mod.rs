@@ -15,6 +15,7 @@ pub use content::{failure, json_argument};
 
 pub use self::view::EmitView;
 use crate::commands::arguments;
+use crate::commands::candidates::Candidates;
 use crate::commands::webhook::options::{check_owner, warn_of_unknown_type};
 use crate::context::{Context, Exit};
 use crate::delivery::{Engine, Intake, accept};
@@ -42,7 +43,7 @@ Exit status:
   130, 143  stopped by Ctrl-C or SIGTERM; what was accepted stays due")]
 pub struct Emit {
     /// The event type, such as invoice.paid
-    #[arg(value_name = "TYPE", required_unless_present = "batch")]
+    #[arg(value_name = "TYPE", add = Candidates::EventTypes, required_unless_present = "batch")]
     event_type: Option<String>,
     /// The data: JSON, @FILE, or - for stdin; sent inside the envelope
     #[arg(long, value_name = "JSON", conflicts_with = "payload", help_heading = "Content")]
@@ -69,7 +70,7 @@ pub struct Emit {
     #[arg(long, value_name = "DURATION", value_parser = arguments::duration)]
     dedupe: Option<Duration>,
     /// Only to this webhook, if it wants the event [repeatable]
-    #[arg(short, long = "webhook", value_name = "WEBHOOK")]
+    #[arg(short, long = "webhook", value_name = "WEBHOOK", add = Candidates::Webhooks)]
     webhooks: Vec<String>,
     /// Only to this owner's webhooks
     #[arg(long, value_name = "OWNER")]

@@ -5,6 +5,7 @@ use clap::Args;
 
 use super::view::EventView;
 use crate::commands::arguments::{self, Moment};
+use crate::commands::candidates::Candidates;
 use crate::commands::paging::{self, Limit};
 use crate::context::{Context, Exit};
 use crate::domain::event_type;
@@ -18,7 +19,7 @@ use crate::store::{EventFilter, EventRow};
   hookctl event list -o jsonl --limit 100000")]
 pub struct List {
     /// Only this event type, or pattern
-    #[arg(long = "type", value_name = "TYPE")]
+    #[arg(long = "type", value_name = "TYPE", add = Candidates::EventTypes)]
     event_type: Option<String>,
     /// Accepted at this time or later: a time, or 2h for two hours ago
     #[arg(long, value_name = "TIME", value_parser = arguments::moment)]

@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::commands::arguments;
+use crate::commands::candidates::Candidates;
 use crate::commands::emit::EmitView;
 use crate::context::{Context, Exit};
 use crate::delivery::{Engine, Matching, deliver_to};
@@ -22,10 +23,10 @@ Exit status:
   5  not every delivery ended in success")]
 pub struct Resend {
     /// Its event id
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", add = Candidates::Events)]
     id: String,
     /// To this webhook [repeatable]
-    #[arg(short, long = "webhook", value_name = "WEBHOOK")]
+    #[arg(short, long = "webhook", value_name = "WEBHOOK", add = Candidates::Webhooks)]
     webhooks: Vec<String>,
     /// Store only; the next drain sends
     #[arg(long)]

@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::view::{EventPage, EventView};
+use crate::commands::candidates::Candidates;
 use crate::commands::delivery::view::{Bytes, DeliveryView};
 use crate::context::{Context, Exit};
 use crate::domain::event::payload_hash;
@@ -15,7 +16,7 @@ use crate::domain::event::payload_hash;
   hookctl event show order-7-paid --payload > body.json  # the exact bytes")]
 pub struct Show {
     /// Its event id
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", add = Candidates::Events)]
     id: String,
     /// Write the payload's bytes and nothing else
     #[arg(long)]

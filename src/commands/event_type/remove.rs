@@ -5,6 +5,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::not_found::not_found;
+use crate::commands::candidates::Candidates;
 use crate::context::{Context, Exit};
 use crate::error::Failure;
 use crate::output::{Page, Text};
@@ -17,7 +18,7 @@ use crate::output::{Page, Text};
   hookctl event-type remove order.shipped")]
 pub struct Remove {
     /// The event type
-    #[arg(value_name = "TYPE")]
+    #[arg(value_name = "TYPE", add = Candidates::EventTypes)]
     event_type: String,
 }
 

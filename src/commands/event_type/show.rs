@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::not_found::not_found;
 use super::view::{EventTypePage, EventTypeView};
+use crate::commands::candidates::Candidates;
 use crate::context::{Context, Exit};
 use crate::domain::envelope::{Content, Entity};
 use crate::domain::event_type;
@@ -18,7 +19,7 @@ use crate::domain::event_type;
   hookctl event-type show invoice.paid")]
 pub struct Show {
     /// The event type
-    #[arg(value_name = "TYPE")]
+    #[arg(value_name = "TYPE", add = Candidates::EventTypes)]
     event_type: String,
 }
 

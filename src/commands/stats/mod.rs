@@ -13,6 +13,7 @@ use self::tally::{Course, Tally};
 use self::view::StatsView;
 use super::arguments::{self, Moment};
 use super::replace_file::{Readers, replace};
+use crate::commands::candidates::Candidates;
 use crate::context::{Context, Exit};
 use crate::domain::webhook::Webhook;
 use crate::error::Failure;
@@ -30,7 +31,7 @@ use crate::store::{WebhookFilter, Window};
   hookctl stats --since 30d --html report.html  # one page with charts, to open in a browser")]
 pub struct Stats {
     /// Only this webhook [repeatable]
-    #[arg(short, long = "webhook", value_name = "WEBHOOK")]
+    #[arg(short, long = "webhook", value_name = "WEBHOOK", add = Candidates::Webhooks)]
     webhooks: Vec<String>,
     /// How far back: a duration, or a time
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = arguments::moment)]

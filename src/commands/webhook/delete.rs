@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
+use crate::commands::candidates::Candidates;
 use crate::commands::wording::{counted, listed};
 use crate::context::{Context, Exit};
 use crate::output::{Cell, Look, Row};
@@ -18,7 +19,7 @@ use crate::store::{DeliveryFilter, StoreError};
   hookctl webhook delete old-1 old-2 --yes  # in a script")]
 pub struct Delete {
     /// Their names or ids
-    #[arg(value_name = "WEBHOOK", required = true)]
+    #[arg(value_name = "WEBHOOK", add = Candidates::Webhooks, required = true)]
     webhooks: Vec<String>,
 }
 

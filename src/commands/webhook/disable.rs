@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
+use crate::commands::candidates::Candidates;
 use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
 use crate::domain::webhook::{DISABLED_BY_HAND, Webhook};
@@ -20,7 +21,7 @@ use crate::store::{DeliveryFilter, StoreError};
   hookctl webhook disable crm --cancel  # and drop what waits")]
 pub struct Disable {
     /// Their names or ids
-    #[arg(value_name = "WEBHOOK", required = true)]
+    #[arg(value_name = "WEBHOOK", add = Candidates::Webhooks, required = true)]
     webhooks: Vec<String>,
     /// Cancel the deliveries that wait
     #[arg(long)]

@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::disable::StateView;
+use crate::commands::candidates::Candidates;
 use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
 
@@ -15,7 +16,7 @@ use crate::context::{Context, Exit};
   hookctl webhook enable crm && hookctl drain -w crm")]
 pub struct Enable {
     /// Their names or ids
-    #[arg(value_name = "WEBHOOK", required = true)]
+    #[arg(value_name = "WEBHOOK", add = Candidates::Webhooks, required = true)]
     webhooks: Vec<String>,
 }
 

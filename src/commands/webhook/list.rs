@@ -5,6 +5,7 @@ use clap::Args;
 
 use super::view::WebhookView;
 use crate::commands::arguments;
+use crate::commands::candidates::Candidates;
 use crate::commands::paging::Limit;
 use crate::context::{Context, Exit};
 use crate::domain::event_type;
@@ -25,7 +26,7 @@ pub struct List {
     #[arg(long)]
     inactive: bool,
     /// Only those that subscribe to this event type
-    #[arg(long, value_name = "TYPE")]
+    #[arg(long, value_name = "TYPE", add = Candidates::EventTypes)]
     event: Option<String>,
     /// Only this owner's
     #[arg(long, value_name = "OWNER")]

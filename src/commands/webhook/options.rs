@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::commands::arguments::{self, read_input};
+use crate::commands::candidates::Candidates;
 use crate::commands::signature_options::scheme_named;
 use crate::context::Context;
 use crate::domain::network::parse_networks;
@@ -31,7 +32,7 @@ pub struct Options {
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
     /// Event types it subscribes to; * stands for any run of characters [repeatable, or with commas]
-    #[arg(short = 'e', long = "event", visible_alias = "events", value_name = "PATTERN", value_delimiter = ',')]
+    #[arg(short = 'e', long = "event", visible_alias = "events", value_name = "PATTERN", add = Candidates::EventTypes, value_delimiter = ',')]
     pub events: Vec<String>,
     /// A line about it, for people
     #[arg(long, value_name = "TEXT")]
@@ -49,7 +50,7 @@ pub struct Options {
     #[arg(long, value_name = "DURATION", value_parser = arguments::duration, help_heading = "Request")]
     pub timeout: Option<Duration>,
     /// How requests are signed; see `hookctl schemes` [repeatable; default: timetracker, standard]
-    #[arg(long = "signature", value_name = "SCHEME", value_delimiter = ',', help_heading = "Signature")]
+    #[arg(long = "signature", value_name = "SCHEME", add = Candidates::Schemes, value_delimiter = ',', help_heading = "Signature")]
     pub signatures: Vec<String>,
     /// Who it belongs to [default: HOOKCTL_OWNER, else USER]
     #[arg(long, value_name = "OWNER")]

@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::view::WebhookView;
+use crate::commands::candidates::Candidates;
 use crate::context::{Context, Exit};
 
 /// Show one webhook with its settings, state and counters
@@ -15,7 +16,7 @@ use crate::context::{Context, Exit};
   hookctl webhook show 1 -o json")]
 pub struct Show {
     /// Its name or id
-    #[arg(value_name = "WEBHOOK")]
+    #[arg(value_name = "WEBHOOK", add = Candidates::Webhooks)]
     webhook: String,
 }
 

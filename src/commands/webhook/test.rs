@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result};
 use clap::Args;
 
+use crate::commands::candidates::Candidates;
 use crate::commands::delivery::view::DeliveryPage;
 use crate::commands::emit::{failure, json_argument};
 use crate::context::{Context, Exit};
@@ -28,7 +29,7 @@ Exit status:
   5  it was not delivered")]
 pub struct Test {
     /// Its name or id
-    #[arg(value_name = "WEBHOOK")]
+    #[arg(value_name = "WEBHOOK", add = Candidates::Webhooks)]
     webhook: String,
     /// The event's data: JSON, @FILE, or - for stdin
     #[arg(long, value_name = "JSON")]

@@ -6,6 +6,7 @@ use clap::Args;
 use super::create::check_keys;
 use super::options::{self, Options};
 use super::view::WebhookView;
+use crate::commands::candidates::Candidates;
 use crate::commands::secret_source::SecretSource;
 use crate::context::{Context, Exit};
 use crate::domain::secret::Secret;
@@ -28,7 +29,7 @@ Exit status:
   6  the new name is taken")]
 pub struct Update {
     /// Its name or id
-    #[arg(value_name = "WEBHOOK")]
+    #[arg(value_name = "WEBHOOK", add = Candidates::Webhooks)]
     webhook: String,
     /// Its new name
     #[arg(long, value_name = "NEW")]
@@ -36,10 +37,10 @@ pub struct Update {
     #[command(flatten)]
     options: Options,
     /// Subscribe to these as well [repeatable, or with commas]
-    #[arg(long = "add-event", value_name = "PATTERN", value_delimiter = ',')]
+    #[arg(long = "add-event", value_name = "PATTERN", add = Candidates::EventTypes, value_delimiter = ',')]
     add_events: Vec<String>,
     /// Subscribe to these no longer [repeatable, or with commas]
-    #[arg(long = "remove-event", value_name = "PATTERN", value_delimiter = ',')]
+    #[arg(long = "remove-event", value_name = "PATTERN", add = Candidates::EventTypes, value_delimiter = ',')]
     remove_events: Vec<String>,
     /// Send this header no longer [repeatable]
     #[arg(long = "remove-header", value_name = "NAME", help_heading = "Request")]

@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
+use crate::commands::candidates::Candidates;
 use crate::context::{Context, Exit};
 use crate::output::{Page, Text};
 
@@ -15,7 +16,7 @@ use crate::output::{Page, Text};
   hookctl webhook secret expire crm")]
 pub struct Expire {
     /// Its name or id
-    #[arg(value_name = "WEBHOOK")]
+    #[arg(value_name = "WEBHOOK", add = Candidates::Webhooks)]
     webhook: String,
 }
 

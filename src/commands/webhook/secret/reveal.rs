@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
+use crate::commands::candidates::Candidates;
 use crate::commands::signature_options::without_secret;
 use crate::context::{Context, Exit};
 use crate::domain::time::Timestamp;
@@ -20,7 +21,7 @@ use crate::output::{Page, Text};
   hookctl webhook secret reveal crm -o json")]
 pub struct Reveal {
     /// Its name or id
-    #[arg(value_name = "WEBHOOK")]
+    #[arg(value_name = "WEBHOOK", add = Candidates::Webhooks)]
     webhook: String,
 }
 

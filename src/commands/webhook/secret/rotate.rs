@@ -7,6 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::commands::arguments;
+use crate::commands::candidates::Candidates;
 use crate::commands::secret_source::SecretSource;
 use crate::commands::webhook::create::check_keys;
 use crate::context::{Context, Exit};
@@ -34,7 +35,7 @@ const LONGEST_OVERLAP: Duration = Duration::from_secs(365 * 86_400);
   hookctl webhook secret rotate crm --overlap 0 --secret-file new.txt  # the old one leaked: it ends at once")]
 pub struct Rotate {
     /// Its name or id
-    #[arg(value_name = "WEBHOOK")]
+    #[arg(value_name = "WEBHOOK", add = Candidates::Webhooks)]
     webhook: String,
     /// How long the old secret counts as well; 0 ends it at once
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = arguments::duration)]
