@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use crate::clock::Clock;
-use crate::delivery::{Gates, Setup};
+use crate::delivery::{Gates, RunOptions};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::Webhook;
 use crate::error::{Failure, Kind};
@@ -160,8 +160,8 @@ impl Context {
     }
 
     /// How the engine runs for a command.
-    pub fn engine_setup(&self, concurrency: usize, stop: &Stop) -> Setup {
-        Setup {
+    pub fn engine_setup(&self, concurrency: usize, stop: &Stop) -> RunOptions {
+        RunOptions {
             concurrency,
             networks: self.settings.networks.clone(),
             clock: self.clock,

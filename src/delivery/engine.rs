@@ -1,202 +1,84 @@
-//! The engine: one coordinator claims and records, worker threads send. No transaction is open while a request is.
+//! The coordinator: it claims and records in group commits, worker threads send. No transaction is open while a request is.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ipnet::IpNet;
-
-use super::prepared::{Clients, Prepared, failed};
-use super::queue::{Job, LaneLimits, Queue};
-use super::record::{EndedJob, Ending, Tally, record};
+use super::claimer::Claimer;
+use super::fairness::WorkerShares;
+use super::in_flight::InFlight;
+use super::job::{EndedJob, Ending, Job};
+use super::passage::is_blocked;
+use super::prepared::{failed, millis};
+use super::recorder::record;
+use super::room::Room;
+use super::run::{Gates, RunOptions, Summary, Turn};
+use super::step::Step;
+use super::webhook_states::WebhookStates;
+use super::workers::Workers;
 use crate::clock::Clock;
 use crate::domain::attempt::{Attempt, ErrorType};
 use crate::random::Random;
-use crate::signals::Stop;
-use crate::store::{Payload, Store, StoreError};
+use crate::store::{Store, StoreError};
 
-/// A lease ends this long after the attempt's deadline.
-pub(super) const LEASE_MARGIN: Duration = Duration::from_secs(20);
-/// A claim that no worker began after this long is given back: the rest of its lease must hold the whole attempt.
-pub(super) const LONGEST_QUEUED: Duration = Duration::from_secs(15);
-/// The most results that are recorded in one transaction.
-const LARGEST_GROUP: usize = 256;
-/// How long the coordinator lets a group grow while the workers have enough to do: one wake-up for many results.
-const GROUP_LINGER: Duration = Duration::from_millis(1);
-/// A group grows no longer than this.
-const LONGEST_LINGER: Duration = Duration::from_millis(5);
-/// How often the list of webhooks with something due is read while there is other work.
-const REFRESH: Duration = Duration::from_millis(500);
-/// A drain waits for a rate limit to let the next request go if that is at most so far away.
-pub(super) const LONGEST_RATE_WAIT: Duration = Duration::from_secs(2);
+/// How often it is looked whether what is claimed ahead may still go out.
+const RECHECK: Duration = Duration::from_millis(500);
 /// How long requests under way may go on after the program was asked to stop.
-pub(super) const STOP_GRACE: Duration = Duration::from_millis(800);
+const STOP_GRACE: Duration = Duration::from_millis(800);
+/// How long a worker may take to hand in a result that it has.
+const HAND_IN: Duration = Duration::from_millis(200);
 /// How often a waiting coordinator looks whether it was asked to stop.
 const STOP_POLL: Duration = Duration::from_millis(100);
-/// A prepared webhook is made anew after this long: secrets end with their overlap.
-pub(super) const PREPARED_FOR: Duration = Duration::from_secs(60);
-/// Stack of a worker thread, in bytes; only what is used takes memory.
-const WORKER_STACK: usize = 1024 * 1024;
-
-/// Whether a webhook's state can hold its deliveries back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gates {
-    /// Disabled, held, paused by the breaker, or over the rate: wait.
-    Respect,
-    /// Send whatever the state: a test.
-    Ignore,
-}
-
-/// How a run is to be done.
-#[derive(Clone, Debug)]
-pub struct Setup {
-    /// Worker threads at the most.
-    pub concurrency: usize,
-    /// Addresses allowed for every webhook.
-    pub networks: Vec<IpNet>,
-    /// Tells the time.
-    pub clock: Clock,
-    /// Says when to stop.
-    pub stop: Stop,
-    /// At most so many deliveries are claimed.
-    pub limit: Option<u64>,
-    /// Nothing is claimed after this.
-    pub deadline: Option<Instant>,
-    /// Whether state holds deliveries back.
-    pub gates: Gates,
-    /// Whether to wait for a rate limit that soon lets go.
-    pub waits_for_rate: bool,
-}
-
-/// What a run did, in deliveries.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// Claimed and attempted.
-    pub claimed: u64,
-    /// Ended as success.
-    pub succeeded: u64,
-    /// Failed, to be tried again.
-    pub retrying: u64,
-    /// Ended as failed.
-    pub failed: u64,
-    /// Results that came after their lease, and were left to whoever holds it now.
-    pub lost: u64,
-}
-
-impl Summary {
-    /// Deliveries whose attempt has ended.
-    pub fn finished(&self) -> u64 {
-        self.succeeded + self.not_delivered()
-    }
-
-    /// Deliveries whose attempt failed, for good or for now.
-    pub fn not_delivered(&self) -> u64 {
-        self.retrying + self.failed
-    }
-}
-
-/// What there is to do after a turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
-    /// More.
-    Busy,
-    /// Nothing.
-    Idle,
-}
+/// How often a group is tried again while the database stays locked: what was sent must not be forgotten.
+const TRIES: u32 = 3;
 
 /// A run of the engine. Hand it work with [`Engine::add_deliveries`] or [`Engine::drain`], then let it turn until idle.
 #[derive(Debug)]
 pub struct Engine<'a> {
-    pub(super) store: &'a Store,
-    pub(super) setup: Setup,
-    pub(super) random: Random,
-    pub(super) clients: Clients,
-    pub(super) queue: Arc<Queue>,
-    pub(super) results: Receiver<EndedJob>,
-    sender: Sender<EndedJob>,
-    workers: usize,
-    pub(super) prepared: HashMap<i64, (Arc<Prepared>, Instant)>,
-    pub(super) lanes: BTreeMap<i64, Lane>,
-    /// The webhook at which the next claim begins, so that all have their turn.
-    pub(super) next_lane: i64,
-    /// When draining: whose deliveries (empty: all), and when that was last asked.
-    pub(super) draining: Option<Draining>,
-    /// Claimed and not yet recorded, by webhook.
-    pub(super) in_flight: HashMap<i64, usize>,
-    pub(super) last_group: usize,
-    /// When it was last looked whether what is claimed ahead may still go out.
+    store: &'a Store,
+    options: RunOptions,
+    random: Random,
+    shares: WorkerShares,
+    claimer: Claimer,
+    in_flight: InFlight,
+    workers: Workers,
+    last_group: usize,
     rechecked: Instant,
-    /// The payloads of what is claimed and not yet recorded, in bytes.
-    pub(super) bytes_in_flight: usize,
-    /// The payload read last: deliveries of one event come together.
-    pub(super) last_payload: Option<(i64, Arc<Payload>)>,
-    pub(super) summary: Summary,
+    summary: Summary,
 }
 
-#[derive(Debug)]
-pub(super) struct Draining {
-    webhooks: HashSet<i64>,
-    refreshed: Option<Instant>,
-}
-
-/// What is to be claimed for one webhook.
-#[derive(Debug)]
-pub(super) struct Lane {
-    /// These deliveries, oldest first; or whatever is due.
-    pub wanted: Option<VecDeque<i64>>,
-    /// Answers in the last group: a lane whose receiver is quick may claim ahead. One that does not answer may not, or what
-    /// was claimed ahead would be sent before its breaker is seen to have opened.
-    pub recent: usize,
-    /// Until when its rate limit holds it back.
-    pub rate_wait: Option<Instant>,
+/// What a transaction does besides recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Claim,
+    Nothing,
 }
 
 impl<'a> Engine<'a> {
     /// An engine with nothing to do yet.
-    pub fn new(store: &'a Store, setup: Setup, random: Random) -> Engine<'a> {
-        let (sender, results) = channel();
+    pub fn new(store: &'a Store, options: RunOptions, random: Random) -> Engine<'a> {
+        let shares = WorkerShares::new(options.concurrency);
         Engine {
             store,
-            clients: Clients::new(setup.networks.clone(), setup.concurrency),
-            setup,
             random,
-            queue: Arc::default(),
-            results,
-            sender,
-            workers: 0,
-            prepared: HashMap::new(),
-            lanes: BTreeMap::new(),
-            next_lane: 0,
-            draining: None,
-            in_flight: HashMap::new(),
+            shares,
+            claimer: Claimer::new(&options, shares),
+            in_flight: InFlight::default(),
+            workers: Workers::new(shares, options.clock),
             last_group: 0,
             rechecked: Instant::now(),
-            bytes_in_flight: 0,
-            last_payload: None,
             summary: Summary::default(),
+            options,
         }
     }
 
     /// Adds deliveries, each given with its webhook.
     pub fn add_deliveries(&mut self, deliveries: impl IntoIterator<Item = (i64, i64)>) {
-        for (webhook_id, delivery_id) in deliveries {
-            let lane = self.lanes.entry(webhook_id).or_insert_with(|| Lane {
-                wanted: Some(VecDeque::new()),
-                recent: 0,
-                rate_wait: None,
-            });
-            if let Some(wanted) = &mut lane.wanted {
-                wanted.push_back(delivery_id);
-            }
-        }
+        self.claimer.lanes.add(deliveries);
     }
 
     /// Adds everything that is due, and becomes due meanwhile, for these webhooks; for all when none is named.
     pub fn drain(&mut self, webhooks: &[i64]) {
-        self.draining = Some(Draining { webhooks: webhooks.iter().copied().collect(), refreshed: None });
+        self.claimer.lanes.drain(webhooks);
     }
 
     /// What was done so far.
@@ -206,7 +88,12 @@ impl<'a> Engine<'a> {
 
     /// How many deliveries given to [`Engine::add_deliveries`] are neither claimed nor given up.
     pub fn backlog(&self) -> usize {
-        self.lanes.values().filter_map(|lane| lane.wanted.as_ref()).map(VecDeque::len).sum()
+        self.claimer.lanes.backlog()
+    }
+
+    /// How many due deliveries, of all webhooks or of these, are held back by the state of their webhook.
+    pub fn count_held_back(&mut self, webhooks: &[i64]) -> Result<u64, StoreError> {
+        self.claimer.count_held_back(self.store, self.options.clock, webhooks)
     }
 
     /// Turns until there is nothing left to do, or the time is up, or the program is asked to stop.
@@ -220,254 +107,208 @@ impl<'a> Engine<'a> {
     /// Waits for results, records them, and claims and hands out what the workers need next.
     pub fn turn(&mut self) -> Result<Turn, StoreError> {
         let group = self.gather();
-        if self.setup.stop.is_asked() {
+        if self.options.stop.is_asked() {
             self.stop(group)?;
             return Ok(Turn::Idle);
         }
-        if self.is_time_up() || self.is_limit_reached() {
-            self.lanes.clear();
-            self.draining = None;
+        let is_time_up = self.options.is_time_up();
+        if is_time_up || self.is_limit_reached() {
+            self.claimer.lanes.clear();
         }
-        if self.is_time_up() {
-            self.give_back(None, group)?;
+        if is_time_up {
+            self.record_unsent(group, None)?;
             return Ok(self.state());
         }
         self.recheck()?;
-        let is_up_to_date = self.refresh_lanes()?;
-        if !group.is_empty() || !self.lanes.is_empty() {
-            let jobs = self.record_and_claim(&group)?;
-            self.hand_out(jobs);
-            self.take_back_blocked(&group)?;
-            self.want_again(&group);
-            self.queue.share(&self.busy_webhooks());
+        let is_idle = self.in_flight.is_empty();
+        let is_up_to_date = self.claimer.lanes.refresh(self.store, self.options.clock.now(), is_idle)?;
+        if !group.is_empty() || !self.claimer.lanes.is_empty() {
+            let states = self.commit(&group, Next::Claim)?;
+            self.take_back_blocked(&group, &states)?;
+            self.want_unsent_again(&group);
+            self.workers.set_shared(self.claimer.lanes.is_shared_with(self.in_flight.webhooks()));
         }
         // A drain ends when a fresh look found nothing that may be claimed.
         Ok(if is_up_to_date { self.state() } else { Turn::Busy })
     }
 
     fn state(&self) -> Turn {
-        if self.in_flight.is_empty() && self.lanes.is_empty() { Turn::Idle } else { Turn::Busy }
+        if self.in_flight.is_empty() && self.claimer.lanes.is_empty() { Turn::Idle } else { Turn::Busy }
     }
 
     /// Whether as many were attempted as may be. What is in flight is not counted: it may come back unsent.
     fn is_limit_reached(&self) -> bool {
-        self.setup.limit.is_some_and(|limit| self.summary.claimed >= limit)
+        self.options.limit.is_some_and(|limit| self.summary.claimed >= limit)
     }
 
-    /// Deliveries of a list whose claim was given back because their turn came too late are wanted as before; a drain finds
-    /// them by itself.
-    pub(super) fn want_again(&mut self, group: &[EndedJob]) {
-        if self.draining.is_none() {
-            let unsent = group.iter().filter(|ended| matches!(ended.ending, Ending::Unsent));
-            self.add_deliveries(unsent.map(|ended| (ended.job.claimed.webhook_id, ended.job.claimed.id)));
-        }
-    }
-
-    /// Now and then: whether what is claimed ahead may still go out.
-    fn recheck(&mut self) -> Result<(), StoreError> {
-        if self.in_flight.is_empty() || self.rechecked.elapsed() < REFRESH {
-            return Ok(());
-        }
-        self.rechecked = Instant::now();
-        self.take_back_outdated()
+    fn room(&self) -> Room {
+        let left = self.options.limit.map(|limit| limit.saturating_sub(self.summary.claimed));
+        Room::new(self.shares, &self.in_flight, self.last_group, left)
     }
 
     /// Results that are there; waits for the first while anything is in flight.
-    fn gather(&mut self) -> Vec<EndedJob> {
-        let mut group = Vec::new();
+    fn gather(&self) -> Vec<EndedJob> {
+        let rate_wait = self.claimer.lanes.rate_wait();
         if self.in_flight.is_empty() {
-            if let Some(wait) = self.rate_wait() {
+            if let Some(wait) = rate_wait {
                 thread::sleep(wait.min(STOP_POLL));
             }
-            return group;
+            return Vec::new();
         }
-        let rate_wait = self.rate_wait().filter(|_| self.room() > 0);
-        let patience = rate_wait.map_or(STOP_POLL, |wait| wait.min(STOP_POLL));
-        match self.results.recv_timeout(patience) {
-            Ok(ended) => group.push(ended),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return group,
-        }
-        // A larger group costs less per result: let it grow while it does, the workers have enough to do, and nobody waits.
-        let end = Instant::now() + LONGEST_LINGER;
-        let enough = (self.last_group * 3 / 2 + self.workers).min(LARGEST_GROUP);
-        group.extend(self.results.try_iter().take(LARGEST_GROUP - 1));
-        while group.len() < enough && self.queue.load().0 > group.len().max(self.workers) && Instant::now() < end {
-            thread::sleep(GROUP_LINGER);
-            let before = group.len();
-            group.extend(self.results.try_iter().take(LARGEST_GROUP - before));
-            if group.len() - before < self.workers / 2 {
-                break; // the receiver is slow
-            }
-        }
-        group
+        let rate_wait = rate_wait.filter(|_| self.room().is_any());
+        self.workers.gather(rate_wait.map_or(STOP_POLL, |wait| wait.min(STOP_POLL)), self.last_group)
     }
 
-    /// One transaction: the group's results, and the next claims.
-    pub(super) fn record_and_claim(&mut self, group: &[EndedJob]) -> Result<Vec<(Job, LaneLimits)>, StoreError> {
-        let (tally, jobs) = self.record_with(group, Engine::claim)?;
-        self.land(group, tally);
-        Ok(jobs)
-    }
-
-    /// One transaction: the group's results.
-    pub(super) fn record_only(&mut self, group: &[EndedJob]) -> Result<(), StoreError> {
-        let (tally, _) = self.record_with(group, |_, _| Ok(()))?;
-        self.land(group, tally);
-        Ok(())
-    }
-
-    /// Records a group and does `more` in the same transaction. A database that stays locked is asked again: what was sent
-    /// must not be forgotten while that can be helped.
-    fn record_with(
-        &mut self,
-        group: &[EndedJob],
-        more: impl Fn(&mut Self, &mut Vec<(Job, LaneLimits)>) -> Result<(), StoreError>,
-    ) -> Result<(Tally, Vec<(Job, LaneLimits)>), StoreError> {
-        let store = self.store;
-        let mut tries_left = if group.is_empty() { 0 } else { 2 };
+    /// One transaction: the group's results, and the next claims, which are then handed out. Gives the states of the webhooks
+    /// that it touched.
+    fn commit(&mut self, group: &[EndedJob], next: Next) -> Result<WebhookStates, StoreError> {
+        let room = self.room();
+        let mut tries_left = if group.is_empty() { 1 } else { TRIES };
         loop {
             let mut jobs = Vec::new();
-            let done = store.transaction(|| {
-                let tally = record(store, group, &mut self.random, self.setup.clock.now())?;
-                more(self, &mut jobs)?;
-                Ok::<_, StoreError>(tally)
+            let states = WebhookStates::default();
+            let mut step = Step { store: self.store, random: &mut self.random, clock: self.options.clock, states };
+            let done = self.store.transaction(|| {
+                let recorded = record(&mut step, group)?;
+                if next == Next::Claim {
+                    self.claimer.claim(&mut step, &self.in_flight, room, &mut jobs)?;
+                }
+                step.states.save(step.store)?;
+                Ok::<_, StoreError>(recorded)
             });
+            let states = step.states;
             match done {
-                Ok(tally) => return Ok((tally, jobs)),
+                Ok(recorded) => {
+                    self.enter(group, recorded, jobs);
+                    return Ok(states);
+                }
                 Err(error) => {
-                    self.unclaim(jobs);
+                    self.claimer.lanes.want_again(&jobs);
+                    tries_left -= 1;
                     if !matches!(error, StoreError::Busy) || tries_left == 0 {
                         return Err(error);
                     }
-                    tries_left -= 1;
                 }
             }
         }
     }
 
-    /// Takes a recorded group into the books.
-    fn land(&mut self, group: &[EndedJob], tally: Tally) {
-        self.summary.claimed += tally.succeeded + tally.retrying + tally.failed;
-        self.summary.succeeded += tally.succeeded;
-        self.summary.retrying += tally.retrying;
-        self.summary.failed += tally.failed;
-        self.summary.lost += tally.lost;
+    /// Takes a recorded group and new claims into the books, and hands the claims out.
+    fn enter(&mut self, group: &[EndedJob], recorded: Summary, jobs: Vec<Job>) {
+        self.summary.add(recorded);
         self.last_group = group.len();
-        for lane in self.lanes.values_mut() {
-            lane.recent = 0;
+        self.claimer.lanes.note_answers(group);
+        group.iter().for_each(|ended| self.in_flight.leave(&ended.job));
+        jobs.iter().for_each(|job| self.in_flight.enter(job));
+        self.workers.set_shared(self.claimer.lanes.is_shared_with(self.in_flight.webhooks()));
+        self.workers.hand_out(jobs, self.in_flight.total());
+    }
+
+    /// Records a group together with the jobs that no worker has begun, of all webhooks or of one: these are due again.
+    fn record_unsent(&mut self, mut group: Vec<EndedJob>, webhook_id: Option<i64>) -> Result<(), StoreError> {
+        group.extend(self.workers.take_back(webhook_id));
+        if !group.is_empty() {
+            self.commit(&group, Next::Nothing)?;
         }
-        for ended in group {
-            let id = ended.job.claimed.webhook_id;
-            self.leave_flight(&ended.job);
-            if let Some(lane) = self.lanes.get_mut(&id) {
-                lane.recent += usize::from(ended.is_answered());
+        Ok(())
+    }
+
+    /// Deliveries of a list that came back unsent are wanted as before.
+    fn want_unsent_again(&mut self, group: &[EndedJob]) {
+        let unsent = group.iter().filter(|ended| matches!(ended.ending, Ending::Unsent));
+        self.claimer.lanes.want_again(unsent.map(|ended| &ended.job));
+    }
+
+    /// After a group: a webhook that was disabled, held or paused by it gives back what it had claimed ahead.
+    fn take_back_blocked(&mut self, group: &[EndedJob], states: &WebhookStates) -> Result<(), StoreError> {
+        if self.options.gates == Gates::Ignore {
+            return Ok(());
+        }
+        let now = self.options.clock.now();
+        let failing = group.iter().filter(|ended| ended.is_failure());
+        let mut failing: Vec<i64> = failing.map(|ended| ended.job.claimed.webhook_id).collect();
+        failing.dedup();
+        for id in failing {
+            let is_blocked = states.get(id).is_some_and(|state| is_blocked(&state.health, now));
+            if is_blocked && self.in_flight.of(id) > 0 {
+                self.record_unsent(Vec::new(), Some(id))?;
             }
         }
+        Ok(())
     }
 
-    /// A job is no longer in flight.
-    pub(super) fn leave_flight(&mut self, job: &Job) {
-        self.bytes_in_flight -= job.payload.bytes.len();
-        let id = job.claimed.webhook_id;
-        if let Some(count) = self.in_flight.get_mut(&id) {
-            *count -= 1;
-            if *count == 0 {
-                self.in_flight.remove(&id);
+    /// Now and then: takes back what was claimed ahead for webhooks that were disabled, deleted or changed since, by anybody:
+    /// nothing goes out by settings that no longer count.
+    fn recheck(&mut self) -> Result<(), StoreError> {
+        if self.in_flight.is_empty() || self.rechecked.elapsed() < RECHECK {
+            return Ok(());
+        }
+        self.rechecked = Instant::now();
+        let now = self.options.clock.now();
+        let webhooks: Vec<i64> = self.in_flight.webhooks().collect();
+        let mut states = WebhookStates::default();
+        states.load(self.store, webhooks.iter().copied())?;
+        for id in webhooks {
+            let state = states.get(id);
+            let is_changed = state.is_some_and(|state| self.claimer.claimed_version(id) != Some(state.version));
+            let is_stopped =
+                self.options.gates == Gates::Respect && state.is_some_and(|state| is_blocked(&state.health, now));
+            if state.is_some() && !is_changed && !is_stopped {
+                continue;
+            }
+            let unsent = self.workers.take_back(Some(id));
+            if unsent.is_empty() {
+                continue;
+            }
+            self.commit(&unsent, Next::Nothing)?;
+            if is_changed {
+                self.want_unsent_again(&unsent);
             }
         }
+        Ok(())
     }
 
-    /// The webhooks that have something to claim or in flight.
-    fn busy_webhooks(&self) -> HashSet<i64> {
-        self.lanes.keys().chain(self.in_flight.keys()).copied().collect()
+    /// The program was asked to stop: gives back what no worker has begun, records what comes in within a moment, and the rest
+    /// as cut off.
+    fn stop(&mut self, mut group: Vec<EndedJob>) -> Result<(), StoreError> {
+        let end = Instant::now() + STOP_GRACE;
+        self.record_unsent(Vec::new(), None)?;
+        self.collect_until(end, &mut group);
+        for (job, since) in self.workers.abandon_running() {
+            let attempt = cut_off(&job, since, self.options.clock);
+            group.push(EndedJob { job, ending: Ending::Interrupted(attempt) });
+        }
+        // Workers that were done but had not yet handed in what they brought: a matter of microseconds.
+        self.collect_until(Instant::now() + HAND_IN, &mut group);
+        self.claimer.lanes.clear();
+        self.commit(&group, Next::Nothing).map(|_| ())
     }
 
-    /// When draining: a lane for each webhook that has something due. True when the lanes are as fresh as can be.
-    fn refresh_lanes(&mut self) -> Result<bool, StoreError> {
-        let Some(draining) = &mut self.draining else { return Ok(true) };
-        let is_fresh = draining.refreshed.is_some_and(|at| at.elapsed() < REFRESH);
-        if is_fresh && !(self.lanes.is_empty() && self.in_flight.is_empty()) {
-            return Ok(false);
-        }
-        draining.refreshed = Some(Instant::now());
-        let (store, now) = (self.store, self.setup.clock.now());
-        store.check_in_place()?; // a drain that watches would wait for ever on a file that is gone
-        if store.is_clock_behind(now)? {
-            store.transaction(|| store.mend_clock(now))?;
-        }
-        for id in store.due_webhooks(now)? {
-            if draining.webhooks.is_empty() || draining.webhooks.contains(&id) {
-                self.lanes.entry(id).or_insert(Lane { wanted: None, recent: 0, rate_wait: None });
+    /// Adds results to a group until it holds everything in flight, or the time has come.
+    fn collect_until(&self, end: Instant, group: &mut Vec<EndedJob>) {
+        while self.in_flight.total() > group.len() {
+            match self.workers.wait(end.saturating_duration_since(Instant::now())) {
+                Some(ended) => group.push(ended),
+                None => return,
             }
-        }
-        Ok(true)
-    }
-
-    /// Gives jobs to the workers, and starts as many workers as there is work for.
-    fn hand_out(&mut self, jobs: Vec<(Job, LaneLimits)>) {
-        if jobs.is_empty() {
-            return;
-        }
-        let wanted = self.in_flight.values().sum::<usize>().min(self.setup.concurrency);
-        self.queue.push(jobs, &self.busy_webhooks());
-        while self.workers < wanted {
-            let (queue, results, clock) = (Arc::clone(&self.queue), self.sender.clone(), self.setup.clock);
-            let attempt = move |job: &Job| job.webhook.attempt(&job.claimed, &job.payload, clock);
-            let worker = thread::Builder::new().stack_size(WORKER_STACK);
-            let worker = worker.spawn(move || work(&queue, &results, clock, attempt));
-            if worker.is_err() && self.workers > 0 {
-                return; // out of threads: those that run do the work
-            }
-            self.workers += 1;
-        }
-    }
-
-    fn is_time_up(&self) -> bool {
-        self.setup.deadline.is_some_and(|deadline| Instant::now() >= deadline)
-    }
-
-    /// How long until the first rate limit lets go, where one holds a lane back.
-    fn rate_wait(&self) -> Option<Duration> {
-        let first = self.lanes.values().filter_map(|lane| lane.rate_wait).min()?;
-        Some(first.saturating_duration_since(Instant::now()))
-    }
-}
-
-impl Drop for Engine<'_> {
-    fn drop(&mut self) {
-        // Nothing more is sent when the run ended in an error: its result could not be recorded.
-        self.queue.take_back(None);
-        self.queue.close();
-    }
-}
-
-/// A worker thread: sends what the queue gives it until the queue closes. A panic costs the attempt, not the worker.
-pub(super) fn work(queue: &Queue, results: &Sender<EndedJob>, clock: Clock, attempt: impl Fn(&Job) -> Attempt) {
-    while let Some(job) = queue.take() {
-        let ending = if Instant::now() > job.start_before {
-            Ending::Unsent
-        } else {
-            let made = catch_unwind(AssertUnwindSafe(|| attempt(&job)));
-            Ending::Attempted(made.unwrap_or_else(|_| broken(&job, clock)))
-        };
-        if queue.done(&job, &ending) && results.send(EndedJob { job, ending }).is_err() {
-            return; // the engine is gone
         }
     }
 }
 
-/// The attempt of a worker that panicked.
-fn broken(job: &Job, clock: Clock) -> Attempt {
-    let now = clock.now();
+/// The attempt that was under way when the program had to stop.
+fn cut_off(job: &Job, since: Instant, clock: Clock) -> Attempt {
+    let duration_ms = millis(since.elapsed());
+    let completed_at = clock.now();
     Attempt {
         number: job.claimed.attempt_number,
         trigger: job.claimed.trigger,
-        started_at: now,
-        completed_at: now,
-        duration_ms: 0,
+        started_at: if clock.is_fixed() { completed_at } else { completed_at.plus_millis(-duration_ms) },
+        completed_at,
+        duration_ms,
         outcome: failed(
             ErrorType::UnknownError,
-            "hookctl failed in the middle of the attempt; this is a bug".to_owned(),
+            "cut off: hookctl was asked to stop before the answer came; the receiver may have seen the request"
+                .to_owned(),
         ),
     }
 }

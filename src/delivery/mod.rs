@@ -1,15 +1,27 @@
 //! The delivery engine: claim, send on worker threads, record in group commits. Prints nothing.
+//! `docs/design/engine.md` describes a turn.
 
 mod accept;
-mod claim;
+mod claim_lanes;
+mod claimer;
 mod engine;
+mod fairness;
+mod in_flight;
+mod job;
+mod passage;
 mod prepared;
-mod queue;
-mod record;
-mod stop;
+mod recorder;
+mod room;
+mod run;
+mod send_queue;
+mod step;
 #[cfg(test)]
 mod tests;
+mod webhook_cache;
+mod webhook_states;
+mod workers;
 
 pub use accept::{Intake, Matching, accept, accept_uncounted, count_new, deliver_to};
-pub use engine::{Engine, Gates, Setup, Summary, Turn};
+pub use engine::Engine;
 pub use prepared::{Clients, Prepared, Request};
+pub use run::{Gates, RunOptions, Summary, Turn};

@@ -64,6 +64,18 @@ pub struct Settlement {
     pub retry_count: u32,
 }
 
+impl Settlement {
+    /// The same for a delivery that was cancelled while its attempt was under way: it stays cancelled unless it was
+    /// delivered after all.
+    #[must_use]
+    pub fn of_cancelled(self) -> Settlement {
+        match self.status {
+            Status::Success => self,
+            _ => Settlement { status: Status::Cancelled, due_at: None, ..self },
+        }
+    }
+}
+
 /// What is settled: one attempt of one delivery, and the chance that goes into the delay.
 #[derive(Clone, Copy, Debug)]
 pub struct Ended<'a> {

@@ -1,12 +1,13 @@
-//! Claiming what is due, and recording what came of it. A claim is one `UPDATE … RETURNING`, so that no two processes ever
-//! get the same delivery; it holds until its result is recorded, it is released, or its lease runs out.
+//! Claiming what is due. A claim is one `UPDATE`, so that no two processes ever get the same delivery; it holds until its
+//! result is recorded, it is released, or its lease ends.
+
+use std::sync::Arc;
 
 use rusqlite::{OptionalExtension, Row, named_params};
 
 use super::columns::to_json;
 use super::{Result, Store};
-use crate::domain::attempt::{Attempt, Trigger};
-use crate::domain::delivery::{Settlement, Status};
+use crate::domain::attempt::Trigger;
 use crate::domain::time::Timestamp;
 
 /// A delivery that this process, and no other, may attempt.
@@ -41,24 +42,6 @@ pub struct Payload {
     pub bytes: Vec<u8>,
 }
 
-/// What recording an attempt found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Recorded {
-    /// Written; the delivery now has this status. One that was cancelled meanwhile stays so unless it succeeded.
-    Written(Status),
-    /// The claim was no longer ours: nothing was written.
-    LeaseLost,
-}
-
-/// What became of a claimed delivery while its request was under way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Meanwhile {
-    /// Nothing.
-    Open,
-    /// Somebody cancelled it.
-    Cancelled,
-}
-
 /// A claim's terms: from when it counts, until when, and by which token.
 #[derive(Clone, Copy, Debug)]
 pub struct Lease {
@@ -68,6 +51,55 @@ pub struct Lease {
     pub until: Timestamp,
     /// Matches a result to its claim.
     pub token: i64,
+}
+
+/// What is to be claimed for one webhook.
+#[derive(Clone, Copy, Debug)]
+pub struct LaneClaim<'a> {
+    pub webhook_id: i64,
+    pub wanted: Wanted<'a>,
+    /// At most so many.
+    pub most: usize,
+    pub lease: Lease,
+}
+
+/// Which of a webhook's due deliveries.
+#[derive(Clone, Copy, Debug)]
+pub enum Wanted<'a> {
+    /// The longest due.
+    Due,
+    /// The head of an ordered webhook.
+    Head,
+    /// These, in this order.
+    Listed(&'a [i64]),
+    /// The head of an ordered webhook, if it is one of these.
+    HeadIfListed(&'a [i64]),
+}
+
+/// What was claimed for one webhook.
+#[derive(Debug, Default)]
+pub struct LaneClaimed {
+    /// The deliveries of one event share its payload.
+    pub deliveries: Vec<(Claimed, Arc<Payload>)>,
+    /// How many of a list were claimed, or found not to be due.
+    pub tried: usize,
+    /// The head of the line that was claimed.
+    pub head: Option<i64>,
+    /// Whether nothing more can be claimed for the webhook now.
+    pub is_exhausted: bool,
+}
+
+impl LaneClaimed {
+    /// The bytes of the payloads, those of a shared one counted each time.
+    pub fn bytes(&self) -> usize {
+        self.deliveries.iter().map(|(_, payload)| payload.bytes.len()).sum()
+    }
+}
+
+/// Claims of a group of webhooks under way: how many bytes of payloads are left, and the payload that was read last.
+struct Claiming {
+    bytes: usize,
+    last_payload: Option<(i64, Arc<Payload>)>,
 }
 
 const CLAIMED: &str = "id, webhook_id, event_id, attempt_count + 1, retry_count, is_manual, is_test, claim_token";
@@ -83,8 +115,84 @@ impl Store {
         Ok(ids.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// Claims for several webhooks, and reads the payloads: no more once these have `bytes` bytes. The answers are in the
+    /// order of the lanes. Runs in the caller's transaction.
+    pub fn claim_lanes(&self, lanes: &[LaneClaim<'_>], bytes: usize) -> Result<Vec<LaneClaimed>> {
+        let mut claiming = Claiming { bytes, last_payload: None };
+        lanes.iter().map(|lane| self.claim_lane(lane, &mut claiming)).collect()
+    }
+
+    fn claim_lane(&self, lane: &LaneClaim<'_>, claiming: &mut Claiming) -> Result<LaneClaimed> {
+        match lane.wanted {
+            Wanted::Due => {
+                let claimed = self.claim_due(lane.webhook_id, lane.lease, lane.most as u32)?;
+                let is_exhausted = claimed.len() < lane.most;
+                let (claimed, deliveries) = (claimed.len(), self.with_payloads(claimed, lane.lease, claiming)?);
+                let is_exhausted = is_exhausted && deliveries.len() == claimed;
+                Ok(LaneClaimed { deliveries, is_exhausted, ..LaneClaimed::default() })
+            }
+            Wanted::Head => self.claim_line(lane, |_| true, claiming),
+            Wanted::HeadIfListed(listed) => self.claim_line(lane, |head| listed.contains(&head), claiming),
+            Wanted::Listed(listed) => {
+                let mut claimed = LaneClaimed::default();
+                for id in listed {
+                    if claimed.deliveries.len() == lane.most || claiming.bytes == 0 {
+                        break;
+                    }
+                    claimed.tried += 1;
+                    let one = self.claim_one(*id, lane.lease)?;
+                    claimed.deliveries.extend(self.with_payloads(one, lane.lease, claiming)?);
+                }
+                claimed.is_exhausted = claimed.tried == listed.len();
+                Ok(claimed)
+            }
+        }
+    }
+
+    fn claim_line(
+        &self,
+        lane: &LaneClaim<'_>,
+        is_wanted: impl Fn(i64) -> bool,
+        claiming: &mut Claiming,
+    ) -> Result<LaneClaimed> {
+        let head = match self.ordered_head(lane.webhook_id)?.filter(|head| is_wanted(*head)) {
+            Some(head) if !self.is_line_under_way(lane.webhook_id, lane.lease.now)? => {
+                self.claim_one(head, lane.lease)?
+            }
+            _ => None,
+        };
+        let is_exhausted = head.is_none();
+        let deliveries = self.with_payloads(head, lane.lease, claiming)?;
+        let head = deliveries.first().map(|(head, _)| head.id);
+        Ok(LaneClaimed { deliveries, head, is_exhausted, ..LaneClaimed::default() })
+    }
+
+    /// Claimed deliveries with their payloads; those for which no bytes are left are released.
+    fn with_payloads(
+        &self,
+        claimed: impl IntoIterator<Item = Claimed>,
+        lease: Lease,
+        claiming: &mut Claiming,
+    ) -> Result<Vec<(Claimed, Arc<Payload>)>> {
+        let mut deliveries = Vec::new();
+        for claimed in claimed {
+            if claiming.bytes == 0 {
+                self.release(&[&claimed], lease.now)?;
+                continue;
+            }
+            let payload = match &claiming.last_payload {
+                Some((row, payload)) if *row == claimed.event_row => Arc::clone(payload),
+                _ => Arc::new(self.load_payload(claimed.event_row)?),
+            };
+            claiming.last_payload = Some((claimed.event_row, Arc::clone(&payload)));
+            claiming.bytes = claiming.bytes.saturating_sub(payload.bytes.len());
+            deliveries.push((claimed, payload));
+        }
+        Ok(deliveries)
+    }
+
     /// Claims up to `limit` of a webhook's due deliveries, the longest due first.
-    pub fn claim_due(&self, webhook_id: i64, lease: Lease, limit: u32) -> Result<Vec<Claimed>> {
+    fn claim_due(&self, webhook_id: i64, lease: Lease, limit: u32) -> Result<Vec<Claimed>> {
         let mut statement = self.connection.prepare_cached(&format!(
             "UPDATE deliveries SET due_at = :until, claim_token = :token
              WHERE id IN (SELECT id FROM deliveries WHERE webhook_id = :webhook AND due_at <= :now
@@ -113,16 +221,7 @@ impl Store {
             .optional()?)
     }
 
-    /// Claims the head of an ordered webhook, if it is due and nothing else of the line is under way: what is retried by
-    /// hand can come before one that is.
-    pub fn claim_head(&self, webhook_id: i64, lease: Lease) -> Result<Option<Claimed>> {
-        match self.ordered_head(webhook_id)? {
-            Some(head) if !self.is_line_under_way(webhook_id, lease.now)? => self.claim_one(head, lease),
-            _ => Ok(None),
-        }
-    }
-
-    /// Whether some process attempts a delivery of an ordered webhook.
+    /// Whether some process attempts a delivery of an ordered webhook: what is retried by hand can come before one that is.
     fn is_line_under_way(&self, webhook_id: i64, now: Timestamp) -> Result<bool> {
         Ok(self
             .connection
@@ -147,97 +246,6 @@ impl Store {
         let mut statement =
             self.connection.prepare_cached(&format!("SELECT {CLAIMED} FROM deliveries WHERE id = :id"))?;
         Ok(Some(statement.query_row(named_params! { ":id": id }, from_row)?))
-    }
-
-    /// Gives a claim back unused: the delivery is due again at `due_at`, at the cost of no attempt.
-    pub fn release(&self, claimed: &Claimed, due_at: Timestamp) -> Result<()> {
-        self.connection
-            .prepare_cached(
-                "UPDATE deliveries SET due_at = CASE WHEN due_at IS NULL THEN NULL ELSE :due END, claim_token = NULL
-                 WHERE id = :id AND claim_token = :token",
-            )?
-            .execute(named_params! { ":id": claimed.id, ":token": claimed.token, ":due": due_at })?;
-        Ok(())
-    }
-
-    /// Writes an attempt and what becomes of its delivery, if the claim still holds.
-    pub fn record(&self, claimed: &Claimed, attempt: &Attempt, settlement: &Settlement) -> Result<Recorded> {
-        let answer = attempt.outcome.answer.as_ref();
-        let error = attempt.outcome.error.as_ref();
-        let mut status = settlement.status;
-        if !self.settle(claimed, attempt, settlement, Meanwhile::Open)? {
-            // Rare: the claim is lost, or the delivery was cancelled while the request was under way.
-            if !self.settle(claimed, attempt, settlement, Meanwhile::Cancelled)? {
-                return Ok(Recorded::LeaseLost);
-            }
-            if status != Status::Success {
-                status = Status::Cancelled;
-            }
-        }
-        self.connection
-            .prepare_cached(
-                "INSERT INTO attempts (delivery_id, attempt_number, is_manual, started_at, completed_at, duration_ms,
-                    response_status_code, response_headers, response_body, response_truncated, is_resent, error_type, error_message)
-                 VALUES (:delivery, :number, :manual, :started_at, :completed_at, :duration, :code, :headers, :body,
-                    :truncated, :resent, :error_type, :error_message)",
-            )?
-            .execute(named_params! {
-                ":delivery": claimed.id,
-                ":number": attempt.number,
-                ":manual": attempt.trigger == Trigger::Manual,
-                ":started_at": attempt.started_at,
-                ":completed_at": attempt.completed_at,
-                ":duration": attempt.duration_ms,
-                ":code": answer.map(|answer| answer.status),
-                ":headers": answer.map(|answer| to_json(&answer.headers)),
-                ":body": answer.map(|answer| &answer.body),
-                ":truncated": answer.is_some_and(|answer| answer.truncated),
-                ":resent": attempt.outcome.resent,
-                ":error_type": error.map(|error| error.error_type),
-                ":error_message": error.map(|error| &error.message),
-            })?;
-        Ok(Recorded::Written(status))
-    }
-
-    /// Moves a claimed delivery on. False when the claim is lost, or the delivery is not as `meanwhile` says.
-    fn settle(
-        &self,
-        claimed: &Claimed,
-        attempt: &Attempt,
-        settlement: &Settlement,
-        meanwhile: Meanwhile,
-    ) -> Result<bool> {
-        let error = attempt.outcome.error.as_ref();
-        // A cancelled delivery stays cancelled unless it was delivered after all.
-        let (status, due_at) = match meanwhile {
-            Meanwhile::Cancelled if settlement.status != Status::Success => (Status::Cancelled, None),
-            Meanwhile::Cancelled | Meanwhile::Open => (settlement.status, settlement.due_at),
-        };
-        let changed = self
-            .connection
-            .prepare_cached(
-                "UPDATE deliveries SET status = :status, due_at = :due_at, claim_token = NULL,
-                    attempt_count = :number, retry_count = :retry_count, is_manual = 0,
-                    started_at = :started_at, completed_at = :completed_at, duration_ms = :duration,
-                    response_status_code = :code, error_type = :error_type, error_message = :error_message
-                 WHERE id = :id AND claim_token = :token AND (status = 'cancelled') = :cancelled",
-            )?
-            .execute(named_params! {
-                ":id": claimed.id,
-                ":token": claimed.token,
-                ":cancelled": meanwhile == Meanwhile::Cancelled,
-                ":status": status,
-                ":due_at": due_at,
-                ":retry_count": settlement.retry_count,
-                ":number": attempt.number,
-                ":started_at": attempt.started_at,
-                ":completed_at": attempt.completed_at,
-                ":duration": attempt.duration_ms,
-                ":code": attempt.outcome.answer.as_ref().map(|answer| answer.status),
-                ":error_type": error.map(|error| error.error_type),
-                ":error_message": error.map(|error| &error.message),
-            })?;
-        Ok(changed == 1)
     }
 
     /// What a request carries of the event in that row.

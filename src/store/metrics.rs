@@ -40,22 +40,23 @@ pub struct WebhookState {
 
 impl Store {
     /// Adds to the totals that pruning leaves alone.
-    pub fn count_attempts(&self, count: &AttemptCount) -> Result<()> {
-        self.connection
-            .prepare_cached(
-                "INSERT INTO attempt_counts (webhook_id, outcome, bound_ms, attempts, duration_ms)
-                 VALUES (:webhook, :outcome, :bound, :attempts, :duration)
-                 ON CONFLICT (webhook_id, outcome, bound_ms) DO UPDATE
-                 SET attempts = attempts + excluded.attempts, duration_ms = duration_ms + excluded.duration_ms",
-            )?
-            .execute(named_params! {
+    pub fn count_attempts(&self, counts: &[AttemptCount]) -> Result<()> {
+        let mut statement = self.connection.prepare_cached(
+            "INSERT INTO attempt_counts (webhook_id, outcome, bound_ms, attempts, duration_ms)
+             VALUES (:webhook, :outcome, :bound, :attempts, :duration)
+             ON CONFLICT (webhook_id, outcome, bound_ms) DO UPDATE
+             SET attempts = attempts + excluded.attempts, duration_ms = duration_ms + excluded.duration_ms",
+        )?;
+        counts.iter().try_for_each(|count| {
+            statement.execute(named_params! {
                 ":webhook": count.webhook_id,
                 ":outcome": count.outcome,
                 ":bound": count.bound_ms,
                 ":attempts": count.attempts,
                 ":duration": count.duration_ms,
             })?;
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Every attempt ever made, counted, by webhook, outcome and bucket.

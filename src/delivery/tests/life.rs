@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::{job, webhook};
+use super::{claim, job, record_group, webhook};
+use crate::delivery::accept;
+use crate::delivery::job::{EndedJob, Ending, Job};
 use crate::delivery::prepared::{Prepared, failed};
-use crate::delivery::record::{EndedJob, Ending, record};
-use crate::delivery::{accept, queue::Job};
 use crate::domain::attempt::{Answer, Attempt, AttemptError, ErrorType, Outcome};
 use crate::domain::delivery::Status;
 use crate::domain::event::NewEvent;
@@ -82,8 +82,8 @@ impl World {
             Step::Claim => {
                 let token = self.random.next_token();
                 let lease = Lease { now: self.now, until: self.now.plus_millis(LEASE_MS), token };
-                let claimed = self.store.claim_one(self.delivery, lease).unwrap();
-                self.claims.extend(claimed.map(|claimed| job(claimed, &self.webhook)));
+                let claimed = claim(&self.store, self.webhook.webhook_id, &[self.delivery], lease);
+                self.claims.extend(claimed.deliveries.into_iter().map(|(claimed, _)| job(claimed, &self.webhook)));
             }
             Step::Answered(status) => {
                 let error = (status >= 300)
@@ -114,7 +114,7 @@ impl World {
             duration_ms: 0,
             outcome,
         };
-        record(&self.store, &[EndedJob { job, ending: ending(attempt) }], &mut self.random, self.now).unwrap();
+        record_group(&self.store, &mut self.random, self.now, &[EndedJob { job, ending: ending(attempt) }]);
     }
 }
 

@@ -1,13 +1,13 @@
 //! What a worker does when the code that it runs fails.
 
-use std::collections::HashSet;
 use std::sync::mpsc::channel;
 
 use super::{job, webhook};
 use crate::clock::Clock;
-use crate::delivery::engine::work;
-use crate::delivery::queue::{LaneLimits, Queue};
-use crate::delivery::record::Ending;
+use crate::delivery::fairness::WorkerShares;
+use crate::delivery::job::Ending;
+use crate::delivery::send_queue::SendQueue;
+use crate::delivery::workers::work;
 use crate::domain::attempt::{Attempt, ErrorType, Outcome, Trigger};
 use crate::domain::time::Timestamp;
 use crate::store::{Claimed, Store};
@@ -28,10 +28,8 @@ fn claimed(id: i64, webhook_id: i64) -> Claimed {
 #[test]
 fn a_panic_costs_a_worker_its_attempt_and_not_the_ones_after_it() {
     let webhook = webhook(&Store::empty().unwrap());
-    let (queue, clock) = (Queue::default(), Clock::new(Some(Timestamp::START)));
-    let limits = LaneLimits { alone: 1, shared: 1, unopposed: 1, unheard: 1 };
-    let jobs = (1..=3).map(|id| (job(claimed(id, webhook.webhook_id), &webhook), limits)).collect();
-    queue.push(jobs, &HashSet::from([webhook.webhook_id]));
+    let (queue, clock) = (SendQueue::new(WorkerShares::new(1)), Clock::new(Some(Timestamp::START)));
+    queue.push((1..=3).map(|id| job(claimed(id, webhook.webhook_id), &webhook)).collect());
     queue.close();
     let (sender, results) = channel();
     work(&queue, &sender, clock, |job| {
@@ -53,5 +51,5 @@ fn a_panic_costs_a_worker_its_attempt_and_not_the_ones_after_it() {
         })
         .collect();
     assert_eq!(error_types, [(1, None), (2, Some(ErrorType::UnknownError)), (3, None)]);
-    assert_eq!(queue.load(), (0, 0), "nothing is left over");
+    assert_eq!(queue.queued(), 0, "nothing is left over");
 }

@@ -1,52 +1,24 @@
-//! What is claimed and waits for a worker: a lane for each webhook, so that none takes more workers than it may.
+//! Claimed deliveries that wait for a worker, in a lane for each webhook; lanes take turns.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::prepared::Prepared;
-use super::record::Ending;
+use super::fairness::{Demand, WorkerShares};
+use super::job::{Ending, Job};
 use crate::domain::attempt::ErrorType;
-use crate::store::{Claimed, Payload};
-
-/// One claimed delivery with all that sending it needs.
-#[derive(Clone, Debug)]
-pub(super) struct Job {
-    /// The claim.
-    pub claimed: Claimed,
-    /// What it sends; shared by the deliveries of one event.
-    pub payload: Arc<Payload>,
-    /// Its webhook.
-    pub webhook: Arc<Prepared>,
-    /// It must not begin after this, or its lease could run out under way.
-    pub start_before: Instant,
-    /// It is the one request by which an open breaker sees whether the receiver is back.
-    pub is_probe: bool,
-}
-
-/// How many workers a webhook may hold.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct LaneLimits {
-    /// While no other webhook has anything to do.
-    pub alone: usize,
-    /// While others have, and answer.
-    pub shared: usize,
-    /// While others have, but it is the only one whose receiver answers.
-    pub unopposed: usize,
-    /// While others have, and its own receiver has not answered yet, or no more.
-    pub unheard: usize,
-}
 
 /// The queue between the coordinator, who claims, and the workers, who send.
-#[derive(Debug, Default)]
-pub(super) struct Queue {
+#[derive(Debug)]
+pub(super) struct SendQueue {
     state: Mutex<State>,
     work: Condvar,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    lanes: HashMap<i64, Lane>,
+    shares: WorkerShares,
+    lanes: HashMap<i64, SendLane>,
     /// The webhooks whose lanes have jobs, in the order in which they take turns.
     turns: VecDeque<i64>,
     running: HashMap<i64, (Job, Instant)>,
@@ -57,35 +29,43 @@ struct State {
     is_shared: bool,
     /// The webhooks whose last attempt of this run ended before its deadline.
     prompt: HashSet<i64>,
-    /// The one prompt webhook among those that have deliveries due.
-    only_prompt: Option<i64>,
     is_closed: bool,
 }
 
-#[derive(Debug)]
-struct Lane {
+#[derive(Debug, Default)]
+struct SendLane {
     jobs: VecDeque<Job>,
     running: usize,
-    limits: LaneLimits,
 }
 
-impl Queue {
-    /// Adds jobs; `busy` are the webhooks that have deliveries due.
-    pub(super) fn push(&self, jobs: Vec<(Job, LaneLimits)>, busy: &HashSet<i64>) {
-        self.share(busy);
+impl SendQueue {
+    pub(super) fn new(shares: WorkerShares) -> SendQueue {
+        let state = State {
+            shares,
+            lanes: HashMap::new(),
+            turns: VecDeque::new(),
+            running: HashMap::new(),
+            queued: 0,
+            idle: 0,
+            is_shared: false,
+            prompt: HashSet::new(),
+            is_closed: false,
+        };
+        SendQueue { state: Mutex::new(state), work: Condvar::new() }
+    }
+
+    pub(super) fn push(&self, jobs: Vec<Job>) {
         let mut state = self.lock();
         state.queued += jobs.len();
-        let wanted = jobs.len();
-        for (job, limits) in jobs {
-            let id = job.webhook.webhook_id;
-            let lane = state.lanes.entry(id).or_insert(Lane { jobs: VecDeque::new(), running: 0, limits });
-            lane.limits = limits;
+        let woken = jobs.len().min(state.idle);
+        for job in jobs {
+            let id = job.claimed.webhook_id;
+            let lane = state.lanes.entry(id).or_default();
             lane.jobs.push_back(job);
             if lane.jobs.len() == 1 {
                 state.turns.push_back(id);
             }
         }
-        let woken = wanted.min(state.idle);
         drop(state);
         for _ in 0..woken {
             self.work.notify_one();
@@ -109,11 +89,11 @@ impl Queue {
         }
     }
 
-    /// A worker is done with a job; its place goes to the next. False when the job was taken from it meanwhile.
+    /// A worker is done with a job; another may begin. False when the job was taken from the worker meanwhile.
     pub(super) fn done(&self, job: &Job, ending: &Ending) -> bool {
         let mut state = self.lock();
         let was_running = state.running.remove(&job.claimed.id).is_some();
-        let id = job.webhook.webhook_id;
+        let id = job.claimed.webhook_id;
         if let Ending::Attempted(attempt) = ending {
             let error_type = attempt.outcome.error.as_ref().map(|error| error.error_type);
             if error_type == Some(ErrorType::Timeout) {
@@ -131,21 +111,16 @@ impl Queue {
         was_running
     }
 
-    /// How many jobs wait, and how many run.
-    pub(super) fn load(&self) -> (usize, usize) {
-        let state = self.lock();
-        (state.queued, state.running.len())
+    /// How many jobs wait for a worker.
+    pub(super) fn queued(&self) -> usize {
+        self.lock().queued
     }
 
-    /// Says which webhooks have deliveries due: places that one had to leave to others are free again when the others are
-    /// done, or do not answer.
-    pub(super) fn share(&self, busy: &HashSet<i64>) {
+    /// Says whether several webhooks have deliveries due.
+    pub(super) fn set_shared(&self, is_shared: bool) {
         let mut state = self.lock();
-        let is_shared = busy.len() > 1;
-        let mut prompt = busy.iter().filter(|id| state.prompt.contains(id)).copied();
-        let only_prompt = prompt.next().filter(|_| prompt.next().is_none());
-        if (state.is_shared, state.only_prompt) != (is_shared, only_prompt) {
-            (state.is_shared, state.only_prompt) = (is_shared, only_prompt);
+        if state.is_shared != is_shared {
+            state.is_shared = is_shared;
             drop(state);
             self.work.notify_all();
         }
@@ -186,16 +161,18 @@ impl Queue {
 impl State {
     /// The next job whose webhook may have one more worker; webhooks take turns.
     fn next(&mut self) -> Option<Job> {
+        let held = self.running.len();
         for _ in 0..self.turns.len() {
             let id = self.turns.pop_front()?;
+            let is_prompt = self.prompt.contains(&id);
             let Some(lane) = self.lanes.get_mut(&id) else { continue };
-            let limit = match self.is_shared {
-                false => lane.limits.alone,
-                true if !self.prompt.contains(&id) => lane.limits.unheard,
-                true if self.only_prompt == Some(id) => lane.limits.unopposed,
-                true => lane.limits.shared,
+            let Some(first) = lane.jobs.front() else { continue };
+            let concurrency = first.webhook.settings.concurrency;
+            let demand = Demand { concurrency, holds: lane.running, is_prompt };
+            let job = match self.shares.may_start(demand, held, self.is_shared) {
+                true => lane.jobs.pop_front(),
+                false => None,
             };
-            let job = if lane.running < limit { lane.jobs.pop_front() } else { None };
             if !lane.jobs.is_empty() {
                 self.turns.push_back(id);
             }

@@ -1,0 +1,177 @@
+//! What there is to claim: a lane for each webhook, and whose turn it is.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use super::job::{EndedJob, Job};
+use crate::domain::time::Timestamp;
+use crate::store::{LaneClaimed, Store, StoreError, Wanted};
+
+/// How often the list of webhooks with something due is read while there is other work.
+const REFRESH: Duration = Duration::from_millis(500);
+
+/// The webhooks that have something to claim.
+#[derive(Debug, Default)]
+pub(super) struct ClaimLanes {
+    lanes: BTreeMap<i64, ClaimLane>,
+    /// The webhook at which the next claim begins, so that all have their turn.
+    next: i64,
+    /// When everything due is to be sent, not a list.
+    draining: Option<Draining>,
+}
+
+/// What is to be claimed for one webhook.
+#[derive(Debug, Default)]
+pub(super) struct ClaimLane {
+    /// These deliveries, oldest first; or whatever is due.
+    listed: Option<VecDeque<i64>>,
+    /// Answers in the last group: a lane whose receiver is quick may claim ahead. One that does not answer may not: what was
+    /// claimed ahead would be sent before its breaker is seen to have opened.
+    pub recent: usize,
+    /// Until when its rate limit holds it back.
+    pub rate_wait: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Draining {
+    /// Whose deliveries; empty: everybody's.
+    webhooks: HashSet<i64>,
+    refreshed: Option<Instant>,
+}
+
+impl ClaimLane {
+    /// What is claimed of it next.
+    pub(super) fn wanted(&self, is_ordered: bool) -> Wanted<'_> {
+        match (&self.listed, is_ordered) {
+            (None, false) => Wanted::Due,
+            (None, true) => Wanted::Head,
+            (Some(listed), false) => Wanted::Listed(listed.as_slices().0),
+            (Some(listed), true) => Wanted::HeadIfListed(listed.as_slices().0),
+        }
+    }
+}
+
+impl ClaimLanes {
+    /// Adds deliveries, each given with its webhook.
+    pub(super) fn add(&mut self, deliveries: impl IntoIterator<Item = (i64, i64)>) {
+        for (webhook_id, delivery_id) in deliveries {
+            let lane = self.lanes.entry(webhook_id).or_default();
+            lane.listed.get_or_insert_default().push_back(delivery_id);
+        }
+    }
+
+    /// Adds everything that is due, and becomes due meanwhile, for these webhooks; for all when none is named.
+    pub(super) fn drain(&mut self, webhooks: &[i64]) {
+        self.draining = Some(Draining { webhooks: webhooks.iter().copied().collect(), refreshed: None });
+    }
+
+    /// Deliveries whose claim was given back are wanted as before. A drain finds them by itself.
+    pub(super) fn want_again<'a>(&mut self, jobs: impl IntoIterator<Item = &'a Job>) {
+        if self.draining.is_none() {
+            self.add(jobs.into_iter().map(|job| (job.claimed.webhook_id, job.claimed.id)));
+        }
+    }
+
+    /// Nothing more is claimed.
+    pub(super) fn clear(&mut self) {
+        self.lanes.clear();
+        self.draining = None;
+    }
+
+    /// When draining: a lane for each webhook that has something due, asked again now and then; at once when there is no
+    /// other work. True when the lanes are as fresh as can be.
+    pub(super) fn refresh(&mut self, store: &Store, now: Timestamp, is_idle: bool) -> Result<bool, StoreError> {
+        let Some(draining) = &mut self.draining else { return Ok(true) };
+        let is_fresh = draining.refreshed.is_some_and(|at| at.elapsed() < REFRESH);
+        if is_fresh && !(self.lanes.is_empty() && is_idle) {
+            return Ok(false);
+        }
+        draining.refreshed = Some(Instant::now());
+        store.check_in_place()?; // a drain that watches would wait for ever on a file that is gone
+        if store.is_clock_behind(now)? {
+            store.transaction(|| store.mend_clock(now))?;
+        }
+        for id in store.due_webhooks(now)? {
+            if draining.webhooks.is_empty() || draining.webhooks.contains(&id) {
+                self.lanes.entry(id).or_default();
+            }
+        }
+        Ok(true)
+    }
+
+    /// The webhooks in the order in which they claim.
+    pub(super) fn turns(&self) -> Vec<i64> {
+        let after = self.lanes.range(self.next..);
+        after.chain(self.lanes.range(..self.next)).map(|(id, _)| *id).collect()
+    }
+
+    /// Whose turn is first next time.
+    pub(super) fn begin_at(&mut self, id: i64) {
+        self.next = id;
+    }
+
+    pub(super) fn get(&self, id: i64) -> Option<&ClaimLane> {
+        self.lanes.get(&id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: i64) -> Option<&mut ClaimLane> {
+        let lane = self.lanes.get_mut(&id)?;
+        if let Some(listed) = &mut lane.listed {
+            listed.make_contiguous();
+        }
+        Some(lane)
+    }
+
+    pub(super) fn remove(&mut self, id: i64) {
+        self.lanes.remove(&id);
+    }
+
+    /// Takes out of a lane what was claimed; a lane without more goes.
+    pub(super) fn take_out(&mut self, id: i64, claimed: &LaneClaimed) {
+        if claimed.is_exhausted {
+            self.lanes.remove(&id);
+            return;
+        }
+        let Some(listed) = self.lanes.get_mut(&id).and_then(|lane| lane.listed.as_mut()) else { return };
+        match claimed.head {
+            Some(head) => listed.retain(|delivery| *delivery > head),
+            None => drop(listed.drain(..claimed.tried)),
+        }
+    }
+
+    /// Counts which receivers answered in a group.
+    pub(super) fn note_answers(&mut self, group: &[EndedJob]) {
+        for lane in self.lanes.values_mut() {
+            lane.recent = 0;
+        }
+        for ended in group.iter().filter(|ended| ended.is_answered()) {
+            if let Some(lane) = self.lanes.get_mut(&ended.job.claimed.webhook_id) {
+                lane.recent += 1;
+            }
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.lanes.is_empty()
+    }
+
+    /// Whether other webhooks than those in flight, or several, have something to claim or in flight.
+    pub(super) fn is_shared_with(&self, mut in_flight: impl Iterator<Item = i64>) -> bool {
+        match self.lanes.len() {
+            0 => in_flight.nth(1).is_some(),
+            1 => in_flight.any(|id| !self.lanes.contains_key(&id)),
+            _ => true,
+        }
+    }
+
+    /// How many listed deliveries are neither claimed nor given up.
+    pub(super) fn backlog(&self) -> usize {
+        self.lanes.values().filter_map(|lane| lane.listed.as_ref()).map(VecDeque::len).sum()
+    }
+
+    /// How long until the first rate limit lets go, where one holds a lane back.
+    pub(super) fn rate_wait(&self) -> Option<Duration> {
+        let first = self.lanes.values().filter_map(|lane| lane.rate_wait).min()?;
+        Some(first.saturating_duration_since(Instant::now()))
+    }
+}

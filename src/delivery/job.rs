@@ -1,0 +1,54 @@
+//! What passes between the coordinator and the workers: a claimed delivery, and how its attempt ended.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::prepared::Prepared;
+use crate::domain::attempt::Attempt;
+use crate::store::{Claimed, Payload};
+
+/// One claimed delivery with all that sending it needs.
+#[derive(Clone, Debug)]
+pub(super) struct Job {
+    pub claimed: Claimed,
+    /// Shared by the deliveries of one event.
+    pub payload: Arc<Payload>,
+    pub webhook: Arc<Prepared>,
+    /// It must not begin after this: its lease could end under way.
+    pub start_before: Instant,
+    /// It is the one request that tests whether a receiver behind an open breaker is back.
+    pub is_probe: bool,
+}
+
+/// A job that a worker, or the end of the run, is done with.
+#[derive(Debug)]
+pub(super) struct EndedJob {
+    pub job: Job,
+    pub ending: Ending,
+}
+
+/// How a job ended.
+#[derive(Debug)]
+pub(super) enum Ending {
+    Attempted(Attempt),
+    /// With an attempt that was cut off because the program was asked to stop: due again at once, and no retry is used up.
+    Interrupted(Attempt),
+    /// Not sent: its lease had become too short, or the run ended before.
+    Unsent,
+}
+
+impl EndedJob {
+    pub(super) fn unsent(job: Job) -> EndedJob {
+        EndedJob { job, ending: Ending::Unsent }
+    }
+
+    /// Whether the receiver answered, whatever the status.
+    pub(super) fn is_answered(&self) -> bool {
+        matches!(&self.ending, Ending::Attempted(attempt) if attempt.outcome.answer.is_some())
+    }
+
+    /// Whether it was attempted and failed.
+    pub(super) fn is_failure(&self) -> bool {
+        matches!(&self.ending, Ending::Attempted(attempt) if attempt.outcome.error.is_some())
+    }
+}

@@ -1,0 +1,187 @@
+//! Recording what attempts brought: one group, one transaction.
+
+use serde_json::{Value, json};
+
+use super::accept::Announcer;
+use super::job::{EndedJob, Ending, Job};
+use super::run::Summary;
+use super::step::Step;
+use crate::domain::attempt::Attempt;
+use crate::domain::delivery::{self, Ended, Settlement, Status};
+use crate::domain::event_type::{DELIVERY_FAILED, WEBHOOK_DISABLED, WEBHOOK_TEST};
+use crate::domain::statistics::duration_bound;
+use crate::store::{AttemptCount, AttemptResult, ClaimStanding, Claimed, StoreError};
+
+/// Writes a group of results with all that follows from them; what they make of their webhooks is left in the step's states.
+/// Runs in the step's transaction. The summary counts this group alone.
+pub(super) fn record(step: &mut Step<'_>, group: &[EndedJob]) -> Result<Summary, StoreError> {
+    let mut recorder = Recorder::default();
+    if group.is_empty() {
+        return Ok(recorder.summary);
+    }
+    step.states.load(step.store, group.iter().map(|ended| ended.job.claimed.webhook_id))?;
+    let claims: Vec<&Claimed> = group.iter().map(|ended| &ended.job.claimed).collect();
+    // A result whose claim was lost meanwhile changes nothing: whoever claimed the delivery since decides.
+    let standings = step.store.claim_standings(&claims)?;
+    for (ended, standing) in group.iter().zip(standings) {
+        recorder.settle(step, ended, standing);
+    }
+    step.store.record_results(&recorder.results)?;
+    step.store.release(&recorder.released, step.now())?;
+    step.store.count_attempts(&recorder.attempt_counts)?;
+    let announcer = Announcer { store: step.store, now: step.clock.now() };
+    for (event_type, webhook_id, data) in &recorder.announcements {
+        announcer.announce(step.random, event_type, *webhook_id, data)?;
+    }
+    Ok(recorder.summary)
+}
+
+/// What a group comes to, before it is written.
+#[derive(Debug, Default)]
+struct Recorder<'a> {
+    summary: Summary,
+    results: Vec<AttemptResult<'a>>,
+    released: Vec<&'a Claimed>,
+    attempt_counts: Vec<AttemptCount>,
+    /// Event type, the webhook that it is about, and data.
+    announcements: Vec<(&'static str, i64, Value)>,
+}
+
+impl<'a> Recorder<'a> {
+    fn settle(&mut self, step: &mut Step<'_>, ended: &'a EndedJob, standing: ClaimStanding) {
+        let job = &ended.job;
+        let (attempt, is_interrupted) = match &ended.ending {
+            Ending::Unsent => return self.give_back(step, job, standing),
+            Ending::Attempted(attempt) => (attempt, false),
+            Ending::Interrupted(attempt) => (attempt, true),
+        };
+        if standing == ClaimStanding::Lost {
+            self.summary.lost += 1;
+            return;
+        }
+        let settlement = match is_interrupted {
+            true => settle_interrupted(step, job, attempt),
+            false => self.settle_attempt(step, job, attempt),
+        };
+        let Some(settlement) = settlement else {
+            self.summary.lost += 1; // the webhook was deleted
+            return;
+        };
+        let settlement = match standing {
+            ClaimStanding::Cancelled => settlement.of_cancelled(),
+            ClaimStanding::Held | ClaimStanding::Lost => settlement,
+        };
+        self.results.push(AttemptResult { claimed: &job.claimed, attempt, settlement });
+        self.count(step, job, attempt, settlement.status);
+    }
+
+    /// What an attempt makes of its delivery and its webhook; `None` when the webhook was deleted.
+    fn settle_attempt(&mut self, step: &mut Step<'_>, job: &Job, attempt: &Attempt) -> Option<Settlement> {
+        let id = job.claimed.webhook_id;
+        let jitter = step.random.next_jitter();
+        let state = step.states.change(id)?;
+        let was_active = state.health.is_active;
+        let ended = Ended {
+            outcome: &attempt.outcome,
+            at: attempt.completed_at,
+            retry_count: job.claimed.retry_count,
+            jitter,
+            is_test: job.claimed.is_test,
+        };
+        let settlement = delivery::settle(&job.webhook.settings, &mut state.health, &ended);
+        if was_active && !state.health.is_active {
+            let webhook = &job.webhook.settings.name;
+            let data = json!({ "webhook_id": id, "webhook": webhook, "reason": state.health.disabled_reason });
+            self.announcements.push((WEBHOOK_DISABLED, id, data));
+        }
+        Some(settlement)
+    }
+
+    fn give_back(&mut self, step: &mut Step<'_>, job: &'a Job, standing: ClaimStanding) {
+        if standing != ClaimStanding::Lost {
+            give_probe_back(step, job);
+            self.released.push(&job.claimed);
+        }
+    }
+
+    fn count(&mut self, step: &mut Step<'_>, job: &Job, attempt: &Attempt, status: Status) {
+        self.summary.claimed += 1;
+        let is_counted = !job.claimed.is_test;
+        if is_counted {
+            self.count_attempt(job.claimed.webhook_id, attempt);
+        }
+        match status {
+            Status::Success => self.summary.succeeded += 1,
+            Status::Failed => self.summary.failed += 1,
+            Status::Pending | Status::Retrying | Status::Cancelled => self.summary.retrying += 1,
+        }
+        let is_final = matches!(status, Status::Success | Status::Failed);
+        if is_counted
+            && is_final
+            && let Some(state) = step.states.change(job.claimed.webhook_id)
+        {
+            state.counted.successful += i64::from(status == Status::Success);
+            state.counted.failed += i64::from(status == Status::Failed);
+        }
+        if is_counted && status == Status::Failed {
+            self.announce_failed(job, attempt);
+        }
+    }
+
+    fn count_attempt(&mut self, webhook_id: i64, attempt: &Attempt) {
+        let outcome = attempt.outcome.error.as_ref().map_or("success", |error| error.error_type.as_str());
+        let bound_ms = duration_bound(attempt.duration_ms);
+        let duration_ms = attempt.duration_ms.max(0);
+        let alike = |count: &&mut AttemptCount| {
+            count.webhook_id == webhook_id && count.bound_ms == bound_ms && count.outcome == outcome
+        };
+        if let Some(count) = self.attempt_counts.iter_mut().find(alike) {
+            count.attempts += 1;
+            count.duration_ms += duration_ms;
+        } else {
+            let outcome = outcome.to_owned();
+            self.attempt_counts.push(AttemptCount { webhook_id, outcome, bound_ms, attempts: 1, duration_ms });
+        }
+    }
+
+    fn announce_failed(&mut self, job: &Job, attempt: &Attempt) {
+        let about = &job.payload.event_type;
+        if [WEBHOOK_DISABLED, DELIVERY_FAILED, WEBHOOK_TEST].contains(&about.as_str()) {
+            return; // two receivers that fail would announce each other's failures for ever
+        }
+        let error = attempt.outcome.error.as_ref();
+        let data = json!({
+            "delivery_id": job.claimed.id,
+            "webhook_id": job.claimed.webhook_id,
+            "webhook": job.webhook.settings.name,
+            "event_id": job.payload.event_id,
+            "event_type": about,
+            "attempts": attempt.number,
+            "response_status_code": attempt.outcome.answer.as_ref().map(|answer| answer.status),
+            "error_type": error.map(|error| error.error_type),
+            "error_message": error.map(|error| &error.message),
+        });
+        self.announcements.push((DELIVERY_FAILED, job.claimed.webhook_id, data));
+    }
+}
+
+/// An attempt that was cut off costs no retry: its delivery is due again at once. A test is never retried.
+fn settle_interrupted(step: &mut Step<'_>, job: &Job, attempt: &Attempt) -> Option<Settlement> {
+    step.states.get(job.claimed.webhook_id)?;
+    let retry_count = job.claimed.retry_count;
+    if job.claimed.is_test {
+        return Some(Settlement { status: Status::Failed, due_at: None, retry_count });
+    }
+    give_probe_back(step, job);
+    Some(Settlement { status: Status::Retrying, due_at: Some(attempt.completed_at), retry_count })
+}
+
+/// After a probe without a result the next one may go at once, not only when the lease of this one ends.
+fn give_probe_back(step: &mut Step<'_>, job: &Job) {
+    let now = step.now();
+    if job.is_probe
+        && let Some(state) = step.states.change(job.claimed.webhook_id)
+    {
+        state.health.breaker = state.health.breaker.with_probe_allowed(now);
+    }
+}

@@ -1,0 +1,73 @@
+//! How much more may be claimed.
+
+use super::fairness::WorkerShares;
+use super::in_flight::InFlight;
+
+/// A webhook never has more than this claimed ahead of its workers.
+pub(super) const MOST_AHEAD: usize = 768;
+
+/// No more is claimed while payloads of so many bytes are in flight: memory stays bounded whatever their size.
+const MOST_BYTES: usize = 8 * 1024 * 1024;
+
+/// How many more deliveries, and how many bytes of payloads, may be claimed in this turn.
+///
+/// Twice as many deliveries as there are workers are in flight, and three times the last group: quick receivers need the next
+/// request at once. Webhooks with none in flight may claim a little where the others have used that up, so that the workers
+/// that [`WorkerShares`] reserves for them get something to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Room {
+    deliveries: usize,
+    bytes: usize,
+    /// The same for webhooks with none in flight.
+    deliveries_of_new: usize,
+    bytes_of_new: usize,
+}
+
+impl Room {
+    /// `left` is how many more deliveries the run may attempt, those in flight included.
+    pub(super) fn new(shares: WorkerShares, in_flight: &InFlight, last_group: usize, left: Option<u64>) -> Room {
+        let (total, bytes) = (in_flight.total(), in_flight.bytes());
+        let left = left.map_or(usize::MAX, |left| (left as usize).saturating_sub(total));
+        let ahead = (3 * last_group).min(MOST_AHEAD);
+        let deliveries = (2 * shares.workers() + ahead).saturating_sub(total);
+        let most = 3 * shares.workers() + MOST_AHEAD;
+        let deliveries_of_new = deliveries.max(shares.reserve().min(most.saturating_sub(total)));
+        Room {
+            deliveries: deliveries.min(left),
+            bytes: MOST_BYTES.saturating_sub(bytes),
+            deliveries_of_new: deliveries_of_new.min(left),
+            bytes_of_new: (MOST_BYTES + MOST_BYTES / 4).saturating_sub(bytes),
+        }
+    }
+
+    /// What each of `lanes` may claim at the most.
+    pub(super) fn share(self, lanes: usize) -> usize {
+        if lanes > 1 { self.deliveries.div_ceil(lanes).max(1) } else { usize::MAX }
+    }
+
+    /// What a webhook with so many in flight may claim of its share.
+    pub(super) fn most(self, share: usize, in_flight: usize) -> usize {
+        let (deliveries, bytes) = match in_flight {
+            0 => (self.deliveries_of_new, self.bytes_of_new),
+            _ => (self.deliveries, self.bytes),
+        };
+        if bytes == 0 { 0 } else { deliveries.min(share) }
+    }
+
+    /// Whether any webhook that has something in flight may claim more.
+    pub(super) fn is_any(self) -> bool {
+        self.most(usize::MAX, 1) > 0
+    }
+
+    /// Bytes of payloads that may be claimed.
+    pub(super) fn bytes(self) -> usize {
+        if self.bytes > 0 { self.bytes } else { self.bytes_of_new }
+    }
+
+    pub(super) fn take(&mut self, deliveries: usize, bytes: usize) {
+        self.deliveries = self.deliveries.saturating_sub(deliveries);
+        self.deliveries_of_new = self.deliveries_of_new.saturating_sub(deliveries);
+        self.bytes = self.bytes.saturating_sub(bytes);
+        self.bytes_of_new = self.bytes_of_new.saturating_sub(bytes);
+    }
+}

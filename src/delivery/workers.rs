@@ -1,0 +1,137 @@
+//! Worker threads: they send what the queue gives them, and hand in how it went.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::fairness::WorkerShares;
+use super::job::{EndedJob, Ending, Job};
+use super::prepared::failed;
+use super::send_queue::SendQueue;
+use crate::clock::Clock;
+use crate::domain::attempt::{Attempt, ErrorType};
+
+/// The most results that are recorded in one transaction.
+const LARGEST_GROUP: usize = 256;
+/// How long a group is let grow while the workers have enough to do: one wake-up for many results.
+const GROUP_LINGER: Duration = Duration::from_millis(1);
+/// A group grows no longer than this.
+const LONGEST_LINGER: Duration = Duration::from_millis(5);
+/// Stack of a worker thread, in bytes; only what is used takes memory.
+const WORKER_STACK: usize = 1024 * 1024;
+
+/// The worker threads of a run, started as they are needed.
+#[derive(Debug)]
+pub(super) struct Workers {
+    queue: Arc<SendQueue>,
+    results: Receiver<EndedJob>,
+    sender: Sender<EndedJob>,
+    shares: WorkerShares,
+    started: usize,
+    clock: Clock,
+}
+
+impl Workers {
+    pub(super) fn new(shares: WorkerShares, clock: Clock) -> Workers {
+        let (sender, results) = channel();
+        Workers { queue: Arc::new(SendQueue::new(shares)), results, sender, shares, started: 0, clock }
+    }
+
+    /// Queues jobs, and starts as many workers as `in_flight` jobs can use.
+    pub(super) fn hand_out(&mut self, jobs: Vec<Job>, in_flight: usize) {
+        if jobs.is_empty() {
+            return;
+        }
+        self.queue.push(jobs);
+        while self.started < in_flight.min(self.shares.workers()) {
+            let (queue, results, clock) = (Arc::clone(&self.queue), self.sender.clone(), self.clock);
+            let attempt = move |job: &Job| job.webhook.attempt(&job.claimed, &job.payload, clock);
+            let worker = thread::Builder::new().stack_size(WORKER_STACK);
+            let worker = worker.spawn(move || work(&queue, &results, clock, attempt));
+            if worker.is_err() && self.started > 0 {
+                return; // out of threads: those that run do the work
+            }
+            self.started += 1;
+        }
+    }
+
+    /// Results to record together: waits up to `patience` for the first. While the workers have enough to do, the group may
+    /// grow to half as much again as the last one.
+    pub(super) fn gather(&self, patience: Duration, last_group: usize) -> Vec<EndedJob> {
+        let Some(first) = self.wait(patience) else { return Vec::new() };
+        let mut group = vec![first];
+        let end = Instant::now() + LONGEST_LINGER;
+        let enough = (last_group * 3 / 2 + self.started).min(LARGEST_GROUP);
+        group.extend(self.results.try_iter().take(LARGEST_GROUP - 1));
+        while group.len() < enough && self.queue.queued() > group.len().max(self.started) && Instant::now() < end {
+            thread::sleep(GROUP_LINGER);
+            let before = group.len();
+            group.extend(self.results.try_iter().take(LARGEST_GROUP - before));
+            if group.len() - before < self.started / 2 {
+                break; // the receiver is slow
+            }
+        }
+        group
+    }
+
+    /// The next result; `None` when none came within `patience`.
+    pub(super) fn wait(&self, patience: Duration) -> Option<EndedJob> {
+        self.results.recv_timeout(patience).ok()
+    }
+
+    /// Says whether several webhooks have deliveries due.
+    pub(super) fn set_shared(&self, is_shared: bool) {
+        self.queue.set_shared(is_shared);
+    }
+
+    /// The jobs that no worker has begun, of all webhooks or of one: they are not sent any more.
+    pub(super) fn take_back(&self, webhook_id: Option<i64>) -> Vec<EndedJob> {
+        self.queue.take_back(webhook_id).into_iter().map(EndedJob::unsent).collect()
+    }
+
+    /// The jobs under way, with when they began; what the workers bring of them from now on is dropped.
+    pub(super) fn abandon_running(&self) -> Vec<(Job, Instant)> {
+        self.queue.abandon_running()
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        // Nothing more is sent when the run ended in an error: its result could not be recorded.
+        self.queue.take_back(None);
+        self.queue.close();
+    }
+}
+
+/// A worker thread: sends what the queue gives it until the queue closes. A panic costs the attempt, not the worker.
+pub(super) fn work(queue: &SendQueue, results: &Sender<EndedJob>, clock: Clock, attempt: impl Fn(&Job) -> Attempt) {
+    while let Some(job) = queue.take() {
+        let ending = if Instant::now() > job.start_before {
+            Ending::Unsent
+        } else {
+            let made = catch_unwind(AssertUnwindSafe(|| attempt(&job)));
+            Ending::Attempted(made.unwrap_or_else(|_| broken(&job, clock)))
+        };
+        if queue.done(&job, &ending) && results.send(EndedJob { job, ending }).is_err() {
+            return; // the engine is gone
+        }
+    }
+}
+
+/// The attempt of a worker that panicked.
+fn broken(job: &Job, clock: Clock) -> Attempt {
+    let now = clock.now();
+    Attempt {
+        number: job.claimed.attempt_number,
+        trigger: job.claimed.trigger,
+        started_at: now,
+        completed_at: now,
+        duration_ms: 0,
+        outcome: failed(
+            ErrorType::UnknownError,
+            "hookctl failed in the middle of the attempt; this is a bug".to_owned(),
+        ),
+    }
+}
