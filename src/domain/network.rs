@@ -27,11 +27,20 @@ impl AddressPolicy {
             return Ok(());
         }
         let refusals = meanings(address).into_iter().flatten().filter_map(|meaning| self.refusal(meaning));
-        // Told is the refusal that needs the most to be lifted.
+        // Report the refusal that is hardest to lift.
         match refusals.min_by_key(|(_, class)| !class.is_never_private()) {
             Some((meaning, class)) => Err(BlockedAddress { address, meaning, class }),
             None => Ok(()),
         }
+    }
+
+    /// Whether a request may go to a host of this name, as far as the name alone decides.
+    pub fn check_name(&self, host: &str) -> Result<(), BlockedAddress> {
+        if !is_loopback_name(host) {
+            return Ok(());
+        }
+        // Which of the two the name leads to is for the look-up to find.
+        self.check(Ipv6Addr::LOCALHOST.into()).or_else(|_| self.check(Ipv4Addr::LOCALHOST.into()))
     }
 
     fn names(&self, address: IpAddr) -> bool {
@@ -156,6 +165,12 @@ fn classify(address: IpAddr) -> Option<AddressClass> {
     }
 }
 
+/// Whether a host name means the machine itself wherever it is looked up (RFC 6761, section 6.3).
+fn is_loopback_name(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    host.rsplit('.').next().is_some_and(|last| last.eq_ignore_ascii_case("localhost"))
+}
+
 /// The addresses that an address may stand for, the likeliest first; every one of them must be allowed.
 fn meanings(address: IpAddr) -> [Option<IpAddr>; 5] {
     let IpAddr::V6(v6) = address else { return [Some(address), None, None, None, None] };
@@ -189,7 +204,10 @@ fn meanings(address: IpAddr) -> [Option<IpAddr>; 5] {
 const V4_RANGES: &[(Ipv4Net, AddressClass)] = &[
     (v4([169, 254, 169, 254], 32), AddressClass::Metadata),
     (v4([169, 254, 170, 2], 32), AddressClass::Metadata),
+    // Alibaba's, Oracle's and Azure's. Azure's is a public address that only its own machines reach.
     (v4([100, 100, 100, 200], 32), AddressClass::Metadata),
+    (v4([192, 0, 0, 192], 32), AddressClass::Metadata),
+    (v4([168, 63, 129, 16], 32), AddressClass::Metadata),
     (v4([169, 254, 0, 0], 16), AddressClass::LinkLocal),
     (v4([127, 0, 0, 0], 8), AddressClass::Loopback),
     (v4([10, 0, 0, 0], 8), AddressClass::Private),
@@ -210,8 +228,8 @@ const V4_RANGES: &[(Ipv4Net, AddressClass)] = &[
 
 /// As [`V4_RANGES`]; what lies outside [`GLOBAL_UNICAST`] is refused without a row here.
 const V6_RANGES: &[(Ipv6Net, AddressClass)] = &[
-    // Amazon's and Google's.
-    (v6([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254], 128), AddressClass::Metadata),
+    // Amazon's, which holds its metadata, time and name services, and Google's.
+    (v6([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0], 32), AddressClass::Metadata),
     (v6([0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254], 128), AddressClass::Metadata),
     (v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10), AddressClass::LinkLocal),
     (v6([0, 0, 0, 0, 0, 0, 0, 1], 128), AddressClass::Loopback),

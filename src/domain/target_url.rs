@@ -24,6 +24,11 @@ pub enum TargetUrlError {
         /// Where it stands, counted from 1.
         position: usize,
     },
+    /// The URL standard reads it as `/`, other parsers do not: `http://a\@b/` would name two hosts.
+    #[error(
+        "the URL holds a backslash, which programs read in different ways; write / or, for the character itself, %5C"
+    )]
+    Backslash,
     /// No scheme stands before the rest.
     #[error("the URL has no scheme; begin it with https:// or http://")]
     NoScheme,
@@ -61,6 +66,9 @@ pub fn parse(text: &str) -> Result<Url, TargetUrlError> {
     // The URL standard drops tabs, line ends and outer blanks in silence; what is stored must be what was written.
     if let Some((index, character)) = text.chars().enumerate().find(|(_, character)| is_refused(*character)) {
         return Err(TargetUrlError::Character { what: text::describe(character), position: index + 1 });
+    }
+    if text.contains('\\') {
+        return Err(TargetUrlError::Backslash);
     }
     let url = Url::parse(text).map_err(explain)?;
     if !matches!(url.scheme(), "http" | "https") {
@@ -134,8 +142,8 @@ fn scheme_error(text: &str, scheme: &str) -> TargetUrlError {
 
 /// What stands between `//` and the path; an `@` in it means credentials, even empty ones.
 fn authority(text: &str) -> &str {
-    let rest = text.split_once(':').map_or("", |(_, rest)| rest).trim_start_matches(['/', '\\']);
-    rest.split(['/', '\\', '?', '#']).next().unwrap_or("")
+    let rest = text.split_once(':').map_or("", |(_, rest)| rest).trim_start_matches('/');
+    rest.split(['/', '?', '#']).next().unwrap_or("")
 }
 
 #[cfg(test)]
@@ -162,7 +170,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_url_is_named() {
-        use TargetUrlError::{Credentials, Empty, Fragment, Host, NoHost, NoScheme, Port, Scheme};
+        use TargetUrlError::{Backslash, Credentials, Empty, Fragment, Host, NoHost, NoScheme, Port, Scheme};
         let long_label = format!("http://{}.example/", "a".repeat(64));
         let long_name = format!("http://{}example/", "abcdefg.".repeat(32));
         let cases = [
@@ -195,6 +203,10 @@ mod tests {
             ("http://user:secret@example.com/", Credentials),
             ("http://@example.com/", Credentials),
             ("http://:@example.com/", Credentials),
+            ("http://127.0.0.1\\@example.com/", Backslash),
+            ("http:\\\\example.com/", Backslash),
+            ("https://example.com/a\\b", Backslash),
+            ("https://example.com/?a=\\", Backslash),
             ("https://example.com/#x", Fragment),
             ("https://example.com/#", Fragment),
         ];

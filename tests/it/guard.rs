@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::support::{Hookctl, Identity, Reply, TestEnv, TestReceiver};
 
 /// Spellings of 127.0.0.1, and of what leads there; `{port}` is the receiver's.
-const SPELLINGS: [&str; 16] = [
+const SPELLINGS: [&str; 19] = [
     "http://127.0.0.1:{port}/",
     "http://127.1:{port}/",
     "http://0x7f.1:{port}/",
@@ -21,6 +21,9 @@ const SPELLINGS: [&str; 16] = [
     "http://[2002:7f00:1::]:{port}/",
     "http://[::1]:{port}/",
     "http://localhost:{port}/",
+    "http://localhost.:{port}/",
+    "http://hook.localhost:{port}/",
+    "http://hook.LOCALHOST.:{port}/",
     "http://\u{ff11}27.0.0.1:{port}/",
 ];
 
@@ -39,6 +42,40 @@ fn no_spelling_of_loopback_is_taken_at_create_or_update() {
     }
     assert_eq!(env.sql_value("SELECT settings ->> 'url' FROM webhooks"), "https://example.com/");
     assert_eq!(receiver.connections(), 0);
+}
+
+#[test]
+fn a_url_with_a_backslash_is_refused_in_one_line_and_stores_nothing() {
+    let env = TestEnv::new();
+    let url = "http://127.0.0.1\\@example.com/";
+    let run = env.hookctl(["webhook", "create", "new", "-e", "*", "--url", url]).run().fails(2);
+    assert!(run.err().starts_with("error: --url: the URL holds a backslash"), "{run:?}");
+    assert!(!env.database().exists());
+}
+
+#[test]
+fn addresses_of_a_clouds_own_services_are_open_to_a_matching_network_only() {
+    let env = TestEnv::new();
+    for (host, network) in [
+        ("168.63.129.16", "168.63.129.16/32"),
+        ("[fd00:ec2::23]", "fd00:ec2::/32"),
+        ("[fd00:ec2::253]", "fd00:ec2::253/128"),
+        ("192.0.0.192", "192.0.0.0/24"),
+        ("[64:ff9b::168.63.129.16]", "168.63.129.16/32"),
+    ] {
+        let url = format!("http://{host}/");
+        let create = |options: &[&str]| {
+            closed(&env, &["webhook", "create", host, "-e", "*", "--url", &url]).args(options.iter().copied()).run()
+        };
+        for options in [&[][..], &["--allow-private"]] {
+            let run = create(options).fails(2);
+            assert!(
+                run.err().contains("is a cloud metadata address") || run.err().contains("a cloud metadata address;"),
+                "{run:?}"
+            );
+        }
+        create(&["--allow-network", network]).ok();
+    }
 }
 
 #[test]

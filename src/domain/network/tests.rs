@@ -16,6 +16,8 @@ const PUBLIC: &[&str] = &[
     "99.255.255.255",
     "100.63.255.255",
     "100.128.0.0",
+    "168.63.129.15",
+    "168.63.129.17",
     "126.255.255.255",
     "128.0.0.0",
     "169.253.255.255",
@@ -72,7 +74,22 @@ const REFUSED: &[(AddressClass, &[&str])] = &[
     ),
     (CarrierNat, &["100.64.0.0", "100.127.255.255"]),
     (LinkLocal, &["169.254.0.0", "169.254.255.255", "fe80::1", "febf::1"]),
-    (Metadata, &["169.254.169.254", "169.254.170.2", "100.100.100.200", "fd00:ec2::254", "fd20:ce::254"]),
+    (
+        Metadata,
+        &[
+            "169.254.169.254",
+            "169.254.170.2",
+            "100.100.100.200",
+            "192.0.0.192",
+            "168.63.129.16",
+            "fd00:ec2::",
+            "fd00:ec2::23",
+            "fd00:ec2::253",
+            "fd00:ec2::254",
+            "fd00:ec2:ffff:ffff:ffff:ffff:ffff:ffff",
+            "fd20:ce::254",
+        ],
+    ),
     (Unspecified, &["0.0.0.0", "0.1.2.3", "0.255.255.255", "::"]),
     (Protocol, &["192.0.0.0", "192.0.0.255", "192.88.99.1", "2001:10::1", "2001:1ff:ffff::1", "100::1", "5f00::1"]),
     (
@@ -104,6 +121,13 @@ const REFUSED: &[(AddressClass, &[&str])] = &[
         Metadata,
         &[
             "::ffff:169.254.169.254",
+            "::168.63.129.16",
+            "::ffff:168.63.129.16",
+            "::ffff:0:168.63.129.16",
+            "64:ff9b::168.63.129.16",
+            "64:ff9b:1::168.63.129.16",
+            "2002:a83f:8110::1",
+            "64:ff9b::192.0.0.192",
             "::ffff:0:169.254.169.254",
             "64:ff9b::169.254.169.254",
             "2002:a9fe:a9fe::1",
@@ -184,6 +208,41 @@ fn a_message_names_the_address_its_class_and_the_flag() {
         said("64:ff9b::a00:1"),
         "64:ff9b::a00:1 stands for 10.0.0.1, a private address; --allow-private would allow it"
     );
+}
+
+#[test]
+fn metadata_and_link_local_addresses_open_to_a_network_that_holds_them_and_to_nothing_else() {
+    let never_private = [
+        ("169.254.0.1", "169.254.0.0/16"),
+        ("169.254.169.254", "169.254.169.254/32"),
+        ("fe80::1", "fe80::/10"),
+        ("100.100.100.200", "100.64.0.0/10"),
+        ("192.0.0.192", "192.0.0.192"),
+        ("168.63.129.16", "168.63.129.0/24"),
+        ("fd00:ec2::23", "fd00:ec2::/32"),
+        ("fd00:ec2::253", "fd00::/8"),
+        ("::ffff:168.63.129.16", "168.63.129.16"),
+    ];
+    for (address, network) in never_private {
+        assert!(networks("10.0.0.0/8,fd01::/16").check(ip(address)).is_err(), "{address}");
+        assert!(private().check(ip(address)).is_err(), "{address}");
+        assert_eq!(networks(network).check(ip(address)), Ok(()), "{address}");
+    }
+}
+
+#[test]
+fn a_loopback_name_is_loopback_with_a_final_dot_and_below_localhost_too() {
+    for name in ["localhost", "LocalHost", "localhost.", "a.localhost", "a.b.localhost."] {
+        let refused = AddressPolicy::default().check_name(name).map_err(|blocked| blocked.class);
+        assert_eq!(refused, Err(Loopback), "{name}");
+        for allowed in ["127.0.0.1", "::1", "127.0.0.0/8,::1"] {
+            assert_eq!(networks(allowed).check_name(name), Ok(()), "{name} with {allowed}");
+        }
+        assert!(networks("10.0.0.0/8").check_name(name).is_err(), "{name}");
+    }
+    for name in ["localhost.example.com", "notlocalhost", "localhost.localdomain", "", "example.com."] {
+        assert_eq!(AddressPolicy::default().check_name(name), Ok(()), "{name}");
+    }
 }
 
 #[test]
