@@ -176,6 +176,11 @@ impl Claimer {
         }
     }
 
+    /// Gives up what the last run left behind and this one may not need: to be called while nothing is in flight.
+    pub(super) fn tidy(&mut self) {
+        self.webhooks.tidy();
+    }
+
     /// The version of the settings by which a webhook's deliveries were claimed.
     pub(super) fn claimed_version(&self, webhook_id: i64) -> Option<i64> {
         self.webhooks.version(webhook_id)

@@ -78,6 +78,7 @@ impl<'a> Engine<'a> {
 
     /// Adds everything that is due, and becomes due meanwhile, for these webhooks; for all when none is named.
     pub fn drain(&mut self, webhooks: &[i64]) {
+        self.claimer.tidy();
         self.claimer.lanes.drain(webhooks);
     }
 

@@ -2,47 +2,53 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 
 use crate::clock::Clock;
-use crate::domain::attempt::{Attempt, AttemptError, ErrorType, Outcome};
+use crate::domain::attempt::{Attempt, AttemptError, ErrorType, LocalTrouble, Outcome};
 use crate::domain::network::AddressPolicy;
 use crate::domain::signature::{Message, Scheme, Signer};
 use crate::domain::target_url;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{Settings, Webhook};
-use crate::http::{Client, ClientError, OutgoingRequest, Target};
+use crate::http::{Client, ClientError, OutgoingRequest, Shared, Target};
 use crate::store::{Claimed, Payload, Store, StoreError};
 
 /// What every request says of its sender.
 pub const USER_AGENT: &str = concat!("hookctl/", env!("CARGO_PKG_VERSION"));
 
-/// HTTP clients, one for each rule about addresses and roots: connections are shared only where the rule is the same.
+/// HTTP clients, one for each address policy with its roots. A client lives as long as a prepared webhook uses it.
 #[derive(Debug)]
 pub struct Clients {
     networks: Vec<IpNet>,
-    idle_connections: usize,
-    made: HashMap<(AddressPolicy, Option<String>), Arc<Client>>,
+    shared: Shared,
+    made: HashMap<(AddressPolicy, Option<String>), Weak<Client>>,
 }
 
 impl Clients {
-    /// None yet; each will keep up to `idle_connections` open. `networks` are allowed for every webhook.
-    pub fn new(networks: Vec<IpNet>, idle_connections: usize) -> Clients {
-        Clients { networks, idle_connections, made: HashMap::new() }
+    /// `networks` are allowed for every webhook.
+    pub fn new(networks: Vec<IpNet>, concurrency: usize) -> Clients {
+        Clients { networks, shared: Shared::new(concurrency), made: HashMap::new() }
+    }
+
+    /// Closes connections that were idle for too long, and forgets clients that no webhook uses any more.
+    pub fn tidy(&mut self) {
+        self.shared.close_old();
+        self.made.retain(|_, client| client.strong_count() > 0);
     }
 
     fn client(&mut self, settings: &Settings) -> Result<Arc<Client>, ClientError> {
         let mut policy = settings.addresses.clone();
         policy.allow_networks.extend(&self.networks);
         let key = (policy, settings.ca_cert.clone());
-        if let Some(client) = self.made.get(&key) {
-            return Ok(Arc::clone(client));
+        if let Some(client) = self.made.get(&key).and_then(Weak::upgrade) {
+            return Ok(client);
         }
-        let client = Arc::new(Client::new(&key.0, key.1.as_deref(), self.idle_connections)?);
-        self.made.insert(key, Arc::clone(&client));
+        let client = Arc::new(Client::new(&self.shared, &key.0, key.1.as_deref())?);
+        self.made.insert(key, Arc::downgrade(&client));
         Ok(client)
     }
 }
@@ -50,13 +56,10 @@ impl Clients {
 /// A webhook made ready for sending.
 #[derive(Debug)]
 pub struct Prepared {
-    /// Its id.
     pub webhook_id: i64,
     /// The version of its settings and secrets that this was made from.
     pub version: i64,
-    /// Its settings.
     pub settings: Settings,
-    /// Its id as text, as a header carries it.
     id_text: String,
     signers: Vec<Signer>,
     /// Where and how to send, or why that is not possible.
@@ -66,11 +69,8 @@ pub struct Prepared {
 /// One request of a delivery: what its headers and its signature are made from.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
-    /// The delivery's id.
     pub delivery_id: i64,
-    /// The attempt's number.
     pub attempt_number: u32,
-    /// What it carries.
     pub payload: &'a Payload,
     /// When it is signed.
     pub timestamp: Timestamp,
@@ -113,19 +113,19 @@ impl Prepared {
     }
 
     /// Makes one attempt: signs, sends, and waits for the end of the answer or the deadline.
-    pub fn attempt(&self, claimed: &Claimed, payload: &Payload, clock: Clock) -> Attempt {
+    pub fn attempt(&self, claimed: &Claimed, payload: &Payload, clock: Clock) -> Result<Attempt, LocalTrouble> {
         let started_at = clock.now();
         let started = Instant::now();
-        let outcome = self.send(claimed, payload, started_at);
+        let outcome = self.send(claimed, payload, started_at)?;
         let duration = started.elapsed();
-        Attempt {
+        Ok(Attempt {
             number: claimed.attempt_number,
             trigger: claimed.trigger,
             started_at,
             completed_at: if clock.is_fixed() { started_at } else { started_at.plus_millis(millis(duration)) },
             duration_ms: millis(duration),
             outcome,
-        }
+        })
     }
 
     /// The deadline of an attempt.
@@ -133,10 +133,10 @@ impl Prepared {
         Duration::from_millis(self.settings.timeout_ms.max(1) as u64)
     }
 
-    fn send(&self, claimed: &Claimed, payload: &Payload, timestamp: Timestamp) -> Outcome {
+    fn send(&self, claimed: &Claimed, payload: &Payload, timestamp: Timestamp) -> Result<Outcome, LocalTrouble> {
         let (target, client) = match &self.connection {
             Ok(connection) => connection,
-            Err(reason) => return failed(ErrorType::UnknownError, reason.clone()),
+            Err(reason) => return Ok(failed(ErrorType::UnknownError, reason.clone())),
         };
         let request = Request { delivery_id: claimed.id, attempt_number: claimed.attempt_number, payload, timestamp };
         let headers = self.headers(&request);
@@ -152,7 +152,6 @@ pub(super) fn failed(error_type: ErrorType, message: String) -> Outcome {
     Outcome { error: Some(AttemptError { error_type, message }), ..Outcome::default() }
 }
 
-/// Whole milliseconds.
 pub(super) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

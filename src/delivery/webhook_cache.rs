@@ -43,10 +43,18 @@ impl WebhookCache {
         {
             return Ok(Some(Arc::clone(&snapshot.webhook)));
         }
+        // Its connections are closed with the snapshot, when no other webhook shares them.
+        self.snapshots.remove(&id);
         let Some(webhook) = store.webhook(id)? else { return Ok(None) };
         let webhook = Arc::new(Prepared::new(store, webhook, &mut self.clients, now)?);
         self.snapshots.insert(id, WebhookSnapshot { webhook: Arc::clone(&webhook), made_at: Instant::now() });
         Ok(Some(webhook))
+    }
+
+    /// Forgets webhooks that were made ready long ago, and closes connections that were idle for too long.
+    pub(super) fn tidy(&mut self) {
+        self.snapshots.retain(|_, snapshot| snapshot.made_at.elapsed() < KEPT_FOR);
+        self.clients.tidy();
     }
 
     /// The version of the settings by which a webhook's deliveries are claimed now.

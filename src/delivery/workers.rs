@@ -47,7 +47,10 @@ impl Workers {
         self.queue.push(jobs);
         while self.started < in_flight.min(self.shares.workers()) {
             let (queue, results, clock) = (Arc::clone(&self.queue), self.sender.clone(), self.clock);
-            let attempt = move |job: &Job| job.webhook.attempt(&job.claimed, &job.payload, clock);
+            let attempt = move |job: &Job| {
+                let made = job.webhook.attempt(&job.claimed, &job.payload, clock);
+                made.unwrap_or_else(|trouble| broken(job, clock, trouble.to_string()))
+            };
             let worker = thread::Builder::new().stack_size(WORKER_STACK);
             let worker = worker.spawn(move || work(&queue, &results, clock, attempt));
             if worker.is_err() && self.started > 0 {
@@ -112,7 +115,8 @@ pub(super) fn work(queue: &SendQueue, results: &Sender<EndedJob>, clock: Clock, 
             Ending::Unsent
         } else {
             let made = catch_unwind(AssertUnwindSafe(|| attempt(&job)));
-            Ending::Attempted(made.unwrap_or_else(|_| broken(&job, clock)))
+            let bug = "hookctl failed in the middle of the attempt; this is a bug";
+            Ending::Attempted(made.unwrap_or_else(|_| broken(&job, clock, bug.to_owned())))
         };
         if queue.done(&job, &ending) && results.send(EndedJob { job, ending }).is_err() {
             return; // the engine is gone
@@ -120,8 +124,8 @@ pub(super) fn work(queue: &SendQueue, results: &Sender<EndedJob>, clock: Clock, 
     }
 }
 
-/// The attempt of a worker that panicked.
-fn broken(job: &Job, clock: Clock) -> Attempt {
+/// An attempt that failed here.
+fn broken(job: &Job, clock: Clock, message: String) -> Attempt {
     let now = clock.now();
     Attempt {
         number: job.claimed.attempt_number,
@@ -129,9 +133,6 @@ fn broken(job: &Job, clock: Clock) -> Attempt {
         started_at: now,
         completed_at: now,
         duration_ms: 0,
-        outcome: failed(
-            ErrorType::UnknownError,
-            "hookctl failed in the middle of the attempt; this is a bug".to_owned(),
-        ),
+        outcome: failed(ErrorType::UnknownError, message),
     }
 }

@@ -111,6 +111,12 @@ pub struct AttemptError {
     pub message: String,
 }
 
+/// Why this machine could not make an attempt: no file, memory or thread was left. It says nothing about the receiver, so
+/// it costs no attempt and no retry.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct LocalTrouble(pub String);
+
 /// How an attempt ended. An answer can come with an error: a 500, or a body that broke off.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {

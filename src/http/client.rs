@@ -1,119 +1,86 @@
-//! The client: sends one request and tells how it ended.
+//! The client: sends one request and reports how it ended.
 
 use std::io::Read;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ureq::Agent;
-use ureq::http::{Method, Request, Response, StatusCode, Uri};
-use ureq::unversioned::resolver::Resolver;
-use ureq::unversioned::transport::NextTimeout;
-use url::Url;
+use ureq::http::{Method, Request, Response, StatusCode};
 
 use super::connector::GuardedConnector;
-use super::errors::{self, StaleConnection};
+use super::errors::{self, AnswerTooLong, StaleConnection};
+use super::idle::IdlePool;
+use super::local;
+use super::look_up::LookUps;
 use super::resolver::GuardedResolver;
+use super::target::{ClientError, OutgoingRequest, Target};
 use super::tls::TlsRoots;
-use crate::domain::attempt::{Answer, AttemptError, BODY_LIMIT, ErrorType, Outcome};
-use crate::domain::network::{AddressPolicy, BlockedAddress};
+use crate::domain::attempt::{Answer, AttemptError, BODY_LIMIT, ErrorType, LocalTrouble, Outcome};
+use crate::domain::network::AddressPolicy;
 
 /// The largest head of an answer, in bytes; the buffer is larger so that more than this can be seen.
 const HEAD_LIMIT: usize = 23 * 1024;
 const INPUT_BUFFER: usize = 24 * 1024;
 /// Holds the longest header line that may be sent.
 const OUTPUT_BUFFER: usize = 10 * 1024;
-/// Shorter than the keep-alive of common servers (2 to 75 s), so that they seldom close what is about to be reused.
-const IDLE_AGE: Duration = Duration::from_millis(1_500);
+/// Idle connections may hold one of so many files that the process may open.
+const IDLE_SHARE: usize = 4;
 
 /// Keeps the sum of now and a deadline within what the clock can hold.
 const LONGEST: Duration = Duration::from_secs(86_400);
 
-/// Why a client cannot be made.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// The text given as a root holds no usable certificate.
-    #[error("the CA certificate cannot be used: {0}")]
-    CaCertificate(String),
-    /// A URL that the HTTP library does not take.
-    #[error("the URL cannot be called: {0}")]
-    Url(String),
-}
-
-/// A URL made ready for sending; kept and used for many requests.
+/// What all clients of the process share: idle connections and look-ups, each bounded.
 #[derive(Clone, Debug)]
-pub struct Target {
-    uri: Uri,
-    /// Host and port, for messages.
-    place: String,
+pub struct Shared {
+    pub(super) idle: Arc<IdlePool>,
+    look_ups: Arc<LookUps>,
 }
 
-impl Target {
-    /// Takes a URL that [`crate::domain::target_url::parse`] let through.
-    pub fn new(url: &Url) -> Result<Target, ClientError> {
-        let uri: Uri = url.as_str().parse().map_err(|error| ClientError::Url(format!("{error}")))?;
-        let host = url.host_str().ok_or_else(|| ClientError::Url("it names no host".to_owned()))?;
-        let port = url.port_or_known_default().ok_or_else(|| ClientError::Url("it names no port".to_owned()))?;
-        Ok(Target { uri, place: format!("{host}:{port}") })
+impl Shared {
+    /// For a process that sends `concurrency` requests at once.
+    pub fn new(concurrency: usize) -> Shared {
+        Self::with_look_ups(LookUps::new(), concurrency)
     }
 
-    /// Host and port, as messages name the receiver.
-    pub fn place(&self) -> &str {
-        &self.place
+    pub(super) fn with_look_ups(look_ups: Arc<LookUps>, concurrency: usize) -> Shared {
+        let share = local::most_open_files().map_or(concurrency, |files| files / IDLE_SHARE);
+        Shared { idle: Arc::new(IdlePool::new(concurrency.min(share))), look_ups }
     }
 
-    pub(super) fn is_tls(&self) -> bool {
-        self.uri.scheme_str() == Some("https")
+    /// Closes connections that were idle for too long. Sending does so too.
+    pub fn close_old(&self) {
+        self.idle.close_old();
     }
-}
-
-/// Whether a policy refuses the target's addresses as they are now. A look-up that fails, or takes longer than `patience`,
-/// refuses nothing: the name may be known by the time something is sent, and is checked then.
-pub fn refusal(policy: &AddressPolicy, target: &Target, patience: Duration) -> Option<BlockedAddress> {
-    let timeout =
-        NextTimeout { after: patience.into(), reason: ureq::Timeout::Resolve, per_read: None, per_write: None };
-    match GuardedResolver::new(policy.clone()).resolve(&target.uri, &ureq::config::Config::default(), timeout) {
-        Err(ureq::Error::Other(error)) => error.downcast::<BlockedAddress>().ok().map(|blocked| *blocked),
-        _ => None,
-    }
-}
-
-/// One request as it goes out. `Host`, `Content-Length` and `Accept: */*` are added; nothing else is.
-#[derive(Clone, Copy, Debug)]
-pub struct OutgoingRequest<'a> {
-    /// `POST`, `PUT` or `PATCH`.
-    pub method: &'a str,
-    /// Where it goes.
-    pub target: &'a Target,
-    /// Every header, names and values already checked.
-    pub headers: &'a [(&'a str, &'a str)],
-    /// The bytes that were signed.
-    pub body: &'a [u8],
 }
 
 /// Sends requests under one address policy and one set of TLS roots; shared by all worker threads.
+///
+/// Its idle connections serve no other client, and are closed with it.
 #[derive(Debug)]
 pub struct Client {
     agent: Agent,
+    number: u64,
+    idle: Arc<IdlePool>,
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.idle.close_of(self.number);
+    }
+}
+
+/// Whether certificates can be trusted as roots.
+pub fn check_ca_cert(pem: &str) -> Result<(), ClientError> {
+    TlsRoots::new(Some(pem)).map(|_| ())
 }
 
 impl Client {
-    /// Makes a client that keeps at most `idle_connections` open between requests.
-    ///
-    /// `ca_cert_pem` is trusted beside the public roots. Roots are loaded at the first https request.
-    pub fn new(
-        policy: &AddressPolicy,
-        ca_cert_pem: Option<&str>,
-        idle_connections: usize,
-    ) -> Result<Client, ClientError> {
-        let resolver = GuardedResolver::new(policy.clone());
-        Self::with_resolver(resolver, ca_cert_pem, idle_connections)
-    }
-
-    pub(super) fn with_resolver(
-        resolver: GuardedResolver,
-        ca_cert_pem: Option<&str>,
-        idle_connections: usize,
-    ) -> Result<Client, ClientError> {
+    /// Trusts `ca_cert_pem` beside the public roots; they are loaded at the first https request.
+    pub fn new(shared: &Shared, policy: &AddressPolicy, ca_cert_pem: Option<&str>) -> Result<Client, ClientError> {
+        let (idle, number) = (Arc::clone(&shared.idle), shared.idle.next_client());
         let roots = TlsRoots::new(ca_cert_pem)?;
+        let resolver = GuardedResolver::new(policy.clone(), Arc::clone(&shared.look_ups));
+        let connector = GuardedConnector { roots, idle: Arc::clone(&idle), client: number };
         let config = Agent::config_builder()
             .proxy(None)
             .max_redirects(0)
@@ -124,29 +91,36 @@ impl Client {
             .max_response_header_size(HEAD_LIMIT)
             .input_buffer_size(INPUT_BUFFER)
             .output_buffer_size(OUTPUT_BUFFER)
-            .max_idle_connections(idle_connections)
-            .max_idle_connections_per_host(idle_connections)
-            .max_idle_age(IDLE_AGE)
+            .max_idle_connections(0)
             .build();
-        Ok(Client { agent: Agent::with_parts(config, GuardedConnector::new(roots), resolver) })
+        Ok(Client { agent: Agent::with_parts(config, connector, resolver), number, idle })
     }
 
     /// Sends the request and reads the answer; everything ends within `deadline`, counted from the call.
-    pub fn send(&self, request: &OutgoingRequest<'_>, deadline: Duration) -> Outcome {
+    pub fn send(&self, request: &OutgoingRequest<'_>, deadline: Duration) -> Result<Outcome, LocalTrouble> {
         let started = Instant::now();
         let deadline = deadline.min(LONGEST);
-        match self.exchange(request, deadline, deadline, IDLE_AGE) {
-            // RFC 9112 section 9.3.1: a connection closed before any byte of the answer may be retried once on a fresh
-            // one when the request can be repeated; receivers tell repeats by the event id. Fresh it must be: where one
+        let again = |connection| self.exchange(request, deadline.saturating_sub(started.elapsed()), connection);
+        let mut resent = false;
+        let ended = match again(Connection::Any) {
+            // RFC 9112 section 9.3.1: a connection closed before any byte of the answer may be retried once on a new
+            // one when the request can be repeated; receivers tell repeats by the event id. It must be new: where one
             // idle connection had died the others may have, and their end would pass for the receiver's failure.
             Err(error) if StaleConnection::is(&error) => {
-                let left = deadline.saturating_sub(started.elapsed());
-                let outcome = self.exchange(request, left, deadline, Duration::ZERO);
-                Outcome { resent: true, ..outcome.unwrap_or_else(|error| failed(&error, request.target, deadline)) }
+                resent = true;
+                again(Connection::New)
             }
-            Err(error) => failed(&error, request.target, deadline),
-            Ok(outcome) => outcome,
-        }
+            Err(error) if errors::is_out_of_files(&error) && self.idle.close_all() => again(Connection::New),
+            ended => ended,
+        };
+        let outcome = match ended {
+            Ok(response) => read_answer(response, request.target, deadline)?,
+            Err(error) => {
+                let error = errors::before_answer(&error, request.target, deadline)?;
+                Outcome { error: Some(error), ..Outcome::default() }
+            }
+        };
+        Ok(Outcome { resent, ..outcome })
     }
 
     #[cfg(test)]
@@ -154,14 +128,12 @@ impl Client {
         &self.agent
     }
 
-    /// One request on a connection that was idle for less than `idle_age`, or on a fresh one.
     fn exchange(
         &self,
         request: &OutgoingRequest<'_>,
         left: Duration,
-        deadline: Duration,
-        idle_age: Duration,
-    ) -> Result<Outcome, ureq::Error> {
+        connection: Connection,
+    ) -> Result<Response<ureq::Body>, ureq::Error> {
         if left.is_zero() {
             return Err(ureq::Error::Timeout(ureq::Timeout::Global));
         }
@@ -172,16 +144,22 @@ impl Client {
             message = message.header(*name, *value);
         }
         let message = message.body(request.body)?;
-        let message = self.agent.configure_request(message).timeout_global(Some(left)).max_idle_age(idle_age).build();
-        Ok(read_answer(self.agent.run(message)?, request.target, deadline))
+        let mut config = self.agent.configure_request(message).timeout_global(Some(left));
+        if connection == Connection::New {
+            config = config.max_idle_age(Duration::ZERO);
+        }
+        self.agent.run(config.build())
     }
 }
 
-fn failed(error: &ureq::Error, target: &Target, deadline: Duration) -> Outcome {
-    Outcome { answer: None, error: Some(errors::before_answer(error, target, deadline)), resent: false }
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Connection {
+    /// An idle one, or a new one where there is none.
+    Any,
+    New,
 }
 
-fn read_answer(response: Response<ureq::Body>, target: &Target, deadline: Duration) -> Outcome {
+fn read_answer(response: Response<ureq::Body>, target: &Target, deadline: Duration) -> Result<Outcome, LocalTrouble> {
     let (head, body) = response.into_parts();
     let headers =
         head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), header_text(value.as_bytes()))).collect();
@@ -189,11 +167,11 @@ fn read_answer(response: Response<ureq::Body>, target: &Target, deadline: Durati
     let broken = read_body(body, &mut answer).err();
     let error = match (head.status.is_success(), broken) {
         (true, None) => None,
-        (true, Some(error)) => Some(errors::in_body(error, target, deadline)),
+        (true, Some(error)) => Some(errors::in_body(error, target, deadline)?),
         // What a status says holds whatever became of the body: 410 is gone.
         (false, _) => Some(AttemptError { error_type: ErrorType::HttpError, message: status_message(head.status) }),
     };
-    Outcome { answer: Some(answer), error, resent: false }
+    Ok(Outcome { answer: Some(answer), error, resent: false })
 }
 
 /// Reads to the end, which keeps the connection for the next request, or to the limit, which drops it.
@@ -203,7 +181,14 @@ fn read_body(body: ureq::Body, answer: &mut Answer) -> Result<(), std::io::Error
     let result = body.into_reader().take(BODY_LIMIT as u64 + 1).read_to_end(&mut answer.body);
     answer.truncated = answer.body.len() > BODY_LIMIT;
     answer.body.truncate(BODY_LIMIT);
-    result.map(|_| ())
+    match result {
+        // As for a body that is too long: what came before decides.
+        Err(error) if AnswerTooLong::is(&error) => {
+            answer.truncated = true;
+            Ok(())
+        }
+        result => result.map(|_| ()),
+    }
 }
 
 fn header_text(value: &[u8]) -> String {

@@ -1,89 +1,101 @@
-//! Opens connections, and notices when a kept-alive one turns out to be dead.
+//! Opens connections, reuses idle ones, and watches each for what ureq does not: a dead one, and an answer without end.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use ureq::Error;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport};
 
-use super::errors::{StaleConnection, is_hang_up};
+use super::errors::{AnswerTooLong, StaleConnection, is_hang_up};
+use super::idle::{IdlePool, Key};
 use super::tls::TlsRoots;
 use super::wire::Wire;
 
-/// Connects to the addresses that the resolver let through, with TLS for https.
+/// Connects to the addresses that the resolver allowed, with TLS for https.
+///
+/// The idle connections are kept in a pool of our own: ureq's belongs to one agent, and so to one address policy.
 #[derive(Debug)]
 pub struct GuardedConnector {
-    roots: TlsRoots,
+    pub roots: TlsRoots,
+    pub idle: Arc<IdlePool>,
+    /// The client's number in the pool.
+    pub client: u64,
 }
 
 impl GuardedConnector {
-    /// Trusts these roots.
-    pub fn new(roots: TlsRoots) -> Self {
-        Self { roots }
+    fn open(&self, details: &ConnectionDetails) -> Result<Box<dyn Transport>, Error> {
+        let buffers = || LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
+        let started = Instant::now();
+        let wire = Wire::connect(&details.addrs, details.timeout, buffers())?;
+        if !details.needs_tls() {
+            return Ok(Box::new(wire));
+        }
+        let mut timeout = details.timeout;
+        timeout.after = timeout.after.saturating_sub(started.elapsed()).into();
+        Ok(Box::new(self.roots.open(wire, details, timeout, buffers())?))
     }
 }
 
 impl Connector for GuardedConnector {
     type Out = Line;
 
+    /// A request whose `max_idle_age` is zero gets a new connection.
     fn connect(&self, details: &ConnectionDetails, _: Option<()>) -> Result<Option<Line>, Error> {
-        let buffers = || LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
-        let started = Instant::now();
-        let wire = Wire::connect(&details.addrs, details.timeout, buffers())?;
-        let transport: Box<dyn Transport> = if details.needs_tls() {
-            let mut timeout = details.timeout;
-            timeout.after = timeout.after.saturating_sub(started.elapsed()).into();
-            Box::new(self.roots.open(wire, details, timeout, buffers())?)
-        } else {
-            Box::new(wire)
+        let key = Key::new(self.client, details.uri);
+        let reused = if details.config.max_idle_age().is_zero() { None } else { self.idle.take(&key) };
+        let is_reused = reused.is_some();
+        let transport = match reused {
+            Some(transport) => transport,
+            None => self.open(details)?,
         };
-        Ok(Some(Line { transport, exchange: Exchange::First, broken: None, was_probed: true }))
+        let idle = Arc::clone(&self.idle);
+        Ok(Some(Line { transport: Some(transport), key, idle, is_reused, received: 0, broken: None }))
     }
 }
 
-/// A connection that knows whether it has served before and whether the answer under way has begun.
+/// The most bytes that are read of one answer, all of it counted: interim answers, head, body, chunk sizes and
+/// extensions, trailers. Room for the longest head and body that are kept, and as much again as the body.
+const ANSWER_LIMIT: usize = 152 * 1024;
+
+/// A connection for one request.
 #[derive(Debug)]
 pub struct Line {
-    transport: Box<dyn Transport>,
-    exchange: Exchange,
+    /// `None` once the connection is back in the pool.
+    transport: Option<Box<dyn Transport>>,
+    key: Key,
+    idle: Arc<IdlePool>,
+    is_reused: bool,
+    /// Bytes of the answer that have come.
+    received: usize,
     /// Why writing failed. The answer may be there all the same: a receiver may refuse a body before it has read it.
     broken: Option<Error>,
-    was_probed: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Exchange {
-    /// The first request is on its way.
-    First,
-    /// A later request is on its way.
-    Later,
-    /// Bytes of an answer have come.
-    Answered,
 }
 
 impl Line {
+    fn transport(&mut self) -> &mut dyn Transport {
+        self.transport.as_deref_mut().expect("ureq drops a connection that is not open")
+    }
+
     /// The error for a connection that ended; `None` when bytes of the answer had come, which ureq judges.
     fn ended(&mut self) -> Option<Error> {
-        match (self.exchange, self.broken.take()) {
-            (Exchange::Later, _) => Some(Error::Other(Box::new(StaleConnection))),
-            (Exchange::First, broken) => broken,
-            (Exchange::Answered, _) => None,
+        match (self.received, self.is_reused) {
+            (0, true) => Some(Error::Other(Box::new(StaleConnection))),
+            (0, false) => self.broken.take(),
+            _ => None,
         }
     }
 }
 
 impl Transport for Line {
     fn buffers(&mut self) -> &mut dyn Buffers {
-        self.transport.buffers()
+        self.transport().buffers()
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        if self.exchange == Exchange::Answered {
-            self.exchange = Exchange::Later;
-        }
         if self.broken.is_some() {
             return Ok(());
         }
-        match self.transport.transmit_output(amount, timeout) {
+        match self.transport().transmit_output(amount, timeout) {
             Err(error) if is_hang_up(&error) => {
                 self.broken = Some(error);
                 Ok(())
@@ -93,10 +105,13 @@ impl Transport for Line {
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
-        match self.transport.await_input(timeout) {
+        if self.received >= ANSWER_LIMIT {
+            return Err(Error::Other(Box::new(AnswerTooLong { limit: ANSWER_LIMIT })));
+        }
+        let before = self.buffers().input().len();
+        match self.transport().await_input(timeout) {
             Ok(true) => {
-                self.exchange = Exchange::Answered;
-                self.was_probed = false;
+                self.received += self.buffers().input().len() - before;
                 Ok(true)
             }
             Ok(false) => self.ended().map_or(Ok(false), Err),
@@ -105,19 +120,18 @@ impl Transport for Line {
         }
     }
 
-    /// ureq asks when it puts a connection by and again when it takes it up: only the second answer matters.
+    /// ureq asks this once, after an answer that was read to its end, and keeps the connection if it is open. Our pool
+    /// takes it instead.
     fn is_open(&mut self) -> bool {
-        if self.broken.is_some() {
-            return false;
+        if self.broken.is_none()
+            && let Some(transport) = self.transport.take()
+        {
+            self.idle.put(self.key.clone(), transport);
         }
-        if !self.was_probed {
-            self.was_probed = true;
-            return true;
-        }
-        self.transport.is_open()
+        false
     }
 
     fn is_tls(&self) -> bool {
-        self.transport.is_tls()
+        self.transport.as_ref().is_some_and(Transport::is_tls)
     }
 }

@@ -3,8 +3,9 @@
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
-use super::client::Target;
-use crate::domain::attempt::{AttemptError, ErrorType};
+use super::local;
+use super::target::Target;
+use crate::domain::attempt::{AttemptError, ErrorType, LocalTrouble};
 use crate::domain::duration;
 use crate::domain::network::BlockedAddress;
 
@@ -32,6 +33,30 @@ impl StaleConnection {
     }
 }
 
+/// More came than one answer may take.
+#[derive(Debug, thiserror::Error)]
+#[error("more than {limit} bytes came")]
+pub struct AnswerTooLong {
+    pub limit: usize,
+}
+
+impl AnswerTooLong {
+    /// Whether reading a body ended with this.
+    pub fn is(error: &io::Error) -> bool {
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<ureq::Error>());
+        matches!(inner, Some(ureq::Error::Other(inner)) if inner.is::<AnswerTooLong>())
+    }
+}
+
+/// Whether no request was sent for want of a file descriptor: closing other connections can help.
+pub fn is_out_of_files(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::Io(error) => local::is_out_of_files(error),
+        ureq::Error::Other(inner) => inner.is::<LocalTrouble>(),
+        _ => false,
+    }
+}
+
 /// Whether the receiver hung up, or had done so before.
 pub fn is_hang_up(error: &ureq::Error) -> bool {
     matches!(error, ureq::Error::Io(error) if is_disconnect(error.kind())
@@ -39,23 +64,26 @@ pub fn is_hang_up(error: &ureq::Error) -> bool {
 }
 
 /// The error of an attempt that brought no status line.
-pub fn before_answer(error: &ureq::Error, target: &Target, deadline: Duration) -> AttemptError {
+pub fn before_answer(error: &ureq::Error, target: &Target, deadline: Duration) -> Result<AttemptError, LocalTrouble> {
     sort(error, target, deadline, "before it answered")
 }
 
 /// The error of an attempt whose answer began with a success and then broke off.
-pub fn in_body(error: io::Error, target: &Target, deadline: Duration) -> AttemptError {
+pub fn in_body(error: io::Error, target: &Target, deadline: Duration) -> Result<AttemptError, LocalTrouble> {
     match ureq::Error::from(error) {
         // The head announced more than came.
-        ureq::Error::Io(error) if is_disconnect(error.kind()) => AttemptError {
+        ureq::Error::Io(error) if is_disconnect(error.kind()) => Ok(AttemptError {
             error_type: ErrorType::ProtocolError,
             message: format!("{} closed the connection in the middle of its answer", target.place()),
-        },
+        }),
         error => sort(&error, target, deadline, "in the middle of its answer"),
     }
 }
 
-fn sort(error: &ureq::Error, target: &Target, deadline: Duration, moment: &str) -> AttemptError {
+fn sort(error: &ureq::Error, target: &Target, deadline: Duration, moment: &str) -> Result<AttemptError, LocalTrouble> {
+    if let Some(trouble) = local_trouble(error) {
+        return Err(trouble);
+    }
     let place = target.place();
     let (error_type, message) = match error {
         ureq::Error::Timeout(_) => timeout(place, deadline),
@@ -64,6 +92,9 @@ fn sort(error: &ureq::Error, target: &Target, deadline: Duration, moment: &str) 
             inner if inner.is::<BlockedAddress>() => (ErrorType::BlockedAddress, inner.to_string()),
             inner if inner.is::<LookUpError>() => (ErrorType::DnsError, inner.to_string()),
             inner if inner.is::<HandshakeError>() => (ErrorType::TlsError, format!("{place}: {inner}")),
+            inner if inner.is::<AnswerTooLong>() => {
+                (ErrorType::ProtocolError, format!("{place} sent no whole answer: {inner}"))
+            }
             inner if inner.is::<StaleConnection>() => (ErrorType::ConnectionError, format!("{place}: {inner}")),
             inner => (ErrorType::UnknownError, format!("{place}: {inner}")),
         },
@@ -81,7 +112,15 @@ fn sort(error: &ureq::Error, target: &Target, deadline: Duration, moment: &str) 
         ureq::Error::BodyStalled => (ErrorType::ProtocolError, format!("the answer of {place} broke off")),
         error => (ErrorType::UnknownError, format!("{place}: {error}")),
     };
-    AttemptError { error_type, message }
+    Ok(AttemptError { error_type, message })
+}
+
+fn local_trouble(error: &ureq::Error) -> Option<LocalTrouble> {
+    match error {
+        ureq::Error::Io(error) => local::trouble(error),
+        ureq::Error::Other(inner) => inner.downcast_ref::<LocalTrouble>().cloned(),
+        _ => None,
+    }
 }
 
 fn sort_io(error: &io::Error, target: &Target, deadline: Duration, moment: &str) -> (ErrorType, String) {

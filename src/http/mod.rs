@@ -3,11 +3,18 @@
 mod client;
 mod connector;
 mod errors;
+mod idle;
+mod local;
+mod look_up;
 mod resolver;
+mod target;
 #[cfg(test)]
 mod tests;
 mod tls;
 mod trust;
 mod wire;
 
-pub use client::{Client, ClientError, OutgoingRequest, Target, refusal};
+pub use client::{Client, Shared, check_ca_cert};
+pub use look_up::LookUps;
+pub use resolver::refusal;
+pub use target::{ClientError, OutgoingRequest, Target};

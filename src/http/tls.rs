@@ -10,8 +10,9 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use ureq::Error;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, LazyBuffers, NextTimeout, Transport, TransportAdapter};
 
-use super::client::ClientError;
 use super::errors::HandshakeError;
+use super::local;
+use super::target::ClientError;
 use super::trust::Trust;
 use super::wire::Wire;
 
@@ -22,7 +23,6 @@ pub struct TlsRoots {
 }
 
 impl TlsRoots {
-    /// The public roots, and the certificates of a PEM text.
     pub fn new(ca_cert_pem: Option<&str>) -> Result<TlsRoots, ClientError> {
         let refused = |reason: String| ClientError::CaCertificate(reason);
         let Some(pem) = ca_cert_pem else { return Ok(TlsRoots { added: Vec::new(), config: OnceLock::new() }) };
@@ -54,9 +54,10 @@ impl TlsRoots {
         let mut socket = TransportAdapter::new(wire, Arc::clone(&details.current_time));
         socket.set_timeout(timeout);
         while connection.is_handshaking() {
-            // ureq packs its own time-outs into io errors; unpacked they are told as what they are.
+            // ureq wraps its own time-outs in io errors.
             connection.complete_io(&mut socket).map_err(|error| match Error::from(error) {
                 timeout @ Error::Timeout(_) => timeout,
+                Error::Io(error) if local::trouble(&error).is_some() => Error::Io(error),
                 Error::Io(error) => handshake(&error),
                 other => other,
             })?;

@@ -8,6 +8,7 @@ use ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport}
 use ureq::{Error, Timeout};
 
 use super::errors::is_hang_up;
+use super::local;
 
 /// Time-outs of the socket are set in steps of this: requests with one deadline then share one setting, which saves
 /// system calls, and an attempt ends at most this much late.
@@ -46,6 +47,7 @@ impl Wire {
                         write_timeout: Duration::ZERO,
                     });
                 }
+                Err(error) if local::trouble(&error).is_some() => return Err(Error::Io(error)),
                 Err(error) if error.kind() == ErrorKind::TimedOut => last_error = Error::Timeout(Timeout::Connect),
                 Err(error) => last_error = Error::Io(error),
             }

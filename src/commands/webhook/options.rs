@@ -17,7 +17,7 @@ use crate::domain::text::{LONGEST_DESCRIPTION, check_lines};
 use crate::domain::webhook::{self, LONGEST_TIMEOUT_MS, METHODS, Settings};
 use crate::domain::{custom_headers, event_type, target_url};
 use crate::error::Failure;
-use crate::http::{Target, refusal};
+use crate::http::{LookUps, Target, check_ca_cert, refusal};
 use crate::store::Store;
 
 /// How long create and update wait for the host's addresses.
@@ -214,8 +214,7 @@ pub fn set_ca_cert(settings: &mut Settings, pem: String) -> Result<(), Failure> 
             format!("longer than {LONGEST_CA_FILE} bytes, the most there may be"),
         ));
     }
-    crate::http::Client::new(&settings.addresses, Some(&pem), 0)
-        .map_err(|error| Failure::option("--ca-cert", error))?;
+    check_ca_cert(&pem).map_err(|error| Failure::option("--ca-cert", error))?;
     settings.ca_cert = Some(pem);
     Ok(())
 }
@@ -227,7 +226,7 @@ pub fn check_whole(context: &Context, settings: &Settings) -> Result<(), Failure
     let target = Target::new(&url).map_err(|error| Failure::option("--url", error))?;
     let mut policy = settings.addresses.clone();
     policy.allow_networks.extend(&context.settings.networks);
-    match refusal(&policy, &target, LOOK_UP_PATIENCE) {
+    match refusal(&LookUps::new(), &policy, &target, LOOK_UP_PATIENCE) {
         Some(blocked) => Err(Failure::option("--url", blocked)),
         None => Ok(()),
     }

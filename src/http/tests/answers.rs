@@ -58,7 +58,7 @@ fn the_request_goes_out_as_given() {
     for (method, body) in [("POST", "{\"n\":1.10}"), ("PUT", ""), ("PATCH", "x")] {
         let headers = [("User-Agent", "hookctl/1"), ("X-Twice", "a"), ("X-Twice", "b")];
         let request = OutgoingRequest { method, target: &target, headers: &headers, body: body.as_bytes() };
-        assert_eq!(client().send(&request, AMPLE).error, None);
+        assert_eq!(client().send(&request, AMPLE).unwrap().error, None);
         let seen = seen.lock().unwrap().clone();
         let (head, sent) = seen.split_once("\r\n\r\n").unwrap();
         let mut lines: Vec<String> = head.lines().map(str::to_owned).collect();
@@ -141,6 +141,53 @@ fn reading_a_huge_body_stops_at_the_limit() {
         // What the buffers of two sockets hold, and no more.
         assert!(sent.load(Ordering::SeqCst) < HUGE / 6, "{} bytes were taken", sent.load(Ordering::SeqCst));
     }
+}
+
+#[test]
+fn reading_stops_at_a_limit_that_counts_trailers_chunk_extensions_and_interim_answers() {
+    const HUGE: usize = 100 * 1024 * 1024;
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let padding = "x".repeat(900);
+    for (why, begin, again) in [
+        ("trailers", format!("{chunked}2\r\nok\r\n0\r\n"), format!("X-T: {padding}\r\n")),
+        ("one trailer", format!("{chunked}2\r\nok\r\n0\r\nX-T: "), padding.clone()),
+        ("extensions", format!("{chunked}2\r\nok\r\n"), "1;a=0123456789\r\nx\r\n".to_owned()),
+        ("one extension", format!("{chunked}2\r\nok\r\n1;a="), padding.clone()),
+        ("a chunk size", format!("{chunked}2\r\nok\r\n"), "0".repeat(900)),
+        ("interim answers", String::new(), format!("HTTP/1.1 103 Early Hints\r\nX: {padding}\r\n\r\n")),
+        ("short interim answers", String::new(), "HTTP/1.1 100 Continue\r\n\r\n".to_owned()),
+    ] {
+        let sent = Arc::new(AtomicUsize::new(0));
+        let (counted, is_interim) = (Arc::clone(&sent), begin.is_empty());
+        let receiver = Receiver::start(move |stream, _, _| {
+            let _ = stream.write_all(begin.as_bytes());
+            let block = again.repeat(20);
+            while counted.load(Ordering::SeqCst) < HUGE && stream.write_all(block.as_bytes()).is_ok() {
+                counted.fetch_add(block.len(), Ordering::SeqCst);
+            }
+            Then::Close
+        });
+        let outcome = post(&client(), &receiver.url(), AMPLE);
+        match is_interim {
+            true => assert_eq!(error_of(&outcome).0, ErrorType::ProtocolError, "{why}: {outcome:?}"),
+            false => assert_eq!(outcome.answer.map(|answer| answer.status), Some(200), "{why}"),
+        }
+        // What was read, and what the buffers of two sockets hold.
+        assert!(sent.load(Ordering::SeqCst) < HUGE / 4, "{why}: {} bytes were taken", sent.load(Ordering::SeqCst));
+    }
+}
+
+#[test]
+fn trailers_and_chunk_extensions_of_a_sane_length_leave_an_answer_whole() {
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{}0\r\nX-T: {}\r\n\r\n",
+        format!("10;a=b\r\n{}\r\n", "x".repeat(16)).repeat(BODY_LIMIT / 16),
+        "t".repeat(1_000)
+    );
+    let outcome = outcome_of(answer);
+    assert_eq!(outcome.error, None);
+    let answer = outcome.answer.unwrap();
+    assert_eq!((answer.body.len(), answer.truncated), (BODY_LIMIT, false));
 }
 
 #[test]

@@ -2,15 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpStream};
-use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::receiver::{Receiver, Then, read_request};
-use super::{client, error_of, open_policy, post, post_body};
+use super::{client, client_asking, error_of, open_policy, post, post_body};
 use crate::domain::attempt::{ErrorType, Outcome};
-use crate::http::Client;
-use crate::http::resolver::GuardedResolver;
 
 const DEADLINE: Duration = Duration::from_millis(700);
 /// How much later than its deadline an attempt may end.
@@ -109,12 +106,11 @@ fn a_reused_connection_keeps_to_the_deadline_of_its_own_request() {
 
 #[test]
 fn a_look_up_that_hangs_times_out() {
-    let hang = Arc::new(|_: &str| {
+    let hang = Box::new(|_: &str| {
         thread::sleep(Duration::from_secs(5));
         Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)])
     });
-    let resolver = GuardedResolver::with_look_up(open_policy(), hang, Duration::from_secs(5));
-    let client = Client::with_resolver(resolver, None, 4).unwrap();
+    let client = client_asking(&open_policy(), hang, Duration::from_secs(5), 4);
     timed(|| post(&client, "http://slow.test/", DEADLINE));
 }
 

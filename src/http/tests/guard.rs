@@ -8,11 +8,10 @@ use std::thread;
 use std::time::Duration;
 
 use super::receiver::Receiver;
-use super::{AMPLE, error_of, post};
+use super::{AMPLE, client_asking, client_of, error_of, post};
 use crate::domain::attempt::ErrorType;
 use crate::domain::network::{AddressPolicy, parse_networks};
 use crate::http::Client;
-use crate::http::resolver::GuardedResolver;
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -29,14 +28,13 @@ fn client_finding(policy: AddressPolicy, answers: &'static [&[&str]], kept: Dura
         let number = counted.fetch_add(1, Ordering::SeqCst).min(answers.len() - 1);
         Ok(answers[number].iter().map(|text| text.parse::<IpAddr>().unwrap()).collect())
     };
-    let resolver = GuardedResolver::with_look_up(policy, Arc::new(look_up), kept);
-    (Client::with_resolver(resolver, None, 16).unwrap(), count)
+    (client_asking(&policy, Box::new(look_up), kept, 16), count)
 }
 
 #[test]
 fn loopback_sees_no_connection_however_it_is_spelled() {
     let receiver = Receiver::answering(OK);
-    let client = Client::new(&AddressPolicy::default(), None, 4).unwrap();
+    let client = client_of(&AddressPolicy::default());
     for host in [
         "127.0.0.1",
         "127.1",
@@ -54,6 +52,9 @@ fn loopback_sees_no_connection_however_it_is_spelled() {
         "１２７.0.0.1",
         "localhost",
         "LOCALHOST",
+        "localhost.",
+        "a.localhost",
+        "a.localhost.",
     ] {
         let outcome = post(&client, &receiver.url_at(host), AMPLE);
         assert_eq!(error_of(&outcome).0, ErrorType::BlockedAddress, "{host}: {outcome:?}");
@@ -61,7 +62,7 @@ fn loopback_sees_no_connection_however_it_is_spelled() {
         assert_eq!(outcome.answer, None);
     }
     assert_eq!(receiver.connections(), 0);
-    let open = Client::new(&allowing("127.0.0.1"), None, 4).unwrap();
+    let open = client_of(&allowing("127.0.0.1"));
     assert_eq!(post(&open, &receiver.url_at("2130706433"), AMPLE).error, None);
     assert_eq!(receiver.connections(), 1);
 }
@@ -133,9 +134,8 @@ fn a_name_without_an_address_is_a_dns_error() {
     let message = "cannot find the address of nowhere.test: the name has no address";
     assert_eq!(error_of(&post(&client, "http://nowhere.test/", AMPLE)), (ErrorType::DnsError, message));
 
-    let failing = Arc::new(|_: &str| Err(io::Error::other("the server is away")));
-    let resolver = GuardedResolver::with_look_up(AddressPolicy::default(), failing, AMPLE);
-    let client = Client::with_resolver(resolver, None, 4).unwrap();
+    let failing = Box::new(|_: &str| Err(io::Error::other("the server is away")));
+    let client = client_asking(&AddressPolicy::default(), failing, AMPLE, 4);
     let message = "cannot find the address of nowhere.test: the server is away";
     assert_eq!(error_of(&post(&client, "http://nowhere.test/", AMPLE)), (ErrorType::DnsError, message));
 }
@@ -143,6 +143,6 @@ fn a_name_without_an_address_is_a_dns_error() {
 #[test]
 fn the_proxies_of_the_environment_are_not_used() {
     // The variables cannot be set here without racing other tests; that no proxy is configured can be seen.
-    let client = Client::new(&AddressPolicy::default(), None, 4).unwrap();
+    let client = client_of(&AddressPolicy::default());
     assert!(client.agent().config().proxy().is_none());
 }

@@ -4,12 +4,15 @@ mod answers;
 mod connections;
 mod deadline;
 mod guard;
+mod idle;
+mod local;
 mod receiver;
 mod tls;
 
 use std::time::Duration;
 
-use super::{Client, OutgoingRequest, Target};
+use super::look_up::{Ask, LookUps};
+use super::{Client, OutgoingRequest, Shared, Target};
 use crate::domain::attempt::{ErrorType, Outcome};
 use crate::domain::network::AddressPolicy;
 use crate::domain::target_url;
@@ -22,7 +25,16 @@ fn open_policy() -> AddressPolicy {
 }
 
 fn client() -> Client {
-    Client::new(&open_policy(), None, 16).unwrap()
+    client_of(&open_policy())
+}
+
+fn client_of(policy: &AddressPolicy) -> Client {
+    Client::new(&Shared::new(16), policy, None).unwrap()
+}
+
+/// A client whose names are looked up by `ask`, on at most `threads` threads, and kept for so long.
+fn client_asking(policy: &AddressPolicy, ask: Box<Ask>, kept: Duration, threads: usize) -> Client {
+    Client::new(&Shared::with_look_ups(LookUps::with(ask, kept, threads), 16), policy, None).unwrap()
 }
 
 fn target(url: &str) -> Target {
@@ -35,7 +47,8 @@ fn post(client: &Client, url: &str, deadline: Duration) -> Outcome {
 
 fn post_body(client: &Client, url: &str, body: &[u8], deadline: Duration) -> Outcome {
     let headers = [("Content-Type", "application/json"), ("X-Webhook-Event", "invoice.paid")];
-    client.send(&OutgoingRequest { method: "POST", target: &target(url), headers: &headers, body }, deadline)
+    let request = OutgoingRequest { method: "POST", target: &target(url), headers: &headers, body };
+    client.send(&request, deadline).expect("nothing is missing on this machine")
 }
 
 /// The error's type and message; panics on success.

@@ -11,7 +11,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use super::receiver::{Receiver, read_request};
 use super::{AMPLE, error_of, open_policy, post};
 use crate::domain::attempt::ErrorType;
-use crate::http::{Client, ClientError};
+use crate::http::{Client, ClientError, Shared, check_ca_cert};
 
 /// A certificate authority's PEM, and a server's certificate from it.
 struct Issued {
@@ -71,7 +71,7 @@ fn https(receiver: &Receiver) -> String {
 }
 
 fn client(ca_cert_pem: Option<&str>) -> Client {
-    Client::new(&open_policy(), ca_cert_pem, 4).unwrap()
+    Client::new(&Shared::new(4), &open_policy(), ca_cert_pem).unwrap()
 }
 
 #[test]
@@ -144,10 +144,10 @@ fn what_does_not_speak_tls_is_a_tls_error() {
 fn a_root_that_is_no_certificate_is_refused_when_it_is_given() {
     let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     for pem in ["", "nonsense", "-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n", broken] {
-        let result = Client::new(&open_policy(), Some(pem), 4);
+        let result = check_ca_cert(pem);
         assert!(matches!(result, Err(ClientError::CaCertificate(_))), "{pem:?}");
     }
     let key = KeyPair::generate().unwrap().serialize_pem();
-    let error = Client::new(&open_policy(), Some(&key), 4).unwrap_err().to_string();
+    let error = check_ca_cert(&key).unwrap_err().to_string();
     assert!(!error.contains(&key[60..100]), "{error}");
 }

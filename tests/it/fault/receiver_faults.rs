@@ -1,5 +1,8 @@
 //! What receivers do to a request, and what the log then says of it.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::thread;
 use std::time::Duration;
 
 use super::{PATIENCE, assert_whole, batch, count, requests_by_event, subscribe};
@@ -125,4 +128,36 @@ fn a_receiver_that_stalls_holds_up_no_other() {
     drain.signal("TERM");
     drain.wait_timeout(PATIENCE).fails(143);
     assert_whole(&env);
+}
+
+#[test]
+fn an_answer_whose_trailers_chunks_or_interim_answers_never_end_is_read_to_a_limit() {
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n";
+    for (begin, again, status) in [
+        (format!("{chunked}0\r\n"), "X-Trailer: without end\r\n", "success"),
+        (chunked.to_owned(), "1;a=0123456789\r\nx\r\n", "success"),
+        (String::new(), "HTTP/1.1 103 Early Hints\r\n\r\n", "retrying"),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let receiver = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 16 * 1024]).unwrap();
+            stream.write_all(begin.as_bytes()).unwrap();
+            let block = again.repeat(1_000);
+            let mut sent = 0_u64;
+            while stream.write_all(block.as_bytes()).is_ok() {
+                sent += block.len() as u64;
+            }
+            sent
+        });
+        let env = TestEnv::new();
+        env.hookctl(["webhook", "create", "crm", "--url", &url, "-e", "*"]).run().ok();
+        env.hookctl(["emit", "invoice.paid"]).run().ok();
+        assert_eq!(env.sql_value("SELECT status FROM deliveries"), status, "{again:?}");
+        // What was read, and what the buffers of two sockets hold.
+        let sent = receiver.join().unwrap();
+        assert!(sent < 16 << 20, "{sent} bytes of {again:?} were taken");
+        assert_whole(&env);
+    }
 }

@@ -1,0 +1,158 @@
+//! Looks host names up on threads of their own, since the system's resolver knows no deadline.
+//!
+//! Answers are kept for a few seconds and shared by all clients. The number of threads is bounded.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, ToSocketAddrs};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use std::{fmt, io, thread};
+
+use super::local;
+use crate::domain::attempt::LocalTrouble;
+
+/// How long an answer is used again: a drain asks once for a name, and still follows a change.
+const KEPT: Duration = Duration::from_secs(5);
+/// Above this many names, outdated answers are dropped before a new one is kept.
+const MANY_NAMES: usize = 1_024;
+/// A look-up that hangs holds its thread for as long as the system's resolver tries, often 30 s.
+const MOST_THREADS: usize = 64;
+/// In bytes; name service modules need some.
+const STACK: usize = 512 * 1024;
+
+/// Asks for the addresses of a host name.
+pub type Ask = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
+
+/// Why a host name has no addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LookUpFailure {
+    /// The look-up could not be made.
+    Local(LocalTrouble),
+    /// The resolver's reason.
+    Name(String),
+    TimedOut,
+}
+
+type Found = Result<Arc<[IpAddr]>, LookUpFailure>;
+
+/// Look-ups under way and their last answers.
+pub struct LookUps {
+    ask: Box<Ask>,
+    kept: Duration,
+    most_threads: usize,
+    names: Mutex<Names>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Names {
+    slots: HashMap<Box<str>, Slot>,
+    threads: usize,
+}
+
+enum Slot {
+    Asked,
+    Answered { found: Found, at: Instant },
+}
+
+impl LookUps {
+    /// Look-ups by the system's resolver.
+    pub fn new() -> Arc<LookUps> {
+        // A look-up opens two files or so.
+        let share = local::most_open_files().map_or(MOST_THREADS, |files| files / 8);
+        Self::with(Box::new(ask_system), KEPT, share.clamp(1, MOST_THREADS))
+    }
+
+    /// Look-ups by `ask`, whose answers are kept for so long.
+    pub(super) fn with(ask: Box<Ask>, kept: Duration, most_threads: usize) -> Arc<LookUps> {
+        Arc::new(LookUps { ask, kept, most_threads, names: Mutex::default(), changed: Condvar::new() })
+    }
+
+    /// The addresses of a host, asked for or remembered. All who want the same name wait for one look-up.
+    pub fn find(self: &Arc<Self>, host: &str, patience: Duration) -> Found {
+        let began = Instant::now();
+        let deadline = began.checked_add(patience);
+        let mut names = self.lock();
+        loop {
+            let is_asked = match names.slots.get(host) {
+                // An answer that came while this request waited serves it, however late it wakes up.
+                Some(Slot::Answered { found, at }) if *at >= began || self.is_current(found, *at) => {
+                    return found.clone();
+                }
+                Some(Slot::Asked) => true,
+                _ if names.threads < self.most_threads => {
+                    self.start(host).map_err(LookUpFailure::Local)?;
+                    names.threads += 1;
+                    self.make_room(&mut names);
+                    names.slots.insert(host.into(), Slot::Asked);
+                    true
+                }
+                _ => false,
+            };
+            let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
+            match (left.is_zero(), is_asked) {
+                (false, _) => names = self.wait(names, left),
+                (true, true) => return Err(LookUpFailure::TimedOut),
+                (true, false) => {
+                    let reason = format!("{} look-ups of other names had no answer yet", self.most_threads);
+                    return Err(LookUpFailure::Name(reason));
+                }
+            }
+        }
+    }
+
+    /// The caller holds the lock, so the answer cannot come before the name is marked as asked for.
+    fn start(self: &Arc<Self>, host: &str) -> Result<(), LocalTrouble> {
+        let (look_ups, host) = (Arc::clone(self), Box::<str>::from(host));
+        let asking = move || {
+            let found = (look_ups.ask)(&host).map(Arc::from).map_err(|error| match local::trouble(&error) {
+                Some(trouble) => LookUpFailure::Local(trouble),
+                None => LookUpFailure::Name(error.to_string()),
+            });
+            let mut names = look_ups.lock();
+            names.threads -= 1;
+            names.slots.insert(host, Slot::Answered { found, at: Instant::now() });
+            drop(names);
+            look_ups.changed.notify_all();
+        };
+        match thread::Builder::new().name("look-up".to_owned()).stack_size(STACK).spawn(asking) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(LocalTrouble(format!("cannot start a thread to look up a host name: {error}"))),
+        }
+    }
+
+    fn is_current(&self, found: &Found, at: Instant) -> bool {
+        at.elapsed() < self.kept && !matches!(found, Err(LookUpFailure::Local(_)))
+    }
+
+    fn make_room(&self, names: &mut Names) {
+        if names.slots.len() < MANY_NAMES {
+            return;
+        }
+        names.slots.retain(|_, slot| match slot {
+            Slot::Asked => true,
+            Slot::Answered { at, .. } => at.elapsed() < self.kept,
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Names> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, names: MutexGuard<'a, Names>, left: Duration) -> MutexGuard<'a, Names> {
+        self.changed.wait_timeout(names, left).unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+impl fmt::Debug for LookUps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LookUps").finish_non_exhaustive()
+    }
+}
+
+fn ask_system(host: &str) -> io::Result<Vec<IpAddr>> {
+    match (host, 0).to_socket_addrs() {
+        Ok(addresses) => Ok(addresses.map(|address| address.ip()).collect()),
+        Err(error) => Err(local::look_up_error(error)),
+    }
+}

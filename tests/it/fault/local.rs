@@ -1,0 +1,77 @@
+//! What this machine lacks: files, threads. None of it is the receiver's failure.
+
+use std::ops::Range;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+use super::{PATIENCE, assert_whole};
+use crate::support::{Child, TestEnv, TestReceiver};
+
+/// The binary with these arguments, yet to be run under a limit that the shell's `ulimit` sets, such as `-n 18`.
+fn limited(env: &TestEnv, limit: &str, args: &[&str]) -> Command {
+    let mut command = Command::new("bash");
+    command
+        .args(["-c", "ulimit $1; shift; exec \"$@\"", "bash", limit, env!("CARGO_BIN_EXE_hookctl")])
+        .args(args)
+        .env_clear()
+        .current_dir(env.path())
+        .env("HOME", env.path())
+        .env("HOOKCTL_DB", env.database())
+        .env("HOOKCTL_ALLOW_NETWORKS", "127.0.0.0/8")
+        .stdout(Stdio::piped());
+    command
+}
+
+/// Makes the webhooks of these numbers, each with an address policy of its own, and deletes all others.
+fn have_webhooks(env: &TestEnv, receiver: &TestReceiver, numbers: Range<usize>) {
+    let webhooks: Vec<String> = numbers
+        .map(|number| {
+            let url = receiver.url_at(&format!("/{number}"));
+            let network = format!("10.0.{}.{}", number / 200, number % 200);
+            format!("[[webhooks]]\nname = 'w{number}'\nurl = '{url}'\nevents = ['*']\nallow_networks = ['{network}']\n")
+        })
+        .collect();
+    env.hookctl(["apply", "--prune", "--yes", "-"]).stdin(webhooks.concat()).run().ok();
+}
+
+fn emit(env: &TestEnv) {
+    env.hookctl(["emit", "task.created", "--enqueue"]).run().ok();
+}
+
+fn open_files(process: &Child) -> usize {
+    fs::read_dir(format!("/proc/{}/fd", process.id())).unwrap().count()
+}
+
+#[test]
+fn four_hundred_webhooks_with_as_many_address_policies_are_delivered_by_one_drain_under_200_files() {
+    let (env, receiver) = (TestEnv::new(), TestReceiver::start(200));
+    have_webhooks(&env, &receiver, 0..400);
+    emit(&env);
+    let drained = Child::start(limited(&env, "-n 200", &["drain", "-o", "json"]), Vec::new());
+    let drained = drained.wait_timeout(PATIENCE).ok().json();
+    assert_eq!((&drained["claimed"], &drained["succeeded"]), (&400.into(), &400.into()), "{drained}");
+    assert_eq!(receiver.count(), 400);
+    assert_whole(&env);
+}
+
+#[test]
+fn a_watching_drain_keeps_its_open_files_few_while_webhooks_with_other_policies_come_and_go() {
+    let (env, receiver) = (TestEnv::new(), TestReceiver::start(200));
+    have_webhooks(&env, &receiver, 0..1);
+    let drain = env.hookctl(["drain", "--watch", "50ms"]).spawn();
+    let mut most = 0;
+    for round in 0..8 {
+        have_webhooks(&env, &receiver, round * 20..(round + 1) * 20);
+        emit(&env);
+        receiver.wait_for((round + 1) * 20, PATIENCE);
+        most = most.max(open_files(&drain));
+    }
+    // The database's, the standard ones and a few more, and one idle connection for each of 16 workers.
+    assert!(most <= 40, "{most} open files");
+    let deadline = Instant::now() + PATIENCE;
+    while open_files(&drain) > 12 {
+        assert!(Instant::now() < deadline, "{} open files while nothing is sent", open_files(&drain));
+        thread::sleep(Duration::from_millis(50));
+    }
+}
