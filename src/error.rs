@@ -134,6 +134,6 @@ fn of_store(cause: &StoreError, error: &anyhow::Error) -> Failure {
             .hint("run a command that writes, without --read-only, to bring it up to date"),
         StoreError::Corrupt(_) | StoreError::Value { .. } => Failure::new(Kind::Failed, message)
             .hint("see `hookctl db check`, and restore a backup with `hookctl db restore`"),
-        StoreError::Other(_) => Failure::new(Kind::Failed, message),
+        StoreError::NotUnique(_) | StoreError::Gone(_) | StoreError::Other(_) => Failure::new(Kind::Failed, message),
     }
 }

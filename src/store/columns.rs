@@ -2,7 +2,6 @@
 
 use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Result, StoreError};
@@ -72,12 +71,10 @@ impl<'r, 's> InOrder<'r, 's> {
     }
 }
 
-/// A list or map as the JSON text of its column.
-pub(super) fn to_json<T: Serialize + ?Sized>(value: &T) -> String {
-    serde_json::to_string(value).expect("lists and maps with string keys always serialise")
-}
+pub(super) use super::value::to_json;
 
 /// What a JSON column holds.
 pub(super) fn from_json<T: DeserializeOwned>(column: &'static str, text: &str) -> Result<T> {
-    serde_json::from_str(text).map_err(|_| StoreError::Value { column, value: text.chars().take(80).collect() })
+    serde_json::from_str(text)
+        .map_err(|_| StoreError::Value { column: column.to_owned(), value: text.chars().take(80).collect() })
 }

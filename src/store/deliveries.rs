@@ -1,55 +1,39 @@
 //! The table of deliveries: the log that people read, and what they do to it by hand.
 
-use rusqlite::types::Value;
-use rusqlite::{OptionalExtension, Row, named_params, params_from_iter};
-
-use super::columns::to_json;
+use super::conditions::Conditions;
+use super::counters::CounterChanges;
+use super::dialect::Dialect;
+use super::row::{Row, one, pair};
+use super::value::{Value, params};
 use super::{Result, Store};
 use crate::domain::attempt::ErrorType;
 use crate::domain::delivery::Status;
 use crate::domain::time::Timestamp;
-use crate::domain::webhook::Counters;
 
 /// A delivery as lists show it.
 #[derive(Clone, Debug)]
 pub struct DeliveryRow {
-    /// Its id.
     pub id: i64,
-    /// Its webhook's id.
     pub webhook_id: i64,
-    /// Its webhook's name.
     pub webhook: String,
-    /// Its event's row.
     pub event_row: i64,
-    /// Its event's id.
     pub event_id: String,
-    /// Its event's type.
     pub event_type: String,
-    /// Where it is in its life.
     pub status: Status,
-    /// How many attempts were made.
     pub attempt_count: u32,
     /// Retries used of the budget.
     pub retry_count: u32,
-    /// When it is due; while claimed, when the lease ends.
+    /// While claimed, when the lease ends.
     pub due_at: Option<Timestamp>,
-    /// Whether some process is attempting it.
     pub is_claimed: bool,
-    /// Whether it is a test.
     pub is_test: bool,
-    /// When it was created.
     pub created_at: Timestamp,
-    /// When the last attempt began.
+    /// Of the last attempt, as all that follows.
     pub started_at: Option<Timestamp>,
-    /// When the last attempt ended.
     pub completed_at: Option<Timestamp>,
-    /// How long the last attempt took, in milliseconds.
     pub duration_ms: Option<i64>,
-    /// The last answer's status code.
     pub response_status_code: Option<u16>,
-    /// The last attempt's error type.
     pub error_type: Option<ErrorType>,
-    /// The last attempt's error.
     pub error_message: Option<String>,
 }
 
@@ -63,17 +47,13 @@ impl DeliveryRow {
 /// Which deliveries are meant; empty lists mean all.
 #[derive(Clone, Debug, Default)]
 pub struct DeliveryFilter {
-    /// These statuses.
     pub statuses: Vec<Status>,
-    /// These webhooks.
     pub webhooks: Vec<i64>,
     /// An event type or pattern.
     pub event_type: Option<String>,
-    /// This event's row.
     pub event_row: Option<i64>,
-    /// These error types.
     pub error_types: Vec<ErrorType>,
-    /// These ranges of status codes, both ends included.
+    /// Ranges, both ends included.
     pub status_codes: Vec<(u16, u16)>,
     /// Created at this time or later.
     pub since: Option<Timestamp>,
@@ -97,261 +77,220 @@ pub struct Removed {
 /// A delivery to be stored.
 #[derive(Clone, Copy, Debug)]
 pub struct NewDelivery<'a> {
-    /// Its webhook.
     pub webhook_id: i64,
-    /// Its event's row.
     pub event_row: i64,
-    /// Its event's type.
     pub event_type: &'a str,
-    /// Whether its webhook is ordered.
     pub is_ordered: bool,
-    /// Whether it is a test.
     pub is_test: bool,
-    /// Now: when it is created, and due.
+    /// When it is created, and due.
     pub now: Timestamp,
 }
 
-const SELECT: &str = "SELECT d.id, d.webhook_id, (SELECT name FROM webhooks w WHERE w.id = d.webhook_id), d.event_id,
+const SELECT: &str = "SELECT d.id, d.webhook_id, (SELECT w.name FROM webhooks w WHERE w.id = d.webhook_id), d.event_id,
     (SELECT e.event_id FROM events e WHERE e.id = d.event_id), d.event_type, d.status, d.attempt_count, d.retry_count,
     d.due_at, d.claim_token IS NOT NULL, d.is_test, d.created_at, d.started_at, d.completed_at, d.duration_ms,
     d.response_status_code, d.error_type, d.error_message FROM deliveries d";
 
+/// The newest first.
+const ORDER: &str = "ORDER BY d.id DESC";
+
+/// How many ids one statement gets.
+const LONGEST_LIST: usize = 10_000;
+
 impl Store {
     /// Stores a delivery, due at once. `None` when the webhook already has one for that event.
     pub fn insert_delivery(&self, delivery: &NewDelivery<'_>) -> Result<Option<i64>> {
-        let inserted = self
-            .connection
-            .prepare_cached(
-                "INSERT INTO deliveries (webhook_id, event_id, event_type, status, due_at, is_ordered, is_test, created_at)
-                 VALUES (:webhook, :event, :event_type, 'pending', :now, :ordered, :test, :now)
-                 ON CONFLICT (event_id, webhook_id) DO NOTHING",
-            )?
-            .execute(named_params! {
-                ":webhook": delivery.webhook_id,
-                ":event": delivery.event_row,
-                ":event_type": delivery.event_type,
-                ":ordered": delivery.is_ordered,
-                ":test": delivery.is_test,
-                ":now": delivery.now,
-            })?;
-        Ok((inserted == 1).then(|| self.connection.last_insert_rowid()))
+        self.insert(
+            "INSERT INTO deliveries (webhook_id, event_id, event_type, status, due_at, is_ordered, is_test, created_at)
+             VALUES ($1, $2, $3, 'pending', $4, $5, $6, $4)
+             ON CONFLICT (event_id, webhook_id) DO NOTHING",
+            params![
+                delivery.webhook_id,
+                delivery.event_row,
+                delivery.event_type,
+                delivery.now,
+                delivery.is_ordered,
+                delivery.is_test
+            ],
+        )
     }
 
-    /// The delivery with that id.
     pub fn delivery(&self, id: i64) -> Result<Option<DeliveryRow>> {
-        Ok(self
-            .connection
-            .prepare_cached(&format!("{SELECT} WHERE d.id = :id"))?
-            .query_row(named_params! { ":id": id }, from_row)
-            .optional()?)
+        self.first(&format!("{SELECT} WHERE d.id = $1"), params![id], from_row)
     }
 
     /// An event's deliveries, oldest first.
     pub fn deliveries_of_event(&self, event_row: i64) -> Result<Vec<DeliveryRow>> {
-        let mut statement =
-            self.connection.prepare_cached(&format!("{SELECT} WHERE d.event_id = :event ORDER BY d.id"))?;
-        let rows = statement.query_map(named_params! { ":event": event_row }, from_row)?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        self.rows(&format!("{SELECT} WHERE d.event_id = $1 ORDER BY d.id"), params![event_row], from_row)
     }
 
     /// The deliveries that a filter means, newest first.
     pub fn deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>> {
-        let (sql, values) = filter.query(SELECT, "ORDER BY d.id DESC LIMIT ?");
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let rows = statement.query_map(params_from_iter(values), from_row)?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        let (sql, values) = filter.conditions(self.dialect()).query(SELECT, ORDER, filter.limit);
+        self.rows(&sql, &values, from_row)
     }
 
     /// The ids that a filter means, newest first.
     pub fn delivery_ids(&self, filter: &DeliveryFilter) -> Result<Vec<i64>> {
-        let (sql, values) = filter.query("SELECT d.id FROM deliveries d", "ORDER BY d.id DESC LIMIT ?");
-        let mut statement = self.connection.prepare(&sql)?;
-        let ids = statement.query_map(params_from_iter(values), |row| row.get(0))?;
-        Ok(ids.collect::<rusqlite::Result<_>>()?)
+        let conditions = filter.conditions(self.dialect());
+        let (sql, values) = conditions.query("SELECT d.id FROM deliveries d", ORDER, filter.limit);
+        self.rows(&sql, &values, one)
     }
 
     /// How many deliveries a filter means, by webhook: name and count. The filter's limit does not count here.
     pub fn count_deliveries_by_webhook(&self, filter: &DeliveryFilter) -> Result<Vec<(String, u64)>> {
-        let (sql, values) = filter.query(
-            "SELECT (SELECT name FROM webhooks w WHERE w.id = d.webhook_id) AS webhook, count(*) FROM deliveries d",
-            "GROUP BY d.webhook_id ORDER BY webhook LIMIT ?",
+        let (sql, values) = filter.conditions(self.dialect()).query(
+            "SELECT (SELECT w.name FROM webhooks w WHERE w.id = d.webhook_id) AS webhook, count(*) FROM deliveries d",
+            "GROUP BY d.webhook_id ORDER BY webhook",
+            None,
         );
-        let mut statement = self.connection.prepare(&sql)?;
-        let rows =
-            statement.query_map(params_from_iter(values), |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)))?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        self.rows(&sql, &values, pair)
     }
 
     /// How many of these deliveries there are, by webhook: name and count.
     pub fn count_ids_by_webhook(&self, ids: &[i64]) -> Result<Vec<(String, u64)>> {
-        let mut statement = self.connection.prepare_cached(
+        let sql = format!(
             "SELECT w.name, count(*) FROM deliveries d JOIN webhooks w ON w.id = d.webhook_id
-             WHERE d.id IN (SELECT value FROM json_each(:ids)) GROUP BY w.id ORDER BY w.name",
-        )?;
-        let rows = statement
-            .query_map(named_params! { ":ids": to_json(ids) }, |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)))?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
-    }
-
-    /// These deliveries, each with its webhook: webhook and delivery, in the order of both.
-    pub fn webhooks_of_deliveries(&self, ids: &[i64]) -> Result<Vec<(i64, i64)>> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT webhook_id, id FROM deliveries WHERE id IN (SELECT value FROM json_each(:ids)) ORDER BY webhook_id, id",
-        )?;
-        let rows = statement.query_map(named_params! { ":ids": to_json(ids) }, |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+             WHERE {} GROUP BY w.id ORDER BY w.name",
+            self.dialect().one_of("d.id", "$1")
+        );
+        self.rows(&sql, params![ids], pair)
     }
 
     /// How many deliveries of a webhook still wait.
     pub fn count_open(&self, webhook_id: i64) -> Result<u64> {
-        let count: i64 = self
-            .connection
-            .prepare_cached("SELECT count(*) FROM deliveries WHERE webhook_id = :id AND due_at IS NOT NULL")?
-            .query_row(named_params! { ":id": webhook_id }, |row| row.get(0))?;
-        Ok(count as u64)
+        let sql = "SELECT count(*) FROM deliveries WHERE webhook_id = $1 AND due_at IS NOT NULL";
+        self.only(sql, params![webhook_id], one)
     }
 
-    /// Makes a delivery due now, by hand, with a fresh retry budget. False when some process is attempting it just now, or
-    /// it is not there.
-    pub fn retry_delivery(&self, id: i64, now: Timestamp) -> Result<bool> {
-        let Some(before) = self.delivery(id)? else { return Ok(false) };
-        let changed = self
-            .connection
-            .prepare_cached(
-                "UPDATE deliveries SET status = CASE WHEN attempt_count = 0 THEN 'pending' ELSE 'retrying' END,
-                    due_at = :now, claim_token = NULL, retry_count = 0, is_manual = 1,
-                    is_ordered = (SELECT w.is_ordered FROM webhooks w WHERE w.id = deliveries.webhook_id)
-                 WHERE id = :id AND (claim_token IS NULL OR due_at IS NULL OR due_at <= :now)",
-            )?
-            .execute(named_params! { ":id": id, ":now": now })?;
-        if changed == 1 && !before.is_test {
-            self.count_deliveries(before.webhook_id, left(before.status))?;
-        }
-        Ok(changed == 1)
+    /// Makes deliveries due now, by hand, with a fresh retry budget; those that some process is attempting just now are left
+    /// alone. Gives those that are due: webhook and delivery, in the order of the ids.
+    pub fn retry_deliveries(&self, ids: &[i64], now: Timestamp) -> Result<Vec<(i64, i64)>> {
+        let dialect = self.dialect();
+        let select = format!(
+            "SELECT webhook_id, id, status, is_test FROM deliveries
+             WHERE {} AND (claim_token IS NULL OR due_at IS NULL OR due_at <= $2) ORDER BY id {}",
+            dialect.one_of("id", "$1"),
+            dialect.for_update()
+        );
+        let mut changes = CounterChanges::default();
+        let retried = self.rows(&select, params![ids, now], |row| {
+            let (webhook_id, id) = pair(row)?;
+            let (status, is_test): (Status, bool) = pair(row)?;
+            if !is_test {
+                changes.leave(webhook_id, status);
+            }
+            Ok((webhook_id, id))
+        })?;
+        let update = format!(
+            "UPDATE deliveries SET status = CASE WHEN attempt_count = 0 THEN 'pending' ELSE 'retrying' END,
+                due_at = $1, claim_token = NULL, retry_count = 0, is_manual = TRUE,
+                is_ordered = (SELECT w.is_ordered FROM webhooks w WHERE w.id = deliveries.webhook_id)
+             WHERE {}",
+            dialect.one_of("id", "$2")
+        );
+        let found: Vec<i64> = retried.iter().map(|(_, id)| *id).collect();
+        self.execute(&update, params![now, found])?;
+        self.count(&changes)?;
+        Ok(retried)
     }
 
-    /// Takes a delivery back. False when it is finished or not there. An attempt under way is still recorded.
-    pub fn cancel_delivery(&self, id: i64) -> Result<bool> {
-        let changed = self
-            .connection
-            .prepare_cached(
-                "UPDATE deliveries SET status = 'cancelled', due_at = NULL WHERE id = :id AND status IN ('pending', 'retrying')",
-            )?
-            .execute(named_params! { ":id": id })?;
-        Ok(changed == 1)
+    /// Takes deliveries back; those that are finished stay as they are. An attempt under way is still recorded. How many.
+    pub fn cancel_deliveries(&self, ids: &[i64]) -> Result<usize> {
+        let sql = format!(
+            "UPDATE deliveries SET status = 'cancelled', due_at = NULL
+             WHERE {} AND status IN ('pending', 'retrying')",
+            self.dialect().one_of("id", "$1")
+        );
+        self.execute(&sql, params![ids])
     }
 
     /// Deletes a webhook with its secrets, deliveries and attempts, and the events that only it had.
     pub fn delete_webhook(&self, id: i64) -> Result<Removed> {
-        let mut statement =
-            self.connection.prepare_cached("DELETE FROM deliveries WHERE webhook_id = :id RETURNING event_id")?;
-        let events = statement.query_map(named_params! { ":id": id }, |row| row.get(0))?;
-        let events = events.collect::<rusqlite::Result<Vec<i64>>>()?;
-        let mut removed = Removed { deliveries: events.len() as u64, events: 0 };
-        for event in events {
-            removed.events += self.delete_event_if_bare(event)?;
-        }
-        self.connection.prepare_cached("DELETE FROM webhooks WHERE id = :id")?.execute(named_params! { ":id": id })?;
+        let sql = "DELETE FROM deliveries WHERE webhook_id = $1 RETURNING event_id";
+        let events: Vec<i64> = self.rows(sql, params![id], one)?;
+        let removed = Removed { deliveries: events.len() as u64, events: self.delete_bare(&events)? };
+        self.execute("DELETE FROM webhooks WHERE id = $1", params![id])?;
         Ok(removed)
     }
 
-    /// Deletes an event that has no delivery. How many went: 1 or 0.
-    pub(super) fn delete_event_if_bare(&self, event_row: i64) -> Result<u64> {
-        let gone = self
-            .connection
-            .prepare_cached(
-                "DELETE FROM events WHERE id = :id AND NOT EXISTS (SELECT 1 FROM deliveries WHERE event_id = :id)",
-            )?
-            .execute(named_params! { ":id": event_row })?;
-        Ok(gone as u64)
-    }
-}
-
-/// What the counters lose when a delivery leaves that status.
-fn left(status: Status) -> Counters {
-    Counters {
-        total: 0,
-        successful: -i64::from(status == Status::Success),
-        failed: -i64::from(status == Status::Failed),
+    /// Deletes those of these events that have no delivery. How many went.
+    pub(super) fn delete_bare(&self, events: &[i64]) -> Result<u64> {
+        let sql = format!(
+            "DELETE FROM events WHERE {} AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event_id = events.id)",
+            self.dialect().one_of("id", "$1")
+        );
+        let gone = events.chunks(LONGEST_LIST).map(|some| self.execute(&sql, params![some]));
+        Ok(gone.sum::<Result<usize>>()? as u64)
     }
 }
 
 impl DeliveryFilter {
-    /// The query that `select` begins and `end`, whose last parameter is the limit, ends.
-    pub(super) fn query(&self, select: &str, end: &str) -> (String, Vec<Value>) {
-        let mut conditions: Vec<String> = Vec::new();
-        let mut values: Vec<Value> = Vec::new();
-        let mut one_of = |column: &str, list: Vec<Value>| {
-            if !list.is_empty() {
-                conditions.push(format!("{column} IN ({})", vec!["?"; list.len()].join(", ")));
-                values.extend(list);
-            }
-        };
-        one_of("d.status", self.statuses.iter().map(|status| Value::from(status.as_str().to_owned())).collect());
-        one_of("d.webhook_id", self.webhooks.iter().copied().map(Value::from).collect());
-        one_of("d.error_type", self.error_types.iter().map(|kind| Value::from(kind.as_str().to_owned())).collect());
-        one_of("d.event_id", self.event_row.into_iter().map(Value::from).collect());
-        // Says again what the list says, in the words of the partial index that answers it.
-        if !self.statuses.is_empty() && self.statuses.iter().all(|status| status.is_open()) {
-            conditions.push("d.due_at IS NOT NULL".to_owned());
-        } else if self.statuses.iter().all(|status| matches!(status, Status::Failed | Status::Cancelled))
-            && !self.statuses.is_empty()
-        {
-            conditions.push("d.status IN ('failed', 'cancelled')".to_owned());
-        }
-        if let Some(pattern) = &self.event_type {
-            // A pattern's * is GLOB's; no other character of a pattern means anything to GLOB.
-            conditions.push(format!("d.event_type {} ?", if pattern.contains('*') { "GLOB" } else { "=" }));
-            values.push(pattern.clone().into());
-        }
+    pub(super) fn conditions(&self, dialect: Dialect) -> Conditions<'_> {
+        self.conditions_after(dialect, Vec::new())
+    }
+
+    /// The conditions of a statement that has `values` before them.
+    pub(super) fn conditions_after<'a>(&'a self, dialect: Dialect, values: Vec<Value<'a>>) -> Conditions<'a> {
+        let mut conditions = Conditions::after(dialect, values);
+        conditions.one_of("d.status", &self.statuses);
+        conditions.one_of("d.webhook_id", &self.webhooks);
+        conditions.one_of("d.error_type", &self.error_types);
+        conditions.compare("d.event_id =", self.event_row.as_ref());
+        conditions.event_type("d.event_type", self.event_type.as_deref());
         if !self.status_codes.is_empty() {
-            let ranges = vec!["d.response_status_code BETWEEN ? AND ?"; self.status_codes.len()].join(" OR ");
-            conditions.push(format!("({ranges})"));
-            for (first, last) in &self.status_codes {
-                values.extend([i64::from(*first).into(), i64::from(*last).into()]);
-            }
-            if self.status_codes.iter().all(|(first, last)| *last < 200 || *first > 299) {
-                conditions.push("d.error_type IS NOT NULL".to_owned());
+            let range = |(first, last): &'a (u16, u16)| {
+                format!("d.response_status_code BETWEEN {} AND {}", conditions.bind(first), conditions.bind(last))
+            };
+            let ranges: Vec<String> = self.status_codes.iter().map(range).collect();
+            conditions.add(&format!("({})", ranges.join(" OR ")));
+        }
+        conditions.compare("d.created_at >=", self.since.as_ref());
+        conditions.compare("d.created_at <", self.until.as_ref());
+        conditions.compare("d.id <", self.before.as_ref());
+        self.index_conditions().into_iter().for_each(|condition| conditions.add(condition));
+        conditions
+    }
+
+    /// What follows from the others, in the words of the partial indexes that answer them.
+    fn index_conditions(&self) -> Vec<&'static str> {
+        let mut conditions = Vec::new();
+        if !self.statuses.is_empty() {
+            if self.statuses.iter().all(|status| status.is_open()) {
+                conditions.push("d.due_at IS NOT NULL");
+            } else if self.statuses.iter().all(|status| matches!(status, Status::Failed | Status::Cancelled)) {
+                conditions.push("d.status IN ('failed', 'cancelled')");
             }
         }
-        let bounds = [
-            ("d.created_at >= ?", self.since.map(Timestamp::millis)),
-            ("d.created_at < ?", self.until.map(Timestamp::millis)),
-            ("d.id < ?", self.before),
-        ];
-        for (condition, value) in bounds {
-            if let Some(value) = value {
-                conditions.push(condition.to_owned());
-                values.push(value.into());
-            }
+        let is_failure = |(first, last): &(u16, u16)| *last < 200 || *first > 299;
+        if !self.status_codes.is_empty() && self.status_codes.iter().all(is_failure) {
+            conditions.push("d.error_type IS NOT NULL");
         }
-        values.push(self.limit.map_or(-1, |limit| limit as i64).into());
-        let filter = if conditions.is_empty() { String::new() } else { format!("WHERE {}", conditions.join(" AND ")) };
-        (format!("{select} {filter} {end}"), values)
+        conditions
     }
 }
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
+fn from_row(row: &mut Row<'_>) -> Result<DeliveryRow> {
     Ok(DeliveryRow {
-        id: row.get(0)?,
-        webhook_id: row.get(1)?,
-        webhook: row.get(2)?,
-        event_row: row.get(3)?,
-        event_id: row.get(4)?,
-        event_type: row.get(5)?,
-        status: row.get(6)?,
-        attempt_count: row.get(7)?,
-        retry_count: row.get(8)?,
-        due_at: row.get(9)?,
-        is_claimed: row.get(10)?,
-        is_test: row.get(11)?,
-        created_at: row.get(12)?,
-        started_at: row.get(13)?,
-        completed_at: row.get(14)?,
-        duration_ms: row.get(15)?,
-        response_status_code: row.get(16)?,
-        error_type: row.get(17)?,
-        error_message: row.get(18)?,
+        id: row.next()?,
+        webhook_id: row.next()?,
+        webhook: row.next()?,
+        event_row: row.next()?,
+        event_id: row.next()?,
+        event_type: row.next()?,
+        status: row.next()?,
+        attempt_count: row.next()?,
+        retry_count: row.next()?,
+        due_at: row.next()?,
+        is_claimed: row.next()?,
+        is_test: row.next()?,
+        created_at: row.next()?,
+        started_at: row.next()?,
+        completed_at: row.next()?,
+        duration_ms: row.next()?,
+        response_status_code: row.next()?,
+        error_type: row.next()?,
+        error_message: row.next()?,
     })
 }
 
@@ -361,11 +300,9 @@ mod tests {
 
     /// How SQLite answers the list that a filter means.
     fn plan(filter: &DeliveryFilter) -> String {
-        let (sql, values) = filter.query(SELECT, "ORDER BY d.id DESC LIMIT ?");
         let store = Store::empty().expect("a database");
-        let mut statement = store.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect(&sql);
-        let lines = statement.query_map(params_from_iter(values), |row| row.get::<_, String>(3)).expect("a plan");
-        lines.collect::<rusqlite::Result<Vec<_>>>().expect("its lines").join("\n")
+        let (sql, _) = filter.conditions(store.dialect()).query(SELECT, ORDER, filter.limit);
+        store.plan(&sql)
     }
 
     fn filter() -> DeliveryFilter {

@@ -68,39 +68,20 @@ pub enum StoreError {
     /// A value in the file is none that hookctl writes.
     #[error("the database holds an unreadable value in {column}: {value}")]
     Value {
-        /// Table and column.
-        column: &'static str,
+        column: String,
         /// What stands there, shortened.
         value: String,
     },
+    /// Another row has what only one may have.
+    #[error("the database reports: {0}")]
+    NotUnique(String),
+    /// Somebody else deleted it since it was looked up.
+    #[error("the {0} was deleted meanwhile")]
+    Gone(&'static str),
     /// The webhook's name is taken.
     #[error("the name '{0}' is taken by another webhook")]
     NameTaken(String),
     /// Anything else that SQLite reports.
     #[error("the database reports: {0}")]
     Other(String),
-}
-
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> StoreError {
-        use rusqlite::{Error, ErrorCode};
-        let text = error.to_string();
-        match &error {
-            // Our statements and types fit the tables that the migrations make: these are others.
-            Error::SqlInputError { msg, .. } => return StoreError::Corrupt(msg.clone()),
-            Error::InvalidColumnType(..)
-            | Error::FromSqlConversionFailure(..)
-            | Error::IntegralValueOutOfRange(..)
-            | Error::Utf8Error(..) => return StoreError::Corrupt(text),
-            _ => {}
-        }
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy,
-            Some(ErrorCode::DiskFull) => StoreError::Full,
-            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => StoreError::ReadOnly(text),
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(text),
-            Some(ErrorCode::SystemIoFailure) => StoreError::Io(text),
-            _ => StoreError::Other(text),
-        }
-    }
 }

@@ -113,5 +113,6 @@ impl Store {
 
 /// A secret read back; what [`Secret::parse`] refuses was not written by hookctl.
 fn checked(text: String) -> Result<Secret> {
-    Secret::parse(text).map_err(|error| StoreError::Value { column: "secrets.secret", value: error.to_string() })
+    Secret::parse(text)
+        .map_err(|error| StoreError::Value { column: "secrets.secret".to_owned(), value: error.to_string() })
 }

@@ -176,7 +176,7 @@ fn from_row(row: &Row<'_>) -> Result<Webhook> {
     let others: String = columns.next()?;
     // The text is not repeated: credentials are in it.
     let settings: Settings = serde_json::from_str(&others).map_err(|error| StoreError::Value {
-        column: "webhooks.settings",
+        column: "webhooks.settings".to_owned(),
         value: format!("{:?} error at character {}", error.classify(), error.column()),
     })?;
     let (created_at, updated_at) = (columns.next()?, columns.next()?);

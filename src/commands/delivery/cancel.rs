@@ -13,7 +13,7 @@ use crate::context::{Context, Exit};
 use crate::domain::delivery::Status;
 use crate::error::Failure;
 use crate::output::{Page, Text};
-use crate::store::{DeliveryFilter, StoreError};
+use crate::store::DeliveryFilter;
 
 /// Take back deliveries that wait
 ///
@@ -97,13 +97,7 @@ impl Cancel {
         }
         let mut cancelled = 0;
         for group in ids.chunks(GROUP) {
-            cancelled += store.transaction(|| {
-                let mut count = 0;
-                for id in group {
-                    count += u64::from(store.cancel_delivery(*id)?);
-                }
-                Ok::<_, StoreError>(count)
-            })?;
+            cancelled += store.transaction(|| store.cancel_deliveries(group))? as u64;
         }
         let view = CancelView { cancelled, finished: ids.len() as u64 - cancelled, left_out };
         context.out.outcome(&view)?;

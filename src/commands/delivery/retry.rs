@@ -1,5 +1,7 @@
 //! `hookctl delivery retry`
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
@@ -13,7 +15,7 @@ use crate::delivery::{Engine, Turn};
 use crate::domain::delivery::Status;
 use crate::error::{Failure, Kind};
 use crate::output::{Cell, Look, Page, Row, Text};
-use crate::store::{DeliveryFilter, Store, StoreError};
+use crate::store::{DeliveryFilter, Store};
 
 /// Make deliveries due again by hand, and attempt them
 ///
@@ -117,28 +119,17 @@ impl Retry {
         let store = context.store_to_write()?;
         let (ids, left_out) = self.meant(context, &store)?;
         let now = context.now();
-        let (mut due, mut busy) = (Vec::new(), 0);
+        let mut due = Vec::new();
         for group in ids.chunks(GROUP) {
-            store.transaction(|| {
-                for id in group {
-                    match store.retry_delivery(*id, now)? {
-                        true => due.push(*id),
-                        false => busy += 1,
-                    }
-                }
-                Ok::<_, StoreError>(())
-            })?;
+            due.extend(store.transaction(|| store.retry_deliveries(group, now))?);
         }
+        let busy = (ids.len() - due.len()) as u64;
         tell_left_out(context, left_out);
         if busy > 0 {
             context.out.notice(&format!("{busy} are being attempted just now and were left alone"));
         }
-        let webhooks = store.webhooks_of_deliveries(&due)?;
-        store.transaction(|| {
-            let mut ids: Vec<i64> = webhooks.iter().map(|(webhook, _)| *webhook).collect();
-            ids.dedup();
-            ids.into_iter().try_for_each(|id| store.lift_pause(id, now))
-        })?;
+        let webhooks: BTreeSet<i64> = due.iter().map(|(webhook, _)| *webhook).collect();
+        store.transaction(|| webhooks.iter().try_for_each(|id| store.lift_pause(*id, now)))?;
         let mut view = RetryView {
             retried: due.len() as u64,
             busy,
@@ -155,7 +146,7 @@ impl Retry {
             let setup = context.engine_setup(self.concurrency.min(due.len()), &stop);
             let progress = context.out.progress("Retrying", Some(due.len() as u64));
             let mut engine = Engine::new(&store, setup, context.random()?);
-            engine.add_deliveries(webhooks);
+            engine.add_deliveries(due.iter().copied());
             while engine.turn()? == Turn::Busy {
                 progress.set(engine.summary().finished());
                 progress.note(engine.summary().not_delivered());
@@ -172,7 +163,7 @@ impl Retry {
                 ));
             }
         }
-        for id in due.iter().take(MOST_LISTED) {
+        for (_, id) in due.iter().take(MOST_LISTED) {
             view.deliveries.extend(store.delivery(*id)?.map(DeliveryView::from));
         }
         let is_delivered = self.enqueue || view.succeeded == view.retried;
@@ -188,7 +179,8 @@ impl Retry {
     fn meant(&self, context: &Context, store: &Store) -> Result<(Vec<i64>, u64)> {
         if !self.ids.is_empty() {
             check_ids(store, &self.ids)?;
-            return Ok((self.ids.clone(), 0));
+            let ids: BTreeSet<i64> = self.ids.iter().copied().collect();
+            return Ok((ids.into_iter().collect(), 0));
         }
         let filter = self.filter(context, store)?;
         let all: u64 = store.count_deliveries_by_webhook(&filter)?.iter().map(|(_, count)| count).sum();

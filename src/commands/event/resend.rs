@@ -96,7 +96,7 @@ fn again(
 ) -> Result<Option<i64>, StoreError> {
     let known = store.deliveries_of_event(event_row)?.into_iter().find(|delivery| delivery.webhook_id == webhook_id);
     match known {
-        Some(delivery) if store.retry_delivery(delivery.id, now)? => Ok(Some(delivery.id)),
-        _ => Ok(None),
+        Some(delivery) => Ok(store.retry_deliveries(&[delivery.id], now)?.first().map(|(_, id)| *id)),
+        None => Ok(None),
     }
 }

@@ -88,9 +88,7 @@ impl Disable {
                         ],
                         ..DeliveryFilter::default()
                     };
-                    for delivery in store.delivery_ids(&waiting)? {
-                        cancelled += u64::from(store.cancel_delivery(delivery)?);
-                    }
+                    cancelled = store.cancel_deliveries(&store.delivery_ids(&waiting)?)? as u64;
                 }
                 let waiting = store.count_open(id)?;
                 views.extend(store.webhook(id)?.map(|webhook| StateView::new(&webhook, waiting, cancelled)));

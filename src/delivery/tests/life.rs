@@ -94,8 +94,8 @@ impl World {
             Step::TimedOut => self.end(Ending::Attempted, failed(ErrorType::Timeout, "late".to_owned())),
             Step::CutOff => self.end(Ending::Interrupted, failed(ErrorType::UnknownError, "cut off".to_owned())),
             Step::Unsent => self.end(|_| Ending::Unsent, Outcome::default()),
-            Step::Cancelled => drop(self.store.cancel_delivery(self.delivery).unwrap()),
-            Step::RetriedByHand => drop(self.store.retry_delivery(self.delivery, self.now).unwrap()),
+            Step::Cancelled => drop(self.store.cancel_deliveries(&[self.delivery]).unwrap()),
+            Step::RetriedByHand => drop(self.store.retry_deliveries(&[self.delivery], self.now).unwrap()),
             Step::Waited(millis) => self.now = self.now.plus_millis(millis),
         }
     }

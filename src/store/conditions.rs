@@ -1,0 +1,67 @@
+//! A WHERE clause that grows with what is asked for.
+
+use super::dialect::Dialect;
+use super::value::{ToValue, Value};
+
+/// Conditions that all hold, and the statement's parameters so far.
+#[derive(Debug)]
+pub struct Conditions<'a> {
+    dialect: Dialect,
+    text: String,
+    values: Vec<Value<'a>>,
+}
+
+impl<'a> Conditions<'a> {
+    /// None yet; `values` are the parameters that stand before the clause.
+    pub fn after(dialect: Dialect, values: Vec<Value<'a>>) -> Conditions<'a> {
+        Conditions { dialect, text: String::new(), values }
+    }
+
+    pub fn add(&mut self, condition: &str) {
+        self.text += if self.text.is_empty() { "WHERE " } else { " AND " };
+        self.text += condition;
+    }
+
+    /// Adds a parameter and names it.
+    pub fn bind(&mut self, value: &'a (impl ToValue + ?Sized)) -> String {
+        self.values.push(value.to_value());
+        format!("${}", self.values.len())
+    }
+
+    /// `left` ends in an operator: `d.id <`. Nothing when there is no value.
+    pub fn compare(&mut self, left: &str, value: Option<&'a (impl ToValue + ?Sized)>) {
+        if let Some(value) = value {
+            let right = self.bind(value);
+            self.add(&format!("{left} {right}"));
+        }
+    }
+
+    /// One of a short list, which an index answers; any when it is empty.
+    pub fn one_of(&mut self, column: &str, list: &'a [impl ToValue]) {
+        if !list.is_empty() {
+            let names: Vec<String> = list.iter().map(|value| self.bind(value)).collect();
+            self.add(&format!("{column} IN ({})", names.join(", ")));
+        }
+    }
+
+    /// An event type or pattern; any when there is none.
+    pub fn event_type(&mut self, column: &str, pattern: Option<&'a str>) {
+        match pattern {
+            Some(pattern) if pattern.contains('*') => {
+                self.values.push(Value::Text(self.dialect.pattern(pattern)));
+                self.add(&self.dialect.matches(column, &format!("${}", self.values.len())));
+            }
+            exact => self.compare(&format!("{column} ="), exact),
+        }
+    }
+
+    /// The statement that `select` begins and `end` ends, of at most `limit` rows, and its parameters.
+    pub fn query(mut self, select: &str, end: &str, limit: Option<u64>) -> (String, Vec<Value<'a>>) {
+        let mut sql = format!("{select} {} {end}", self.text);
+        if let Some(limit) = limit {
+            self.values.push(Value::Integer(limit as i64));
+            sql += &format!(" LIMIT ${}", self.values.len());
+        }
+        (sql, self.values)
+    }
+}

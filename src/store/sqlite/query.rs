@@ -1,0 +1,98 @@
+//! Statements on SQLite: kept prepared, bound by position.
+
+use std::ops::ControlFlow;
+
+use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{CachedStatement, Statement};
+
+use crate::store::row::{Cell, Cells, Row};
+use crate::store::value::{Value, to_json};
+use crate::store::{Result, Store, StoreError};
+
+impl Store {
+    /// Hands the rows of the answer to `see` until it breaks off.
+    pub(in crate::store) fn ask(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+        see: &mut dyn FnMut(&mut Row<'_>) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
+        let mut statement = self.bound(sql, values)?;
+        let mut rows = statement.raw_query();
+        while let Some(row) = rows.next()? {
+            if see(&mut Row::new(row))?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a statement that gives no rows back. How many it changed.
+    pub(in crate::store) fn execute(&self, sql: &str, values: &[Value<'_>]) -> Result<usize> {
+        Ok(self.bound(sql, values)?.raw_execute()?)
+    }
+
+    /// Runs an INSERT of one row into a table whose key is `id`. The new id; `None` where the row was there already and the
+    /// statement says DO NOTHING.
+    pub(in crate::store) fn insert(&self, sql: &str, values: &[Value<'_>]) -> Result<Option<i64>> {
+        // A RETURNING clause would cost SQLite a temporary table.
+        Ok((self.execute(sql, values)? == 1).then(|| self.connection.last_insert_rowid()))
+    }
+
+    fn bound(&self, sql: &str, values: &[Value<'_>]) -> Result<CachedStatement<'_>> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        debug_assert_eq!(names(&statement), (1..=values.len()).map(|n| format!("${n}")).collect::<Vec<_>>(), "{sql}");
+        for (index, value) in values.iter().enumerate() {
+            statement.raw_bind_parameter(index + 1, value)?;
+        }
+        Ok(statement)
+    }
+}
+
+/// The parameters' names by position.
+fn names(statement: &Statement<'_>) -> Vec<String> {
+    let name = |index| statement.parameter_name(index).unwrap_or_default().to_owned();
+    (1..=statement.parameter_count()).map(name).collect()
+}
+
+impl ToSql for Value<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match self {
+            Value::Null => ToSqlOutput::Borrowed(ValueRef::Null),
+            Value::Bool(value) => ToSqlOutput::Borrowed(ValueRef::Integer(i64::from(*value))),
+            Value::Integer(value) => ToSqlOutput::Borrowed(ValueRef::Integer(*value)),
+            Value::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
+            Value::Blob(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
+            Value::Integers(list) => to_json(list).into(),
+            Value::Texts(list) => to_json(list).into(),
+        })
+    }
+}
+
+impl Cells for rusqlite::Row<'_> {
+    fn cell(&self, column: usize) -> Result<Cell<'_>> {
+        Ok(match self.get_ref(column)? {
+            ValueRef::Null => Cell::Null,
+            ValueRef::Integer(value) => Cell::Integer(value),
+            ValueRef::Text(bytes) => Cell::Text(std::str::from_utf8(bytes).map_err(rusqlite::Error::from)?),
+            ValueRef::Blob(bytes) => Cell::Blob(bytes),
+            ValueRef::Real(value) => {
+                return Err(StoreError::Value { column: self.name(column), value: value.to_string() });
+            }
+        })
+    }
+
+    fn name(&self, column: usize) -> String {
+        self.as_ref().column_name(column).unwrap_or_default().to_owned()
+    }
+}
+
+#[cfg(test)]
+impl Store {
+    /// How SQLite answers a statement, a line for each step.
+    pub(in crate::store) fn plan(&self, sql: &str) -> String {
+        let mut statement = self.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect(sql);
+        let lines = statement.raw_query().mapped(|row| row.get::<_, String>(3)).collect::<rusqlite::Result<Vec<_>>>();
+        lines.expect("a plan").join("\n")
+    }
+}
