@@ -160,7 +160,7 @@ impl Cli {
         };
         let done = done.and_then(|exit| context.out.flush().map(|()| exit));
         match done {
-            Ok(exit) => exit.0,
+            Ok(exit) => exit.code(),
             Err(error) => match Failure::of(&error) {
                 Some(failure) => {
                     // What was written before the failure is still owed to the reader.
@@ -187,7 +187,7 @@ impl Cli {
 
 fn report(out: &mut Output, failure: &Failure) -> u8 {
     out.error(failure);
-    failure.kind.exit_code()
+    failure.kind.exit().code()
 }
 
 /// What clap has to say: help and version as they are, errors as one line in the form of all others.

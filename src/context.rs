@@ -9,27 +9,13 @@ use crate::clock::Clock;
 use crate::delivery::{Gates, RunOptions};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::Webhook;
+pub use crate::error::Exit;
 use crate::error::{Failure, Kind};
 use crate::output::Output;
 use crate::random::Random;
 use crate::settings::Settings;
 use crate::signals::Stop;
 use crate::store::{EventRow, Store, StoreError};
-
-/// How a command ended when it did what it was asked: the exit code tells how it went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Exit(pub u8);
-
-impl Exit {
-    /// Done.
-    pub const DONE: Exit = Exit(0);
-    /// Something is wrong with the database.
-    pub const FOUND: Exit = Exit(1);
-    /// The signature is not valid.
-    pub const NOT_VALID: Exit = Exit(4);
-    /// Not delivered; with `apply --dry-run`, changes to be made.
-    pub const NOT_DELIVERED: Exit = Exit(5);
-}
 
 /// What a command is handed.
 pub struct Context {

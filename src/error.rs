@@ -1,13 +1,45 @@
-//! Failures as users meet them: a message, sometimes a hint, and an exit code. The one place where that is decided.
+//! How a run ends: exit codes, and failures as users meet them, with a message and sometimes a hint. Decided here alone.
 
 use std::fmt;
 
 use crate::store::StoreError;
 
+/// How a run ended. Every exit code of hookctl is here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Exit(u8);
+
+impl Exit {
+    pub const DONE: Exit = Exit(0);
+    /// Could not do it; or, by `db check`, something is wrong with the database.
+    pub const FAILED: Exit = Exit(1);
+    pub const INVALID: Exit = Exit(2);
+    pub const NOT_FOUND: Exit = Exit(3);
+    /// The signature is not valid.
+    pub const NOT_VALID: Exit = Exit(4);
+    /// Not delivered; with `apply --dry-run`, changes to be made.
+    pub const NOT_DELIVERED: Exit = Exit(5);
+    pub const CONFLICT: Exit = Exit(6);
+    /// `EX_TEMPFAIL` of sysexits.h.
+    pub const BUSY: Exit = Exit(75);
+    pub const INTERRUPTED: Exit = Exit::by_signal(2);
+
+    /// The codes of `check`, which are those of Nagios plug-ins: OK, warning, critical, unknown.
+    pub const MONITOR: [Exit; 4] = [Exit(0), Exit(1), Exit(2), Exit(3)];
+
+    /// As a shell tells the end of a program by a signal.
+    pub const fn by_signal(number: u8) -> Exit {
+        Exit(128 + number)
+    }
+
+    pub fn code(self) -> u8 {
+        self.0
+    }
+}
+
 /// The kinds of failure, each with its exit code and its stable name for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Could not do it: database, file system, read-only, internal.
+    /// Could not do it: database, file system, internal.
     Failed,
     /// Wrong usage or invalid input; nothing was stored or sent.
     Invalid,
@@ -24,15 +56,14 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The exit code.
-    pub fn exit_code(self) -> u8 {
+    pub fn exit(self) -> Exit {
         match self {
-            Kind::Failed | Kind::ReadOnly => 1,
-            Kind::Invalid => 2,
-            Kind::NotFound => 3,
-            Kind::Conflict => 6,
-            Kind::Busy => 75,
-            Kind::Stopped => 130,
+            Kind::Failed | Kind::ReadOnly => Exit::FAILED,
+            Kind::Invalid => Exit::INVALID,
+            Kind::NotFound => Exit::NOT_FOUND,
+            Kind::Conflict => Exit::CONFLICT,
+            Kind::Busy => Exit::BUSY,
+            Kind::Stopped => Exit::INTERRUPTED,
         }
     }
 
@@ -135,5 +166,41 @@ fn of_store(cause: &StoreError, error: &anyhow::Error) -> Failure {
         StoreError::Corrupt(_) | StoreError::Value { .. } => Failure::new(Kind::Failed, message)
             .hint("see `hookctl db check`, and restore a backup with `hookctl db restore`"),
         StoreError::NotUnique(_) | StoreError::Gone(_) | StoreError::Other(_) => Failure::new(Kind::Failed, message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Exit; 10] = [
+        Exit::DONE,
+        Exit::FAILED,
+        Exit::INVALID,
+        Exit::NOT_FOUND,
+        Exit::NOT_VALID,
+        Exit::NOT_DELIVERED,
+        Exit::CONFLICT,
+        Exit::BUSY,
+        Exit::INTERRUPTED,
+        Exit::by_signal(15),
+    ];
+
+    fn codes<'a>(rows: impl Iterator<Item = &'a str>) -> Vec<u8> {
+        rows.flat_map(|row| row.split(", ")).map(|code| code.trim().parse().expect(code)).collect()
+    }
+
+    #[test]
+    fn the_help_and_the_readme_tell_every_exit_code() {
+        let section = |text: &'static str, title: &str, end: &str| {
+            text.split_once(title).and_then(|(_, rest)| rest.split(end).next()).expect("the section is there")
+        };
+        let help = section(include_str!("cli/reference.txt"), "Exit status:\n", "\n\n");
+        let help = help.lines().map(|line| line.trim_start().split("  ").next().unwrap_or_default());
+        let readme = section(include_str!("../README.md"), "| code | meaning |\n| --- | --- |\n", "\n\n");
+        let readme = readme.lines().map(|line| line.trim_start_matches("| ").split(" |").next().unwrap_or_default());
+        let all = ALL.map(Exit::code);
+        assert_eq!(codes(help), all);
+        assert_eq!(codes(readme), all);
     }
 }

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 use signal_hook::SigId;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+use crate::error::Exit;
+
 /// Lets a write past the limit on file sizes (`ulimit -f`) fail like any other, where it would end the program without a word.
 pub fn survive_size_limit() {
     #[cfg(unix)]
@@ -37,17 +39,17 @@ impl Stop {
         Ok(stop)
     }
 
-    /// The exit code to end with, 130 or 143, once a signal came.
-    pub fn exit_code(&self) -> Option<u8> {
+    /// How to end once a signal came.
+    pub fn exit(&self) -> Option<Exit> {
         match self.signal.load(Ordering::Relaxed) {
             0 => None,
-            signal => Some((128 + signal) as u8),
+            signal => Some(Exit::by_signal(signal as u8)),
         }
     }
 
     /// Whether a signal came.
     pub fn is_asked(&self) -> bool {
-        self.exit_code().is_some()
+        self.exit().is_some()
     }
 }
 

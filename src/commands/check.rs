@@ -61,6 +61,10 @@ impl Level {
         }
     }
 
+    fn exit(self) -> Exit {
+        Exit::MONITOR[self as usize]
+    }
+
     fn as_str(self) -> &'static str {
         match self {
             Level::Ok => "OK",
@@ -111,7 +115,7 @@ impl Check {
             let message = Failure::of(&error).map_or_else(|| error.to_string(), |failure| failure.message);
             unknown(message)
         });
-        let exit = Exit(view.exit_code);
+        let exit = view.status.exit();
         context.out.page(&view)?;
         Ok(exit)
     }
@@ -170,7 +174,7 @@ impl Check {
             self.max_failed.map_or_else(|| ";".to_owned(), |limit| format!("{limit};{}", limit.saturating_mul(2)));
         CheckView {
             status,
-            exit_code: status as u8,
+            exit_code: status.exit().code(),
             message: told.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(", "),
             performance: format!(
                 " | backlog={};;;0 oldest_due={lag}s;{most_lag};{};0 failed={};{failed_limits};0 waiting={};;;0",
@@ -194,7 +198,7 @@ impl Check {
 fn unknown(message: String) -> CheckView {
     CheckView {
         status: Level::Unknown,
-        exit_code: Level::Unknown as u8,
+        exit_code: Level::Unknown.exit().code(),
         // A bar would begin performance data.
         message: message.replace('|', "/"),
         found: None,

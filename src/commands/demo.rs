@@ -27,6 +27,6 @@ impl Demo {
         // What was shown until a step failed tells why.
         context.out.page(&tour::Tour { steps: scene.end() })?;
         done?;
-        Ok(stop.exit_code().map_or(Exit::DONE, Exit))
+        Ok(stop.exit().unwrap_or(Exit::DONE))
     }
 }

@@ -143,8 +143,8 @@ impl Drain {
             duration_ms: started.elapsed().as_millis() as u64,
         };
         context.out.report(&view, &view.line())?;
-        Ok(match stop.exit_code() {
-            Some(code) => Exit(code),
+        Ok(match stop.exit() {
+            Some(exit) => exit,
             None if self.strict && summary.retrying + summary.failed > 0 => Exit::NOT_DELIVERED,
             None => Exit::DONE,
         })

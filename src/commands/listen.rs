@@ -95,8 +95,8 @@ impl Listen {
         });
         context.out.follow_pages(views)?;
         receiver.stop();
-        Ok(match stop.exit_code() {
-            Some(code) if printed < most => Exit(code),
+        Ok(match stop.exit() {
+            Some(exit) if printed < most => exit,
             _ if is_all_valid => Exit::DONE,
             _ => Exit::NOT_VALID,
         })

@@ -23,6 +23,7 @@ pub mod paging;
 pub mod replace_file;
 pub mod schemes;
 pub mod secret_source;
+pub mod selection;
 pub mod sign;
 pub mod signature_options;
 pub mod stats;

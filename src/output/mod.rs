@@ -368,7 +368,7 @@ struct ErrorObject<'a> {
 impl ErrorObject<'_> {
     fn of(failure: &Failure) -> ErrorObject<'_> {
         let Failure { kind, message, hint } = failure;
-        ErrorObject { code: kind.code(), message, hint: hint.as_deref(), exit_code: kind.exit_code() }
+        ErrorObject { code: kind.code(), message, hint: hint.as_deref(), exit_code: kind.exit().code() }
     }
 }
 

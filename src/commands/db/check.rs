@@ -106,7 +106,7 @@ impl Check {
             findings,
         };
         context.out.page(&view)?;
-        Ok(if view.ok { Exit::DONE } else { Exit::FOUND })
+        Ok(if view.ok { Exit::DONE } else { Exit::FAILED })
     }
 }
 

@@ -4,16 +4,12 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
-use super::filter::Filters;
-use super::retry::{Meant, check_ids, tell_left_out};
-use crate::commands::arguments;
-use crate::commands::candidates::Candidates;
+use crate::commands::selection::Selection;
 use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
 use crate::domain::delivery::Status;
 use crate::error::Failure;
 use crate::output::{Page, Text};
-use crate::store::DeliveryFilter;
 
 /// Take back deliveries that wait
 ///
@@ -23,17 +19,8 @@ use crate::store::DeliveryFilter;
   hookctl delivery cancel 42
   hookctl delivery cancel -w crm --status retrying --yes  # asks without --yes")]
 pub struct Cancel {
-    /// Their ids
-    #[arg(value_name = "ID", add = Candidates::Deliveries, conflicts_with_all = ["statuses", "webhooks", "event_type", "event_id", "error_types", "status_codes", "since", "until"], value_parser = arguments::id)]
-    ids: Vec<i64>,
     #[command(flatten)]
-    filters: Filters,
-    /// At most so many, newest first
-    #[arg(long, value_name = "N", value_parser = arguments::at_least_one)]
-    limit: Option<u64>,
-    /// Show how many are meant, by webhook; change nothing
-    #[arg(long)]
-    dry_run: bool,
+    selection: Selection,
 }
 
 #[derive(Debug, Serialize)]
@@ -56,50 +43,28 @@ impl Page for CancelView {
     }
 }
 
-/// So many are cancelled in one transaction, so that nobody waits long for the lock.
-const GROUP: usize = 1_000;
-
 impl Cancel {
-    /// Runs the command.
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
-        if self.ids.is_empty() && self.filters.is_empty() {
-            return Err(Failure::invalid("neither an ID nor a filter is given")
-                .hint("hookctl delivery cancel ID..., or -w WEBHOOK for all that wait for it")
-                .into());
-        }
-        let store = if self.dry_run { context.store_to_read()? } else { context.store_to_write()? };
-        let mut filter = self.filters.resolve(context, &store)?;
-        filter.statuses.retain(|status| status.is_open());
-        if !self.filters.statuses.is_empty() && filter.statuses.is_empty() {
+    pub fn run(mut self, context: &mut Context) -> Result<Exit> {
+        self.selection.check("hookctl delivery cancel ID..., or -w WEBHOOK for all that wait for it")?;
+        let statuses = &mut self.selection.filters.statuses;
+        let is_given = !statuses.is_empty();
+        statuses.retain(|status| status.is_open());
+        if is_given && statuses.is_empty() {
             return Err(Failure::option("--status", "only pending and retrying deliveries can be cancelled").into());
         }
-        if filter.statuses.is_empty() {
-            filter.statuses = vec![Status::Pending, Status::Retrying];
-        }
-        let (ids, left_out) = if self.ids.is_empty() {
-            let all: u64 = store.count_deliveries_by_webhook(&filter)?.iter().map(|(_, count)| count).sum();
-            let ids = store.delivery_ids(&DeliveryFilter { limit: self.limit, ..filter })?;
-            let left_out = all.saturating_sub(ids.len() as u64);
-            (ids, left_out)
-        } else {
-            check_ids(&store, &self.ids)?;
-            (self.ids.clone(), 0)
-        };
-        if self.dry_run {
-            let counts = store.count_ids_by_webhook(&ids)?;
-            let rows = counts.into_iter().map(|(webhook, deliveries)| Ok(Meant { webhook, deliveries }));
-            context.out.list(rows, "no deliveries match")?;
-            tell_left_out(context, left_out);
+        let is_dry_run = self.selection.dry_run;
+        let store = if is_dry_run { context.store_to_read()? } else { context.store_to_write()? };
+        let selected = self.selection.select(context, &store, &[Status::Pending, Status::Retrying])?;
+        if is_dry_run {
+            selected.preview(context, &store)?;
             return Ok(Exit::DONE);
         }
-        if self.ids.is_empty() && !ids.is_empty() {
-            context.confirm(&format!("Cancel {}?", counted(ids.len() as u64, "delivery", "deliveries")))?;
+        let count = selected.ids.len() as u64;
+        if self.selection.is_by_filters() && count > 0 {
+            context.confirm(&format!("Cancel {}?", counted(count, "delivery", "deliveries")))?;
         }
-        let mut cancelled = 0;
-        for group in ids.chunks(GROUP) {
-            cancelled += store.transaction(|| store.cancel_deliveries(group))? as u64;
-        }
-        let view = CancelView { cancelled, finished: ids.len() as u64 - cancelled, left_out };
+        let cancelled = selected.change(&store, |ids| store.cancel_deliveries(ids))?.into_iter().sum::<usize>() as u64;
+        let view = CancelView { cancelled, finished: count - cancelled, left_out: selected.left_out };
         context.out.outcome(&view)?;
         Ok(Exit::DONE)
     }

@@ -113,7 +113,7 @@ impl Prune {
         progress.finish();
         let view = PruneView { deleted_deliveries: removed.deliveries, deleted_events: removed.events };
         context.out.report(&view, &view.line())?;
-        Ok(stop.exit_code().map_or(Exit::DONE, Exit))
+        Ok(stop.exit().unwrap_or(Exit::DONE))
     }
 }
 

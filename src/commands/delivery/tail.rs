@@ -113,7 +113,7 @@ impl Tail {
             None => self.filters.resolve(context, &Store::empty()?)?,
         };
         let Some(store) = store.map_or_else(|| wait_for_store(context, &stop), |store| Ok(Some(store)))? else {
-            return Ok(Exit(stop.exit_code().unwrap_or_default()));
+            return Ok(stop.exit().unwrap_or(Exit::DONE));
         };
         let after = store.last_attempt_row()?;
         let mut waiting = VecDeque::new();
@@ -123,7 +123,7 @@ impl Tail {
         context.out.notice("following the log of attempts; Ctrl-C ends");
         let follower = Follower { store, filter, after, waiting, stop: stop.clone() };
         context.out.follow(follower.map(|attempt| attempt.map(AttemptLine::from)))?;
-        Ok(Exit(stop.exit_code().unwrap_or_default()))
+        Ok(stop.exit().unwrap_or(Exit::DONE))
     }
 }
 

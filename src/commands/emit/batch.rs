@@ -141,8 +141,8 @@ pub(super) fn run(emit: &Emit, file: &str, context: &mut Context) -> Result<Exit
     (view.claimed, view.succeeded, view.retrying, view.failed) = (claimed, succeeded, retrying, failed);
     let is_clean = view.rejected == 0 && retrying == 0 && failed == 0;
     context.out.outcome(&view)?;
-    Ok(match stop.exit_code() {
-        Some(code) => Exit(code),
+    Ok(match stop.exit() {
+        Some(exit) => exit,
         None if emit.strict && !is_clean => Exit::NOT_DELIVERED,
         None => Exit::DONE,
     })

@@ -133,13 +133,13 @@ impl Emit {
             let mut engine = Engine::new(&store, context.engine_setup(concurrency, &stop), random);
             engine.add_deliveries(intake.deliveries);
             engine.run(|_| ())?;
-            stopped = stop.exit_code();
+            stopped = stop.exit();
         }
         let view = EmitView::load(&store, event_row, is_duplicate)?;
         let has_failed = !is_duplicate && view.has_failed();
         context.out.outcome(&view)?;
         Ok(match stopped {
-            Some(code) => Exit(code),
+            Some(exit) => exit,
             None if self.strict && has_failed => Exit::NOT_DELIVERED,
             None => Exit::DONE,
         })

@@ -76,11 +76,11 @@ impl Resend {
             engine.add_deliveries(deliveries);
             let summary = engine.run(|_| ())?;
             is_delivered = summary.retrying + summary.failed == 0;
-            stopped = stop.exit_code();
+            stopped = stop.exit();
         }
         context.out.outcome(&EmitView::load(&store, event.id, false)?)?;
         Ok(match stopped {
-            Some(code) => Exit(code),
+            Some(exit) => exit,
             None if is_delivered => Exit::DONE,
             None => Exit::NOT_DELIVERED,
         })

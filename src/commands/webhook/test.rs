@@ -72,8 +72,8 @@ impl Test {
         let page = DeliveryPage::load(context, &store, delivery)?;
         let is_delivered = page.status() == Status::Success;
         context.out.page(&page)?;
-        Ok(match (stop.exit_code(), is_delivered) {
-            (Some(code), _) => Exit(code),
+        Ok(match (stop.exit(), is_delivered) {
+            (Some(exit), _) => exit,
             (None, true) => Exit::DONE,
             (None, false) => Exit::NOT_DELIVERED,
         })
