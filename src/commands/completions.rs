@@ -11,9 +11,9 @@ use crate::context::{Context, Exit};
 /// itself, so it also completes what your database holds: webhooks, event types, ids.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  hookctl completions bash > hookctl.bash  # then in ~/.bashrc: source hookctl.bash
-  hookctl completions zsh > _hookctl       # into a folder of $fpath
-  hookctl completions fish > hookctl.fish  # into ~/.config/fish/completions")]
+  hookctl completions bash > hookctl.bash  # in ~/.bashrc: source hookctl.bash
+  hookctl completions zsh > _hookctl       # in a folder of $fpath
+  hookctl completions fish > hookctl.fish  # in ~/.config/fish/completions")]
 pub struct Completions {
     /// The shell
     #[arg(value_name = "SHELL")]

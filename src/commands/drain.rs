@@ -28,7 +28,7 @@ use crate::store::Store;
 
 Exit status:
   5         an attempt failed, with --strict
-  130, 143  stopped by Ctrl-C or SIGTERM; attempts under way were recorded, the rest stays due")]
+  130, 143  stopped by Ctrl-C or SIGTERM; results are recorded, the rest stays due")]
 pub struct Drain {
     /// At most so many deliveries
     #[arg(long, value_name = "N", value_parser = arguments::at_least_one)]

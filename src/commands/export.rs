@@ -26,7 +26,7 @@ use crate::store::{EventTypeRow, Store, WebhookFilter};
 #[command(after_help = "Examples:
   hookctl export > hookctl.toml
   hookctl export --format json | jq '.webhooks[].name'
-  (umask 077; hookctl export --with-secrets > all.toml)  # it holds the secrets: for your eyes alone")]
+  (umask 077; hookctl export --with-secrets > all.toml)  # holds the secrets")]
 pub struct Export {
     /// Write each webhook's signing secret too: the file is then as secret as they are
     #[arg(long)]

@@ -26,9 +26,9 @@ use crate::signals::Stop;
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl listen --port 8000
-  hookctl listen --respond 500,500,200 --delay 100ms  # fails twice, then answers 200 for good
+  hookctl listen --respond 500,500,200 --delay 100ms  # then 200 to the end
   hookctl listen --respond 429 --retry-after 2s
-  hookctl listen --count 1 --verify -w crm -o json    # one request; exit 4 if it is not signed by crm
+  hookctl listen --count 1 --verify -w crm -o json  # is it signed by crm?
 
 Exit status:
   4         with --verify, a request did not verify

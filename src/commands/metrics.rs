@@ -23,7 +23,7 @@ use crate::store::{AttemptCount, Store, WebhookFilter, WebhookState};
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl metrics
-  hookctl metrics --file hookctl.prom  # in the folder of node_exporter's textfile collector")]
+  hookctl metrics --file hookctl.prom  # for node_exporter's textfile collector")]
 pub struct Metrics {
     /// Replace this file, atomically, instead of writing to stdout; everybody may read it
     #[arg(long, value_name = "FILE")]

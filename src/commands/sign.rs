@@ -22,9 +22,12 @@ use crate::output::{Page, Text};
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl sign --scheme github --secret-env SECRET body.json
-  hookctl sign -w crm body.json | curl -H @- --data-binary @body.json https://crm.example/hooks
-  hookctl sign --scheme stripe --secret-file key.txt --timestamp 1700000000 -o json < body.json
-  hookctl sign --scheme hmac --algorithm sha512 --encoding base64 --header X-Sig --secret-env SECRET body.json")]
+  hookctl sign -w crm body.json |
+      curl -H @- --data-binary @body.json https://crm.example/hooks
+  hookctl sign --scheme stripe --secret-file key.txt \\
+      --timestamp 1700000000 -o json < body.json
+  hookctl sign --scheme hmac --algorithm sha512 --encoding base64 \\
+      --header X-Sig --secret-env SECRET body.json")]
 pub struct Sign {
     /// The body; stdin when absent or -
     #[arg(value_name = "FILE")]

@@ -30,10 +30,13 @@ const LONGEST_HEAD: usize = 4 * 1024 * 1024;
 /// there; name one with --scheme to demand it. With -w all live secrets count, those still in their overlap included.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  hookctl verify --scheme github --secret-env SECRET -H \"X-Hub-Signature-256: $signature\" body.json
+  hookctl verify --scheme github --secret-env SECRET \\
+      -H \"X-Hub-Signature-256: $signature\" body.json
   hookctl verify -w crm --headers-file head.txt body.bin
-  hookctl verify --scheme stripe --secret-file key.txt --signature \"$value\" --tolerance 10m < body.json
-  hookctl verify --scheme slack --secret-env SECRET --headers-file head.json --now 1531420618 body.txt -o json
+  hookctl verify --scheme stripe --secret-file key.txt \\
+      --signature \"$value\" --tolerance 10m < body.json
+  hookctl verify --scheme slack --secret-env SECRET --headers-file head.json \\
+      --now 1531420618 body.txt -o json
 
 Exit status:
   0  the signature is valid

@@ -6,6 +6,8 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use console::measure_text_width;
+
 use crate::support::{Child, Run, TestEnv, TestReceiver, installed};
 
 /// How long an example may take before it counts as one that goes on until it is stopped.
@@ -38,6 +40,20 @@ fn section<'a>(help: &'a str, heading: &str) -> Vec<&'a str> {
     let start = format!("{heading}:");
     let lines = help.lines().skip_while(|line| *line != start).skip(1);
     lines.take_while(|line| !line.is_empty()).map(str::trim_start).collect()
+}
+
+/// The examples, each on one line: one that goes on in the next line ends in a backslash or a pipe.
+fn examples(help: &str) -> Vec<String> {
+    let mut joined: Vec<String> = Vec::new();
+    for line in section(help, "Examples") {
+        match joined.last_mut() {
+            Some(last) if last.ends_with(['\\', '|']) => {
+                *last = format!("{} {line}", last.trim_end_matches(['\\', ' ']));
+            }
+            _ => joined.push(line.to_owned()),
+        }
+    }
+    joined
 }
 
 /// A database with what the examples name, the files that they read, and a receiver that takes everything.
@@ -155,10 +171,10 @@ fn every_command_has_examples_and_each_of_them_runs() {
     assert!(pages.iter().filter(|page| page.is_leaf).count() > 40, "the commands are listed elsewhere");
     let mut lines = Vec::new();
     for page in &pages {
-        let examples = section(&page.help, "Examples");
+        let examples = examples(&page.help);
         let own = format!("hookctl {}", page.command);
         assert!(examples.iter().any(|line| line.contains(own.trim_end())), "`{own}` has no example of its own");
-        lines.extend(examples.into_iter().map(str::to_owned));
+        lines.extend(examples);
     }
     lines.sort();
     lines.dedup();
@@ -197,6 +213,25 @@ fn the_first_line_of_help_is_the_one_in_the_list() {
         assert!(told.contains(first), "{}: {told}", page.command);
         let by_help = env.hookctl(["help"]).args(page.command.split(' ')).run().ok().text();
         assert_eq!(by_help, page.help);
+    }
+}
+
+#[test]
+fn help_fits_100_columns_and_a_terminal_of_80_without_a_broken_word_or_example() {
+    let env = TestEnv::new();
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    for page in pages(&env) {
+        for option in ["-h", "--help"] {
+            let arguments = || page.command.split_whitespace().chain([option]);
+            let wide = env.hookctl(arguments()).run().ok().text();
+            let narrow = env.hookctl(arguments()).at_terminal().ends().ended_with(0).text();
+            for (shown, most) in [(&wide, 100), (&narrow, 80)] {
+                let long = shown.lines().find(|line| measure_text_width(line) > most);
+                assert_eq!(long, None, "hookctl {} {option} at {most} columns", page.command);
+            }
+            assert_eq!(words(&wide), words(&narrow), "hookctl {} {option}", page.command);
+            assert_eq!(section(&wide, "Examples"), section(&narrow, "Examples"), "hookctl {} {option}", page.command);
+        }
     }
 }
 

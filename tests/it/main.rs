@@ -1,5 +1,7 @@
-//! Drives the real binary, a real SQLite file, and real HTTP to a receiver on loopback.
+//! Drives the real binary, a real SQLite file, and real HTTP to a receiver on loopback. It needs a Unix: signals, file modes,
+//! pseudo-terminals, shells.
 
+#![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod artifacts;

@@ -25,7 +25,7 @@ use crate::context::{Context, Exit};
 #[command(after_help = "Examples:
   hookctl apply hookctl.toml --dry-run      # what would change
   hookctl apply hookctl.toml
-  hookctl apply hookctl.toml --prune --yes  # also delete what the file does not name
+  hookctl apply hookctl.toml --prune --yes  # deletes what it does not name
   hookctl export --with-secrets | hookctl --db copy.db apply -
 
 Exit status:

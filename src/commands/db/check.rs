@@ -20,7 +20,7 @@ use crate::store::{Check as StoreCheck, Store};
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl db check
-  hookctl db check --fix  # when no drain runs: claims without an owner are taken back
+  hookctl db check --fix  # when no drain runs: also releases claims
 
 Exit status:
   0  the database is sound

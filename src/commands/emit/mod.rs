@@ -35,7 +35,7 @@ use crate::store::{Accepted, Store, StoreError};
   hookctl emit task.created --payload event.json --event-id task-7-created
   cat event.json | hookctl emit task.created --data - -w crm --strict
   hookctl emit --batch events.jsonl --enqueue  # one {\"type\":…,\"data\":…} a line
-  hookctl emit invoice.paid --dry-run          # who would get it, and why not the others
+  hookctl emit invoice.paid --dry-run          # who would get it
 
 Exit status:
   5         an attempt failed, with --strict

@@ -15,7 +15,7 @@ use crate::store::EventTypeRow;
 /// Adding one again changes its description.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  hookctl event-type add order.shipped --description 'An order left the warehouse'
+  hookctl event-type add order.shipped --description 'An order was shipped'
 
 Exit status:
   6  the event type is built in")]

@@ -28,7 +28,7 @@ use crate::store::{WebhookFilter, Window};
   hookctl stats
   hookctl stats -w crm --since 7d --by hour
   hookctl stats --by error-type -o json
-  hookctl stats --since 30d --html report.html  # one page with charts, to open in a browser")]
+  hookctl stats --since 30d --html report.html  # charts, for a browser")]
 pub struct Stats {
     /// Only this webhook [repeatable]
     #[arg(short, long = "webhook", value_name = "WEBHOOK", add = Candidates::Webhooks)]

@@ -21,9 +21,11 @@ use crate::random::Random;
 /// missing, and shows the command that needs no questions.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  hookctl webhook create billing --url https://billing.example/hooks -e 'invoice.*,payment.*'
-  hookctl webhook create ci --url https://ci.example/hook -e '*' --signature github --secret-env CI_SECRET
-  hookctl webhook create local --url http://127.0.0.1:8000/ -e '*' --allow-private
+  hookctl webhook create billing --url https://billing.example/hooks \\
+      -e 'invoice.*,payment.*'
+  hookctl webhook create ci --url https://ci.example/hook -e '*' \\
+      --signature github --secret-env CI_SECRET
+  hookctl webhook create dev --url http://127.0.0.1:8000/ -e '*' --allow-private
 
 Exit status:
   6  the name is taken")]

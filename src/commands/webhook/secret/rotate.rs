@@ -32,7 +32,7 @@ const LONGEST_OVERLAP: Duration = Duration::from_secs(365 * 86_400);
 #[command(after_help = "Examples:
   hookctl webhook secret rotate crm
   hookctl webhook secret rotate crm --overlap 7d -o json
-  hookctl webhook secret rotate crm --overlap 0 --secret-file new.txt  # the old one leaked: it ends at once")]
+  hookctl webhook secret rotate crm --overlap 0 --secret-file new.txt")]
 pub struct Rotate {
     /// Its name or id
     #[arg(value_name = "WEBHOOK", add = Candidates::Webhooks)]
