@@ -17,7 +17,6 @@ use crate::domain::webhook::{Settings, Webhook};
 use crate::http::{Client, ClientError, OutgoingRequest, Shared, Target};
 use crate::store::{Claimed, Payload, Store, StoreError};
 
-/// What every request says of its sender.
 pub const USER_AGENT: &str = concat!("hookctl/", env!("CARGO_PKG_VERSION"));
 
 /// HTTP clients, one for each address policy with its roots. A client lives as long as a prepared webhook uses it.
@@ -62,7 +61,7 @@ pub struct Prepared {
     pub settings: Settings,
     id_text: String,
     signers: Vec<Signer>,
-    /// Where and how to send, or why that is not possible.
+    /// Or why it cannot be sent to.
     connection: Result<(Target, Arc<Client>), String>,
 }
 
@@ -77,8 +76,8 @@ pub struct Request<'a> {
 }
 
 impl Prepared {
-    /// Reads a webhook's live secrets and makes it ready. A webhook that cannot be sent to, by a setting that went bad, is
-    /// made ready all the same: its attempts fail and say why.
+    /// Reads the webhook's live secrets. A webhook with a setting that cannot be used is prepared all the same: its attempts
+    /// fail with the reason.
     pub fn new(store: &Store, webhook: Webhook, clients: &mut Clients, now: Timestamp) -> Result<Prepared, StoreError> {
         let Webhook { id, settings, version, .. } = webhook;
         let signers = make_signers(store, id, &settings, now)?;
@@ -87,7 +86,7 @@ impl Prepared {
         Ok(Prepared { webhook_id: id, version, settings, id_text: id.to_string(), signers, connection })
     }
 
-    /// Every header of a request, in the order sent, but for Host and Content-Length.
+    /// All headers of a request but Host and Content-Length, in the order sent.
     pub fn headers<'a>(&'a self, request: &Request<'a>) -> Vec<(&'a str, Cow<'a, str>)> {
         let mut headers: Vec<(&str, Cow<'_, str>)> = Vec::with_capacity(12);
         headers.push(("Content-Type", Cow::Borrowed(&self.settings.content_type)));
@@ -128,7 +127,6 @@ impl Prepared {
         })
     }
 
-    /// The deadline of an attempt.
     pub fn timeout(&self) -> Duration {
         Duration::from_millis(self.settings.timeout_ms.max(1) as u64)
     }

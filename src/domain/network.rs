@@ -61,7 +61,6 @@ pub struct BlockedAddress {
     pub address: IpAddr,
     /// The address it stands for: another one when an IPv4 address is wrapped in an IPv6 address.
     pub meaning: IpAddr,
-    /// The kind of range it lies in.
     pub class: AddressClass,
 }
 
@@ -88,9 +87,9 @@ pub enum AddressClass {
     Loopback,
     /// RFC 1918 and RFC 4193.
     Private,
-    /// Between a provider and its customers, RFC 6598.
+    /// RFC 6598.
     CarrierNat,
-    /// One link only, RFC 3927 and RFC 4291.
+    /// RFC 3927 and RFC 4291.
     LinkLocal,
     /// Where a cloud hands out the credentials of its machines.
     Metadata,
@@ -98,20 +97,18 @@ pub enum AddressClass {
     Unspecified,
     /// Kept for protocols, RFC 6890: DS-Lite, Teredo, 6to4 relays, ORCHID, local NAT64.
     Protocol,
-    /// For examples in texts, RFC 5737, RFC 3849, RFC 9637.
+    /// RFC 5737, RFC 3849, RFC 9637.
     Documentation,
-    /// For measuring devices, RFC 2544.
+    /// RFC 2544.
     Benchmarking,
-    /// To a group of machines.
     Multicast,
-    /// To all machines of a network.
     Broadcast,
     /// Not given out: 240/4, and all of IPv6 outside `2000::/3`.
     Reserved,
 }
 
 impl AddressClass {
-    /// As it is said of an address: "a loopback address".
+    /// For messages, such as "a loopback address".
     pub fn phrase(self) -> &'static str {
         match self {
             AddressClass::Loopback => "a loopback address",
@@ -129,13 +126,12 @@ impl AddressClass {
         }
     }
 
-    /// Whether `--allow-private` leaves it closed: nobody who means "my private network" means these.
+    /// Whether only `--allow-network` allows it: nobody who means "my private network" means these.
     pub fn is_never_private(self) -> bool {
         matches!(self, AddressClass::LinkLocal | AddressClass::Metadata)
     }
 }
 
-/// A text that is not a list of networks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a network; write addresses or CIDR blocks, such as 10.0.0.0/8 or fd00::/8, with commas between")]
 pub struct NetworksError(String);

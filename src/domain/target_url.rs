@@ -10,18 +10,15 @@ pub const MAX_LENGTH: usize = 2_048;
 /// Why a text may not be a webhook's URL. No message repeats the text: it may hold a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TargetUrlError {
-    /// Nothing was given.
     #[error("the URL is empty; give one such as https://example.com/hook")]
     Empty,
-    /// Longer than [`MAX_LENGTH`].
     #[error("the URL is too long; the limit is 2048 characters")]
     TooLong,
-    /// A blank, a control character, or one that turns the direction of writing.
+    /// A blank, a control character, or an invisible one.
     #[error("the URL holds {what} at character {position}; percent-encode it or remove it")]
     Character {
-        /// The character, by its kind and code point.
         what: String,
-        /// Where it stands, counted from 1.
+        /// Counted from 1.
         position: usize,
     },
     /// The URL standard reads it as `/`, other parsers do not: `http://a\@b/` would name two hosts.
@@ -29,19 +26,14 @@ pub enum TargetUrlError {
         "the URL holds a backslash, which programs read in different ways; write / or, for the character itself, %5C"
     )]
     Backslash,
-    /// No scheme stands before the rest.
     #[error("the URL has no scheme; begin it with https:// or http://")]
     NoScheme,
-    /// Another scheme than http and https.
     #[error("the URL's scheme is {0}; only https and http are delivered to")]
     Scheme(String),
-    /// No host is named.
     #[error("the URL names no host; write one such as https://example.com/hook")]
     NoHost,
-    /// A host that no name server can know.
     #[error("the URL's host is no host name: between its dots stand 1 to 63 letters, digits, - or _, 253 in all")]
     Host,
-    /// A port that does not fit.
     #[error("the URL's port is out of range; use 1 to 65535")]
     Port,
     /// `user:password@` before the host.
@@ -50,7 +42,7 @@ pub enum TargetUrlError {
     /// `#...` at the end, which HTTP never sends.
     #[error("the URL holds a fragment (#...), which is never sent; remove it")]
     Fragment,
-    /// The parser of the URL standard refused it.
+    /// Anything else that the `url` crate refuses.
     #[error("the URL is not valid: {0}")]
     Invalid(String),
 }

@@ -42,6 +42,12 @@ struct Idle {
     transport: Box<dyn Transport>,
 }
 
+impl Idle {
+    fn is_old(&self) -> bool {
+        self.since.elapsed() >= LONGEST_IDLE
+    }
+}
+
 impl IdlePool {
     /// Holds `most` connections at the most.
     pub fn new(most: usize) -> IdlePool {
@@ -69,39 +75,33 @@ impl IdlePool {
     }
 
     pub fn put(&self, key: Key, transport: Box<dyn Transport>) {
-        self.close_old();
-        // Closing takes a system call, so what is closed here is dropped once the lock is released.
         let mut idle = self.lock();
         idle.push_back(Idle { key, since: Instant::now(), transport });
-        let surplus = idle.len().saturating_sub(self.most);
-        let closed: Vec<Idle> = idle.drain(..surplus).collect();
-        drop(idle);
-        drop(closed);
+        let old = idle.iter().take_while(|idle| idle.is_old()).count();
+        close_first(old.max(idle.len().saturating_sub(self.most)), idle);
     }
 
-    /// Closes what was idle for too long.
     pub fn close_old(&self) {
-        self.close(|idle| idle.since.elapsed() >= LONGEST_IDLE);
+        let idle = self.lock();
+        close_first(idle.iter().take_while(|idle| idle.is_old()).count(), idle);
     }
 
     /// Closes what a client opened.
     pub fn close_of(&self, client: u64) {
-        self.close(|idle| idle.key.client == client);
+        let mut idle = self.lock();
+        let (closed, kept): (VecDeque<Idle>, VecDeque<Idle>) =
+            idle.drain(..).partition(|idle| idle.key.client == client);
+        *idle = kept;
+        drop(idle);
+        drop(closed);
     }
 
     /// Closes every idle connection; true if there was one.
     pub fn close_all(&self) -> bool {
-        self.close(|_| true) > 0
-    }
-
-    fn close(&self, is_over: impl Fn(&Idle) -> bool) -> usize {
-        let closed: Vec<Idle> = {
-            let mut idle = self.lock();
-            let (closed, kept): (VecDeque<Idle>, VecDeque<Idle>) = idle.drain(..).partition(|idle| is_over(idle));
-            *idle = kept;
-            closed.into()
-        };
-        closed.len()
+        let idle = self.lock();
+        let count = idle.len();
+        close_first(count, idle);
+        count > 0
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Idle>> {
@@ -112,4 +112,11 @@ impl IdlePool {
     pub fn len(&self) -> usize {
         self.lock().len()
     }
+}
+
+/// Closing takes a system call, so the lock is released first.
+fn close_first(count: usize, mut idle: MutexGuard<'_, VecDeque<Idle>>) {
+    let closed: Vec<Idle> = idle.drain(..count).collect();
+    drop(idle);
+    drop(closed);
 }

@@ -1,4 +1,4 @@
-//! Tells what this machine lacks from what a receiver did wrong.
+//! Tells errors of this machine from errors of the receiver.
 
 use std::io;
 

@@ -9,11 +9,11 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme};
 
-/// Verifies as rustls does, with one more way in: a server that shows the very certificate that was added as a root.
+/// Verifies as rustls does, and also accepts a server whose certificate is itself an added root.
 ///
-/// `openssl req -x509` makes self-signed certificates that call themselves authorities. RFC 5280 lets no authority be
-/// a server, so rustls refuses them even as a root; other clients take them, and nothing is gained by a refusal: who
-/// shows that certificate and signs the handshake with its key is who was trusted.
+/// `openssl req -x509` makes self-signed certificates that are marked as authorities. RFC 5280 lets no authority be a
+/// server, so rustls refuses them even as a root. Other clients accept them, and that is safe: only the owner of the
+/// trusted key can sign the handshake.
 #[derive(Debug)]
 pub struct Trust {
     by_root: Arc<WebPkiServerVerifier>,
@@ -77,8 +77,8 @@ impl ServerCertVerifier for Trust {
     }
 }
 
-/// Whether a certificate was refused for being an authority's. webpki looks at the dates before it finds that, so they
-/// are right; a test holds it to that.
+/// Whether a certificate was refused for being an authority's. webpki checks the dates first, so they are valid; a test
+/// makes sure of it.
 fn is_an_authority(error: &Error) -> bool {
     matches!(error, Error::InvalidCertificate(CertificateError::Other(OtherError(inner)))
         if inner.to_string() == "CaUsedAsEndEntity")

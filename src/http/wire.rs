@@ -22,8 +22,8 @@ const TOGETHER: usize = 16 * 1024;
 pub struct Wire {
     stream: TcpStream,
     buffers: LazyBuffers,
-    /// Written, and held back until the answer is waited for.
-    held: Vec<u8>,
+    /// Output that is sent once the answer is awaited.
+    pending: Vec<u8>,
     read_timeout: Duration,
     write_timeout: Duration,
 }
@@ -42,7 +42,7 @@ impl Wire {
                     return Ok(Wire {
                         stream,
                         buffers,
-                        held: Vec::new(),
+                        pending: Vec::new(),
                         read_timeout: Duration::ZERO,
                         write_timeout: Duration::ZERO,
                     });
@@ -55,7 +55,7 @@ impl Wire {
         Err(last_error)
     }
 
-    /// Whether the receiver has neither closed the connection nor sent what nobody asked for.
+    /// Whether the receiver has neither closed the connection nor sent anything unasked.
     #[cfg(unix)]
     fn is_quiet(&self) -> bool {
         use rustix::io::Errno;
@@ -69,12 +69,11 @@ impl Wire {
         self.stream.set_nonblocking(true).is_ok() && is_quiet() && self.stream.set_nonblocking(false).is_ok()
     }
 
-    /// Sends what was held back.
     fn flush(&mut self, deadline: &Deadline) -> Result<(), Error> {
-        let held = std::mem::take(&mut self.held);
-        let sent = self.send(&held, deadline);
-        self.held = held;
-        self.held.clear();
+        let pending = std::mem::take(&mut self.pending);
+        let sent = self.send(&pending, deadline);
+        self.pending = pending;
+        self.pending.clear();
         sent
     }
 
@@ -120,23 +119,23 @@ impl Transport for Wire {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        if self.held.len() + amount <= TOGETHER {
-            self.held.extend_from_slice(&self.buffers.output()[..amount]);
+        if self.pending.len() + amount <= TOGETHER {
+            self.pending.extend_from_slice(&self.buffers.output()[..amount]);
             return Ok(());
         }
         let deadline = Deadline::new(timeout);
         self.flush(&deadline)?;
-        self.held.extend_from_slice(&self.buffers.output()[..amount]);
+        self.pending.extend_from_slice(&self.buffers.output()[..amount]);
         self.flush(&deadline)
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         let deadline = Deadline::new(timeout);
-        if self.held.is_empty() {
+        if self.pending.is_empty() {
             return self.receive(&deadline).map(|amount| amount > 0);
         }
         match self.flush(&deadline) {
-            // A receiver may have answered before it read all: what it said counts for more than how it hung up.
+            // A receiver may answer before it has read everything: its answer counts for more than how it hung up.
             Err(error) if is_hang_up(&error) => match self.receive(&deadline) {
                 Ok(amount) if amount > 0 => Ok(true),
                 _ => Err(error),
@@ -150,7 +149,7 @@ impl Transport for Wire {
     }
 }
 
-/// When the time given for one step of an attempt is over.
+/// The end of one step of an attempt, on the monotonic clock.
 struct Deadline {
     at: Option<Instant>,
     reason: Timeout,
