@@ -135,4 +135,57 @@ fn the_two_commands_that_build_are_the_ones_that_are_promised() {
     let lines = commands("Try it");
     assert_eq!(lines, ["cargo run --release --locked -- demo", "cargo test --locked"]);
     assert!(file(".ci/run").contains("\ncargo test --locked"), "the check runs the tests by the same command");
+    let recipes = file("justfile");
+    for step in ["cargo fmt --check", "cargo clippy --all-targets --locked -- -D warnings", "cargo test --locked"] {
+        let ci = file(".ci/run");
+        assert!(ci.contains(&format!("\n{step}")) && recipes.contains(&format!("\n    {step}")), "{step}");
+    }
+}
+
+#[test]
+fn every_test_that_a_design_page_names_is_there() {
+    let root = Path::new(ROOT);
+    let mut folders = vec![root.join("tests/it"), root.join("src")];
+    let mut sources = String::new();
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            match path.is_dir() {
+                true => folders.push(path),
+                false if path.extension().is_some_and(|kind| kind == "rs") => {
+                    sources += &fs::read_to_string(path).unwrap();
+                }
+                false => {}
+            }
+        }
+    }
+    let mut found = 0;
+    for page in fs::read_dir(root.join("docs/design")).unwrap().map(|entry| entry.unwrap().path()) {
+        let text = fs::read_to_string(&page).unwrap();
+        // The names of tests are sentences.
+        let is_name = |word: &&str| word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b':');
+        let tests = text.split('`').skip(1).step_by(2).filter(is_name).filter(|word| word.matches('_').count() > 3);
+        for test in tests {
+            let name = test.rsplit("::").next().unwrap();
+            assert!(sources.contains(&format!("fn {name}() {{")), "{}: no test {test}", page.display());
+            found += 1;
+        }
+    }
+    assert!(found > 4, "the tests are named elsewhere");
+}
+
+#[test]
+fn the_reference_has_every_exit_code_and_variable_that_help_has() {
+    let (help, reference) = (file("src/cli/reference.txt"), file("docs/reference.md"));
+    let words = |heading: &str| {
+        let lines = help.lines().skip_while(|line| *line != heading).skip(1).take_while(|line| !line.is_empty());
+        lines.map(|line| line.trim().split("  ").next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let (codes, variables) = (words("Exit status:"), words("Environment:"));
+    assert!(codes.len() > 8 && variables.len() > 8, "{codes:?} {variables:?}");
+    for code in codes {
+        assert!(reference.contains(&format!("\n| {code} | ")), "exit code {code}");
+    }
+    for variable in variables {
+        assert!(reference.contains(&format!("`{variable}`")), "{variable}");
+    }
 }
