@@ -145,6 +145,11 @@ fn of_store(cause: &StoreError, error: &anyhow::Error) -> Failure {
     let message = format!("{error:#}");
     match cause {
         StoreError::Busy => Failure::new(Kind::Busy, message).hint("try again; nothing of this step was stored"),
+        StoreError::NotRecorded { reason, .. } => {
+            let kind = if matches!(**reason, StoreError::Busy) { Kind::Busy } else { Kind::Failed };
+            Failure::new(kind, message)
+                .hint("what was accepted stays due, and the next `hookctl drain` sends it; receivers may see it again")
+        }
         StoreError::NameTaken(_) => Failure::new(Kind::Conflict, message)
             .hint("choose another name, or change it with `hookctl webhook update`"),
         StoreError::Full => Failure::new(Kind::Failed, message).hint("free some space and run the command again"),

@@ -128,6 +128,9 @@ impl ClaimLanes {
 
     /// Takes out of a lane what was claimed; a lane without more goes.
     pub(super) fn take_out(&mut self, id: i64, claimed: &LaneClaimed) {
+        if claimed.is_full {
+            return;
+        }
         if claimed.is_exhausted {
             self.lanes.remove(&id);
             return;

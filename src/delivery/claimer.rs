@@ -15,6 +15,7 @@ use super::run::{Gates, RunOptions};
 use super::step::Step;
 use super::webhook_cache::WebhookCache;
 use crate::clock::Clock;
+use crate::domain::time::Timestamp;
 use crate::store::{LaneClaim, LaneClaimed, Lease, Store, StoreError};
 
 /// A lease ends this long after the attempt's deadline.
@@ -83,7 +84,11 @@ impl Claimer {
             }
             let claimed = self.claim_lanes(step.store, &agreed, room.bytes())?;
             for (terms, claimed) in agreed.into_iter().zip(claimed) {
-                self.lanes.take_out(terms.webhook.webhook_id, &claimed);
+                let id = terms.webhook.webhook_id;
+                if claimed.is_full && in_flight.of(id) == 0 {
+                    self.lanes.remove(id); // other processes send as much as may be sent at once
+                }
+                self.lanes.take_out(id, &claimed);
                 self.charge(step, &terms, claimed.deliveries.len());
                 room.take(claimed.deliveries.len(), claimed.bytes());
                 jobs.extend(terms.jobs(claimed));
@@ -139,8 +144,7 @@ impl Claimer {
                 return Ok(None);
             }
         };
-        let lease_ms = (webhook.timeout() + LEASE_MARGIN).as_millis() as i64;
-        let lease = Lease { now, until: now.plus_millis(lease_ms), token: step.random.next_token() };
+        let lease = Lease { now, until: lease_end(&webhook, now), token: step.random.next_token() };
         Ok(Some(Terms { webhook, most, is_probe, lease }))
     }
 
@@ -153,6 +157,7 @@ impl Claimer {
                     webhook_id: terms.webhook.webhook_id,
                     wanted: self.lanes.get(terms.webhook.webhook_id)?.wanted(keeps_order),
                     most: terms.most,
+                    at_once: terms.webhook.settings.concurrency.filter(|_| self.gates == Gates::Respect),
                     lease: terms.lease,
                 })
             })
@@ -194,9 +199,13 @@ impl Claimer {
         let mut held_back = 0;
         for (id, health, version) in store.healths(&due)? {
             let Some(webhook) = self.webhooks.get(store, id, version, now)? else { continue };
+            let is_full = match webhook.settings.concurrency {
+                Some(at_once) => store.count_claims(id, now, lease_end(&webhook, now))? >= at_once as usize,
+                None => false,
+            };
             let is_waiting = match Passage::of(&health, webhook.settings.rate_limit, clock, 1) {
                 Passage::Closed | Passage::After(_) => true,
-                Passage::UpTo(_) | Passage::Probe => webhook.settings.is_ordered,
+                Passage::UpTo(_) | Passage::Probe => webhook.settings.is_ordered || is_full,
             };
             if is_waiting {
                 held_back += store.count_due(now, &[id])?;
@@ -217,13 +226,19 @@ impl Terms {
     }
 }
 
+/// When a claim that is made now ends by itself.
+fn lease_end(webhook: &Prepared, now: Timestamp) -> Timestamp {
+    now.plus_millis((webhook.timeout() + LEASE_MARGIN).as_millis() as i64)
+}
+
 /// How many of a webhook's deliveries may be in flight: those that its workers send, and, where its receiver answers, some
 /// ahead. `recent` is how often it answered in the last group.
 fn most_of_lane(shares: WorkerShares, webhook: &Prepared, recent: usize, is_shared: bool) -> usize {
     let at_once = shares.most(webhook.settings.concurrency, is_shared);
-    match webhook.settings.rate_limit {
-        // What waits here has its token already, and would go in one burst when the receiver gets quicker.
-        Some(_) => at_once,
-        None => 2 * at_once + (3 * recent).min(MOST_AHEAD),
+    match (webhook.settings.rate_limit, webhook.settings.concurrency) {
+        // What waits here has its token already, and would go in one burst when the receiver gets quicker; and a concurrency
+        // that was given counts claims, those of other processes too.
+        (Some(_), _) | (_, Some(_)) => at_once,
+        (None, None) => 2 * at_once + (3 * recent).min(MOST_AHEAD),
     }
 }

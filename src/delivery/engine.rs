@@ -16,7 +16,7 @@ use super::step::Step;
 use super::webhook_states::WebhookStates;
 use super::workers::Workers;
 use crate::clock::Clock;
-use crate::domain::attempt::{Attempt, ErrorType};
+use crate::domain::attempt::{Attempt, ErrorType, LocalTrouble};
 use crate::random::Random;
 use crate::store::{Store, StoreError};
 
@@ -43,6 +43,8 @@ pub struct Engine<'a> {
     workers: Workers,
     last_group: usize,
     rechecked: Instant,
+    /// What this machine lacked: the run ends when nothing is in flight any more.
+    trouble: Option<LocalTrouble>,
     summary: Summary,
 }
 
@@ -66,6 +68,7 @@ impl<'a> Engine<'a> {
             workers: Workers::new(shares, options.clock),
             last_group: 0,
             rechecked: Instant::now(),
+            trouble: None,
             summary: Summary::default(),
             options,
         }
@@ -97,8 +100,9 @@ impl<'a> Engine<'a> {
         self.claimer.count_held_back(self.store, self.options.clock, webhooks)
     }
 
-    /// Turns until there is nothing left to do, or the time is up, or the program is asked to stop.
-    pub fn run(&mut self, mut after_turn: impl FnMut(&Summary)) -> Result<Summary, StoreError> {
+    /// Turns until there is nothing left to do, or the time is up, or the program is asked to stop. Errors are those of
+    /// [`Engine::turn`].
+    pub fn run(&mut self, mut after_turn: impl FnMut(&Summary)) -> anyhow::Result<Summary> {
         while self.turn()? == Turn::Busy {
             after_turn(&self.summary);
         }
@@ -106,19 +110,23 @@ impl<'a> Engine<'a> {
     }
 
     /// Waits for results, records them, and claims and hands out what the workers need next.
-    pub fn turn(&mut self) -> Result<Turn, StoreError> {
+    ///
+    /// An error is a [`StoreError`], [`StoreError::NotRecorded`] when requests had been made; or a [`LocalTrouble`], once
+    /// everything that was sent is recorded and every other claim given back.
+    pub fn turn(&mut self) -> anyhow::Result<Turn> {
         let group = self.gather();
+        self.note_trouble(&group);
         if self.options.stop.is_asked() {
             self.stop(group)?;
             return Ok(Turn::Idle);
         }
-        let is_time_up = self.options.is_time_up();
+        let is_time_up = self.options.is_time_up() || self.trouble.is_some();
         if is_time_up || self.is_limit_reached() {
             self.claimer.lanes.clear();
         }
         if is_time_up {
             self.record_unsent(group, None)?;
-            return Ok(self.state());
+            return self.state();
         }
         self.recheck()?;
         let is_idle = self.in_flight.is_empty();
@@ -130,11 +138,26 @@ impl<'a> Engine<'a> {
             self.workers.set_shared(self.claimer.lanes.is_shared_with(self.in_flight.webhooks()));
         }
         // A drain ends when a fresh look found nothing that may be claimed.
-        Ok(if is_up_to_date { self.state() } else { Turn::Busy })
+        if is_up_to_date { self.state() } else { Ok(Turn::Busy) }
     }
 
-    fn state(&self) -> Turn {
-        if self.in_flight.is_empty() && self.claimer.lanes.is_empty() { Turn::Idle } else { Turn::Busy }
+    fn state(&self) -> anyhow::Result<Turn> {
+        match &self.trouble {
+            Some(trouble) if self.in_flight.is_empty() => Err(anyhow::Error::new(trouble.clone())
+                .context("the run ended early, and what was not sent stays due; no receiver is charged for it")),
+            None if self.in_flight.is_empty() && self.claimer.lanes.is_empty() => Ok(Turn::Idle),
+            _ => Ok(Turn::Busy),
+        }
+    }
+
+    fn note_trouble(&mut self, group: &[EndedJob]) {
+        let trouble = group.iter().find_map(|ended| match &ended.ending {
+            Ending::Local(trouble) => Some(trouble),
+            _ => None,
+        });
+        if let (None, Some(trouble)) = (&self.trouble, trouble) {
+            self.trouble = Some(trouble.clone());
+        }
     }
 
     /// Whether as many were attempted as may be. What is in flight is not counted: it may come back unsent.
@@ -187,10 +210,18 @@ impl<'a> Engine<'a> {
                     self.claimer.lanes.want_again(&jobs);
                     tries_left -= 1;
                     if !matches!(error, StoreError::Busy) || tries_left == 0 {
-                        return Err(error);
+                        return Err(self.not_recorded(group, error));
                     }
                 }
             }
+        }
+    }
+
+    /// What a transaction's failure means: of requests that were made, nobody knows what became of them.
+    fn not_recorded(&self, group: &[EndedJob], reason: StoreError) -> StoreError {
+        match group.iter().filter(|ended| ended.is_attempt()).count() + self.workers.running() {
+            0 => reason,
+            attempts => StoreError::NotRecorded { attempts, reason: Box::new(reason) },
         }
     }
 
@@ -202,7 +233,9 @@ impl<'a> Engine<'a> {
         group.iter().for_each(|ended| self.in_flight.leave(&ended.job));
         jobs.iter().for_each(|job| self.in_flight.enter(job));
         self.workers.set_shared(self.claimer.lanes.is_shared_with(self.in_flight.webhooks()));
-        self.workers.hand_out(jobs, self.in_flight.total());
+        if let Err(trouble) = self.workers.hand_out(jobs, self.in_flight.total()) {
+            self.trouble = Some(trouble);
+        }
     }
 
     /// Records a group together with the jobs that no worker has begun, of all webhooks or of one: these are due again.

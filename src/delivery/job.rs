@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::prepared::Prepared;
-use crate::domain::attempt::Attempt;
+use crate::domain::attempt::{Attempt, LocalTrouble};
 use crate::store::{Claimed, Payload};
 
 /// One claimed delivery with all that sending it needs.
@@ -33,6 +33,8 @@ pub(super) enum Ending {
     Attempted(Attempt),
     /// With an attempt that was cut off because the program was asked to stop: due again at once, and no retry is used up.
     Interrupted(Attempt),
+    /// Not sent: this machine lacked a file, memory or a thread.
+    Local(LocalTrouble),
     /// Not sent: its lease had become too short, or the run ended before.
     Unsent,
 }
@@ -40,6 +42,11 @@ pub(super) enum Ending {
 impl EndedJob {
     pub(super) fn unsent(job: Job) -> EndedJob {
         EndedJob { job, ending: Ending::Unsent }
+    }
+
+    /// Whether it brought an attempt, which is to be recorded.
+    pub(super) fn is_attempt(&self) -> bool {
+        matches!(self.ending, Ending::Attempted(_) | Ending::Interrupted(_))
     }
 
     /// Whether the receiver answered, whatever the status.

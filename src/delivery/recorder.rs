@@ -51,7 +51,7 @@ impl<'a> Recorder<'a> {
     fn settle(&mut self, step: &mut Step<'_>, ended: &'a EndedJob, standing: ClaimStanding) {
         let job = &ended.job;
         let (attempt, is_interrupted) = match &ended.ending {
-            Ending::Unsent => return self.give_back(step, job, standing),
+            Ending::Unsent | Ending::Local(_) => return self.give_back(step, job, standing),
             Ending::Attempted(attempt) => (attempt, false),
             Ending::Interrupted(attempt) => (attempt, true),
         };

@@ -77,7 +77,6 @@ impl SendQueue {
         let mut state = self.lock();
         loop {
             if let Some(job) = state.next() {
-                state.running.insert(job.claimed.id, (job.clone(), Instant::now()));
                 return Some(job);
             }
             if state.is_closed && state.queued == 0 {
@@ -87,6 +86,12 @@ impl SendQueue {
             state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
             state.idle -= 1;
         }
+    }
+
+    /// The next job, if one may begin now.
+    #[cfg(test)]
+    pub(super) fn try_take(&self) -> Option<Job> {
+        self.lock().next()
     }
 
     /// A worker is done with a job; another may begin. False when the job was taken from the worker meanwhile.
@@ -114,6 +119,11 @@ impl SendQueue {
     /// How many jobs wait for a worker.
     pub(super) fn queued(&self) -> usize {
         self.lock().queued
+    }
+
+    /// How many jobs are under way.
+    pub(super) fn running(&self) -> usize {
+        self.lock().running.len()
     }
 
     /// Says whether several webhooks have deliveries due.
@@ -159,7 +169,7 @@ impl SendQueue {
 }
 
 impl State {
-    /// The next job whose webhook may have one more worker; webhooks take turns.
+    /// Begins the next job whose webhook may have one more worker; webhooks take turns.
     fn next(&mut self) -> Option<Job> {
         let held = self.running.len();
         for _ in 0..self.turns.len() {
@@ -179,6 +189,7 @@ impl State {
             if let Some(job) = job {
                 lane.running += 1;
                 self.queued -= 1;
+                self.running.insert(job.claimed.id, (job.clone(), Instant::now()));
                 return Some(job);
             }
         }

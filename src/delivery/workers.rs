@@ -11,7 +11,7 @@ use super::job::{EndedJob, Ending, Job};
 use super::prepared::failed;
 use super::send_queue::SendQueue;
 use crate::clock::Clock;
-use crate::domain::attempt::{Attempt, ErrorType};
+use crate::domain::attempt::{Attempt, ErrorType, LocalTrouble};
 
 /// The most results that are recorded in one transaction.
 const LARGEST_GROUP: usize = 256;
@@ -39,25 +39,25 @@ impl Workers {
         Workers { queue: Arc::new(SendQueue::new(shares)), results, sender, shares, started: 0, clock }
     }
 
-    /// Queues jobs, and starts as many workers as `in_flight` jobs can use.
-    pub(super) fn hand_out(&mut self, jobs: Vec<Job>, in_flight: usize) {
+    /// Queues jobs, and starts as many workers as `in_flight` jobs can use. Where no more threads can be started, those that
+    /// run do the work; an error is that there is none.
+    pub(super) fn hand_out(&mut self, jobs: Vec<Job>, in_flight: usize) -> Result<(), LocalTrouble> {
         if jobs.is_empty() {
-            return;
+            return Ok(());
         }
         self.queue.push(jobs);
         while self.started < in_flight.min(self.shares.workers()) {
             let (queue, results, clock) = (Arc::clone(&self.queue), self.sender.clone(), self.clock);
-            let attempt = move |job: &Job| {
-                let made = job.webhook.attempt(&job.claimed, &job.payload, clock);
-                made.unwrap_or_else(|trouble| broken(job, clock, trouble.to_string()))
-            };
+            let attempt = move |job: &Job| job.webhook.attempt(&job.claimed, &job.payload, clock);
             let worker = thread::Builder::new().stack_size(WORKER_STACK);
             let worker = worker.spawn(move || work(&queue, &results, clock, attempt));
-            if worker.is_err() && self.started > 0 {
-                return; // out of threads: those that run do the work
+            match worker {
+                Ok(_) => self.started += 1,
+                Err(_) if self.started > 0 => return Ok(()),
+                Err(error) => return Err(LocalTrouble(format!("cannot start a thread: {error}"))),
             }
-            self.started += 1;
         }
+        Ok(())
     }
 
     /// Results to record together: waits up to `patience` for the first. While the workers have enough to do, the group may
@@ -94,6 +94,11 @@ impl Workers {
         self.queue.take_back(webhook_id).into_iter().map(EndedJob::unsent).collect()
     }
 
+    /// How many jobs are under way.
+    pub(super) fn running(&self) -> usize {
+        self.queue.running()
+    }
+
     /// The jobs under way, with when they began; what the workers bring of them from now on is dropped.
     pub(super) fn abandon_running(&self) -> Vec<(Job, Instant)> {
         self.queue.abandon_running()
@@ -109,14 +114,21 @@ impl Drop for Workers {
 }
 
 /// A worker thread: sends what the queue gives it until the queue closes. A panic costs the attempt, not the worker.
-pub(super) fn work(queue: &SendQueue, results: &Sender<EndedJob>, clock: Clock, attempt: impl Fn(&Job) -> Attempt) {
+pub(super) fn work(
+    queue: &SendQueue,
+    results: &Sender<EndedJob>,
+    clock: Clock,
+    attempt: impl Fn(&Job) -> Result<Attempt, LocalTrouble>,
+) {
     while let Some(job) = queue.take() {
         let ending = if Instant::now() > job.start_before {
             Ending::Unsent
         } else {
-            let made = catch_unwind(AssertUnwindSafe(|| attempt(&job)));
-            let bug = "hookctl failed in the middle of the attempt; this is a bug";
-            Ending::Attempted(made.unwrap_or_else(|_| broken(&job, clock, bug.to_owned())))
+            match catch_unwind(AssertUnwindSafe(|| attempt(&job))) {
+                Ok(Ok(attempt)) => Ending::Attempted(attempt),
+                Ok(Err(trouble)) => Ending::Local(trouble),
+                Err(_) => Ending::Attempted(broken(&job, clock)),
+            }
         };
         if queue.done(&job, &ending) && results.send(EndedJob { job, ending }).is_err() {
             return; // the engine is gone
@@ -124,8 +136,8 @@ pub(super) fn work(queue: &SendQueue, results: &Sender<EndedJob>, clock: Clock, 
     }
 }
 
-/// An attempt that failed here.
-fn broken(job: &Job, clock: Clock, message: String) -> Attempt {
+/// The attempt of a worker that panicked.
+fn broken(job: &Job, clock: Clock) -> Attempt {
     let now = clock.now();
     Attempt {
         number: job.claimed.attempt_number,
@@ -133,6 +145,9 @@ fn broken(job: &Job, clock: Clock, message: String) -> Attempt {
         started_at: now,
         completed_at: now,
         duration_ms: 0,
-        outcome: failed(ErrorType::UnknownError, message),
+        outcome: failed(
+            ErrorType::UnknownError,
+            "hookctl failed in the middle of the attempt; this is a bug".to_owned(),
+        ),
     }
 }

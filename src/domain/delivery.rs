@@ -119,11 +119,22 @@ pub fn retry_after_ms(outcome: &Outcome, at: Timestamp) -> Option<i64> {
     let millis = if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
         value.parse::<i64>().unwrap_or(i64::MAX).saturating_mul(1_000)
     } else {
-        let date = httpdate::parse_http_date(value).ok()?;
-        let since_1970 = date.duration_since(std::time::UNIX_EPOCH).ok()?.as_millis();
-        i64::try_from(since_1970).unwrap_or(i64::MAX).saturating_sub(at.millis())
+        http_date_ms(value)?.saturating_sub(at.millis())
     };
     Some(millis.clamp(0, LONGEST_DELAY_MS))
+}
+
+/// An HTTP date in milliseconds since 1970. The name of the day may be the wrong one: far dates are often written with
+/// whatever day is at hand.
+fn http_date_ms(value: &str) -> Option<i64> {
+    if let Ok(date) = httpdate::parse_http_date(value) {
+        let since_1970 = date.duration_since(std::time::UNIX_EPOCH).ok()?.as_millis();
+        return i64::try_from(since_1970).ok();
+    }
+    let (day, date) = value.split_once(", ")?;
+    let is_day = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"].contains(&day);
+    let date = chrono::NaiveDateTime::parse_from_str(date, "%d %b %Y %H:%M:%S GMT").ok().filter(|_| is_day)?;
+    Some(date.and_utc().timestamp_millis())
 }
 
 /// Errors that a retry cannot mend.

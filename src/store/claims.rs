@@ -60,6 +60,8 @@ pub struct LaneClaim<'a> {
     pub wanted: Wanted<'a>,
     /// At most so many.
     pub most: usize,
+    /// How many claims of the webhook all processes together may hold at a time, where that is limited.
+    pub at_once: Option<u32>,
     pub lease: Lease,
 }
 
@@ -87,6 +89,8 @@ pub struct LaneClaimed {
     pub head: Option<i64>,
     /// Whether nothing more can be claimed for the webhook now.
     pub is_exhausted: bool,
+    /// Whether nothing was claimed because all processes together hold as many claims as they may.
+    pub is_full: bool,
 }
 
 impl LaneClaimed {
@@ -123,6 +127,8 @@ impl Store {
     }
 
     fn claim_lane(&self, lane: &LaneClaim<'_>, claiming: &mut Claiming) -> Result<LaneClaimed> {
+        let Some(most) = self.most(lane)? else { return Ok(LaneClaimed { is_full: true, ..LaneClaimed::default() }) };
+        let lane = &LaneClaim { most, ..*lane };
         match lane.wanted {
             Wanted::Due => {
                 let claimed = self.claim_due(lane.webhook_id, lane.lease, lane.most as u32)?;
@@ -147,6 +153,25 @@ impl Store {
                 Ok(claimed)
             }
         }
+    }
+
+    /// How many may be claimed for a lane; `None` when other claims fill its limit.
+    fn most(&self, lane: &LaneClaim<'_>) -> Result<Option<usize>> {
+        let Some(at_once) = lane.at_once else { return Ok(Some(lane.most)) };
+        let held = self.count_claims(lane.webhook_id, lane.lease.now, lane.lease.until)?;
+        Ok(Some(lane.most.min((at_once as usize).saturating_sub(held))).filter(|most| *most > 0))
+    }
+
+    /// How many claims of a webhook all processes together hold. A lease that is given now ends at `longest`, and none later.
+    pub fn count_claims(&self, webhook_id: i64, now: Timestamp, longest: Timestamp) -> Result<usize> {
+        let held: i64 = self
+            .connection
+            .prepare_cached(
+                "SELECT count(*) FROM deliveries WHERE webhook_id = :webhook AND due_at > :now AND due_at <= :longest
+                    AND claim_token IS NOT NULL",
+            )?
+            .query_row(named_params! { ":webhook": webhook_id, ":now": now, ":longest": longest }, |row| row.get(0))?;
+        Ok(held as usize)
     }
 
     fn claim_line(

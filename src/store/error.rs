@@ -11,6 +11,9 @@ pub enum StoreError {
     /// Another process held the lock past the busy time-out.
     #[error("the database is busy: another process kept it locked")]
     Busy,
+    /// Requests were made, and what became of them could not be stored.
+    #[error("the results of {attempts} attempts could not be recorded: {reason}")]
+    NotRecorded { attempts: usize, reason: Box<StoreError> },
     /// Disk full.
     #[error("the disk is full; nothing of this step was stored")]
     Full,

@@ -129,3 +129,43 @@ fn a_drain_ends_in_time_and_leaves_the_rest_due() {
     assert_eq!(run.json()["remaining_due"], 200 - sent);
     assert_eq!(env.sql_value("SELECT count(*) FROM deliveries WHERE claim_token IS NOT NULL"), "0");
 }
+
+#[test]
+fn two_slow_receivers_leave_workers_to_a_third_whose_event_does_not_wait_for_them() {
+    let env = TestEnv::new();
+    let slow: Vec<TestReceiver> =
+        (0..2).map(|_| TestReceiver::start(Reply::StatusAfter(Duration::from_secs(4), 200))).collect();
+    let quick = TestReceiver::start(200);
+    for (name, receiver) in [("slow-1", &slow[0]), ("slow-2", &slow[1])] {
+        env.create(name, &receiver.url(), &["-e", "task.created"]);
+    }
+    env.create("quick", &quick.url(), &["-e", "invoice.paid"]);
+    let lines = "{\"type\":\"task.created\",\"data\":{}}\n".repeat(60);
+    env.hookctl(["emit", "--enqueue", "--batch", "-"]).stdin(lines).run().ok();
+    let drain = env.hookctl(["drain", "--watch", "100ms"]).spawn();
+    // The first requests of each were answered: both now hold as much as they may.
+    let in_flight = || slow.iter().map(TestReceiver::count).sum::<usize>();
+    slow.iter().for_each(|receiver| drop(receiver.wait_for(6, Duration::from_secs(15))));
+    std::thread::sleep(Duration::from_millis(500));
+    let answered = 4;
+    assert!((8..=12).contains(&(in_flight() - answered)), "{} of 16 workers", in_flight() - answered);
+    let emitted = std::time::Instant::now();
+    env.hookctl(["emit", "invoice.paid", "--enqueue"]).run().ok();
+    let arrived = quick.wait_for(1, Duration::from_secs(15))[0].at;
+    assert!(arrived - emitted < Duration::from_millis(2_500), "{:?}", arrived - emitted);
+    drain.kill();
+}
+
+#[test]
+fn a_concurrency_that_was_given_holds_across_eight_drains() {
+    let env = TestEnv::new();
+    let receiver = TestReceiver::start(Reply::StatusAfter(Duration::from_millis(60), 200));
+    env.create("crm", &receiver.url(), &["--concurrency", "1"]);
+    env.enqueue(0, 25);
+    let drains: Vec<_> = (0..8).map(|_| env.hookctl(["drain", "--watch", "50ms"]).spawn()).collect();
+    let requests = receiver.wait_for(25, Duration::from_secs(40));
+    drains.iter().for_each(|drain| drain.signal("TERM"));
+    let gaps: Vec<Duration> = requests.windows(2).map(|pair| pair[1].at - pair[0].at).collect();
+    let least = gaps.iter().min().unwrap();
+    assert!(*least >= Duration::from_millis(60), "two at once: {gaps:?}");
+}

@@ -1,35 +1,122 @@
 //! What the engine promises, at places that no receiver and no signal reaches.
 
+mod claimer;
 mod life;
+mod queue;
+mod recorder;
+mod run;
 mod worker;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::accept;
 use super::job::{EndedJob, Job};
-use super::prepared::{Clients, Prepared};
+use super::prepared::{Clients, Prepared, failed};
 use super::recorder::record;
-use super::run::Summary;
+use super::run::{Gates, RunOptions, Summary};
 use super::step::Step;
 use super::webhook_states::WebhookStates;
 use crate::clock::Clock;
+use crate::domain::attempt::{Answer, Attempt, AttemptError, ErrorType, Outcome, Trigger};
+use crate::domain::event::NewEvent;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::Settings;
 use crate::random::Random;
+use crate::signals::Stop;
 use crate::store::{Claimed, LaneClaim, LaneClaimed, Lease, Payload, Store, Wanted};
 
-/// A webhook, stored and made ready.
-fn webhook(store: &Store) -> Arc<Prepared> {
-    let settings = Settings {
-        name: "crm".to_owned(),
+/// The moment at which the tests begin.
+const NOW: Timestamp = Timestamp::START;
+
+/// A webhook of that name, stored with settings that `change` makes of the usual ones.
+fn stored(store: &Store, name: &str, change: impl FnOnce(&mut Settings)) -> i64 {
+    let mut settings = Settings {
+        name: name.to_owned(),
         url: "https://crm.example/".to_owned(),
         events: vec!["*".to_owned()],
         disable_after_ms: 0,
         ..Settings::default()
     };
-    let id = store.insert_webhook(&settings, true, Timestamp::START).unwrap();
+    change(&mut settings);
+    store.insert_webhook(&settings, true, NOW).unwrap()
+}
+
+/// A stored webhook made ready.
+fn prepared(store: &Store, id: i64) -> Arc<Prepared> {
     let webhook = store.webhook(id).unwrap().unwrap();
-    Arc::new(Prepared::new(store, webhook, &mut Clients::new(Vec::new(), 1), Timestamp::START).unwrap())
+    Arc::new(Prepared::new(store, webhook, &mut Clients::new(Vec::new(), 1), NOW).unwrap())
+}
+
+/// A webhook, stored and made ready.
+fn webhook(store: &Store) -> Arc<Prepared> {
+    prepared(store, stored(store, "crm", |_| ()))
+}
+
+/// Accepts events with payloads of that many bytes; the deliveries, webhook and delivery.
+fn emit(store: &Store, events: std::ops::Range<usize>, bytes: usize) -> Vec<(i64, i64)> {
+    let deliveries = events.flat_map(|number| {
+        let event = NewEvent {
+            event_id: format!("e-{number}"),
+            event_type: "a.b".to_owned(),
+            payload: vec![b'x'; bytes],
+            fingerprint: [0; 16],
+            owner: None,
+            created_at: NOW,
+        };
+        accept(store, &event, &store.subscribers().unwrap(), &[]).unwrap().deliveries
+    });
+    deliveries.collect()
+}
+
+/// How a run in a test is done.
+fn options(concurrency: usize) -> RunOptions {
+    RunOptions {
+        concurrency,
+        networks: Vec::new(),
+        clock: Clock::new(Some(NOW)),
+        stop: Stop::default(),
+        limit: None,
+        deadline: None,
+        gates: Gates::Respect,
+        waits_for_rate: false,
+    }
+}
+
+/// A claimed delivery of a webhook that was never stored.
+fn claimed(id: i64, webhook_id: i64) -> Claimed {
+    Claimed {
+        id,
+        webhook_id,
+        event_row: id,
+        attempt_number: 1,
+        retry_count: 0,
+        trigger: Trigger::Scheduled,
+        is_test: false,
+        token: id,
+    }
+}
+
+/// An attempt that was answered with that status.
+fn answered(job: &Job, status: u16) -> Attempt {
+    let error = (status >= 300).then(|| AttemptError { error_type: ErrorType::HttpError, message: status.to_string() });
+    let answer = Some(Answer { status, ..Answer::default() });
+    attempted(job, Outcome { answer, error, resent: false })
+}
+
+fn timed_out(job: &Job) -> Attempt {
+    attempted(job, failed(ErrorType::Timeout, "late".to_owned()))
+}
+
+fn attempted(job: &Job, outcome: Outcome) -> Attempt {
+    Attempt {
+        number: job.claimed.attempt_number,
+        trigger: job.claimed.trigger,
+        started_at: NOW,
+        completed_at: NOW,
+        duration_ms: 0,
+        outcome,
+    }
 }
 
 /// A claimed delivery, about to be sent.
@@ -62,6 +149,6 @@ fn record_group(store: &Store, random: &mut Random, now: Timestamp, group: &[End
 
 /// Claims these deliveries of a webhook, as far as they are due.
 fn claim(store: &Store, webhook_id: i64, listed: &[i64], lease: Lease) -> LaneClaimed {
-    let lane = LaneClaim { webhook_id, wanted: Wanted::Listed(listed), most: listed.len(), lease };
+    let lane = LaneClaim { webhook_id, wanted: Wanted::Listed(listed), most: listed.len(), at_once: None, lease };
     store.claim_lanes(&[lane], usize::MAX).unwrap().remove(0)
 }

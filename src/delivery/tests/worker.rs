@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::channel;
 
-use super::{job, webhook};
+use super::{claimed, job, webhook};
 use crate::clock::Clock;
 use crate::delivery::fairness::WorkerShares;
 use crate::delivery::job::Ending;
@@ -10,20 +10,7 @@ use crate::delivery::send_queue::SendQueue;
 use crate::delivery::workers::work;
 use crate::domain::attempt::{Attempt, ErrorType, Outcome, Trigger};
 use crate::domain::time::Timestamp;
-use crate::store::{Claimed, Store};
-
-fn claimed(id: i64, webhook_id: i64) -> Claimed {
-    Claimed {
-        id,
-        webhook_id,
-        event_row: id,
-        attempt_number: 1,
-        retry_count: 0,
-        trigger: Trigger::Scheduled,
-        is_test: false,
-        token: id,
-    }
-}
+use crate::store::Store;
 
 #[test]
 fn a_panic_costs_a_worker_its_attempt_and_not_the_ones_after_it() {
@@ -34,14 +21,14 @@ fn a_panic_costs_a_worker_its_attempt_and_not_the_ones_after_it() {
     let (sender, results) = channel();
     work(&queue, &sender, clock, |job| {
         assert_ne!(job.claimed.id, 2, "the second one fails on purpose");
-        Attempt {
+        Ok(Attempt {
             number: 1,
             trigger: Trigger::Scheduled,
             started_at: clock.now(),
             completed_at: clock.now(),
             duration_ms: 0,
             outcome: Outcome::default(),
-        }
+        })
     });
     let error_types: Vec<(i64, Option<ErrorType>)> = results
         .try_iter()

@@ -7,6 +7,8 @@ use crate::domain::retry::RetryPolicy;
 use crate::domain::webhook::DEFAULT_DISABLE_AFTER_MS;
 
 const HOUR: i64 = 3_600_000;
+/// The day was a Friday.
+const FAR_WITH_A_WRONG_DAY: &str = "Thu, 01 Jan 9999 00:00:00 GMT";
 
 fn settings() -> Settings {
     Settings {
@@ -109,10 +111,11 @@ fn retry_after_lengthens_the_delay_after_any_failure() {
 
 #[test]
 fn retry_after_is_clamped_to_a_day_and_junk_is_ignored() {
-    for value in ["86401", "99999999999999999999", "Fri, 01 Jan 2038 00:00:00 GMT"] {
+    for value in ["86401", "99999999999999999999", "Fri, 01 Jan 2038 00:00:00 GMT", FAR_WITH_A_WRONG_DAY] {
         assert_eq!(delay(&answer(500, &[("Retry-After", value)])), 24 * HOUR, "{value}");
     }
-    for value in ["", "-1", "+60000", "1e9", "9000.5", "soon", "2026-01-01T02:00:00Z"] {
+    for value in ["", "-1", "+60000", "1e9", "9000.5", "soon", "2026-01-01T02:00:00Z", "Xyz, 01 Jan 2038 00:00:00 GMT"]
+    {
         assert_eq!(delay(&answer(500, &[("Retry-After", value)])), 60_000, "{value}");
     }
     assert_eq!(retry_after_ms(&answer(200, &[("Retry-After", "60")]), at(0)), None, "a success asks for nothing");

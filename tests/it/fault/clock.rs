@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{assert_whole, batch, count, moment, subscribe};
-use crate::support::{TestEnv, TestReceiver};
+use super::{PATIENCE, assert_whole, batch, count, moment, requests_by_event, subscribe};
+use crate::support::{Reply, TestEnv, TestReceiver};
 
 const DAY: i64 = 86_400;
 
@@ -105,4 +105,27 @@ fn db_check_tells_of_rows_from_the_future() {
     let run = env.hookctl(["db", "check", "-o", "json"]).now(&moment(0)).run().fails(1);
     let findings = run.json()["findings"].clone();
     assert!(findings.as_array().unwrap().iter().all(|finding| finding["check"] == "clock"), "{findings}");
+}
+
+#[test]
+fn a_clock_stepped_forward_during_a_drain_repeats_only_what_is_under_way_and_records_each_once() {
+    let env = TestEnv::new();
+    let receiver = TestReceiver::start(Reply::StatusAfter(Duration::from_millis(1_500), 200));
+    subscribe(&env, &receiver, &["crm"], &["--timeout", "20s"]);
+    env.hookctl(["emit", "--enqueue", "--batch", "-"]).stdin(batch("e", 40)).now(&moment(0)).run().ok();
+    let first = env.hookctl(["drain", "--concurrency", "4", "-o", "json"]).now(&moment(0)).spawn();
+    receiver.wait_for(4, PATIENCE);
+    // For another process, the leases of the first have ended.
+    let second = env.hookctl(["drain", "--concurrency", "32", "-o", "json"]).now(&moment(3_600)).spawn();
+    let reports = [first, second].map(|drain| drain.wait_timeout(PATIENCE).ok().json());
+    let succeeded: u64 = reports.iter().map(|report| report["succeeded"].as_u64().unwrap()).sum();
+    assert_eq!(succeeded, 40, "each is recorded once: {reports:?}");
+    let requests = requests_by_event(&receiver);
+    assert_eq!(requests.len(), 40);
+    let repeated = requests.values().filter(|requests| **requests > 1).count();
+    // Four were under way, and four claimed ahead; what the first claims later counts for the second as claimed by its clock.
+    assert!((1..=8).contains(&repeated), "{repeated} repeated: {requests:?}");
+    assert!(requests.values().all(|requests| *requests <= 2), "{requests:?}");
+    assert_eq!(count(&env, "SELECT count(*) FROM attempts"), 40);
+    assert_whole(&env);
 }

@@ -169,3 +169,20 @@ fn killed_between_the_answer_and_its_record_it_sends_again_once_the_lease_is_ove
     assert!(receiver.requests().iter().all(is_first), "an attempt that is not in the log has not used its number");
     assert_whole(&env);
 }
+
+#[test]
+fn cancelled_during_its_attempt_and_then_killed_it_leaves_a_database_that_checks_clean() {
+    let env = TestEnv::new();
+    let receiver = TestReceiver::start(Reply::Stall);
+    subscribe(&env, &receiver, &["crm"], &["--timeout", "60s"]);
+    let emit = env.hookctl(["emit", "invoice.paid", "--event-id", "e"]).spawn();
+    receiver.wait_for(1, PATIENCE);
+    env.hookctl(["delivery", "cancel", "1"]).run().ok();
+    emit.kill();
+    env.hookctl(["db", "check"]).run().ok();
+    receiver.now_answers(200);
+    env.hookctl(["delivery", "retry", "1"]).run().ok();
+    env.hookctl(["db", "check"]).run().ok();
+    assert_eq!(env.sql("SELECT status, attempt_count, claim_token FROM deliveries"), [["success", "1", "NULL"]]);
+    assert_whole(&env);
+}

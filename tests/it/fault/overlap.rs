@@ -126,3 +126,29 @@ fn a_drain_that_was_held_up_past_its_lease_leaves_the_result_to_the_one_that_too
     );
     assert_whole(&env);
 }
+
+#[test]
+fn results_of_a_drain_that_was_held_up_past_its_leases_change_nothing_about_the_webhook() {
+    let env = TestEnv::new();
+    let receiver = TestReceiver::start(Reply::Stall);
+    subscribe(&env, &receiver, &["crm"], &["--timeout", "1s", "--concurrency", "8"]);
+    env.hookctl(["emit", "--enqueue", "--batch", "-"]).stdin(batch("e", 8)).now(&moment(0)).run().ok();
+    let first = env.hookctl(["drain", "-o", "json"]).now(&moment(0)).spawn();
+    receiver.wait_for(8, PATIENCE);
+    first.signal("STOP");
+    receiver.now_answers(200);
+    let second = env.hookctl(["drain", "-o", "json"]).now(&moment(60)).run().ok().json();
+    assert_eq!(second["succeeded"], 8);
+    let everything = || {
+        ["webhook_state", "deliveries", "attempts", "attempt_counts"]
+            .map(|table| env.sql(&format!("SELECT * FROM {table}")))
+    };
+    let before = everything();
+    std::thread::sleep(Duration::from_millis(1_200)); // its requests time out
+    first.signal("CONT");
+    let late = first.wait_timeout(PATIENCE).ok().json();
+    assert_eq!((&late["claimed"], &late["retrying"]), (&0.into(), &0.into()));
+    assert_eq!(everything(), before);
+    assert_eq!(env.sql("SELECT failing_since, breaker_failures FROM webhook_state"), [["NULL", "0"]]);
+    assert_whole(&env);
+}

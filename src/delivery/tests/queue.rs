@@ -1,0 +1,114 @@
+//! Which job a worker begins next.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{answered, claimed, job, prepared, stored, timed_out};
+use crate::delivery::fairness::WorkerShares;
+use crate::delivery::job::{Ending, Job};
+use crate::delivery::prepared::Prepared;
+use crate::delivery::send_queue::SendQueue;
+use crate::store::Store;
+
+/// A queue for so many workers, and two webhooks.
+fn queue(workers: usize) -> (SendQueue, Arc<Prepared>, Arc<Prepared>) {
+    let store = Store::empty().unwrap();
+    let webhook = |name| prepared(&store, stored(&store, name, |_| ()));
+    (SendQueue::new(WorkerShares::new(workers)), webhook("one"), webhook("two"))
+}
+
+fn jobs(webhook: &Arc<Prepared>, ids: std::ops::Range<i64>) -> Vec<Job> {
+    ids.map(|id| job(claimed(id, webhook.webhook_id), webhook)).collect()
+}
+
+/// Begins all that may begin now.
+fn begin(queue: &SendQueue) -> Vec<Job> {
+    std::iter::from_fn(|| queue.try_take()).collect()
+}
+
+fn ids(jobs: &[Job]) -> Vec<i64> {
+    jobs.iter().map(|job| job.claimed.id).collect()
+}
+
+fn answer(queue: &SendQueue, job: &Job) {
+    assert!(queue.done(job, &Ending::Attempted(answered(job, 200))));
+}
+
+#[test]
+fn webhooks_take_turns() {
+    let (queue, one, two) = queue(64);
+    queue.push(jobs(&one, 1..4));
+    queue.push(jobs(&two, 11..13));
+    queue.set_shared(true);
+    assert_eq!(ids(&begin(&queue)), [1, 11, 2, 12, 3]);
+    assert_eq!((queue.queued(), queue.running()), (0, 5));
+}
+
+#[test]
+fn two_webhooks_that_answer_leave_a_quarter_of_the_workers_and_a_third_gets_it() {
+    let (queue, one, two) = queue(16);
+    queue.push(jobs(&one, 1..30));
+    queue.push(jobs(&two, 101..130));
+    queue.set_shared(true);
+    let silent = begin(&queue);
+    assert_eq!(silent.len(), 4, "an eighth each, until they answer");
+    silent.iter().for_each(|job| answer(&queue, job));
+    assert_eq!(begin(&queue).len(), 12);
+    let store = Store::empty().unwrap();
+    for name in ["a", "b"] {
+        stored(&store, name, |_| ());
+    }
+    let third = prepared(&store, stored(&store, "third", |_| ()));
+    queue.push(jobs(&third, 1_001..1_010));
+    assert_eq!(ids(&begin(&queue)), [1_001]);
+}
+
+#[test]
+fn alone_a_webhook_takes_every_worker_and_a_time_out_costs_it_its_share_beside_others() {
+    let (queue, one, _) = queue(16);
+    queue.push(jobs(&one, 1..40));
+    let running = begin(&queue);
+    assert_eq!(running.len(), 16);
+    queue.set_shared(true);
+    for job in &running {
+        queue.done(job, &Ending::Attempted(timed_out(job)));
+    }
+    assert_eq!(begin(&queue).len(), 2);
+}
+
+#[test]
+fn what_is_taken_back_is_not_sent_and_what_runs_goes_on() {
+    let (queue, one, two) = queue(1);
+    queue.push(jobs(&one, 1..4));
+    queue.push(jobs(&two, 11..13));
+    let running = vec![queue.try_take().unwrap()];
+    assert_eq!(ids(&running), [1]);
+    assert_eq!(ids(&queue.take_back(Some(one.webhook_id))), [2, 3]);
+    assert_eq!((queue.queued(), queue.running()), (2, 1));
+    answer(&queue, &running[0]);
+    assert_eq!(queue.try_take().unwrap().claimed.id, 11);
+    assert_eq!(ids(&queue.take_back(None)), [12]);
+    assert_eq!((queue.queued(), queue.running()), (0, 1));
+}
+
+#[test]
+fn a_job_that_was_abandoned_brings_nothing_any_more() {
+    let (queue, one, _) = queue(1);
+    queue.push(jobs(&one, 1..2));
+    let running = begin(&queue);
+    let abandoned = queue.abandon_running();
+    assert_eq!(abandoned.len(), 1);
+    assert!(abandoned[0].1.elapsed() < Duration::from_secs(60));
+    assert!(!queue.done(&running[0], &Ending::Unsent));
+}
+
+#[test]
+fn a_closed_queue_ends_the_workers_once_it_is_empty() {
+    let (queue, one, _) = queue(4);
+    queue.push(jobs(&one, 1..3));
+    queue.close();
+    assert_eq!(
+        [queue.take(), queue.take(), queue.take()].map(|job| job.map(|job| job.claimed.id)),
+        [Some(1), Some(2), None]
+    );
+}

@@ -1,0 +1,144 @@
+//! What results make of deliveries and webhooks, and what late ones do not.
+
+use std::sync::Arc;
+
+use super::{NOW, answered, claim, emit, job, record_group, timed_out, webhook};
+use crate::delivery::job::{EndedJob, Ending, Job};
+use crate::delivery::prepared::Prepared;
+use crate::delivery::run::Summary;
+use crate::domain::attempt::LocalTrouble;
+use crate::domain::delivery::Status;
+use crate::domain::time::Timestamp;
+use crate::random::Random;
+use crate::store::{Lease, Store};
+
+const LEASE_MS: i64 = 50_000;
+
+struct World {
+    store: Store,
+    random: Random,
+    webhook: Arc<Prepared>,
+    deliveries: Vec<i64>,
+}
+
+impl World {
+    fn new(events: usize) -> World {
+        let store = Store::empty().unwrap();
+        let webhook = webhook(&store);
+        let deliveries = emit(&store, 0..events, 2).into_iter().map(|(_, id)| id).collect();
+        World { store, random: Random::new().unwrap(), webhook, deliveries }
+    }
+
+    fn claim(&mut self, now: Timestamp) -> Vec<Job> {
+        let lease = Lease { now, until: now.plus_millis(LEASE_MS), token: self.random.next_token() };
+        let claimed = claim(&self.store, self.webhook.webhook_id, &self.deliveries, lease);
+        claimed.deliveries.into_iter().map(|(claimed, _)| job(claimed, &self.webhook)).collect()
+    }
+
+    fn record(&mut self, jobs: &[Job], ending: impl Fn(&Job) -> Ending) -> Summary {
+        let group: Vec<EndedJob> = jobs.iter().map(|job| EndedJob { job: job.clone(), ending: ending(job) }).collect();
+        record_group(&self.store, &mut self.random, NOW, &group)
+    }
+
+    /// Everything that a result can change.
+    fn all(&self) -> String {
+        let webhook = self.store.webhook(self.webhook.webhook_id).unwrap().unwrap();
+        let rows: Vec<_> = self.deliveries.iter().map(|id| self.store.delivery(*id).unwrap()).collect();
+        let attempts: Vec<_> = self.deliveries.iter().map(|id| self.store.attempts(*id).unwrap()).collect();
+        let counts = self.store.attempt_counts().unwrap();
+        format!("{:?}\n{:?}\n{rows:?}\n{attempts:?}\n{counts:?}", webhook.health, webhook.counters)
+    }
+}
+
+#[test]
+fn a_result_whose_lease_another_process_took_over_changes_nothing() {
+    for is_done in [false, true] {
+        let mut world = World::new(6);
+        let late = world.claim(NOW);
+        let taken_over = world.claim(NOW.plus_millis(LEASE_MS));
+        assert_eq!(taken_over.len(), 6);
+        if is_done {
+            world.record(&taken_over, |job| Ending::Attempted(answered(job, 200)));
+        }
+        let before = world.all();
+        for ending in [
+            (|job| Ending::Attempted(timed_out(job))) as fn(&Job) -> Ending,
+            |job| Ending::Attempted(answered(job, 410)),
+            |job| Ending::Attempted(answered(job, 200)),
+            |job| Ending::Interrupted(timed_out(job)),
+        ] {
+            assert_eq!(world.record(&late, ending), Summary { lost: 6, ..Summary::default() });
+            assert_eq!(world.all(), before);
+        }
+        assert_eq!(world.record(&late, |_| Ending::Unsent), Summary::default());
+        assert_eq!(world.all(), before);
+    }
+}
+
+#[test]
+fn of_a_group_only_the_results_whose_claims_hold_count() {
+    let mut world = World::new(4);
+    let mut jobs = world.claim(NOW);
+    for lost in &mut jobs[..2] {
+        lost.claimed.token += 1;
+    }
+    let summary = world.record(&jobs, |job| Ending::Attempted(timed_out(job)));
+    assert_eq!(summary, Summary { claimed: 2, retrying: 2, lost: 2, ..Summary::default() });
+    let webhook = world.store.webhook(world.webhook.webhook_id).unwrap().unwrap();
+    assert_eq!(webhook.health.breaker.failures, 2);
+    assert_eq!(world.store.attempt_counts().unwrap().iter().map(|count| count.attempts).sum::<i64>(), 2);
+}
+
+#[test]
+fn what_this_machine_lacked_costs_no_attempt_and_the_delivery_is_due_at_once() {
+    let mut world = World::new(6);
+    let before = world.all();
+    let jobs = world.claim(NOW);
+    let trouble = LocalTrouble("too many open files".to_owned());
+    assert_eq!(world.record(&jobs, |_| Ending::Local(trouble.clone())), Summary::default());
+    assert_eq!(world.all(), before);
+}
+
+#[test]
+fn a_probe_that_told_nothing_lets_the_next_go_at_once() {
+    for ending in [
+        (|_| Ending::Unsent) as fn(&Job) -> Ending,
+        |_| Ending::Local(LocalTrouble("no thread".to_owned())),
+        |job| Ending::Interrupted(timed_out(job)),
+    ] {
+        let mut world = World::new(1);
+        let id = world.webhook.webhook_id;
+        let (mut health, _) = world.store.health(id).unwrap().unwrap();
+        health.breaker = health.breaker.with_probe(NOW.plus_millis(LEASE_MS));
+        world.store.save_health(id, &health, crate::domain::webhook::Counters::default()).unwrap();
+        let mut jobs = world.claim(NOW);
+        jobs[0].is_probe = true;
+        world.record(&jobs, ending);
+        let (health, _) = world.store.health(id).unwrap().unwrap();
+        assert_eq!((health.breaker.open_until, health.breaker.probing), (Some(NOW), false));
+    }
+}
+
+#[test]
+fn a_delivery_cancelled_under_way_stays_so_unless_it_was_delivered() {
+    for (status, becomes) in [(500, Status::Cancelled), (200, Status::Success)] {
+        let mut world = World::new(1);
+        let jobs = world.claim(NOW);
+        assert_eq!(world.store.cancel_deliveries(&world.deliveries).unwrap(), 1);
+        world.record(&jobs, |job| Ending::Attempted(answered(job, status)));
+        let delivery = world.store.delivery(world.deliveries[0]).unwrap().unwrap();
+        assert_eq!((delivery.status, delivery.due_at, delivery.attempt_count), (becomes, None, 1));
+    }
+}
+
+#[test]
+fn a_webhook_that_is_disabled_by_a_group_is_announced_once() {
+    let mut world = World::new(3);
+    super::stored(&world.store, "ops", |settings| settings.events = vec!["webhook.disabled".to_owned()]);
+    let jobs = world.claim(NOW);
+    let summary = world.record(&jobs, |job| Ending::Attempted(answered(job, 410)));
+    assert_eq!(summary, Summary { claimed: 3, failed: 3, ..Summary::default() });
+    assert_eq!(world.store.count_due(NOW, &[]).unwrap(), 1);
+    let counters = world.store.webhook(world.webhook.webhook_id).unwrap().unwrap().counters;
+    assert_eq!((counters.successful, counters.failed), (0, 3));
+}

@@ -1,0 +1,75 @@
+//! Whole runs against addresses where nobody listens, where something fails on this side.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{NOW, emit, options, stored};
+use crate::delivery::engine::Engine;
+use crate::delivery::run::Turn;
+use crate::random::Random;
+use crate::store::{Store, StoreError};
+
+/// A file with a webhook whose receiver refuses every connection.
+fn refused(folder: &tempfile::TempDir) -> PathBuf {
+    let path = folder.path().join("hookctl.db");
+    let store = Store::open(&path, Duration::from_millis(50)).unwrap();
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    stored(&store, "crm", |settings| {
+        settings.url = format!("http://{closed}/");
+        settings.addresses.allow_private = true;
+    });
+    path
+}
+
+#[test]
+fn a_result_that_cannot_be_recorded_is_told_with_how_many_there_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = refused(&folder);
+    let (store, other) = (
+        Store::open(&path, Duration::from_millis(20)).unwrap(),
+        Store::open(&path, Duration::from_millis(20)).unwrap(),
+    );
+    let deliveries = emit(&store, 0..2, 2);
+    let mut engine = Engine::new(&store, options(2), Random::new().unwrap());
+    engine.add_deliveries(deliveries);
+    assert_eq!(engine.turn().unwrap(), Turn::Busy, "both are claimed and sent");
+    let error = other.transaction(|| {
+        let error = std::iter::from_fn(|| Some(engine.turn())).find_map(Result::err);
+        Ok::<_, StoreError>(error.unwrap())
+    });
+    match error.unwrap().downcast::<StoreError>().unwrap() {
+        StoreError::NotRecorded { attempts: 1..=2, reason } => assert!(matches!(*reason, StoreError::Busy)),
+        other => panic!("{other}"),
+    }
+    assert_eq!(store.count_due(NOW, &[]).unwrap(), 0, "they are claimed until their leases end");
+}
+
+#[test]
+fn a_locked_database_before_anything_was_sent_is_told_as_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = refused(&folder);
+    let (store, other) = (
+        Store::open(&path, Duration::from_millis(20)).unwrap(),
+        Store::open(&path, Duration::from_millis(20)).unwrap(),
+    );
+    let deliveries = emit(&store, 0..2, 2);
+    let mut engine = Engine::new(&store, options(2), Random::new().unwrap());
+    engine.add_deliveries(deliveries);
+    let error = other.transaction(|| Ok::<_, StoreError>(engine.turn().unwrap_err())).unwrap();
+    assert!(matches!(error.downcast::<StoreError>().unwrap(), StoreError::Busy));
+    engine.run(|_| ()).unwrap();
+    assert_eq!(engine.summary().retrying, 2, "what could not be claimed is claimed by the next turn");
+}
+
+#[test]
+fn a_run_attempts_each_delivery_once_and_counts_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&refused(&folder), Duration::from_secs(5)).unwrap();
+    emit(&store, 0..4, 2);
+    let mut engine = Engine::new(&store, options(2), Random::new().unwrap());
+    engine.drain(&[]);
+    let summary = engine.run(|_| ()).unwrap();
+    assert_eq!((summary.claimed, summary.retrying, summary.finished(), summary.not_delivered()), (4, 4, 4, 4));
+    assert_eq!((summary.succeeded, summary.failed, summary.lost), (0, 0, 0));
+}

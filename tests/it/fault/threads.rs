@@ -1,0 +1,66 @@
+//! No threads: the work is done by those that could be started; without any, the command says so and hangs never.
+#![cfg(target_os = "linux")]
+
+use std::fs::{Permissions, set_permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::support::{Child, Run, TestEnv, TestReceiver};
+
+/// Runs the binary as a user of its own who may have at most so many threads, the first included. `None` where this test may
+/// not become another user: the limit counts all threads of one, and does not hold for root.
+fn run_with_threads(env: &TestEnv, threads: u32, args: &[&str]) -> Option<Run> {
+    // A user for each folder: the limit counts all processes of one.
+    let user = (100_000 + env.path().metadata().ok()?.ino() % 1_000_000).to_string();
+    let is_root = Command::new("setpriv").args(["--reuid", &user, "--clear-groups", "true"]).status().ok()?.success();
+    if !is_root {
+        return None;
+    }
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--reuid", &user, "--clear-groups", "prlimit", &format!("--nproc={threads}")])
+        .arg(env!("CARGO_BIN_EXE_hookctl"))
+        .args(args)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH")?)
+        .current_dir(env.path())
+        .env("HOME", env.path())
+        .env("HOOKCTL_DB", env.path().join("data/hookctl.db"))
+        .env("HOOKCTL_ALLOW_NETWORKS", "127.0.0.0/8")
+        .stdout(Stdio::piped());
+    Some(Child::start(command, Vec::new()).wait_timeout(Duration::from_secs(20)))
+}
+
+/// A folder in which everybody may write, and a webhook made by the other user.
+fn with_webhook(receiver: &TestReceiver) -> Option<TestEnv> {
+    let env = TestEnv::new();
+    set_permissions(env.path(), Permissions::from_mode(0o777)).unwrap();
+    run_with_threads(&env, 100, &["webhook", "create", "crm", "--url", &receiver.url(), "-e", "*"])?.ok();
+    Some(env)
+}
+
+#[test]
+fn without_a_thread_emit_and_drain_end_with_1_say_so_and_leave_the_delivery_due() {
+    let receiver = TestReceiver::start(200);
+    let Some(env) = with_webhook(&receiver) else { return };
+    for args in [["emit", "invoice.paid"].as_slice(), &["drain"], &["drain", "--watch", "1s"]] {
+        let run = run_with_threads(&env, 1, args).unwrap().fails(1);
+        assert!(run.err().contains("cannot start a thread"), "{run:?}");
+        assert!(run.err().contains("stays due"), "{run:?}");
+    }
+    assert_eq!(receiver.count(), 0);
+    let run = run_with_threads(&env, 100, &["drain", "-o", "json"]).unwrap().ok();
+    assert_eq!(run.json()["succeeded"], 1, "{run:?}");
+}
+
+#[test]
+fn with_one_worker_where_sixteen_were_asked_for_everything_is_delivered() {
+    let receiver = TestReceiver::start(200);
+    let Some(env) = with_webhook(&receiver) else { return };
+    for _ in 0..5 {
+        run_with_threads(&env, 100, &["emit", "invoice.paid", "--enqueue"]).unwrap().ok();
+    }
+    let run = run_with_threads(&env, 2, &["drain", "-o", "json"]).unwrap().ok();
+    assert_eq!((&run.json()["succeeded"], receiver.count()), (&5.into(), 5), "{run:?}");
+}
