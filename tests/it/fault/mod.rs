@@ -6,7 +6,7 @@ mod clock;
 mod crash;
 mod database;
 mod disk;
-mod local;
+mod files;
 mod migrations;
 mod overlap;
 mod receiver_faults;

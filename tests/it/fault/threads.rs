@@ -33,17 +33,17 @@ fn run_with_threads(env: &TestEnv, threads: u32, args: &[&str]) -> Option<Run> {
 }
 
 /// A folder in which everybody may write, and a webhook made by the other user.
-fn with_webhook(receiver: &TestReceiver) -> Option<TestEnv> {
+fn with_webhook(url: &str) -> Option<TestEnv> {
     let env = TestEnv::new();
     set_permissions(env.path(), Permissions::from_mode(0o777)).unwrap();
-    run_with_threads(&env, 100, &["webhook", "create", "crm", "--url", &receiver.url(), "-e", "*"])?.ok();
+    run_with_threads(&env, 100, &["webhook", "create", "crm", "--url", url, "-e", "*", "--max-retries", "0"])?.ok();
     Some(env)
 }
 
 #[test]
 fn without_a_thread_emit_and_drain_end_with_1_say_so_and_leave_the_delivery_due() {
     let receiver = TestReceiver::start(200);
-    let Some(env) = with_webhook(&receiver) else { return };
+    let Some(env) = with_webhook(&receiver.url()) else { return };
     for args in [["emit", "invoice.paid"].as_slice(), &["drain"], &["drain", "--watch", "1s"]] {
         let run = run_with_threads(&env, 1, args).unwrap().fails(1);
         assert!(run.err().contains("cannot start a thread"), "{run:?}");
@@ -57,10 +57,25 @@ fn without_a_thread_emit_and_drain_end_with_1_say_so_and_leave_the_delivery_due(
 #[test]
 fn with_one_worker_where_sixteen_were_asked_for_everything_is_delivered() {
     let receiver = TestReceiver::start(200);
-    let Some(env) = with_webhook(&receiver) else { return };
+    let Some(env) = with_webhook(&receiver.url()) else { return };
     for _ in 0..5 {
         run_with_threads(&env, 100, &["emit", "invoice.paid", "--enqueue"]).unwrap().ok();
     }
     let run = run_with_threads(&env, 2, &["drain", "-o", "json"]).unwrap().ok();
     assert_eq!((&run.json()["succeeded"], receiver.count()), (&5.into(), 5), "{run:?}");
+}
+
+#[test]
+fn a_look_up_thread_that_does_not_start_is_no_attempt_and_the_next_drain_delivers() {
+    let receiver = TestReceiver::start(200);
+    let url = format!("http://localhost:{}/", receiver.address().port());
+    let Some(env) = with_webhook(&url) else { return };
+    run_with_threads(&env, 100, &["emit", "invoice.paid", "--enqueue"]).unwrap().ok();
+    let run = run_with_threads(&env, 2, &["drain"]).unwrap().fails(1);
+    assert!(run.err().contains("cannot start a thread to look up a host name"), "{run:?}");
+    assert!(run.err().contains("stays due"), "{run:?}");
+    assert_eq!(receiver.count(), 0);
+    // An attempt that counted would have been the last.
+    let run = run_with_threads(&env, 100, &["drain", "-o", "json"]).unwrap().ok();
+    assert_eq!((&run.json()["succeeded"], receiver.count()), (&1.into(), 1), "{run:?}");
 }

@@ -1,12 +1,12 @@
-//! What this machine lacks: files, threads. None of it is the receiver's failure.
+//! Too few open files: bounded while there are enough, and never the receiver's failure.
 
 use std::ops::Range;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-use super::{PATIENCE, assert_whole};
-use crate::support::{Child, TestEnv, TestReceiver};
+use super::{PATIENCE, assert_whole, batch, count, subscribe};
+use crate::support::{Child, Reply, TestEnv, TestReceiver};
 
 /// The binary with these arguments, yet to be run under a limit that the shell's `ulimit` sets, such as `-n 18`.
 fn limited(env: &TestEnv, limit: &str, args: &[&str]) -> Command {
@@ -74,4 +74,21 @@ fn a_watching_drain_keeps_its_open_files_few_while_webhooks_with_other_policies_
         assert!(Instant::now() < deadline, "{} open files while nothing is sent", open_files(&drain));
         thread::sleep(Duration::from_millis(50));
     }
+}
+
+#[test]
+fn a_drain_short_of_files_dead_letters_nothing_and_the_next_one_delivers_all() {
+    let (env, receiver) = (TestEnv::new(), TestReceiver::start(Reply::StatusAfter(Duration::from_millis(100), 200)));
+    subscribe(&env, &receiver, &["a", "b", "c", "d"], &["--max-retries", "0"]);
+    let lines = env.file("batch.jsonl", batch("e", 50)).display().to_string();
+    env.hookctl(["emit", "--batch", &lines, "--enqueue"]).run().ok();
+    let run = Child::start(limited(&env, "-n 18", &["drain"]), Vec::new()).wait_timeout(PATIENCE).fails(1);
+    assert!(run.err().contains("too many open files"), "{run:?}");
+    assert!(run.err().contains("ulimit -n"), "{run:?}");
+    assert_eq!(count(&env, "SELECT count(*) FROM deliveries WHERE status NOT IN ('pending', 'success')"), 0);
+    assert_eq!(count(&env, "SELECT count(*) FROM attempts WHERE error_type IS NOT NULL"), 0);
+    assert_whole(&env);
+    env.hookctl(["drain"]).run().ok();
+    assert_eq!(count(&env, "SELECT count(*) FROM deliveries WHERE status = 'success'"), 200);
+    assert_whole(&env);
 }
