@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::domain::webhook::Invalid;
 use crate::store::StoreError;
 
 /// How a run ended. Every exit code of hookctl is here.
@@ -135,6 +136,19 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+/// A setting that was given by its option.
+impl From<Invalid> for Failure {
+    fn from(invalid: Invalid) -> Failure {
+        Failure { hint: invalid.hint, ..Failure::option(invalid.field.flag, invalid.reason) }
+    }
+}
+
+impl From<Invalid> for anyhow::Error {
+    fn from(invalid: Invalid) -> anyhow::Error {
+        Failure::from(invalid).into()
+    }
+}
 
 /// The reader of stdout is gone: the program ends without a message, and it is no failure.
 #[derive(Debug, thiserror::Error)]

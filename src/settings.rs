@@ -70,11 +70,11 @@ impl Settings {
     }
 }
 
-/// The value of the variable that holds a secret, as `--secret-env` names it.
+/// The value of the variable that holds a secret, as `option` names it.
 ///
 /// Errors do not repeat the name: whoever mixes up the two has given the secret itself.
-pub fn secret_variable(name: &str) -> Result<Vec<u8>, Failure> {
-    let fail = |reason: &str| Failure::option("--secret-env", reason);
+pub fn secret_variable(option: &str, name: &str) -> Result<Vec<u8>, Failure> {
+    let fail = |reason: &str| Failure::option(option, reason);
     if name.is_empty() || name.contains(['=', '\0']) {
         return Err(fail("not the name of an environment variable"));
     }

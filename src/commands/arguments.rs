@@ -74,13 +74,18 @@ pub fn moment(text: &str) -> Result<Moment, String> {
 
 /// Reads a file, or stdin for `-`, up to `limit` bytes; more is an error that names `option`.
 pub fn read_input(option: &str, name: &str, limit: usize) -> Result<Vec<u8>, Failure> {
+    read_file(name, limit).map_err(|reason| Failure::option(option, reason))
+}
+
+/// The same, with the reason alone as the error.
+pub fn read_file(name: &str, limit: usize) -> Result<Vec<u8>, String> {
     use std::io::Read;
     let fail = |error: &std::io::Error| {
         let reason = match error.kind() {
             std::io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
             _ => error.to_string(),
         };
-        Failure::option(option, format!("cannot read {}: {reason}", shown(name)))
+        format!("cannot read {}: {reason}", shown(name))
     };
     let mut bytes = Vec::new();
     let most = limit as u64 + 1;
@@ -90,10 +95,7 @@ pub fn read_input(option: &str, name: &str, limit: usize) -> Result<Vec<u8>, Fai
     }
     .map_err(|error| fail(&error))?;
     if bytes.len() > limit {
-        return Err(Failure::option(
-            option,
-            format!("{} holds more than {limit} bytes, the most there may be", shown(name)),
-        ));
+        return Err(format!("{} holds more than {limit} bytes, the most there may be", shown(name)));
     }
     Ok(bytes)
 }

@@ -6,11 +6,12 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 
-use super::configuration::fields::{Field, fields};
 use super::configuration::toml_text::assignment;
 use crate::context::{Context, Exit};
 use crate::domain::secret::Secret;
+use crate::domain::webhook::Field;
 use crate::output::{Format, Page, Text};
 use crate::store::{EventTypeRow, Store, WebhookFilter};
 
@@ -49,7 +50,6 @@ enum FileFormat {
 }
 
 impl Export {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         let store = context.store_to_read()?;
         let view = store.snapshot(|| self.collect(context, &store))?;
@@ -65,8 +65,10 @@ impl Export {
     fn collect(&self, context: &Context, store: &Store) -> Result<ExportView> {
         let (mut webhooks, mut variables) = (Vec::new(), HashSet::new());
         for webhook in store.webhooks(&WebhookFilter::default())?.into_iter().rev() {
-            let mut fields = fields(&webhook.settings, webhook.health.is_active);
-            fields.retain(|(key, _)| *key != "is_active" || !webhook.health.is_active);
+            let mut values = webhook.settings.values();
+            if !webhook.health.is_active {
+                values.push((Field::IS_ACTIVE, false.into()));
+            }
             let secret = store.secrets(webhook.id, context.now())?.into_iter().next().map(|stored| stored.secret);
             let secret = match (secret, &self.secret_env_prefix) {
                 (Some(secret), _) if self.with_secrets => Exported::Written(secret),
@@ -78,7 +80,7 @@ impl Export {
                 (Some(_), None) => Exported::LeftOut,
                 (None, _) => Exported::None,
             };
-            webhooks.push(WebhookExport { fields, secret });
+            webhooks.push(WebhookExport { values, secret });
         }
         let event_types = store.event_types()?.into_iter().filter(|event_type| !event_type.is_builtin).collect();
         Ok(ExportView { webhooks, event_types })
@@ -92,7 +94,7 @@ struct ExportView {
 }
 
 struct WebhookExport {
-    fields: Vec<Field>,
+    values: Vec<(Field, Value)>,
     secret: Exported,
 }
 
@@ -107,14 +109,13 @@ enum Exported {
 }
 
 impl WebhookExport {
-    fn members(&self) -> Vec<Field> {
-        let mut members = self.fields.clone();
-        match &self.secret {
-            Exported::Written(secret) => members.push(("secret", secret.expose().into())),
-            Exported::Named(variable) => members.push(("secret_env", variable.as_str().into())),
-            Exported::None | Exported::LeftOut => {}
-        }
-        members
+    fn members(&self) -> impl Iterator<Item = (&'static str, Value)> {
+        let secret = match &self.secret {
+            Exported::Written(secret) => Some((Field::SECRET, secret.expose().into())),
+            Exported::Named(variable) => Some((Field::SECRET_ENV, variable.as_str().into())),
+            Exported::None | Exported::LeftOut => None,
+        };
+        self.values.clone().into_iter().chain(secret).map(|(field, value)| (field.key, value))
     }
 }
 

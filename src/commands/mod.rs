@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod arguments;
 pub mod candidates;
+pub mod catalogue;
 pub mod check;
 pub mod complete;
 pub mod completions;

@@ -42,25 +42,30 @@ impl SecretSource {
 
     /// The secret of a webhook, when a source was named: one line of text.
     pub fn read(&self) -> Result<Option<Secret>, Failure> {
-        let Some(bytes) = self.bytes()? else { return Ok(None) };
-        let text = String::from_utf8(bytes).map_err(|_| Failure::option(self.option(), "the secret is not UTF-8"))?;
-        Secret::parse(text).map(Some).map_err(|error| Failure::option(self.option(), error))
+        self.read_as(self.option())
+    }
+
+    /// The same, with errors that name the source `option`.
+    pub fn read_as(&self, option: &str) -> Result<Option<Secret>, Failure> {
+        let Some(bytes) = self.bytes(option)? else { return Ok(None) };
+        let text = String::from_utf8(bytes).map_err(|_| Failure::option(option, "the secret is not UTF-8"))?;
+        Secret::parse(text).map(Some).map_err(|error| Failure::option(option, error))
     }
 
     /// The key of any sender, when a source was named: text, or bytes that are none.
     pub fn read_key(&self) -> Result<Option<Secret>, Failure> {
-        let Some(bytes) = self.bytes()? else { return Ok(None) };
+        let Some(bytes) = self.bytes(self.option())? else { return Ok(None) };
         Secret::parse_key(bytes).map(Some).map_err(|error| Failure::option(self.option(), error))
     }
 
-    fn bytes(&self) -> Result<Option<Vec<u8>>, Failure> {
+    fn bytes(&self, option: &str) -> Result<Option<Vec<u8>>, Failure> {
         match self {
             SecretSource { secret_file: Some(file), .. } if file == "-" => {
-                Err(Failure::option("--secret-file", "use --secret-stdin to read the secret from stdin"))
+                Err(Failure::option(option, "use --secret-stdin to read the secret from stdin"))
             }
-            SecretSource { secret_file: Some(file), .. } => bytes_of(self.option(), file).map(Some),
-            SecretSource { secret_env: Some(variable), .. } => settings::secret_variable(variable).map(Some),
-            SecretSource { secret_stdin: true, .. } => bytes_of(self.option(), "-").map(Some),
+            SecretSource { secret_file: Some(file), .. } => bytes_of(option, file).map(Some),
+            SecretSource { secret_env: Some(variable), .. } => settings::secret_variable(option, variable).map(Some),
+            SecretSource { secret_stdin: true, .. } => bytes_of(option, "-").map(Some),
             _ => Ok(None),
         }
     }

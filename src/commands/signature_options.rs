@@ -6,7 +6,6 @@ use clap::Args;
 use super::secret_source::SecretSource;
 use crate::commands::candidates::Candidates;
 use crate::context::Context;
-use crate::domain::event_type;
 use crate::domain::secret::Secret;
 use crate::domain::signature::{Encoding, Hash, Overrides, Scheme, schemes};
 use crate::domain::time::Timestamp;
@@ -191,14 +190,8 @@ impl Keyed {
 
 /// A scheme by its name or alias; `option` is named when there is none.
 pub fn scheme_named(option: &str, name: &str) -> Result<&'static Scheme, Failure> {
-    Scheme::find(name).ok_or_else(|| {
-        let names: Vec<&str> = schemes::ALL.iter().map(|scheme| scheme.name).collect();
-        let failure = Failure::option(option, format!("no signature scheme '{name}'"));
-        match event_type::nearest(name, names.iter().copied()) {
-            Some(meant) => failure.hint(format!("did you mean '{meant}'? see `hookctl schemes`")),
-            None => failure.hint(format!("use one of {}; see `hookctl schemes`", names.join(", "))),
-        }
-    })
+    Scheme::find(name)
+        .ok_or_else(|| Failure::option(option, format!("no signature scheme '{name}'")).hint(schemes::advice(name)))
 }
 
 /// What to say of a webhook that has no secret.

@@ -1,5 +1,7 @@
 //! Event types (`invoice.paid`) and the patterns that subscribe to them.
 
+use super::text::{LONGEST_DESCRIPTION, TextError, check_line};
+
 /// The most characters of an event type, of a pattern, and of an event id.
 pub const LONGEST: usize = 100;
 
@@ -27,6 +29,14 @@ pub enum EventTypeError {
 /// Checks an event type: letters, digits and `. _ - : /`.
 pub fn check(event_type: &str) -> Result<(), EventTypeError> {
     check_with(event_type, false)
+}
+
+/// Checks a description: one line, or nothing.
+pub fn check_description(text: &str) -> Result<(), TextError> {
+    match check_line(text, LONGEST_DESCRIPTION) {
+        Err(TextError::Empty) => Ok(()),
+        checked => checked,
+    }
 }
 
 /// Checks a pattern: an event type in which `*` may stand anywhere.

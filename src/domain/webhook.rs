@@ -1,8 +1,11 @@
 //! Webhooks: who wants which events, and how they are to be sent.
 
+mod field;
+pub mod masked;
 mod settings;
 
-pub use settings::Settings;
+pub use field::{Field, Invalid};
+pub use settings::{LONGEST_CA_CERT, Settings};
 
 use super::breaker::{Breaker, Passage};
 use super::retry::LONGEST_DELAY_MS;

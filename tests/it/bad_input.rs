@@ -291,7 +291,7 @@ const OTHERS: &[Case] = &[
     case("apply /dev/zero -y", 2, "FILE"),
     case("apply broken.json -y", 2, "FILE: "),
     case("apply text.json -y", 2, "FILE: invalid type: string"),
-    case("apply loopback.json -y", 2, "FILE: webhook 'evil': url: "),
+    case("apply loopback.json -y", 2, "FILE: webhooks[0] (evil): url: "),
     // The command line itself.
     case("webhok list", 2, "did you mean 'webhook'?"),
     case("webhook", 2, "hookctl webhook: a command is missing"),

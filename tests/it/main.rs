@@ -42,6 +42,7 @@ mod retry;
 mod schemes;
 mod screens;
 mod secrets;
+mod settings;
 mod sign;
 mod stats;
 mod support;

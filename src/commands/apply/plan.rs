@@ -5,12 +5,13 @@ use std::collections::HashSet;
 use anyhow::Result;
 
 use super::step::{SecretStep, Step};
+use crate::commands::catalogue::warn_of_unknown_types;
 use crate::commands::configuration::entry::{Configuration, EventTypeEntry};
-use crate::commands::event_type::add::check_description;
-use crate::commands::webhook::options::warn_of_unknown_types;
+use crate::commands::configuration::place::Place;
+use crate::commands::webhook::addresses;
 use crate::commands::wording::{counted, listed};
 use crate::context::Context;
-use crate::domain::event_type;
+use crate::domain::event_type::{self, check_description};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::DISABLED_BY_HAND;
 use crate::error::{Failure, Kind};
@@ -76,27 +77,36 @@ impl Plan {
             if !names.insert(entry.name.as_str()) {
                 return Err(Failure::option("FILE", format!("the webhook '{}' is there twice", entry.name)).into());
             }
-            let step = Step::plan(context, store, entry).map_err(|error| in_entry("webhook", &entry.name, error))?;
-            plan.steps.push(step);
+            plan.steps.push(Step::plan(context, store, entry)?);
         }
+        plan.check_addresses(context, file)?;
         if rest == Rest::Deleted && file.webhooks.is_some() {
             plan.deleted_webhooks = doomed_webhooks(store, &names)?;
         }
         let known = store.event_types()?;
         let mut names = HashSet::new();
-        for entry in file.event_types.iter().flatten() {
+        for (index, entry) in file.event_types.iter().flatten().enumerate() {
             if !names.insert(entry.name.as_str()) {
                 return Err(Failure::option("FILE", format!("the event type '{}' is there twice", entry.name)).into());
             }
-            let step =
-                event_type_step(&known, entry).map_err(|error| in_entry("event type", &entry.name, error.into()))?;
-            plan.event_types.push(step);
+            plan.event_types.push(event_type_step(&known, index, entry)?);
         }
         if rest == Rest::Deleted && file.event_types.is_some() {
             let own = known.iter().filter(|row| !row.is_builtin && !names.contains(row.name.as_str()));
             plan.deleted_event_types = own.map(|row| row.name.clone()).collect();
         }
         Ok(plan)
+    }
+
+    /// Checks the addresses that the webhooks to be stored lead to.
+    fn check_addresses(&self, context: &Context, file: &Configuration) -> Result<(), Failure> {
+        let entries = self.steps.iter().zip(file.webhooks.iter().flatten());
+        let changed: Vec<_> = entries.filter(|(step, _)| !step.differences.is_empty()).collect();
+        let settings: Vec<_> = changed.iter().map(|(step, _)| &step.settings).collect();
+        match addresses::check_all(context, &settings).pop() {
+            Some((index, invalid)) => Err(changed[index].1.place.invalid(invalid)),
+            None => Ok(()),
+        }
     }
 
     /// Whether there is nothing to do.
@@ -142,10 +152,8 @@ impl Plan {
 
     /// Warns of event types that the catalogue does not know.
     pub fn warn_of_unknown_types(&self, context: &mut Context, store: &Store) -> Result<()> {
-        for step in self.steps.iter().filter(|step| !step.is_empty()) {
-            warn_of_unknown_types(context, store, &step.settings.events)?;
-        }
-        Ok(())
+        let changed = self.steps.iter().filter(|step| !step.is_empty());
+        warn_of_unknown_types(context, store, changed.flat_map(|step| &step.settings.events))
     }
 }
 
@@ -193,53 +201,18 @@ fn doomed_webhooks(store: &Store, named: &HashSet<&str>) -> Result<Vec<Doomed>> 
     Ok(doomed)
 }
 
-fn event_type_step(known: &[EventTypeRow], entry: &EventTypeEntry) -> Result<EventTypeStep, Failure> {
-    event_type::check(&entry.name).map_err(|error| Failure::option("name", error))?;
-    check_description(&entry.description)?;
+fn event_type_step(known: &[EventTypeRow], index: usize, entry: &EventTypeEntry) -> Result<EventTypeStep, Failure> {
+    let place = Place::new("event_types", index, &entry.name);
+    event_type::check(&entry.name).map_err(|error| place.refuse("name", error))?;
+    check_description(&entry.description)
+        .map_err(|error| place.refuse("description", format!("the description {error}")))?;
     let before = known.iter().find(|row| row.name == entry.name);
     if before.is_some_and(|row| row.is_builtin && row.description != entry.description) {
-        return Err(Failure::option("name", "the event type is built in; its description cannot be changed"));
+        return Err(place.refuse("name", "the event type is built in; its description cannot be changed"));
     }
     Ok(EventTypeStep {
         name: entry.name.clone(),
         before: before.map(|row| row.description.clone()),
         after: entry.description.clone(),
     })
-}
-
-/// The options of `webhook create` and the keys that they are in a file.
-const KEYS: [(&str, &str); 16] = [
-    ("--url", "url"),
-    ("--event", "events"),
-    ("--description", "description"),
-    ("--method", "http_method"),
-    ("--content-type", "content_type"),
-    ("--header", "headers"),
-    ("--timeout", "timeout_seconds"),
-    ("--signature", "signature_schemes"),
-    ("--owner", "owner"),
-    ("--max-retries", "max_retries"),
-    ("--retry-delay", "retry_delay_seconds"),
-    ("--retry-schedule", "retry_schedule"),
-    ("--disable-after", "disable_after_seconds"),
-    ("--allow-network", "allow_networks"),
-    ("--secret-env", "secret_env"),
-    ("--secret-file", "secret_file"),
-];
-
-/// An error about an entry: with the entry's name, and the key in the place of the option.
-fn in_entry(kind: &str, name: &str, error: anyhow::Error) -> anyhow::Error {
-    let Some(failure) = error.downcast_ref::<Failure>() else { return error };
-    let mut failure = failure.clone();
-    let (option, reason) = failure.message.split_once(": ").unwrap_or(("", &failure.message));
-    let key = match KEYS.iter().find(|(known, _)| *known == option) {
-        Some((_, key)) => (*key).to_owned(),
-        None => option.trim_start_matches("--").replace('-', "_"),
-    };
-    failure.message = if key.is_empty() {
-        format!("FILE: {kind} '{name}': {reason}")
-    } else {
-        format!("FILE: {kind} '{name}': {key}: {reason}")
-    };
-    failure.into()
 }

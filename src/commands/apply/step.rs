@@ -1,23 +1,22 @@
 //! One webhook of the file beside the one that there is: what is to be done about it.
 
+use std::collections::HashMap;
+
 use anyhow::Result;
 use serde_json::Value;
 
 use crate::commands::configuration::entry::WebhookEntry;
-use crate::commands::configuration::fields::{fields, shown};
-use crate::commands::webhook::create::{check_keys, default_schemes};
-use crate::commands::webhook::options;
+use crate::commands::webhook::signing::{check_keys, default_schemes};
 use crate::context::Context;
 use crate::domain::secret::Secret;
-use crate::domain::webhook::{Settings, Webhook};
-use crate::error::Failure;
+use crate::domain::webhook::{Field, Settings, Webhook};
 use crate::random::Random;
 use crate::store::Store;
 
 /// What is to be done about a webhook.
 #[derive(Debug)]
 pub struct Step {
-    /// The webhook that there is.
+    /// The webhook as it is.
     pub existing: Option<Webhook>,
     /// What it is to be.
     pub settings: Settings,
@@ -45,8 +44,7 @@ pub enum SecretStep {
 /// A setting that changes, as people see it.
 #[derive(Clone, Debug)]
 pub struct Difference {
-    /// Its key.
-    pub field: &'static str,
+    pub field: Field,
     /// What it was; null when it was not set.
     pub before: Value,
     /// What it becomes; null when it is not set any longer.
@@ -54,22 +52,24 @@ pub struct Difference {
 }
 
 impl Step {
-    /// Compares an entry of the file with the webhook of its name, and checks it as `webhook create` does.
+    /// Compares an entry of the file with the webhook of its name, and checks it as `webhook create` does, but for the
+    /// addresses that it leads to.
     pub fn plan(context: &Context, store: &Store, entry: &WebhookEntry) -> Result<Step> {
-        options::check_name("name", &entry.name)?;
+        let refused = |invalid| entry.place.invalid(invalid);
+        let mut settings = Settings::default();
+        settings.set_name(&entry.name).map_err(refused)?;
         let existing = store.find_webhook(&entry.name)?;
-        let owner = existing.as_ref().map_or_else(|| context.settings.owner.clone(), |old| old.settings.owner.clone());
-        let mut settings = Settings { name: entry.name.clone(), owner, ..Settings::default() };
-        entry.options()?.apply(&mut settings)?;
-        if let Some(pem) = &entry.ca_cert {
-            options::set_ca_cert(&mut settings, pem.clone())?;
-        }
+        settings.owner = match &existing {
+            Some(webhook) => webhook.settings.owner.clone(),
+            None => context.settings.owner.clone(),
+        };
+        entry.change.apply(&mut settings).map_err(refused)?;
         let secret = secret_step(context, store, entry, existing.as_ref(), &mut settings)?;
         let was_active = existing.as_ref().is_none_or(|webhook| webhook.health.is_active);
         let is_active = entry.is_active.unwrap_or(was_active);
         let differences = differences(existing.as_ref(), &settings, is_active, &secret);
         if !differences.is_empty() {
-            options::check_whole(context, &settings)?;
+            settings.check().map_err(refused)?;
         }
         Ok(Step { existing, settings, is_active, secret, differences })
     }
@@ -88,15 +88,14 @@ fn secret_step(
     existing: Option<&Webhook>,
     settings: &mut Settings,
 ) -> Result<SecretStep> {
-    let key = entry.secret_key()?;
     let stored = match existing {
         Some(webhook) => store.secrets(webhook.id, context.now())?.into_iter().next().map(|stored| stored.secret),
         None => None,
     };
-    if entry.signature_schemes.as_ref().is_some_and(Vec::is_empty) {
-        if let Some(key) = key {
+    if entry.change.signature_schemes.as_ref().is_some_and(Vec::is_empty) {
+        if let Some(field) = entry.secret_field() {
             let reason = "the webhook signs with no scheme; name one in signature_schemes, or leave the secret out";
-            return Err(Failure::option(key, reason).into());
+            return Err(entry.place.refuse(field.key, reason).into());
         }
         return Ok(if stored.is_some() { SecretStep::Remove } else { SecretStep::Keep });
     }
@@ -114,7 +113,8 @@ fn secret_step(
         if settings.signature_schemes.is_empty() {
             settings.signature_schemes = default_schemes(signing);
         }
-        check_keys(&settings.signature_schemes, signing, key.unwrap_or("--signature"))?;
+        let field = entry.secret_field().unwrap_or(Field::SIGNATURE_SCHEMES);
+        check_keys(&settings.signature_schemes, signing, &entry.place.field(field))?;
     }
     Ok(step)
 }
@@ -125,17 +125,17 @@ fn differences(
     is_active: bool,
     secret: &SecretStep,
 ) -> Vec<Difference> {
-    let before = existing.map_or_else(Vec::new, |webhook| fields(&webhook.settings, webhook.health.is_active));
-    let after = fields(settings, is_active);
-    let value_in = |fields: &[(&'static str, Value)], key: &str| {
-        fields.iter().find(|(known, _)| *known == key).map_or(Value::Null, |(_, value)| value.clone())
-    };
-    let gone = before.iter().filter(|(key, _)| !after.iter().any(|(known, _)| known == key));
-    let keys = after.iter().chain(gone).map(|(key, _)| *key);
-    let mut differences: Vec<Difference> = keys
-        .map(|key| (key, value_in(&before, key), value_in(&after, key)))
-        .filter(|(_, before, after)| before != after)
-        .map(|(field, before, after)| difference(field, &before, &after))
+    let before = existing.map(|webhook| (&webhook.settings, webhook.health.is_active));
+    let (before, shown_before) =
+        before.map_or_else(Default::default, |(settings, is_active)| values(settings, is_active));
+    let (after, shown_after) = values(settings, is_active);
+    let mut differences: Vec<Difference> = Field::ALL
+        .iter()
+        .filter(|field| before.get(field.key) != after.get(field.key))
+        .map(|field| {
+            let shown = |values: &Values| values.get(field.key).cloned().unwrap_or_default();
+            difference(*field, shown(&shown_before), shown(&shown_after))
+        })
         .collect();
     let text = match secret {
         SecretStep::Keep => return differences,
@@ -144,13 +144,23 @@ fn differences(
         SecretStep::Remove => "(none)",
     };
     let before = if existing.is_some() { "(another, or none)".into() } else { Value::Null };
-    differences.push(Difference { field: "secret", before, after: text.into() });
+    differences.push(Difference { field: Field::SECRET, before, after: text.into() });
     differences
 }
 
-/// A change as people see it; one that is masked is told all the same.
-fn difference(field: &'static str, before: &Value, after: &Value) -> Difference {
-    let (before, after) = (shown(field, before), shown(field, after));
+type Values = HashMap<&'static str, Value>;
+
+/// The values of all settings, and the same as they may be shown.
+fn values(settings: &Settings, is_active: bool) -> (Values, Values) {
+    let of = |settings: &Settings| {
+        let values = settings.values().into_iter().chain([(Field::IS_ACTIVE, is_active.into())]);
+        values.map(|(field, value)| (field.key, value)).collect()
+    };
+    (of(settings), of(&settings.masked()))
+}
+
+/// A change as people see it; one that is masked is reported all the same.
+fn difference(field: Field, before: Value, after: Value) -> Difference {
     let after = if before == after { "(changed where it is masked)".into() } else { after };
     Difference { field, before, after }
 }

@@ -7,6 +7,7 @@ use super::plan::Plan;
 use super::step::{Difference, SecretStep, Step};
 use crate::commands::wording::counted;
 use crate::domain::secret::Secret;
+use crate::domain::webhook::Field;
 use crate::output::{Cell, Page, Text};
 
 /// What is to be done, or was.
@@ -88,13 +89,19 @@ impl ApplyView {
 }
 
 fn of_webhook(step: &Step, generated: fn(&Secret) -> Option<String>) -> Change {
-    let field = |Difference { field, before, after }: Difference| FieldChange { field, before, after };
+    let field = |Difference { field, before, after }: Difference| FieldChange { field: field.key, before, after };
     Change {
         action: if step.existing.is_some() { Action::Change } else { Action::Create },
         kind: "webhook",
         name: step.settings.name.clone(),
         // A new webhook's name says nothing about itself.
-        fields: step.differences.iter().filter(|difference| difference.field != "name").cloned().map(field).collect(),
+        fields: step
+            .differences
+            .iter()
+            .filter(|difference| difference.field != Field::NAME)
+            .cloned()
+            .map(field)
+            .collect(),
         secret: match &step.secret {
             SecretStep::Generate(secret) => generated(secret),
             _ => None,

@@ -6,14 +6,13 @@ use anyhow::{Context as _, Result};
 use serde::{Serialize, Serializer};
 
 use super::waiting::Waiting;
-use crate::commands::webhook::view::{shown_headers, shown_url};
 use crate::context::Context;
 use crate::delivery::{Clients, Prepared, Request};
 use crate::domain::attempt::{Attempt, ErrorType, Trigger};
 use crate::domain::delivery::Status;
 use crate::domain::event::payload_hash;
 use crate::domain::time::Timestamp;
-use crate::domain::webhook::Webhook;
+use crate::domain::webhook::{Webhook, masked};
 use crate::error::{Failure, Kind};
 use crate::output::{Cell, Look, Page, Row, Text};
 use crate::store::{DeliveryRow, Payload, Store};
@@ -214,8 +213,8 @@ impl RequestView {
             prepared.headers(&request).into_iter().map(|(name, value)| (name.to_owned(), value.into_owned())).collect();
         Ok(RequestView {
             method: prepared.settings.http_method.clone(),
-            url: shown_url(&prepared.settings.url),
-            headers: Pairs(shown_headers(&headers)),
+            url: masked::url(&prepared.settings.url),
+            headers: Pairs(masked::headers(&headers)),
         })
     }
 }

@@ -16,11 +16,12 @@ pub use content::{failure, json_argument};
 pub use self::view::EmitView;
 use crate::commands::arguments;
 use crate::commands::candidates::Candidates;
-use crate::commands::webhook::options::{check_owner, warn_of_unknown_type};
+use crate::commands::catalogue::warn_of_unknown_type;
 use crate::context::{Context, Exit};
 use crate::delivery::{Engine, Intake, accept};
 use crate::domain::delivery::Status;
 use crate::domain::event::NewEvent;
+use crate::domain::webhook::check_owner;
 use crate::error::{Failure, Kind};
 use crate::store::{Accepted, Store, StoreError};
 
@@ -97,7 +98,7 @@ impl Emit {
     /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         if let Some(owner) = &self.owner {
-            check_owner(owner)?;
+            check_owner(owner).map_err(|error| Failure::option("--owner", error))?;
         }
         if let Some(file) = &self.batch {
             return batch::run(&self, file, context);

@@ -5,8 +5,7 @@ use clap::Args;
 
 use super::view::EventTypeView;
 use crate::context::{Context, Exit};
-use crate::domain::event_type;
-use crate::domain::text::{LONGEST_DESCRIPTION, TextError, check_line};
+use crate::domain::event_type::{self, check_description};
 use crate::error::{Failure, Kind};
 use crate::store::EventTypeRow;
 
@@ -32,7 +31,8 @@ impl Add {
     /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         event_type::check(&self.event_type).map_err(|error| Failure::option("TYPE", error))?;
-        check_description(&self.description)?;
+        check_description(&self.description)
+            .map_err(|error| Failure::option("--description", format!("the description {error}")))?;
         let store = context.store_to_write()?;
         let is_added = store.transaction(|| store.add_event_type(&self.event_type, &self.description))?;
         if !is_added {
@@ -43,13 +43,5 @@ impl Add {
         let row = EventTypeRow { name: self.event_type, description: self.description, is_builtin: false };
         context.out.page(&EventTypeView::from(row))?;
         Ok(Exit::DONE)
-    }
-}
-
-/// The description of an event type, checked.
-pub fn check_description(text: &str) -> Result<(), Failure> {
-    match check_line(text, LONGEST_DESCRIPTION) {
-        Ok(()) | Err(TextError::Empty) => Ok(()),
-        Err(error) => Err(Failure::option("--description", format!("the description {error}"))),
     }
 }

@@ -3,15 +3,18 @@
 use anyhow::Result;
 use clap::Args;
 
-use super::dialog;
-use super::options::{self, Options};
+use super::addresses;
+use super::change::Change;
+use super::dialog::{self, Draft};
+use super::signing::{check_keys, default_schemes};
 use super::view::WebhookView;
+use crate::commands::catalogue::warn_of_unknown_types;
 use crate::commands::secret_source::SecretSource;
 use crate::context::{Context, Exit};
 use crate::domain::secret::Secret;
-use crate::domain::signature::{Scheme, Signer};
 use crate::domain::webhook::Settings;
 use crate::error::Failure;
+use crate::output::Prompt;
 use crate::random::Random;
 
 /// Register a webhook: a receiver and the event types it wants
@@ -32,40 +35,40 @@ Exit status:
 pub struct Create {
     /// Its name: unique, and not of digits alone
     #[arg(value_name = "NAME")]
-    pub name: Option<String>,
+    name: Option<String>,
     #[command(flatten)]
-    pub options: Options,
+    change: Change,
     /// Create it disabled
     #[arg(long)]
-    pub inactive: bool,
+    inactive: bool,
     /// Do not sign requests
-    #[arg(long, conflicts_with_all = ["secret_file", "secret_env", "secret_stdin", "signatures"], help_heading = "Secret")]
-    pub no_secret: bool,
+    #[arg(long, conflicts_with_all = ["secret_file", "secret_env", "secret_stdin", "signature_schemes"], help_heading = "Secret")]
+    no_secret: bool,
     #[command(flatten)]
-    pub secret: SecretSource,
+    secret: SecretSource,
 }
 
 impl Create {
-    /// Runs the command.
     pub fn run(mut self, context: &mut Context) -> Result<Exit> {
         context.refuse_if_read_only()?;
         if self.is_incomplete()
             && let Some(prompt) = context.out.prompt()?
         {
-            dialog::ask(&mut self, context, &prompt)?;
+            self.ask(context, &prompt)?;
         }
-        let name = self.name.clone().ok_or_else(|| missing("NAME"))?;
-        options::check_name("NAME", &name)?;
-        if self.options.url.is_none() {
+        let mut settings = Settings { owner: context.settings.owner.clone(), ..Settings::default() };
+        let name = self.name.as_ref().ok_or_else(|| missing("NAME"))?;
+        settings.set_name(name)?;
+        if self.change.url.is_none() {
             return Err(missing("--url").into());
         }
-        if self.options.events.is_empty() {
+        if self.change.events.is_none() {
             return Err(missing("--event").hint("say which events it wants: -e 'invoice.*', or -e '*' for all").into());
         }
-        let mut settings = Settings { name, owner: context.settings.owner.clone(), ..Settings::default() };
-        self.options.apply(&mut settings)?;
+        self.change.apply(&mut settings)?;
         let secret = self.secret(context, &mut settings)?;
-        options::check_whole(context, &settings)?;
+        settings.check()?;
+        addresses::check(context, &settings)?;
         let store = context.store_to_write()?;
         let now = context.now();
         let webhook = store.transaction(|| {
@@ -75,7 +78,7 @@ impl Create {
             }
             store.webhook(id)
         })?;
-        options::warn_of_unknown_types(context, &store, &settings.events)?;
+        warn_of_unknown_types(context, &store, &settings.events)?;
         if secret.is_none() {
             context.out.notice("requests to this webhook are not signed (--no-secret)");
         }
@@ -88,8 +91,16 @@ impl Create {
 
     /// Whether something is missing that can be asked for; with --secret-stdin the answers would be the secret.
     fn is_incomplete(&self) -> bool {
-        let is_whole = self.name.is_some() && self.options.url.is_some() && !self.options.events.is_empty();
+        let is_whole = self.name.is_some() && self.change.url.is_some() && self.change.events.is_some();
         !is_whole && !self.secret.secret_stdin
+    }
+
+    fn ask(&mut self, context: &mut Context, prompt: &Prompt) -> Result<()> {
+        let draft =
+            Draft { name: self.name.take(), change: std::mem::take(&mut self.change), is_unsigned: self.no_secret };
+        let draft = dialog::ask(draft, &self.secret, context, prompt)?;
+        (self.name, self.change, self.no_secret) = (draft.name, draft.change, draft.is_unsigned);
+        Ok(())
     }
 
     /// The secret that was given, or a new one; fills in the schemes that it can key when none was asked for.
@@ -114,21 +125,6 @@ impl Create {
         check_keys(&settings.signature_schemes, &secret, option)?;
         Ok(Some(secret))
     }
-}
-
-/// The schemes of a webhook that names none: those that its secret can key.
-pub fn default_schemes(secret: &Secret) -> Vec<String> {
-    let names: &[&str] = if secret.can_key_standard() { &["timetracker", "standard"] } else { &["timetracker"] };
-    names.iter().map(|name| (*name).to_owned()).collect()
-}
-
-/// Checks that a secret can key every one of these schemes.
-pub fn check_keys(schemes: &[String], secret: &Secret, option: &str) -> Result<(), Failure> {
-    for scheme in schemes.iter().filter_map(|name| Scheme::find(name)) {
-        Signer::new(scheme, &[secret])
-            .map_err(|error| Failure::option(option, format!("cannot key the scheme {}: {error}", scheme.name)))?;
-    }
-    Ok(())
 }
 
 fn missing(what: &str) -> Failure {

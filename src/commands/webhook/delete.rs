@@ -45,7 +45,6 @@ impl Row for Deleted {
 }
 
 impl Delete {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         context.refuse_if_read_only()?;
         let store = context.store_to_write()?;

@@ -2,8 +2,10 @@
 
 use anyhow::Result;
 
-use super::create::{Create, check_keys, default_schemes};
-use super::options::{self, Options};
+use super::addresses;
+use super::change::Change;
+use super::signing::{check_keys, default_schemes};
+use crate::commands::secret_source::SecretSource;
 use crate::context::Context;
 use crate::domain::secret::Secret;
 use crate::domain::signature::{Scheme, schemes};
@@ -16,35 +18,44 @@ use crate::store::EventTypeRow;
 const EVENT_TYPES: &str = "Event types";
 const SIGNATURE: &str = "Signature scheme";
 
-/// Asks for everything that is needed and was not given, in the order of the command line, and writes the answers into `create`.
-/// Each answer meets the rules of its option; what was given is checked before the first question.
-pub fn ask(create: &mut Create, context: &mut Context, prompt: &Prompt) -> Result<()> {
+/// What was given on the command line, to be completed.
+pub struct Draft {
+    pub name: Option<String>,
+    pub change: Change,
+    /// `--no-secret`.
+    pub is_unsigned: bool,
+}
+
+/// Asks for everything that is needed and was not given, in the order of the command line. Each answer meets the rules of its
+/// option; what was given is checked before the first question.
+pub fn ask(mut draft: Draft, secret: &SecretSource, context: &mut Context, prompt: &Prompt) -> Result<Draft> {
     let mut settings = Settings::default();
-    create.options.apply(&mut settings)?;
-    let secret = create.secret.read()?;
+    draft.change.apply(&mut settings)?;
+    let secret = secret.read()?;
     let mut answers = Vec::new();
     let mut asked_name = None;
-    if let Some(name) = &create.name {
+    if let Some(name) = &draft.name {
         free_name(context, name)?;
     } else {
         let name = prompt.text("Name", |text| free_name(context, text))?;
         asked_name = Some(name.clone());
-        create.name = Some(name);
+        draft.name = Some(name);
     }
-    if create.options.url.is_none() {
+    if draft.change.url.is_none() {
         let url = prompt.text("URL", |text| reachable_url(context, &settings, text))?;
         answers.extend(["--url".to_owned(), url.clone()]);
-        create.options.url = Some(url);
+        draft.change.url = Some(url);
     }
-    if create.options.events.is_empty() {
-        create.options.events = event_types(context, prompt)?;
-        answers.extend(["-e".to_owned(), create.options.events.join(",")]);
+    if draft.change.events.is_none() {
+        let events = event_types(context, prompt)?;
+        answers.extend(["-e".to_owned(), events.join(",")]);
+        draft.change.events = Some(events);
     }
-    if create.options.signatures.is_empty() && !create.no_secret {
+    if draft.change.signature_schemes.is_none() && !draft.is_unsigned {
         let arguments = signature(prompt, &settings, secret)?;
         match arguments.as_slice() {
-            [_, scheme] => create.options.signatures = vec![scheme.clone()],
-            [_] => create.no_secret = true,
+            [_, scheme] => draft.change.signature_schemes = Some(vec![scheme.clone()]),
+            [_] => draft.is_unsigned = true,
             _ => {}
         }
         answers.extend(arguments);
@@ -54,11 +65,11 @@ pub fn ask(create: &mut Create, context: &mut Context, prompt: &Prompt) -> Resul
     if !context.is_yes && !prompt.confirm("Create it?", true)? {
         return Err(Failure::invalid("not done: the answer was no").into());
     }
-    Ok(())
+    Ok(draft)
 }
 
 fn free_name(context: &mut Context, text: &str) -> Result<String> {
-    options::check_name("NAME", text)?;
+    Settings::default().set_name(text)?;
     match context.store_to_read()?.find_webhook(text)? {
         Some(_) => Err(Failure::new(Kind::Conflict, format!("NAME: there is a webhook '{text}' already")).into()),
         None => Ok(text.to_owned()),
@@ -67,9 +78,17 @@ fn free_name(context: &mut Context, text: &str) -> Result<String> {
 
 fn reachable_url(context: &Context, settings: &Settings, text: &str) -> Result<String> {
     let mut settings = settings.clone();
-    Options { url: Some(text.to_owned()), ..Options::default() }.apply(&mut settings)?;
-    options::check_whole(context, &settings)?;
+    settings.set_url(text)?;
+    settings.check()?;
+    addresses::check(context, &settings)?;
     Ok(text.to_owned())
+}
+
+/// Patterns, each checked, without repetitions.
+fn checked_patterns(patterns: &[String]) -> Result<Vec<String>> {
+    let mut settings = Settings::default();
+    settings.set_events(patterns)?;
+    Ok(settings.events)
 }
 
 fn event_types(context: &mut Context, prompt: &Prompt) -> Result<Vec<String>> {
@@ -93,11 +112,11 @@ fn event_types(context: &mut Context, prompt: &Prompt) -> Result<Vec<String>> {
         "" if !events.is_empty() => Ok(Vec::new()),
         text => {
             let patterns: Vec<String> = text.split(',').map(|pattern| pattern.trim().to_owned()).collect();
-            Ok(options::checked_patterns("--event", &patterns)?)
+            checked_patterns(&patterns)
         }
     })?;
     events.extend(more);
-    Ok(options::checked_patterns("--event", &events)?)
+    checked_patterns(&events)
 }
 
 /// The scheme that is chosen, as arguments; a secret that was given is there to sign with.
@@ -110,7 +129,7 @@ fn signature(prompt: &Prompt, settings: &Settings, given: Option<Secret>) -> Res
     let fits = |scheme: &&Scheme| {
         let signature_schemes = vec![scheme.name.to_owned()];
         check_keys(&signature_schemes, &secret, "--signature").is_ok()
-            && options::check_headers(&Settings { signature_schemes, ..settings.clone() }).is_ok()
+            && Settings { signature_schemes, ..settings.clone() }.check().is_ok()
     };
     let line = |name: &str, title: &str| format!("{name:<12} {title}");
     let usual = default_schemes(&secret).join(", ");

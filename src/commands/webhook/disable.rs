@@ -69,7 +69,6 @@ impl Row for StateView {
 }
 
 impl Disable {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         let store = context.store_to_write()?;
         let ids = context.webhook_ids(&store, &self.webhooks)?;

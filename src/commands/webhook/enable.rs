@@ -21,7 +21,6 @@ pub struct Enable {
 }
 
 impl Enable {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         let store = context.store_to_write()?;
         let ids = context.webhook_ids(&store, &self.webhooks)?;

@@ -39,7 +39,6 @@ pub struct List {
 }
 
 impl List {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         if let Some(event) = &self.event {
             event_type::check(event).map_err(|error| Failure::option("--event", error))?;

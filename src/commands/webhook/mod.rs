@@ -1,14 +1,16 @@
 //! `hookctl webhook`: the webhooks themselves.
 
+pub mod addresses;
+pub mod change;
 pub mod create;
 pub mod delete;
 mod dialog;
 pub mod disable;
 pub mod enable;
 pub mod list;
-pub mod options;
 pub mod secret;
 pub mod show;
+pub mod signing;
 pub mod test;
 pub mod update;
 pub mod view;
@@ -40,7 +42,6 @@ pub enum Command {
 }
 
 impl Command {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         match self {
             Command::Create(command) => command.run(context),

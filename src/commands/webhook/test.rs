@@ -37,7 +37,6 @@ pub struct Test {
 }
 
 impl Test {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         context.refuse_if_read_only()?;
         let data = match &self.data {

@@ -3,14 +3,16 @@
 use anyhow::Result;
 use clap::Args;
 
-use super::create::check_keys;
-use super::options::{self, Options};
+use super::addresses;
+use super::change::Change;
+use super::signing::check_keys;
 use super::view::WebhookView;
 use crate::commands::candidates::Candidates;
+use crate::commands::catalogue::warn_of_unknown_types;
 use crate::commands::secret_source::SecretSource;
 use crate::context::{Context, Exit};
 use crate::domain::secret::Secret;
-use crate::domain::webhook::{DISABLED_BY_HAND, Settings};
+use crate::domain::webhook::{DISABLED_BY_HAND, Invalid, Settings};
 use crate::error::Failure;
 use crate::random::Random;
 use crate::store::Store;
@@ -35,7 +37,7 @@ pub struct Update {
     #[arg(long, value_name = "NEW")]
     name: Option<String>,
     #[command(flatten)]
-    options: Options,
+    change: Change,
     /// Subscribe to these as well [repeatable, or with commas]
     #[arg(long = "add-event", value_name = "PATTERN", add = Candidates::EventTypes, value_delimiter = ',')]
     add_events: Vec<String>,
@@ -49,14 +51,13 @@ pub struct Update {
     #[arg(long)]
     inactive: bool,
     /// Do not sign requests any longer; the secret is deleted
-    #[arg(long, conflicts_with_all = ["secret_file", "secret_env", "secret_stdin", "signatures"], help_heading = "Secret")]
+    #[arg(long, conflicts_with_all = ["secret_file", "secret_env", "secret_stdin", "signature_schemes"], help_heading = "Secret")]
     no_secret: bool,
     #[command(flatten)]
     secret: SecretSource,
 }
 
 impl Update {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         context.refuse_if_read_only()?;
         if self.changes_nothing() {
@@ -69,7 +70,8 @@ impl Update {
         let webhook = context.webhook(&store, &self.webhook)?;
         let now = context.now();
         let settings = self.changed(webhook.settings.clone())?;
-        options::check_whole(context, &settings)?;
+        settings.check()?;
+        addresses::check(context, &settings)?;
         let new_secret = self.new_secret(context, &store, webhook.id, &settings, secret)?;
         let webhook = store.transaction(|| {
             store.update_webhook(webhook.id, &settings, now)?;
@@ -83,8 +85,8 @@ impl Update {
             }
             store.webhook(webhook.id)
         })?;
-        options::warn_of_unknown_types(context, &store, &self.options.events)?;
-        options::warn_of_unknown_types(context, &store, &self.add_events)?;
+        let named = self.change.events.iter().flatten().chain(&self.add_events);
+        warn_of_unknown_types(context, &store, named)?;
         let Some(webhook) = webhook else { return Ok(Exit::DONE) };
         let mut view = WebhookView::new(&webhook, store.count_open(webhook.id)?);
         view.secret = new_secret.filter(|_| !self.secret.is_given()).map(|secret| secret.expose().into_owned());
@@ -94,24 +96,18 @@ impl Update {
 
     fn changes_nothing(&self) -> bool {
         let lists = [&self.add_events, &self.remove_events, &self.remove_headers];
-        self.options == Options::default()
+        self.change == Change::default()
             && self.name.is_none()
             && lists.into_iter().all(Vec::is_empty)
             && !(self.inactive || self.no_secret || self.secret.is_given())
     }
 
     fn changed(&self, mut settings: Settings) -> Result<Settings, Failure> {
+        let named = |option: &'static str| move |invalid: Invalid| Failure::option(option, invalid.reason);
         if let Some(name) = &self.name {
-            options::check_name("--name", name)?;
-            settings.name.clone_from(name);
+            settings.set_name(name).map_err(named("--name"))?;
         }
-        let own_headers = std::mem::take(&mut settings.headers);
-        self.options.apply(&mut settings)?;
-        let new_headers = std::mem::replace(&mut settings.headers, own_headers);
-        for (name, value) in new_headers {
-            settings.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(&name));
-            settings.headers.push((name, value));
-        }
+        self.change.apply(&mut settings)?;
         for name in &self.remove_headers {
             let count = settings.headers.len();
             settings.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
@@ -119,10 +115,7 @@ impl Update {
                 return Err(Failure::option("--remove-header", format!("the webhook has no header '{name}'")));
             }
         }
-        let added = options::checked_patterns("--add-event", &self.add_events)?;
-        settings
-            .events
-            .extend(added.into_iter().filter(|pattern| !settings.events.contains(pattern)).collect::<Vec<_>>());
+        settings.add_events(&self.add_events).map_err(named("--add-event"))?;
         for pattern in &self.remove_events {
             if !settings.events.contains(pattern) {
                 return Err(Failure::option(

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use super::Encoding::{Base64, Hex, HexAnyCase};
 use super::{Algorithm, Form, Hash, KeyForm, Part, Scheme, TimePlace, TimeRule, TimeUnit};
+use crate::domain::event_type::nearest;
 use Part::{Body, Id, Literal, Method, Timestamp, Url};
 
 /// Every scheme, the two that new webhooks get first.
@@ -180,6 +181,15 @@ impl Scheme {
     /// The scheme of this name or alias.
     pub fn find(name: &str) -> Option<&'static Scheme> {
         ALL.iter().find(|scheme| scheme.name == name || scheme.aliases.contains(&name))
+    }
+}
+
+/// What to do about a name that no scheme has.
+pub fn advice(unknown: &str) -> String {
+    let names: Vec<&str> = ALL.iter().map(|scheme| scheme.name).collect();
+    match nearest(unknown, names.iter().copied()) {
+        Some(meant) => format!("did you mean '{meant}'? see `hookctl schemes`"),
+        None => format!("use one of {}; see `hookctl schemes`", names.join(", ")),
     }
 }
 

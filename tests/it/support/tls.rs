@@ -12,6 +12,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 #[derive(Clone)]
 pub struct Identity {
     certificate: Certificate,
+    key_pem: String,
     config: Arc<ServerConfig>,
 }
 
@@ -38,6 +39,11 @@ impl Identity {
         self.certificate.pem()
     }
 
+    /// Its private key, which no option takes.
+    pub fn key_pem(&self) -> &str {
+        &self.key_pem
+    }
+
     /// Wraps a connection; the handshake comes with the first read.
     pub fn accept(&self, stream: TcpStream) -> StreamOwned<ServerConnection, TcpStream> {
         StreamOwned::new(ServerConnection::new(Arc::clone(&self.config)).unwrap(), stream)
@@ -47,12 +53,13 @@ impl Identity {
         let key = KeyPair::generate().unwrap();
         let certificate = params.self_signed(&key).unwrap();
         let chain = vec![certificate.der().clone()];
+        let key_pem = key.serialize_pem();
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
             .unwrap();
-        Identity { certificate, config: Arc::new(config) }
+        Identity { certificate, key_pem, config: Arc::new(config) }
     }
 }
 

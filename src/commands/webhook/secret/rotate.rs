@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::commands::arguments;
 use crate::commands::candidates::Candidates;
 use crate::commands::secret_source::SecretSource;
-use crate::commands::webhook::create::check_keys;
+use crate::commands::webhook::signing::check_keys;
 use crate::context::{Context, Exit};
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;

@@ -1,0 +1,34 @@
+//! Places in a configuration file, for messages.
+
+use std::fmt;
+
+use crate::domain::webhook::{Field, Invalid};
+use crate::error::Failure;
+
+/// An entry of a list: `webhooks[2] (crm)`. Lists count from 0, as jq does.
+#[derive(Clone, Debug)]
+pub struct Place(String);
+
+impl Place {
+    pub fn new(list: &str, index: usize, name: &str) -> Place {
+        Place(format!("{list}[{index}] ({name})"))
+    }
+
+    /// A key of the entry, in the place of an option: `FILE: webhooks[2] (crm): timeout_seconds`.
+    pub fn key(&self, key: &str) -> String {
+        format!("FILE: {}: {key}", self.0)
+    }
+
+    pub fn field(&self, field: Field) -> String {
+        self.key(field.key)
+    }
+
+    /// The value of a key is wrong.
+    pub fn refuse(&self, key: &str, reason: impl fmt::Display) -> Failure {
+        Failure::option(&self.key(key), reason)
+    }
+
+    pub fn invalid(&self, invalid: Invalid) -> Failure {
+        Failure { hint: invalid.hint, ..self.refuse(invalid.field.key, invalid.reason) }
+    }
+}

@@ -1,0 +1,289 @@
+//! A change of settings: options of create and update, and a webhook's keys in a configuration file.
+
+use std::convert::Infallible;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::Args;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
+use serde_json::{Map, Value};
+
+use crate::commands::arguments;
+use crate::commands::candidates::Candidates;
+use crate::domain::webhook::{Field, Invalid, LONGEST_CA_CERT, Settings};
+use crate::domain::{custom_headers, duration};
+use crate::http::check_ca_cert;
+
+/// The settings that are to be different; what is not given stays as it is. In a file the keys are those of
+/// `webhook show -o json`, and a value is also taken as the option takes it.
+#[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Change {
+    /// Where requests go: http or https, without user and password
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// Event types it subscribes to, at most 1000; * stands for any run of characters [repeatable, or with commas]
+    #[arg(short = 'e', long = "event", visible_alias = "events", value_name = "PATTERN", add = Candidates::EventTypes, value_delimiter = ',')]
+    #[serde(deserialize_with = "list")]
+    pub events: Option<Vec<String>>,
+    /// A line about it, for people
+    #[arg(long, value_name = "TEXT")]
+    pub description: Option<String>,
+    /// The HTTP method: POST, PUT or PATCH [default: POST]
+    #[arg(long = "method", value_name = "METHOD", help_heading = "Request")]
+    pub http_method: Option<String>,
+    /// The Content-Type of its requests [default: application/json]
+    #[arg(long, value_name = "TYPE", help_heading = "Request")]
+    pub content_type: Option<String>,
+    /// A header of its own; none that hookctl sends itself [repeatable]
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = custom_headers::parse_line, help_heading = "Request")]
+    #[serde(deserialize_with = "headers")]
+    pub headers: Option<Vec<(String, String)>>,
+    /// The deadline of a whole attempt, from the name look-up to the last byte [default: 30s]
+    #[arg(long, value_name = "DURATION", value_parser = arguments::duration, help_heading = "Request")]
+    #[serde(rename = "timeout_seconds", deserialize_with = "length")]
+    pub timeout: Option<Duration>,
+    /// How requests are signed; see `hookctl schemes` [repeatable; default: timetracker, standard]
+    #[arg(long = "signature", value_name = "SCHEME", add = Candidates::Schemes, value_delimiter = ',', help_heading = "Signature")]
+    #[serde(deserialize_with = "list")]
+    pub signature_schemes: Option<Vec<String>>,
+    /// Who it belongs to [default: HOOKCTL_OWNER, else USER]
+    #[arg(long, value_name = "OWNER")]
+    pub owner: Option<String>,
+    /// How often a failed delivery is tried again [default: 3]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Retries and limits")]
+    #[serde(deserialize_with = "text")]
+    pub max_retries: Option<String>,
+    /// The delay before the first retry; it doubles with each, up to 24h [default: 60s]
+    #[arg(long, value_name = "DURATION", value_parser = arguments::duration, help_heading = "Retries and limits")]
+    #[serde(rename = "retry_delay_seconds", deserialize_with = "length")]
+    pub retry_delay: Option<Duration>,
+    /// The delay before each retry one by one, or a preset: timetracker, standard, svix; takes the place of --max-retries
+    /// and --retry-delay, and giving those later takes its place
+    #[arg(long, value_name = "LIST", help_heading = "Retries and limits")]
+    #[serde(deserialize_with = "text")]
+    pub retry_schedule: Option<String>,
+    /// Disable it after so long without a success; 0 never [default: 5d]
+    #[arg(long, value_name = "DURATION", value_parser = arguments::duration, help_heading = "Retries and limits")]
+    #[serde(rename = "disable_after_seconds", deserialize_with = "length")]
+    pub disable_after: Option<Duration>,
+    /// At most so many requests a second, minute or hour: 10/s, 600/m, 5000/h; off to lift it
+    #[arg(long, value_name = "N/UNIT", help_heading = "Retries and limits")]
+    pub rate_limit: Option<String>,
+    /// At most so many requests at once [default: 8 while other webhooks have deliveries due]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Retries and limits")]
+    #[serde(deserialize_with = "text")]
+    pub concurrency: Option<String>,
+    /// One delivery at a time, in the order of emission; --ordered=false to lift it
+    #[arg(long = "ordered", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Retries and limits")]
+    pub is_ordered: Option<bool>,
+    /// Allow private and loopback addresses; --allow-private=false to forbid them again
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Addresses")]
+    pub allow_private: Option<bool>,
+    /// Allow exactly these addresses besides public ones [repeatable, or with commas]
+    #[arg(long = "allow-network", value_name = "CIDR", help_heading = "Addresses")]
+    #[serde(deserialize_with = "list")]
+    pub allow_networks: Option<Vec<String>>,
+    /// Trust this certificate authority too (PEM file, certificates alone)
+    #[arg(long, value_name = "FILE", help_heading = "Addresses")]
+    pub ca_cert: Option<Pem>,
+}
+
+/// Certificates: a file that the option names, or the text that a configuration file holds.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(from = "String")]
+pub enum Pem {
+    File(String),
+    Text(String),
+}
+
+impl Change {
+    /// The change that the keys of a file ask for; an error is that of the first key that cannot be read.
+    pub fn from_keys(keys: Map<String, Value>) -> Result<Change, Unreadable> {
+        let table = Value::Object(keys);
+        Change::deserialize(&table).map_err(|error| {
+            // The library does not say which key it was: each is tried alone.
+            let unreadable = |(key, value): (&String, &Value)| {
+                let alone = Value::from(Map::from_iter([(key.clone(), value.clone())]));
+                Change::deserialize(&alone).err().map(|error| Unreadable::new(key, &error))
+            };
+            let first = table.as_object().into_iter().flatten().find_map(unreadable);
+            first.unwrap_or_else(|| Unreadable { key: String::new(), reason: error.to_string() })
+        })
+    }
+
+    /// Writes what was given into `settings`, each value checked by itself.
+    pub fn apply(&self, settings: &mut Settings) -> Result<(), Invalid> {
+        if let Some(url) = &self.url {
+            settings.set_url(url)?;
+        }
+        if let Some(events) = &self.events {
+            settings.set_events(events)?;
+        }
+        if let Some(description) = &self.description {
+            settings.set_description(description)?;
+        }
+        if let Some(owner) = &self.owner {
+            settings.set_owner(owner)?;
+        }
+        self.apply_request(settings)?;
+        self.apply_retries(settings)?;
+        self.apply_addresses(settings)
+    }
+
+    fn apply_request(&self, settings: &mut Settings) -> Result<(), Invalid> {
+        if let Some(method) = &self.http_method {
+            settings.set_http_method(method)?;
+        }
+        if let Some(content_type) = &self.content_type {
+            settings.set_content_type(content_type)?;
+        }
+        if let Some(headers) = &self.headers {
+            settings.add_headers(headers);
+        }
+        if let Some(timeout) = self.timeout {
+            settings.set_timeout(timeout)?;
+        }
+        if let Some(schemes) = &self.signature_schemes {
+            settings.set_signature_schemes(schemes)?;
+        }
+        Ok(())
+    }
+
+    fn apply_retries(&self, settings: &mut Settings) -> Result<(), Invalid> {
+        if let Some(max_retries) = &self.max_retries {
+            settings.set_max_retries(max_retries)?;
+        }
+        if let Some(delay) = self.retry_delay {
+            settings.set_retry_delay(delay)?;
+        }
+        // After the two above, which take a schedule away.
+        if let Some(schedule) = &self.retry_schedule {
+            settings.set_retry_schedule(schedule)?;
+        }
+        if let Some(length) = self.disable_after {
+            settings.set_disable_after(length)?;
+        }
+        if let Some(limit) = &self.rate_limit {
+            settings.set_rate_limit(limit)?;
+        }
+        if let Some(concurrency) = &self.concurrency {
+            settings.set_concurrency(concurrency)?;
+        }
+        settings.is_ordered = self.is_ordered.unwrap_or(settings.is_ordered);
+        Ok(())
+    }
+
+    fn apply_addresses(&self, settings: &mut Settings) -> Result<(), Invalid> {
+        settings.addresses.allow_private = self.allow_private.unwrap_or(settings.addresses.allow_private);
+        if let Some(networks) = &self.allow_networks {
+            settings.set_allow_networks(networks)?;
+        }
+        if let Some(pem) = &self.ca_cert {
+            let pem = pem.read()?;
+            settings.set_ca_cert(&pem)?;
+            check_ca_cert(&pem).map_err(|error| Field::CA_CERT.invalid(error))?;
+        }
+        Ok(())
+    }
+}
+
+/// As the option takes it.
+impl FromStr for Pem {
+    type Err = Infallible;
+
+    fn from_str(name: &str) -> Result<Pem, Infallible> {
+        Ok(Pem::File(name.to_owned()))
+    }
+}
+
+/// As a file takes it.
+impl From<String> for Pem {
+    fn from(text: String) -> Pem {
+        Pem::Text(text)
+    }
+}
+
+impl Pem {
+    fn read(&self) -> Result<String, Invalid> {
+        let bytes = match self {
+            Pem::Text(text) => return Ok(text.clone()),
+            Pem::File(name) => {
+                arguments::read_file(name, LONGEST_CA_CERT).map_err(|reason| Field::CA_CERT.invalid(reason))?
+            }
+        };
+        String::from_utf8(bytes).map_err(|_| Field::CA_CERT.invalid("not a PEM file"))
+    }
+}
+
+/// A key of a file that cannot be read.
+#[derive(Debug)]
+pub struct Unreadable {
+    pub key: String,
+    pub reason: String,
+}
+
+impl Unreadable {
+    pub fn new(key: &str, error: &serde_json::Error) -> Unreadable {
+        let reason = error.to_string();
+        let reason = match Field::of_key(key) {
+            None => "no such key".to_owned(),
+            // The library's own messages repeat the value.
+            Some(field) if field.is_credential && reason.starts_with("invalid ") => {
+                "not of the type that it has in `hookctl export`".to_owned()
+            }
+            Some(_) => reason,
+        };
+        Unreadable { key: key.to_owned(), reason }
+    }
+}
+
+/// A text as the option takes it: also a number, or a list whose items the option takes with commas between.
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::String(text) => Ok(Some(text)),
+        Value::Number(number) => Ok(Some(number.to_string())),
+        list => Vec::<String>::deserialize(list).map(|items| Some(items.join(","))).map_err(D::Error::custom),
+    }
+}
+
+/// A list, or a text with commas between the items.
+fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::String(text) => Ok(Some(text.split(',').map(str::to_owned).collect())),
+        list => Vec::deserialize(list).map(Some).map_err(D::Error::custom),
+    }
+}
+
+/// A length of time: seconds, whole or not, or a text such as `30s`.
+fn length<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let length = match Value::deserialize(deserializer)? {
+        Value::String(text) => duration::parse(&text).ok(),
+        Value::Number(number) => match number.as_u64() {
+            Some(seconds) => Some(Duration::from_secs(seconds)),
+            None => number.as_f64().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+        },
+        _ => None,
+    };
+    length
+        .map(Some)
+        .ok_or_else(|| D::Error::custom("not a length of time; write a number of seconds, or a text such as \"30s\""))
+}
+
+/// Names with their values, or a list of `Name: value`.
+fn headers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<(String, String)>>, D::Error> {
+    let lines = match Value::deserialize(deserializer)? {
+        Value::Object(members) => {
+            let pair = |(name, value)| String::deserialize(value).map(|value| (name, value.trim().to_owned()));
+            return members.into_iter().map(pair).collect::<Result<_, _>>().map(Some).map_err(D::Error::custom);
+        }
+        list => Vec::<String>::deserialize(list).map_err(D::Error::custom)?,
+    };
+    lines
+        .iter()
+        .map(|line| custom_headers::parse_line(line))
+        .collect::<Result<_, _>>()
+        .map(Some)
+        .map_err(D::Error::custom)
+}

@@ -1,0 +1,81 @@
+//! The settings by name, and why a value is refused.
+
+use std::fmt;
+
+/// A setting, or what a configuration file has beside the settings, as messages name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Its key in TOML and JSON.
+    pub key: &'static str,
+    /// Its option on the command line.
+    pub flag: &'static str,
+    /// Whether a credential may be in its value: then no message repeats the value.
+    pub is_credential: bool,
+}
+
+/// One constant for each line, and all of them in `ALL`.
+macro_rules! fields {
+    ($($name:ident: $key:literal, $flag:literal, $is_credential:literal;)*) => {
+        impl Field {
+            $(pub const $name: Field = Field { key: $key, flag: $flag, is_credential: $is_credential };)*
+
+            /// All of them, in the order of `webhook show -o json`.
+            pub const ALL: &[Field] = &[$(Field::$name),*];
+        }
+    };
+}
+
+// Key, option, and whether a credential may be in it: tokens are in the queries of URLs and in headers.
+fields! {
+    NAME: "name", "NAME", false;
+    DESCRIPTION: "description", "--description", false;
+    URL: "url", "--url", true;
+    EVENTS: "events", "--event", false;
+    HTTP_METHOD: "http_method", "--method", false;
+    CONTENT_TYPE: "content_type", "--content-type", false;
+    HEADERS: "headers", "--header", true;
+    OWNER: "owner", "--owner", false;
+    MAX_RETRIES: "max_retries", "--max-retries", false;
+    RETRY_DELAY: "retry_delay_seconds", "--retry-delay", false;
+    RETRY_SCHEDULE: "retry_schedule", "--retry-schedule", false;
+    TIMEOUT: "timeout_seconds", "--timeout", false;
+    SIGNATURE_SCHEMES: "signature_schemes", "--signature", false;
+    DISABLE_AFTER: "disable_after_seconds", "--disable-after", false;
+    RATE_LIMIT: "rate_limit", "--rate-limit", false;
+    CONCURRENCY: "concurrency", "--concurrency", false;
+    IS_ORDERED: "is_ordered", "--ordered", false;
+    ALLOW_PRIVATE: "allow_private", "--allow-private", false;
+    ALLOW_NETWORKS: "allow_networks", "--allow-network", false;
+    CA_CERT: "ca_cert", "--ca-cert", true;
+    IS_ACTIVE: "is_active", "--inactive", false;
+    SECRET: "secret", "--secret-stdin", true;
+    SECRET_ENV: "secret_env", "--secret-env", true;
+    SECRET_FILE: "secret_file", "--secret-file", true;
+}
+
+impl Field {
+    /// The field of that key in TOML and JSON.
+    pub fn of_key(key: &str) -> Option<Field> {
+        Field::ALL.iter().find(|field| field.key == key).copied()
+    }
+
+    /// A value of this field is refused, for that reason.
+    pub fn invalid(self, reason: impl fmt::Display) -> Invalid {
+        Invalid { field: self, reason: reason.to_string(), hint: None }
+    }
+}
+
+/// A value that is refused. It is not an error by itself: who reports it names the option, or the key and its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invalid {
+    pub field: Field,
+    pub reason: String,
+    pub hint: Option<String>,
+}
+
+impl Invalid {
+    #[must_use]
+    pub fn hint(self, hint: impl Into<String>) -> Invalid {
+        Invalid { hint: Some(hint.into()), ..self }
+    }
+}
