@@ -4,19 +4,19 @@ use std::io::{self, Write};
 
 use serde::ser::{Serialize, SerializeSeq as _, Serializer as _};
 use serde_json::Serializer;
-use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
+use serde_json::ser::PrettyFormatter;
 
 use super::closed::write_error;
 use super::escape::is_unsafe;
 
 /// Writes one value on one line, without the line's end.
 pub fn compact<T: Serialize + ?Sized>(out: &mut impl Write, value: &T) -> io::Result<()> {
-    Ok(value.serialize(&mut Serializer::with_formatter(out, Safe(CompactFormatter)))?)
+    Ok(value.serialize(&mut Serializer::new(Escaping { out, has_lines: false }))?)
 }
 
 /// Writes one value indented, without the last line's end.
 pub fn pretty<T: Serialize + ?Sized>(out: &mut impl Write, value: &T) -> io::Result<()> {
-    Ok(value.serialize(&mut Serializer::with_formatter(out, Safe(PrettyFormatter::new())))?)
+    Ok(value.serialize(&mut indented(out))?)
 }
 
 /// Writes the values as one indented array, each as it comes, without the last line's end.
@@ -24,7 +24,7 @@ pub fn array<T: Serialize>(
     out: &mut impl Write,
     values: impl IntoIterator<Item = anyhow::Result<T>>,
 ) -> anyhow::Result<()> {
-    let mut serializer = Serializer::with_formatter(out, Safe(PrettyFormatter::new()));
+    let mut serializer = indented(out);
     let mut array = serializer.serialize_seq(None).map_err(write_error)?;
     for value in values {
         array.serialize_element(&value?).map_err(write_error)?;
@@ -32,73 +32,41 @@ pub fn array<T: Serialize>(
     array.end().map_err(write_error)
 }
 
-/// A layout (compact or indented) with unsafe characters escaped.
-struct Safe<F>(F);
-
-impl<F: Formatter> Formatter for Safe<F> {
-    fn write_string_fragment<W: Write + ?Sized>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
-        write_escaped(out, fragment)
-    }
-
-    /// JSON taken over as it is: its strings can hold unsafe characters other than C0, and C0 occurs only as the
-    /// white space between its parts, which would break a line.
-    fn write_raw_fragment<W: Write + ?Sized>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
-        for (index, part) in fragment.split(['\n', '\r', '\t']).enumerate() {
-            if index > 0 {
-                out.write_all(b" ")?;
-            }
-            write_escaped(out, part)?;
-        }
-        Ok(())
-    }
-
-    fn begin_array<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
-        self.0.begin_array(out)
-    }
-
-    fn end_array<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
-        self.0.end_array(out)
-    }
-
-    fn begin_array_value<W: Write + ?Sized>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
-        self.0.begin_array_value(out, first)
-    }
-
-    fn end_array_value<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
-        self.0.end_array_value(out)
-    }
-
-    fn begin_object<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
-        self.0.begin_object(out)
-    }
-
-    fn end_object<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
-        self.0.end_object(out)
-    }
-
-    fn begin_object_key<W: Write + ?Sized>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
-        self.0.begin_object_key(out, first)
-    }
-
-    fn begin_object_value<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
-        self.0.begin_object_value(out)
-    }
-
-    fn end_object_value<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
-        self.0.end_object_value(out)
-    }
+fn indented<W: Write>(out: &mut W) -> Serializer<Escaping<'_, W>, PrettyFormatter<'static>> {
+    Serializer::with_formatter(Escaping { out, has_lines: true }, PrettyFormatter::new())
 }
 
-fn write_escaped<W: Write + ?Sized>(out: &mut W, text: &str) -> io::Result<()> {
-    let mut written = 0;
-    for (index, c) in text.match_indices(is_unsafe) {
-        out.write_all(&text.as_bytes()[written..index])?;
-        for unit in c.encode_utf16() {
-            write!(out, "\\u{unit:04x}")?;
+/// Escapes finished JSON on its way out.
+///
+/// serde_json has escaped the C0 characters of strings: what is left of them is white space between the parts of JSON that
+/// was taken over as it is. All other unsafe characters can only stand in a string.
+struct Escaping<'a, W> {
+    out: &'a mut W,
+    /// Whether a line's end may stay.
+    has_lines: bool,
+}
+
+impl<W: Write> Write for Escaping<'_, W> {
+    /// serde_json writes whole characters.
+    fn write(&mut self, json: &[u8]) -> io::Result<usize> {
+        let text = std::str::from_utf8(json).map_err(io::Error::other)?;
+        let mut written = 0;
+        for (index, character) in text.match_indices(is_unsafe) {
+            self.out.write_all(&json[written..index])?;
+            match character {
+                "\n" if self.has_lines => self.out.write_all(b"\n")?,
+                "\n" | "\r" | "\t" => self.out.write_all(b" ")?,
+                _ => character.encode_utf16().try_for_each(|unit| write!(self.out, "\\u{unit:04x}"))?,
+            }
+            written = index + character.len();
         }
-        written = index + c.len();
+        self.out.write_all(&json[written..])?;
+        Ok(json.len())
     }
-    out.write_all(&text.as_bytes()[written..])
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
 }
 
 #[cfg(test)]
@@ -133,6 +101,12 @@ mod tests {
             serde_json::from_str("{\n\t\"a\": 12345678901234567890.10,\r\n\"a\": \"\u{7f}\u{2028}\"}").unwrap();
         let json = text(|out| compact(out, &raw).unwrap());
         assert_eq!(json, "{  \"a\": 12345678901234567890.10,  \"a\": \"\\u007f\\u2028\"}");
+    }
+
+    #[test]
+    fn indented_json_that_was_taken_over_holds_no_return_and_no_tab() {
+        let raw: Box<RawValue> = serde_json::from_str("[\r\n\t\"\u{9b}\"]").unwrap();
+        assert_eq!(text(|out| pretty(out, &raw).unwrap()), "[ \n \"\\u009b\"]");
     }
 
     #[test]

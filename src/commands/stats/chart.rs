@@ -1,6 +1,6 @@
 //! A course over time as a drawing (SVG) that stands in a page.
 
-use std::fmt::Write as _;
+use maud::{Markup, html};
 
 use super::scale::Scale;
 use super::tally::Steps;
@@ -37,46 +37,35 @@ pub enum Kind {
 }
 
 impl Chart<'_> {
-    /// The drawing. Every step tells its numbers when pointed at.
-    pub fn draw(&self, kind: Kind) -> String {
+    /// The drawing. Every step shows its numbers when pointed at.
+    pub fn draw(&self, kind: Kind) -> Markup {
         let scale = self.scale(kind);
-        let mut svg = format!("<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">\n", label(kind));
-        for mark in scale.marks() {
-            let y = y_of(scale.share(mark));
-            draw(
-                &mut svg,
-                &format!("<line class=\"grid\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>", WIDTH - RIGHT),
-            );
-            let told = mark_text(kind, mark);
-            draw(
-                &mut svg,
-                &format!("<text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{told}</text>", LEFT - 5.0, y + 3.5),
-            );
-        }
-        match kind {
-            Kind::Volume => self.bars(&mut svg, scale),
-            Kind::SuccessRate => self.line(&mut svg, "half", Measures::success_rate),
-            Kind::Latency => {
-                let height =
-                    |measures: &Measures, share| measures.durations.quantile(share).map(|ms| scale.share(ms as f64));
-                self.line(&mut svg, "most", |measures| height(measures, 0.9));
-                self.line(&mut svg, "half", |measures| height(measures, 0.5));
+        let quantile =
+            |share: f64| move |measures: &Measures| measures.durations.quantile(share).map(|ms| scale.share(ms as f64));
+        html! {
+            svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label=(label(kind)) {
+                @for mark in scale.marks() {
+                    @let y = y_of(scale.share(mark));
+                    line.grid x1=(LEFT) x2=(WIDTH - RIGHT) y1=(tenths(y)) y2=(tenths(y)) {}
+                    text x=(LEFT - 5.0) y=(tenths(y + 3.5)) text-anchor="end" { (mark_text(kind, mark)) }
+                }
+                @match kind {
+                    Kind::Volume => (self.bars(scale)),
+                    Kind::SuccessRate => (self.line("half", Measures::success_rate)),
+                    Kind::Latency => {
+                        (self.line("most", quantile(0.9)))
+                        (self.line("half", quantile(0.5)))
+                    }
+                }
+                (self.times())
+                @for (index, measures) in self.course.iter().enumerate() {
+                    @let (x, width) = self.column(index);
+                    rect.hit x=(tenths(x)) y=(TOP) width=(tenths(width)) height=(HEIGHT - TOP - BOTTOM) {
+                        title { (self.clock(index, "%Y-%m-%d %H:%M")) " UTC: " (told(kind, measures)) }
+                    }
+                }
             }
         }
-        self.times(&mut svg);
-        for (index, measures) in self.course.iter().enumerate() {
-            let (x, width) = self.column(index);
-            let told = format!("{} UTC: {}", self.clock(index, "%Y-%m-%d %H:%M"), told(kind, measures));
-            draw(
-                &mut svg,
-                &format!(
-                    "<rect class=\"hit\" x=\"{x:.2}\" y=\"{TOP}\" width=\"{width:.2}\" height=\"{:.1}\"><title>{told}</title></rect>",
-                    HEIGHT - TOP - BOTTOM
-                ),
-            );
-        }
-        svg += "</svg>\n";
-        svg
     }
 
     fn scale(&self, kind: Kind) -> Scale {
@@ -91,37 +80,21 @@ impl Chart<'_> {
         }
     }
 
-    fn bars(&self, svg: &mut String, scale: Scale) {
-        for (index, measures) in self.course.iter().enumerate() {
-            let (x, width) = self.column(index);
-            let gap = (width * 0.15).min(2.0);
-            let mut below = 0;
-            let parts = [
-                ("good", measures.successful),
-                ("bad", measures.failed),
-                ("wait", measures.waiting + measures.cancelled),
-            ];
-            for (class, count) in parts.into_iter().filter(|(_, count)| *count > 0) {
-                let top = below + count;
-                let (y, foot) = (y_of(scale.share(top as f64)), y_of(scale.share(below as f64)));
-                // What failed must be seen beside a thousand that did not.
-                let height = (foot - y).max(if class == "bad" { 1.5 } else { 0.4 });
-                draw(
-                    svg,
-                    &format!(
-                        "<rect class=\"{class}\" x=\"{:.2}\" y=\"{:.2}\" width=\"{:.2}\" height=\"{height:.2}\"/>",
-                        x + gap / 2.0,
-                        foot - height,
-                        width - gap
-                    ),
-                );
-                below = top;
+    fn bars(&self, scale: Scale) -> Markup {
+        html! {
+            @for (index, measures) in self.course.iter().enumerate() {
+                @let (x, width) = self.column(index);
+                @let gap = (width * 0.15).min(2.0);
+                @for (class, height, foot) in stacked(measures, scale) {
+                    rect.(class) x=(tenths(x + gap / 2.0)) y=(tenths(foot - height)) width=(tenths(width - gap))
+                        height=(tenths(height)) {}
+                }
             }
         }
     }
 
     /// A line through the steps that have a value; it breaks where there is none, and a value alone is a dot.
-    fn line(&self, svg: &mut String, class: &str, value: impl Fn(&Measures) -> Option<f64>) {
+    fn line(&self, class: &str, value: impl Fn(&Measures) -> Option<f64>) -> Markup {
         let points: Vec<Option<(f64, f64)>> = self
             .course
             .iter()
@@ -131,21 +104,21 @@ impl Chart<'_> {
                 value(measures).map(|share| (x + width / 2.0, y_of(share.min(1.0))))
             })
             .collect();
-        for run in points.split(Option::is_none) {
-            let run: Vec<(f64, f64)> = run.iter().flatten().copied().collect();
-            let Some((x, y)) = run.first() else { continue };
-            if run.len() == 1 {
-                // A line without length, but with round ends, is a dot.
-                draw(svg, &format!("<path class=\"{class}\" style=\"stroke-width:6\" d=\"M{x:.1} {y:.1}h0.01\"/>"));
-                continue;
+        let runs = points.split(Option::is_none).map(|run| run.iter().flatten().copied().collect::<Vec<_>>());
+        html! {
+            @for run in runs {
+                @match run[..] {
+                    [] => {}
+                    // A line without length, but with round ends, is a dot.
+                    [(x, y)] => path.(class) style="stroke-width:6" d={ "M" (tenths(x)) " " (tenths(y)) "h0.01" } {},
+                    _ => path.(class) d=(path_through(&run)) {},
+                }
             }
-            let path: Vec<String> = run.iter().map(|(x, y)| format!("{x:.1} {y:.1}")).collect();
-            draw(svg, &format!("<path class=\"{class}\" d=\"M{}\"/>", path.join("L")));
         }
     }
 
     /// The first, the middle and the last time.
-    fn times(&self, svg: &mut String) {
+    fn times(&self) -> Markup {
         let last = self.course.len().saturating_sub(1);
         let format = match self.steps.length * self.course.len() as i64 {
             span if span <= 36 * 3_600_000 => "%H:%M",
@@ -156,9 +129,10 @@ impl Chart<'_> {
         let mut places =
             vec![(0, LEFT, "start"), (last / 2, self.column(last / 2).0, "middle"), (last, WIDTH - RIGHT, "end")];
         places.dedup_by_key(|(index, ..)| *index);
-        for (index, x, anchor) in places {
-            let clock = self.clock(index, format);
-            draw(svg, &format!("<text x=\"{x:.1}\" y=\"{y}\" text-anchor=\"{anchor}\">{clock}</text>"));
+        html! {
+            @for (index, x, anchor) in places {
+                text x=(tenths(x)) y=(y) text-anchor=(anchor) { (self.clock(index, format)) }
+            }
         }
     }
 
@@ -217,8 +191,28 @@ fn y_of(share: f64) -> f64 {
     TOP + (HEIGHT - TOP - BOTTOM) * (1.0 - share)
 }
 
-fn draw(svg: &mut String, element: &str) {
-    writeln!(svg, "{element}").expect("writing to a String cannot fail");
+fn path_through(points: &[(f64, f64)]) -> String {
+    let points: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1} {y:.1}")).collect();
+    format!("M{}", points.join("L"))
+}
+
+/// The bars of one step, from below: class, height and the lower edge.
+fn stacked(measures: &Measures, scale: Scale) -> Vec<(&'static str, f64, f64)> {
+    let parts =
+        [("good", measures.successful), ("bad", measures.failed), ("wait", measures.waiting + measures.cancelled)];
+    let mut below = 0;
+    let bar = |(class, count)| {
+        let (foot, top) = (y_of(scale.share(below as f64)), y_of(scale.share((below + count) as f64)));
+        below += count;
+        // What failed must be seen beside a thousand that did not.
+        (class, (foot - top).max(if class == "bad" { 1.5 } else { 0.4 }), foot)
+    };
+    parts.into_iter().filter(|(_, count)| *count > 0).map(bar).collect()
+}
+
+/// A length or place in the drawing.
+fn tenths(length: f64) -> String {
+    format!("{length:.1}")
 }
 
 #[cfg(test)]
@@ -248,9 +242,9 @@ mod tests {
         let (some, none) = (measures(&[Status::Success, Status::Failed]), measures(&[Status::Pending]));
         let course = [some.clone(), some.clone(), none, some];
         let chart = Chart { steps: Steps { start: 0, length: 60_000, count: 4 }, course: &course };
-        let svg = chart.draw(Kind::SuccessRate);
+        let svg = chart.draw(Kind::SuccessRate).into_string();
         assert_eq!(svg.matches("class=\"half\"").count(), 2, "{svg}");
         assert_eq!(svg.matches("nothing finished").count(), 1, "{svg}");
-        assert_eq!(chart.draw(Kind::Volume).matches("class=\"bad\"").count(), 3);
+        assert_eq!(chart.draw(Kind::Volume).into_string().matches("class=\"bad\"").count(), 3);
     }
 }
