@@ -86,7 +86,7 @@ pub struct Change {
     #[serde(deserialize_with = "list")]
     pub allow_networks: Option<Vec<String>>,
     /// Trust this certificate authority too (PEM file, certificates alone)
-    #[arg(long, value_name = "FILE", help_heading = "Addresses")]
+    #[arg(long, value_name = "FILE", value_parser = Pem::from_str, help_heading = "Addresses")]
     pub ca_cert: Option<Pem>,
 }
 
