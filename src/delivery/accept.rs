@@ -1,15 +1,12 @@
 //! Taking events in: the event and a delivery for each webhook that wants it, in the caller's transaction.
 
-use std::collections::BTreeMap;
-
 use crate::domain::envelope::Content;
 use crate::domain::event::NewEvent;
 use crate::domain::event_draft::Draft;
 use crate::domain::event_type;
 use crate::domain::time::Timestamp;
-use crate::domain::webhook::Counters;
 use crate::random::Random;
-use crate::store::{Accepted, NewDelivery, Store, StoreError, Subscriber};
+use crate::store::{Accepted, CounterChanges, NewDelivery, Store, StoreError, Subscriber};
 
 /// Whether a webhook gets an event, or why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,13 +98,9 @@ pub fn deliver_to(
 
 /// Counts new deliveries, each given with its webhook: once for each webhook, however many there are.
 pub fn count_new<'a>(store: &Store, deliveries: impl IntoIterator<Item = &'a (i64, i64)>) -> Result<(), StoreError> {
-    let mut totals = BTreeMap::new();
-    for (webhook_id, _) in deliveries {
-        *totals.entry(*webhook_id).or_insert(0) += 1;
-    }
-    totals.into_iter().try_for_each(|(webhook_id, total)| {
-        store.count_deliveries(webhook_id, Counters { total, ..Counters::default() })
-    })
+    let mut changes = CounterChanges::default();
+    deliveries.into_iter().for_each(|(webhook_id, _)| changes.create(*webhook_id));
+    store.count(&changes)
 }
 
 fn insert(

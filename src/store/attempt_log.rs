@@ -1,7 +1,6 @@
 //! The log of attempts as `delivery tail` follows it: in the order of recording, without the answers.
 
 use super::row::Row;
-use super::value::ToValue;
 use super::{DeliveryFilter, Result, Store};
 use crate::domain::attempt::{ErrorType, Trigger};
 use crate::domain::delivery::Status;
@@ -66,7 +65,7 @@ impl Store {
 
     fn log(&self, filter: &DeliveryFilter, after: i64, upto: i64, limit: u64, end: &str) -> Result<Vec<LoggedAttempt>> {
         let filter = DeliveryFilter { before: None, ..filter.clone() };
-        let conditions = filter.conditions_after(self.dialect(), vec![after.to_value(), upto.to_value()]);
+        let conditions = filter.conditions_after(self.dialect(), vec![after.into(), upto.into()]);
         let (sql, values) = conditions.query(SELECT, end, Some(limit));
         self.rows(&sql, &values, from_row)
     }

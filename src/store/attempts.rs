@@ -30,7 +30,7 @@ fn from_row(row: &mut Row<'_>) -> Result<Attempt> {
     let status: Option<u16> = row.next()?;
     let answer = Answer {
         status: status.unwrap_or_default(),
-        headers: row.next_json()?,
+        headers: row.next_json("attempts.response_headers")?,
         body: row.next::<Option<Vec<u8>>>()?.unwrap_or_default(),
         truncated: row.next()?,
     };

@@ -3,21 +3,17 @@
 
 use std::sync::Arc;
 
-use rusqlite::{OptionalExtension, Row, named_params};
-
-use super::columns::to_json;
-use super::{Result, Store};
+use super::row::{Row, one, pair};
+use super::value::params;
+use super::{Result, Store, StoreError};
 use crate::domain::attempt::Trigger;
 use crate::domain::time::Timestamp;
 
 /// A delivery that this process, and no other, may attempt.
 #[derive(Clone, Debug)]
 pub struct Claimed {
-    /// Its id.
     pub id: i64,
-    /// Its webhook.
     pub webhook_id: i64,
-    /// Its event's row.
     pub event_row: i64,
     /// The number of the attempt to come.
     pub attempt_number: u32,
@@ -34,9 +30,7 @@ pub struct Claimed {
 /// What a request carries of its event.
 #[derive(Clone, Debug)]
 pub struct Payload {
-    /// The event id.
     pub event_id: String,
-    /// The event type.
     pub event_type: String,
     /// The exact bytes.
     pub bytes: Vec<u8>,
@@ -106,17 +100,38 @@ struct Claiming {
     last_payload: Option<(i64, Arc<Payload>)>,
 }
 
-const CLAIMED: &str = "id, webhook_id, event_id, attempt_count + 1, retry_count, is_manual, is_test, claim_token";
+/// The columns of a [`Claimed`].
+macro_rules! claimed {
+    () => {
+        "id, webhook_id, event_id, attempt_count + 1, retry_count, is_manual, is_test, claim_token"
+    };
+}
+
+const DUE_WEBHOOKS: &str = "SELECT s.webhook_id FROM webhook_state s WHERE s.is_active
+    AND EXISTS (SELECT 1 FROM deliveries d WHERE d.webhook_id = s.webhook_id AND d.due_at <= $1)";
+
+/// The longest due first.
+const CLAIM_DUE: &str = concat!(
+    "UPDATE deliveries SET due_at = $1, claim_token = $2
+     WHERE id IN (SELECT id FROM deliveries WHERE webhook_id = $3 AND due_at <= $4 ORDER BY due_at LIMIT $5) RETURNING ",
+    claimed!()
+);
+
+/// The update decides; a RETURNING clause would only cost a temporary table.
+const CLAIM_ONE: &str = "UPDATE deliveries SET due_at = $1, claim_token = $2 WHERE id = $3 AND due_at <= $4";
+
+const CLAIMED_ONE: &str = concat!("SELECT ", claimed!(), " FROM deliveries WHERE id = $1");
+
+const ORDERED_HEAD: &str = "SELECT id FROM deliveries WHERE webhook_id = $1 AND is_ordered AND due_at IS NOT NULL
+    ORDER BY id LIMIT 1";
+
+const LINE_UNDER_WAY: &str = "SELECT EXISTS (SELECT 1 FROM deliveries
+    WHERE webhook_id = $1 AND is_ordered AND due_at > $2 AND claim_token IS NOT NULL)";
 
 impl Store {
     /// The active webhooks that have a delivery due at `now`.
     pub fn due_webhooks(&self, now: Timestamp) -> Result<Vec<i64>> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT s.webhook_id FROM webhook_state s WHERE s.is_active = 1
-               AND EXISTS (SELECT 1 FROM deliveries d WHERE d.webhook_id = s.webhook_id AND d.due_at <= :now)",
-        )?;
-        let ids = statement.query_map(named_params! { ":now": now }, |row| row.get(0))?;
-        Ok(ids.collect::<rusqlite::Result<_>>()?)
+        self.rows(DUE_WEBHOOKS, params![now], one)
     }
 
     /// Claims for several webhooks, and reads the payloads: no more once these have `bytes` bytes. The answers are in the
@@ -164,13 +179,9 @@ impl Store {
 
     /// How many claims of a webhook all processes together hold. A lease that is given now ends at `longest`, and none later.
     pub fn count_claims(&self, webhook_id: i64, now: Timestamp, longest: Timestamp) -> Result<usize> {
-        let held: i64 = self
-            .connection
-            .prepare_cached(
-                "SELECT count(*) FROM deliveries WHERE webhook_id = :webhook AND due_at > :now AND due_at <= :longest
-                    AND claim_token IS NOT NULL",
-            )?
-            .query_row(named_params! { ":webhook": webhook_id, ":now": now, ":longest": longest }, |row| row.get(0))?;
+        let sql = "SELECT count(*) FROM deliveries
+             WHERE webhook_id = $1 AND due_at > $2 AND due_at <= $3 AND claim_token IS NOT NULL";
+        let held: u64 = self.only(sql, params![webhook_id, now, longest], one)?;
         Ok(held as usize)
     }
 
@@ -216,71 +227,38 @@ impl Store {
         Ok(deliveries)
     }
 
-    /// Claims up to `limit` of a webhook's due deliveries, the longest due first.
     fn claim_due(&self, webhook_id: i64, lease: Lease, limit: u32) -> Result<Vec<Claimed>> {
-        let mut statement = self.connection.prepare_cached(&format!(
-            "UPDATE deliveries SET due_at = :until, claim_token = :token
-             WHERE id IN (SELECT id FROM deliveries WHERE webhook_id = :webhook AND due_at <= :now
-                          ORDER BY due_at LIMIT :limit) RETURNING {CLAIMED}"
-        ))?;
-        let rows = statement.query_map(
-            named_params! {
-                ":webhook": webhook_id, ":now": lease.now, ":until": lease.until, ":token": lease.token, ":limit": limit,
-            },
-            from_row,
-        )?;
-        let mut claimed = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+        let values = params![lease.until, lease.token, webhook_id, lease.now, limit];
+        let mut claimed = self.rows(CLAIM_DUE, values, from_row)?;
         claimed.sort_unstable_by_key(|delivery| delivery.id);
         Ok(claimed)
     }
 
     /// The head of an ordered webhook: the oldest delivery that is not finished, due or not.
     pub fn ordered_head(&self, webhook_id: i64) -> Result<Option<i64>> {
-        Ok(self
-            .connection
-            .prepare_cached(
-                "SELECT id FROM deliveries WHERE webhook_id = :webhook AND is_ordered = 1 AND due_at IS NOT NULL
-                 ORDER BY id LIMIT 1",
-            )?
-            .query_row(named_params! { ":webhook": webhook_id }, |row| row.get(0))
-            .optional()?)
+        self.first(ORDERED_HEAD, params![webhook_id], one)
     }
 
     /// Whether some process attempts a delivery of an ordered webhook: what is retried by hand can come before one that is.
     fn is_line_under_way(&self, webhook_id: i64, now: Timestamp) -> Result<bool> {
-        Ok(self
-            .connection
-            .prepare_cached(
-                "SELECT EXISTS (SELECT 1 FROM deliveries WHERE webhook_id = :webhook AND is_ordered = 1
-                                  AND due_at > :now AND claim_token IS NOT NULL)",
-            )?
-            .query_row(named_params! { ":webhook": webhook_id, ":now": now }, |row| row.get(0))?)
+        self.only(LINE_UNDER_WAY, params![webhook_id, now], one)
     }
 
-    /// Claims one delivery by its id, if it is due. The update decides; a RETURNING clause would only cost a temporary table.
+    /// Claims one delivery by its id, if it is due.
     pub fn claim_one(&self, id: i64, lease: Lease) -> Result<Option<Claimed>> {
-        let claimed = self
-            .connection
-            .prepare_cached(
-                "UPDATE deliveries SET due_at = :until, claim_token = :token WHERE id = :id AND due_at <= :now",
-            )?
-            .execute(named_params! { ":id": id, ":now": lease.now, ":until": lease.until, ":token": lease.token })?;
-        if claimed == 0 {
-            return Ok(None);
+        match self.execute(CLAIM_ONE, params![lease.until, lease.token, id, lease.now])? {
+            0 => Ok(None),
+            _ => self.first(CLAIMED_ONE, params![id], from_row),
         }
-        let mut statement =
-            self.connection.prepare_cached(&format!("SELECT {CLAIMED} FROM deliveries WHERE id = :id"))?;
-        Ok(Some(statement.query_row(named_params! { ":id": id }, from_row)?))
     }
 
     /// What a request carries of the event in that row.
     pub fn load_payload(&self, event_row: i64) -> Result<Payload> {
-        Ok(self
-            .connection
-            .prepare_cached("SELECT event_id, event_type, payload FROM events WHERE id = :id")?
-            .query_row(named_params! { ":id": event_row }, |row| {
-                Ok(Payload { event_id: row.get(0)?, event_type: row.get(1)?, bytes: row.get(2)? })
-            })?)
+        let sql = "SELECT event_id, event_type, payload FROM events WHERE id = $1";
+        let payload = self.first(sql, params![event_row], |row| {
+            Ok(Payload { event_id: row.next()?, event_type: row.next()?, bytes: row.next()? })
+        })?;
+        payload.ok_or(StoreError::Gone("event"))
     }
 
     /// How many deliveries of active webhooks are due at `now`; of all webhooks, or of these.
@@ -291,46 +269,39 @@ impl Store {
     /// The active webhooks with deliveries due at `now`, by name, with how many; `all` counts retries whose time has not
     /// come, too.
     pub fn due_by_webhook(&self, now: Timestamp, webhooks: &[i64], all: bool) -> Result<Vec<(String, u64)>> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT name, due FROM (
+        let sql = format!(
+            "SELECT o.name, o.due FROM (
                 SELECT w.name, (SELECT count(*) FROM deliveries d WHERE d.webhook_id = w.id
-                                  AND (d.due_at <= :now OR (:all AND d.due_at > :now AND d.claim_token IS NULL))) AS due
-                FROM webhooks w JOIN webhook_state s ON s.webhook_id = w.id
-                WHERE s.is_active = 1 AND (:any OR w.id IN (SELECT value FROM json_each(:webhooks))))
-             WHERE due > 0 ORDER BY name",
-        )?;
-        let rows = statement.query_map(
-            named_params! { ":now": now, ":all": all, ":any": webhooks.is_empty(), ":webhooks": to_json(webhooks) },
-            |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)),
-        )?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+                                  AND (d.due_at <= $1 OR ($2 AND d.due_at > $1 AND d.claim_token IS NULL))) AS due
+                FROM webhooks w JOIN webhook_state s ON s.webhook_id = w.id WHERE s.is_active AND ($3 OR {})) o
+             WHERE o.due > 0 ORDER BY o.name",
+            self.dialect().one_of("w.id", "$4")
+        );
+        self.rows(&sql, params![now, all, webhooks.is_empty(), webhooks], pair)
     }
 
     /// Makes every waiting delivery of active webhooks due now; of all webhooks, or of these.
     pub fn make_all_due(&self, now: Timestamp, webhooks: &[i64]) -> Result<()> {
-        self.connection
-            .prepare_cached(
-                "UPDATE deliveries SET due_at = :now
-                 WHERE due_at > :now AND claim_token IS NULL AND webhook_id IN (
-                    SELECT s.webhook_id FROM webhook_state s
-                    WHERE s.is_active = 1 AND (:any OR s.webhook_id IN (SELECT value FROM json_each(:webhooks))))",
-            )?
-            .execute(named_params! { ":now": now, ":any": webhooks.is_empty(), ":webhooks": to_json(webhooks) })?;
-        Ok(())
+        let sql = format!(
+            "UPDATE deliveries SET due_at = $1
+             WHERE due_at > $1 AND claim_token IS NULL AND webhook_id IN (
+                SELECT s.webhook_id FROM webhook_state s WHERE s.is_active AND ($2 OR {}))",
+            self.dialect().one_of("s.webhook_id", "$3")
+        );
+        self.execute(&sql, params![now, webhooks.is_empty(), webhooks]).map(drop)
     }
 }
 
-fn from_row(row: &Row<'_>) -> rusqlite::Result<Claimed> {
-    let trigger = if row.get(5)? { Trigger::Manual } else { Trigger::Scheduled };
+fn from_row(row: &mut Row<'_>) -> Result<Claimed> {
     Ok(Claimed {
-        id: row.get(0)?,
-        webhook_id: row.get(1)?,
-        event_row: row.get(2)?,
-        attempt_number: row.get(3)?,
-        retry_count: row.get(4)?,
-        trigger,
-        is_test: row.get(6)?,
-        token: row.get(7)?,
+        id: row.next()?,
+        webhook_id: row.next()?,
+        event_row: row.next()?,
+        attempt_number: row.next()?,
+        retry_count: row.next()?,
+        trigger: row.next()?,
+        is_test: row.next()?,
+        token: row.next()?,
     })
 }
 
@@ -338,42 +309,25 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Claimed> {
 mod tests {
     use super::*;
 
-    /// The plan of a statement of this file, found by a part of its text, so that the two cannot drift apart.
-    fn plan_of(part: &str) -> String {
-        let source = include_str!("claims.rs");
-        let at = source.find(part).expect("the statement is in this file");
-        let start = source[..at].rfind('"').expect("its text begins") + 1;
-        let end = at + source[at..].find('"').expect("its text ends");
-        let sql = source[start..end].replace("{CLAIMED}", CLAIMED);
-        let store = Store::empty().expect("a database");
-        let mut statement = store.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect(&sql);
-        let mut rows = statement.raw_query();
-        let mut plan = String::new();
-        while let Some(row) = rows.next().expect("a plan") {
-            plan += &row.get::<_, String>(3).expect("a line");
-            plan.push('\n');
-        }
-        plan
-    }
-
     #[test]
     fn the_due_query_is_answered_from_one_partial_index() {
-        let plan = plan_of("WHERE id IN (SELECT id FROM deliveries WHERE webhook_id = :webhook AND due_at <= :now");
+        let plan = Store::empty().expect("a database").plan(CLAIM_DUE);
         assert!(plan.contains("USING COVERING INDEX deliveries_due (webhook_id=? AND due_at<?)"), "{plan}");
         assert!(!plan.contains("SCAN deliveries") && !plan.contains("TEMP B-TREE"), "{plan}");
     }
 
     #[test]
     fn which_webhooks_have_something_due_is_asked_of_the_same_index() {
-        let plan = plan_of("SELECT s.webhook_id FROM webhook_state s WHERE s.is_active = 1");
+        let plan = Store::empty().expect("a database").plan(DUE_WEBHOOKS);
         assert!(plan.contains("deliveries_due (webhook_id=? AND due_at<?)"), "{plan}");
     }
 
     #[test]
     fn the_head_of_an_ordered_webhook_is_found_without_sorting() {
-        let plan = plan_of("is_ordered = 1 AND due_at IS NOT NULL");
+        let store = Store::empty().expect("a database");
+        let plan = store.plan(ORDERED_HEAD);
         assert!(plan.contains("deliveries_ordered (webhook_id=?)") && !plan.contains("TEMP B-TREE"), "{plan}");
-        let plan = plan_of("AND due_at > :now AND claim_token IS NOT NULL)\"");
+        let plan = store.plan(LINE_UNDER_WAY);
         assert!(plan.contains("deliveries_due (webhook_id=? AND due_at>?)"), "{plan}");
     }
 }

@@ -1,7 +1,7 @@
 //! A WHERE clause that grows with what is asked for.
 
 use super::dialect::Dialect;
-use super::value::{ToValue, Value};
+use super::value::Value;
 
 /// Conditions that all hold, and the statement's parameters so far.
 #[derive(Debug)]
@@ -23,13 +23,13 @@ impl<'a> Conditions<'a> {
     }
 
     /// Adds a parameter and names it.
-    pub fn bind(&mut self, value: &'a (impl ToValue + ?Sized)) -> String {
-        self.values.push(value.to_value());
+    pub fn bind(&mut self, value: impl Into<Value<'a>>) -> String {
+        self.values.push(value.into());
         format!("${}", self.values.len())
     }
 
     /// `left` ends in an operator: `d.id <`. Nothing when there is no value.
-    pub fn compare(&mut self, left: &str, value: Option<&'a (impl ToValue + ?Sized)>) {
+    pub fn compare(&mut self, left: &str, value: Option<impl Into<Value<'a>>>) {
         if let Some(value) = value {
             let right = self.bind(value);
             self.add(&format!("{left} {right}"));
@@ -37,7 +37,10 @@ impl<'a> Conditions<'a> {
     }
 
     /// One of a short list, which an index answers; any when it is empty.
-    pub fn one_of(&mut self, column: &str, list: &'a [impl ToValue]) {
+    pub fn one_of<T>(&mut self, column: &str, list: &'a [T])
+    where
+        &'a T: Into<Value<'a>>,
+    {
         if !list.is_empty() {
             let names: Vec<String> = list.iter().map(|value| self.bind(value)).collect();
             self.add(&format!("{column} IN ({})", names.join(", ")));
@@ -48,8 +51,8 @@ impl<'a> Conditions<'a> {
     pub fn event_type(&mut self, column: &str, pattern: Option<&'a str>) {
         match pattern {
             Some(pattern) if pattern.contains('*') => {
-                self.values.push(Value::Text(self.dialect.pattern(pattern)));
-                self.add(&self.dialect.matches(column, &format!("${}", self.values.len())));
+                let parameter = self.bind(self.dialect.pattern(pattern));
+                self.add(&self.dialect.matches(column, &parameter));
             }
             exact => self.compare(&format!("{column} ="), exact),
         }
@@ -59,8 +62,7 @@ impl<'a> Conditions<'a> {
     pub fn query(mut self, select: &str, end: &str, limit: Option<u64>) -> (String, Vec<Value<'a>>) {
         let mut sql = format!("{select} {} {end}", self.text);
         if let Some(limit) = limit {
-            self.values.push(Value::Integer(limit as i64));
-            sql += &format!(" LIMIT ${}", self.values.len());
+            sql += &format!(" LIMIT {}", self.bind(limit as i64));
         }
         (sql, self.values)
     }

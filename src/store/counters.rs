@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::value::params;
+use super::value::values;
 use super::{Result, Store};
 use crate::domain::delivery::Status;
 use crate::domain::webhook::Counters;
@@ -13,11 +13,16 @@ use crate::domain::webhook::Counters;
 pub struct CounterChanges(BTreeMap<i64, Counters>);
 
 impl CounterChanges {
-    pub fn add(&mut self, webhook_id: i64, more: Counters) {
+    fn add(&mut self, webhook_id: i64, more: Counters) {
         let change = self.0.entry(webhook_id).or_default();
         change.total += more.total;
         change.successful += more.successful;
         change.failed += more.failed;
+    }
+
+    /// Some delivery is new.
+    pub fn create(&mut self, webhook_id: i64) {
+        self.add(webhook_id, Counters { total: 1, ..Counters::default() });
     }
 
     /// Some delivery took on `status`.
@@ -56,11 +61,8 @@ impl Store {
     }
 
     fn change_counters(&self, sql: &str, changes: &CounterChanges) -> Result<()> {
-        for (id, change) in &changes.0 {
-            if *change != Counters::default() {
-                self.execute(sql, params![change.total, change.successful, change.failed, id])?;
-            }
-        }
-        Ok(())
+        let changed = changes.0.iter().filter(|(_, change)| **change != Counters::default());
+        let values = |(id, change): (&i64, &Counters)| values![change.total, change.successful, change.failed, id];
+        self.execute_each(sql, changed.map(values))
     }
 }

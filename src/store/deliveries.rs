@@ -190,7 +190,7 @@ impl Store {
             dialect.one_of("id", "$2")
         );
         let found: Vec<i64> = retried.iter().map(|(_, id)| *id).collect();
-        self.execute(&update, params![now, found])?;
+        self.execute(&update, params![now, found.as_slice()])?;
         self.count(&changes)?;
         Ok(retried)
     }
@@ -236,18 +236,18 @@ impl DeliveryFilter {
         conditions.one_of("d.status", &self.statuses);
         conditions.one_of("d.webhook_id", &self.webhooks);
         conditions.one_of("d.error_type", &self.error_types);
-        conditions.compare("d.event_id =", self.event_row.as_ref());
+        conditions.compare("d.event_id =", self.event_row);
         conditions.event_type("d.event_type", self.event_type.as_deref());
         if !self.status_codes.is_empty() {
             let range = |(first, last): &'a (u16, u16)| {
-                format!("d.response_status_code BETWEEN {} AND {}", conditions.bind(first), conditions.bind(last))
+                format!("d.response_status_code BETWEEN {} AND {}", conditions.bind(*first), conditions.bind(*last))
             };
             let ranges: Vec<String> = self.status_codes.iter().map(range).collect();
             conditions.add(&format!("({})", ranges.join(" OR ")));
         }
-        conditions.compare("d.created_at >=", self.since.as_ref());
-        conditions.compare("d.created_at <", self.until.as_ref());
-        conditions.compare("d.id <", self.before.as_ref());
+        conditions.compare("d.created_at >=", self.since);
+        conditions.compare("d.created_at <", self.until);
+        conditions.compare("d.id <", self.before);
         self.index_conditions().into_iter().for_each(|condition| conditions.add(condition));
         conditions
     }

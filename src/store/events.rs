@@ -59,11 +59,11 @@ impl Store {
              VALUES ($1, $2, $3, $4, $5, $6)
              ON CONFLICT (event_id) DO NOTHING",
             params![
-                event.event_id,
-                event.event_type,
-                event.payload,
+                &event.event_id,
+                &event.event_type,
+                &event.payload,
                 event.fingerprint.as_slice(),
-                event.owner,
+                &event.owner,
                 event.created_at
             ],
         )?;
@@ -72,7 +72,7 @@ impl Store {
         }
         let known = self.first(
             "SELECT id, fingerprint = $1 FROM events WHERE event_id = $2",
-            params![event.fingerprint.as_slice(), event.event_id],
+            params![event.fingerprint.as_slice(), &event.event_id],
             pair,
         )?;
         Ok(match known {
@@ -105,9 +105,9 @@ impl Store {
     pub fn events(&self, filter: &EventFilter) -> Result<Vec<EventRow>> {
         let mut conditions = Conditions::after(self.dialect(), Vec::new());
         conditions.event_type("e.event_type", filter.event_type.as_deref());
-        conditions.compare("e.created_at >=", filter.since.as_ref());
-        conditions.compare("e.created_at <", filter.until.as_ref());
-        conditions.compare("e.id <", filter.before.as_ref());
+        conditions.compare("e.created_at >=", filter.since);
+        conditions.compare("e.created_at <", filter.until);
+        conditions.compare("e.id <", filter.before);
         let (sql, values) = conditions.query(SELECT, "ORDER BY e.id DESC", filter.limit);
         self.rows(&sql, &values, from_row)
     }

@@ -1,7 +1,7 @@
 //! What monitors read: counts that never go back, and the state of things now. None of it walks through the log.
 
 use super::row::one;
-use super::value::params;
+use super::value::{params, values};
 use super::{Result, Store};
 use crate::domain::time::Timestamp;
 
@@ -53,19 +53,16 @@ const FAILED_SINCE: &str = "SELECT count(*) FROM deliveries
 
 impl Store {
     /// Adds to the totals that pruning leaves alone.
-    pub fn count_attempts(&self, counts: &[AttemptCount]) -> Result<()> {
+    pub fn count_attempts<'a>(&self, counts: &'a [AttemptCount]) -> Result<()> {
         let sql = "INSERT INTO attempt_counts (webhook_id, outcome, bound_ms, attempts, duration_ms)
              VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (webhook_id, outcome, bound_ms) DO UPDATE
              SET attempts = attempt_counts.attempts + excluded.attempts,
                  duration_ms = attempt_counts.duration_ms + excluded.duration_ms";
-        for count in counts {
-            self.execute(
-                sql,
-                params![count.webhook_id, count.outcome, count.bound_ms, count.attempts, count.duration_ms],
-            )?;
-        }
-        Ok(())
+        let values = |count: &'a AttemptCount| {
+            values![count.webhook_id, &count.outcome, count.bound_ms, count.attempts, count.duration_ms]
+        };
+        self.execute_each(sql, counts.iter().map(values))
     }
 
     /// Every attempt ever made, counted, by webhook, outcome and bucket.

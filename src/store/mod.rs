@@ -30,6 +30,7 @@ mod webhooks;
 pub use attempt_log::LoggedAttempt;
 pub use check::{Check, Finding};
 pub use claims::{Claimed, LaneClaim, LaneClaimed, Lease, Payload, Wanted};
+pub use counters::CounterChanges;
 pub use deliveries::{DeliveryFilter, DeliveryRow, NewDelivery, Removed};
 pub use error::{Result, StoreError};
 pub use event_types::EventTypeRow;
@@ -37,9 +38,10 @@ pub use events::{Accepted, EventFilter, EventRow};
 pub use info::{Backlog, Info};
 pub use metrics::{AttemptCount, WebhookState};
 pub use prune::{PRUNE_START, PruneFilter};
-pub use results::{AttemptResult, ClaimStanding, HealthChange};
+pub use results::{AttemptResult, ClaimStanding};
 pub use sqlite::sidecar;
 pub use statistics::Window;
+pub use webhook_state::HealthChange;
 pub use webhooks::{Subscriber, WebhookFilter};
 
 /// An open database. One connection, used by one thread.

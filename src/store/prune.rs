@@ -7,7 +7,6 @@ use super::value::params;
 use super::{Result, Store};
 use crate::domain::delivery::Status;
 use crate::domain::time::Timestamp;
-use crate::domain::webhook::Counters;
 
 /// Which finished deliveries are to go.
 #[derive(Clone, Debug)]
@@ -79,7 +78,7 @@ impl Store {
             let (event_row, is_test): (i64, bool) = pair(row)?;
             let (webhook_id, status) = pair(row)?;
             if !is_test {
-                changes.add(webhook_id, Counters { total: 1, ..Counters::default() });
+                changes.create(webhook_id);
                 changes.enter(webhook_id, status);
             }
             Ok(event_row)

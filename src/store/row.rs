@@ -48,14 +48,10 @@ impl<'r> Row<'r> {
         T::from_cell(cell).ok_or_else(|| self.unreadable(column, cell))
     }
 
-    /// The value that the JSON in the next column says. Its error does not repeat the text: credentials may be in it.
-    pub fn next_json<T: DeserializeOwned>(&mut self) -> Result<T> {
-        let column = self.next;
+    /// The value that the JSON in the next column says; errors name it `column`.
+    pub fn next_json<T: DeserializeOwned>(&mut self, column: &str) -> Result<T> {
         let text: &str = self.next()?;
-        serde_json::from_str(text).map_err(|error| StoreError::Value {
-            column: self.cells.name(column),
-            value: format!("{:?} error at character {}", error.classify(), error.column()),
-        })
+        serde_json::from_str(text).map_err(|_| StoreError::Value { column: column.to_owned(), value: shortened(text) })
     }
 
     #[cold]
@@ -63,11 +59,15 @@ impl<'r> Row<'r> {
         let value = match cell {
             Cell::Null => "NULL".to_owned(),
             Cell::Integer(value) => value.to_string(),
-            Cell::Text(text) => text.chars().take(80).collect(),
+            Cell::Text(text) => shortened(text),
             Cell::Blob(bytes) => format!("{} bytes", bytes.len()),
         };
         StoreError::Value { column: self.cells.name(column), value }
     }
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(80).collect()
 }
 
 /// The next column of a row, or its only one.
@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(row.next::<Option<ErrorType>>().unwrap(), Some(ErrorType::Timeout));
         assert_eq!(row.next::<Timestamp>().unwrap(), Timestamp::from_millis(5));
         assert_eq!(row.next::<Trigger>().unwrap(), Trigger::Manual);
-        assert_eq!(row.next_json::<Vec<String>>().unwrap(), ["x"]);
+        assert_eq!(row.next_json::<Vec<String>>("events.list").unwrap(), ["x"]);
     }
 
     #[test]
@@ -225,7 +225,7 @@ mod tests {
         assert_unreadable(row.next::<Status>(), "column1: lost");
         assert_unreadable(row.next::<u32>(), "column2: -1");
         assert_unreadable(row.next::<String>(), "column3: 2 bytes");
-        assert_unreadable(row.next_json::<Vec<String>>(), "column4: Eof error at character 1");
+        assert_unreadable(row.next_json::<Vec<String>>("events.list"), "events.list: [");
     }
 
     #[test]

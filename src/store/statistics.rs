@@ -23,7 +23,7 @@ impl Store {
              ORDER BY created_at",
             self.dialect().one_of("webhook_id", "$3")
         );
-        self.each(&sql, params![window.since, window.webhooks.is_empty(), window.webhooks], |row| {
+        self.each(&sql, params![window.since, window.webhooks.is_empty(), window.webhooks.as_slice()], |row| {
             see(&DeliverySample {
                 webhook_id: row.next()?,
                 event_type: row.next()?,
@@ -44,7 +44,7 @@ impl Store {
              ORDER BY a.completed_at",
             self.dialect().one_of("d.webhook_id", "$3")
         );
-        self.each(&sql, params![window.since, window.webhooks.is_empty(), window.webhooks], |row| {
+        self.each(&sql, params![window.since, window.webhooks.is_empty(), window.webhooks.as_slice()], |row| {
             see(&AttemptSample {
                 webhook_id: row.next()?,
                 event_type: row.next()?,

@@ -3,9 +3,8 @@
 //! It is apart from the settings so that traffic rewrites none of them. The engine reads and writes it for each group of
 //! deliveries, each time in one statement.
 
-use rusqlite::{OptionalExtension, named_params};
-
-use super::columns::InOrder;
+use super::row::Row;
+use super::value::{params, values};
 use super::{Result, Store};
 use crate::domain::breaker::Breaker;
 use crate::domain::time::Timestamp;
@@ -16,37 +15,40 @@ pub(super) const COLUMNS: &str = "is_active, disabled_reason, disabled_at, faili
     breaker_failures, breaker_open_until, breaker_pause_ms, breaker_probing, rate_next_us, last_delivery_at,
     last_success_at, last_failure_at, version, total_deliveries, successful_deliveries, failed_deliveries";
 
+/// What deliveries made of a webhook, and what is added to its counters.
+#[derive(Clone, Copy, Debug)]
+pub struct HealthChange<'a> {
+    pub webhook_id: i64,
+    pub health: &'a Health,
+    pub counted: Counters,
+}
+
 impl Store {
     /// The state of a new webhook.
     pub(super) fn insert_state(&self, webhook_id: i64, is_active: bool) -> Result<()> {
-        self.connection
-            .prepare_cached("INSERT INTO webhook_state (webhook_id, is_active) VALUES (:id, :active)")?
-            .execute(named_params! { ":id": webhook_id, ":active": is_active })?;
-        Ok(())
+        let sql = "INSERT INTO webhook_state (webhook_id, is_active) VALUES ($1, $2)";
+        self.execute(sql, params![webhook_id, is_active]).map(drop)
     }
 
     /// Resumes a webhook with a clean slate: no hold, breaker closed, failures forgotten.
     pub fn enable_webhook(&self, id: i64, now: Timestamp) -> Result<()> {
-        self.connection
-            .prepare_cached(
-                "UPDATE webhook_state SET is_active = 1, disabled_reason = NULL, disabled_at = NULL,
-                    failing_since = NULL, held_until = NULL, breaker_failures = 0, breaker_open_until = NULL,
-                    breaker_pause_ms = 0, breaker_probing = 0
-                 WHERE webhook_id = :id",
-            )?
-            .execute(named_params! { ":id": id })?;
+        self.execute(
+            "UPDATE webhook_state SET is_active = TRUE, disabled_reason = NULL, disabled_at = NULL,
+                failing_since = NULL, held_until = NULL, breaker_failures = 0, breaker_open_until = NULL,
+                breaker_pause_ms = 0, breaker_probing = FALSE
+             WHERE webhook_id = $1",
+            params![id],
+        )?;
         self.touch(id, now)
     }
 
     /// Stops a webhook, for a reason that people read. One that is stopped keeps its reason.
     pub fn disable_webhook(&self, id: i64, reason: &str, now: Timestamp) -> Result<()> {
-        let disabled = self
-            .connection
-            .prepare_cached(
-                "UPDATE webhook_state SET is_active = 0, disabled_reason = :reason, disabled_at = :now
-                 WHERE webhook_id = :id AND is_active = 1",
-            )?
-            .execute(named_params! { ":id": id, ":reason": reason, ":now": now })?;
+        let disabled = self.execute(
+            "UPDATE webhook_state SET is_active = FALSE, disabled_reason = $1, disabled_at = $2
+             WHERE webhook_id = $3 AND is_active",
+            params![reason, now, id],
+        )?;
         if disabled > 0 { self.touch(id, now) } else { Ok(()) }
     }
 
@@ -54,91 +56,79 @@ impl Store {
     pub fn lift_pause(&self, id: i64, now: Timestamp) -> Result<()> {
         let Some((health, _)) = self.health(id)? else { return Ok(()) };
         let lifted = Health { held_until: None, breaker: health.breaker.with_probe_allowed(now), ..health.clone() };
-        if lifted == health { Ok(()) } else { self.save_health(id, &lifted, Counters::default()) }
+        if lifted == health {
+            return Ok(());
+        }
+        self.save_healths(&[HealthChange { webhook_id: id, health: &lifted, counted: Counters::default() }])
     }
 
     /// What deliveries made of a webhook, and the version of its settings.
     pub fn health(&self, id: i64) -> Result<Option<(Health, i64)>> {
-        Ok(self
-            .connection
-            .prepare_cached(&format!("SELECT {COLUMNS} FROM webhook_state WHERE webhook_id = :id"))?
-            .query_row(named_params! { ":id": id }, |row| health(&mut InOrder::of(row)))
-            .optional()?)
+        Ok(self.healths(&[id])?.pop().map(|(_, health, version)| (health, version)))
     }
 
-    /// Writes what deliveries made of a webhook, and adds to its counters.
-    pub fn save_health(&self, id: i64, health: &Health, change: Counters) -> Result<()> {
-        self.connection
-            .prepare_cached(
-                "UPDATE webhook_state SET is_active = :active, disabled_reason = :reason, disabled_at = :disabled_at,
-                    failing_since = :failing_since, held_until = :held_until, breaker_failures = :breaker_failures,
-                    breaker_open_until = :breaker_open_until, breaker_pause_ms = :breaker_pause,
-                    breaker_probing = :breaker_probing, rate_next_us = :rate_next, last_delivery_at = :last_delivery,
-                    last_success_at = :last_success, last_failure_at = :last_failure,
-                    total_deliveries = total_deliveries + :total,
-                    successful_deliveries = successful_deliveries + :successful,
-                    failed_deliveries = failed_deliveries + :failed
-                 WHERE webhook_id = :id",
-            )?
-            .execute(named_params! {
-                ":id": id,
-                ":active": health.is_active,
-                ":reason": health.disabled_reason,
-                ":disabled_at": health.disabled_at,
-                ":failing_since": health.failing_since,
-                ":held_until": health.held_until,
-                ":breaker_failures": health.breaker.failures,
-                ":breaker_open_until": health.breaker.open_until,
-                ":breaker_pause": health.breaker.pause_ms,
-                ":breaker_probing": health.breaker.probing,
-                ":rate_next": health.rate_next_us,
-                ":last_delivery": health.last_delivery_at,
-                ":last_success": health.last_success_at,
-                ":last_failure": health.last_failure_at,
-                ":total": change.total,
-                ":successful": change.successful,
-                ":failed": change.failed,
-            })?;
-        Ok(())
+    /// What deliveries made of webhooks, each with the version of its settings. Those that were deleted are left out.
+    pub fn healths(&self, ids: &[i64]) -> Result<Vec<(i64, Health, i64)>> {
+        let sql = format!("SELECT {COLUMNS} FROM webhook_state WHERE webhook_id = $1");
+        let found = self.first_each(&sql, ids.iter().map(|id| values![id]), health)?;
+        let with_id =
+            |(id, found): (&i64, Option<(Health, i64)>)| found.map(|(health, version)| (*id, health, version));
+        Ok(ids.iter().zip(found).filter_map(with_id).collect())
     }
 
-    /// Adds to a webhook's counters; the numbers may be negative.
-    pub fn count_deliveries(&self, id: i64, change: Counters) -> Result<()> {
-        if change == Counters::default() {
-            return Ok(());
-        }
-        self.connection
-            .prepare_cached(
-                "UPDATE webhook_state SET total_deliveries = total_deliveries + :total,
-                    successful_deliveries = successful_deliveries + :successful,
-                    failed_deliveries = failed_deliveries + :failed
-                 WHERE webhook_id = :id",
-            )?
-            .execute(named_params! {
-                ":id": id, ":total": change.total, ":successful": change.successful, ":failed": change.failed,
-            })?;
-        Ok(())
+    /// Writes what deliveries made of webhooks, and adds to their counters.
+    pub fn save_healths<'a>(&self, changes: &[HealthChange<'a>]) -> Result<()> {
+        let values = |HealthChange { webhook_id, health, counted }: &HealthChange<'a>| {
+            values![
+                health.is_active,
+                &health.disabled_reason,
+                health.disabled_at,
+                health.failing_since,
+                health.held_until,
+                health.breaker.failures,
+                health.breaker.open_until,
+                health.breaker.pause_ms,
+                health.breaker.probing,
+                health.rate_next_us,
+                health.last_delivery_at,
+                health.last_success_at,
+                health.last_failure_at,
+                counted.total,
+                counted.successful,
+                counted.failed,
+                webhook_id
+            ]
+        };
+        self.execute_each(
+            "UPDATE webhook_state SET is_active = $1, disabled_reason = $2, disabled_at = $3, failing_since = $4,
+                held_until = $5, breaker_failures = $6, breaker_open_until = $7, breaker_pause_ms = $8,
+                breaker_probing = $9, rate_next_us = $10, last_delivery_at = $11, last_success_at = $12,
+                last_failure_at = $13, total_deliveries = total_deliveries + $14,
+                successful_deliveries = successful_deliveries + $15, failed_deliveries = failed_deliveries + $16
+             WHERE webhook_id = $17",
+            changes.iter().map(values),
+        )
     }
 }
 
 /// The health and the version of the settings from [`COLUMNS`].
-pub(super) fn health(columns: &mut InOrder<'_, '_>) -> rusqlite::Result<(Health, i64)> {
+pub(super) fn health(row: &mut Row<'_>) -> Result<(Health, i64)> {
     let health = Health {
-        is_active: columns.next()?,
-        disabled_reason: columns.next()?,
-        disabled_at: columns.next()?,
-        failing_since: columns.next()?,
-        held_until: columns.next()?,
+        is_active: row.next()?,
+        disabled_reason: row.next()?,
+        disabled_at: row.next()?,
+        failing_since: row.next()?,
+        held_until: row.next()?,
         breaker: Breaker {
-            failures: columns.next()?,
-            open_until: columns.next()?,
-            pause_ms: columns.next()?,
-            probing: columns.next()?,
+            failures: row.next()?,
+            open_until: row.next()?,
+            pause_ms: row.next()?,
+            probing: row.next()?,
         },
-        rate_next_us: columns.next()?,
-        last_delivery_at: columns.next()?,
-        last_success_at: columns.next()?,
-        last_failure_at: columns.next()?,
+        rate_next_us: row.next()?,
+        last_delivery_at: row.next()?,
+        last_success_at: row.next()?,
+        last_failure_at: row.next()?,
     };
-    Ok((health, columns.next()?))
+    Ok((health, row.next()?))
 }

@@ -1,9 +1,10 @@
 //! The table of webhooks: what people decide about them. What deliveries change is in `webhook_state`.
 
-use rusqlite::{Row, named_params};
 use serde_json::value::RawValue;
 
-use super::columns::{InOrder, from_json, to_json};
+use super::conditions::Conditions;
+use super::row::{Row, one};
+use super::value::{Json, params, to_json};
 use super::webhook_state;
 use super::{Result, Store, StoreError};
 use crate::domain::members::Members;
@@ -41,125 +42,94 @@ const OWN_COLUMNS: [&str; 4] = ["name", "owner", "events", "is_ordered"];
 impl Store {
     /// Stores a new webhook and returns its id.
     pub fn insert_webhook(&self, settings: &Settings, is_active: bool, now: Timestamp) -> Result<i64> {
-        self.connection
-            .prepare_cached(
-                "INSERT INTO webhooks (name, owner, events, is_ordered, settings, created_at, updated_at)
-                 VALUES (:name, :owner, :events, :ordered, :settings, :now, :now)",
-            )?
-            .execute(named_params! {
-                ":name": settings.name,
-                ":owner": settings.owner,
-                ":events": to_json(&settings.events),
-                ":ordered": settings.is_ordered,
-                ":settings": settings_column(settings)?,
-                ":now": now,
-            })
-            .map_err(|error| name_taken(error, &settings.name))?;
-        let id = self.connection.last_insert_rowid();
+        let inserted = self.insert(
+            "INSERT INTO webhooks (name, owner, events, is_ordered, settings, created_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $6)",
+            params![
+                &settings.name,
+                &settings.owner,
+                Json(&settings.events),
+                settings.is_ordered,
+                &settings_column(settings),
+                now
+            ],
+        );
+        let id =
+            inserted.map_err(|error| name_taken(error, settings))?.expect("an INSERT that stores nothing is an error");
         self.insert_state(id, is_active)?;
         Ok(id)
     }
 
     /// Changes a webhook's settings; its deliveries that still wait follow a change of order.
     pub fn update_webhook(&self, id: i64, settings: &Settings, now: Timestamp) -> Result<()> {
-        self.connection
-            .prepare_cached(
-                "UPDATE webhooks SET name = :name, owner = :owner, events = :events, is_ordered = :ordered,
-                    settings = :settings
-                 WHERE id = :id",
-            )?
-            .execute(named_params! {
-                ":id": id,
-                ":name": settings.name,
-                ":owner": settings.owner,
-                ":events": to_json(&settings.events),
-                ":ordered": settings.is_ordered,
-                ":settings": settings_column(settings)?,
-            })
-            .map_err(|error| name_taken(error, &settings.name))?;
+        let updated = self.execute(
+            "UPDATE webhooks SET name = $1, owner = $2, events = $3, is_ordered = $4, settings = $5 WHERE id = $6",
+            params![
+                &settings.name,
+                &settings.owner,
+                Json(&settings.events),
+                settings.is_ordered,
+                &settings_column(settings),
+                id
+            ],
+        );
+        updated.map_err(|error| name_taken(error, settings))?;
         self.touch(id, now)?;
-        self.connection
-            .prepare_cached(
-                "UPDATE deliveries SET is_ordered = :ordered
-                 WHERE webhook_id = :id AND due_at IS NOT NULL AND is_ordered <> :ordered",
-            )?
-            .execute(named_params! { ":id": id, ":ordered": settings.is_ordered })?;
+        self.execute(
+            "UPDATE deliveries SET is_ordered = $1 WHERE webhook_id = $2 AND due_at IS NOT NULL AND is_ordered <> $1",
+            params![settings.is_ordered, id],
+        )?;
         Ok(())
     }
 
     /// Marks a webhook as changed, so that a running drain reads it again.
     pub(super) fn touch(&self, id: i64, now: Timestamp) -> Result<()> {
-        self.connection
-            .prepare_cached("UPDATE webhooks SET updated_at = :now WHERE id = :id")?
-            .execute(named_params! { ":id": id, ":now": now })?;
-        self.connection
-            .prepare_cached("UPDATE webhook_state SET version = version + 1 WHERE webhook_id = :id")?
-            .execute(named_params! { ":id": id })?;
-        Ok(())
+        self.execute("UPDATE webhooks SET updated_at = $1 WHERE id = $2", params![now, id])?;
+        self.execute("UPDATE webhook_state SET version = version + 1 WHERE webhook_id = $1", params![id]).map(drop)
     }
 
-    /// The webhook with that id.
     pub fn webhook(&self, id: i64) -> Result<Option<Webhook>> {
-        let mut statement = self.connection.prepare_cached(&select("WHERE id = :id"))?;
-        let mut rows = statement.query(named_params! { ":id": id })?;
-        rows.next()?.map(from_row).transpose()
+        self.first(&select("WHERE id = $1"), params![id], from_row)
     }
 
     /// The webhook of that name, or with that id.
     pub fn find_webhook(&self, name_or_id: &str) -> Result<Option<Webhook>> {
-        let mut statement = self.connection.prepare_cached("SELECT id FROM webhooks WHERE name = :name")?;
-        let mut rows = statement.query(named_params! { ":name": name_or_id })?;
-        let id = match rows.next()? {
-            Some(row) => Some(row.get(0)?),
+        let id = match self.first("SELECT id FROM webhooks WHERE name = $1", params![name_or_id], one)? {
             None if name_or_id.bytes().all(|byte| byte.is_ascii_digit()) => name_or_id.parse().ok(),
-            None => None,
+            found => found,
         };
         id.map_or(Ok(None), |id| self.webhook(id))
     }
 
     /// Webhooks, newest first.
     pub fn webhooks(&self, filter: &WebhookFilter) -> Result<Vec<Webhook>> {
-        let mut statement = self.connection.prepare_cached(&select(
-            "WHERE (:active IS NULL OR is_active = :active) AND (:owner IS NULL OR owner = :owner)
-               AND id < coalesce(:before, 9223372036854775807)
-             ORDER BY id DESC",
-        ))?;
-        let mut rows = statement.query(named_params! {
-            ":active": filter.is_active, ":owner": filter.owner, ":before": filter.before,
-        })?;
-        let mut webhooks = Vec::new();
-        while let Some(row) = rows.next()? {
-            webhooks.push(from_row(row)?);
-        }
-        Ok(webhooks)
+        let mut conditions = Conditions::after(self.dialect(), Vec::new());
+        conditions.compare("is_active =", filter.is_active);
+        conditions.compare("owner =", filter.owner.as_deref());
+        conditions.compare("id <", filter.before);
+        let (sql, values) = conditions.query(&select(""), "ORDER BY id DESC", None);
+        self.rows(&sql, &values, from_row)
     }
 
     /// Every webhook as far as `emit` needs it, oldest first.
     pub fn subscribers(&self) -> Result<Vec<Subscriber>> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT w.id, w.name, w.events, w.owner, s.is_active, w.is_ordered
-             FROM webhooks w JOIN webhook_state s ON s.webhook_id = w.id ORDER BY w.id",
-        )?;
-        let mut rows = statement.query([])?;
-        let mut subscribers = Vec::new();
-        while let Some(row) = rows.next()? {
-            subscribers.push(Subscriber {
-                id: row.get(0)?,
-                name: row.get(1)?,
-                events: from_json("webhooks.events", row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?)?,
-                owner: row.get(3)?,
-                is_active: row.get(4)?,
-                is_ordered: row.get(5)?,
-            });
-        }
-        Ok(subscribers)
+        let sql = "SELECT w.id, w.name, w.events, w.owner, s.is_active, w.is_ordered
+             FROM webhooks w JOIN webhook_state s ON s.webhook_id = w.id ORDER BY w.id";
+        self.rows(sql, &[], |row| {
+            Ok(Subscriber {
+                id: row.next()?,
+                name: row.next()?,
+                events: row.next_json("webhooks.events")?,
+                owner: row.next()?,
+                is_active: row.next()?,
+                is_ordered: row.next()?,
+            })
+        })
     }
 
     /// The names of all webhooks, for suggestions.
     pub fn webhook_names(&self) -> Result<Vec<String>> {
-        let mut statement = self.connection.prepare_cached("SELECT name FROM webhooks ORDER BY name")?;
-        let names = statement.query_map([], |row| row.get(0))?;
-        Ok(names.collect::<rusqlite::Result<_>>()?)
+        self.rows("SELECT name FROM webhooks ORDER BY name", &[], one)
     }
 }
 
@@ -169,33 +139,32 @@ fn select(which: &str) -> String {
     format!("SELECT {COLUMNS}, {state} FROM webhooks JOIN webhook_state ON webhook_id = id {which}")
 }
 
-fn from_row(row: &Row<'_>) -> Result<Webhook> {
-    let mut columns = InOrder::of(row);
-    let (id, name, owner) = (columns.next()?, columns.next()?, columns.next()?);
-    let (events, is_ordered) = (columns.next_json("webhooks.events")?, columns.next()?);
-    let others: String = columns.next()?;
+fn from_row(row: &mut Row<'_>) -> Result<Webhook> {
+    let (id, name, owner) = (row.next()?, row.next()?, row.next()?);
+    let (events, is_ordered) = (row.next_json("webhooks.events")?, row.next()?);
     // The text is not repeated: credentials are in it.
-    let settings: Settings = serde_json::from_str(&others).map_err(|error| StoreError::Value {
+    let others: Settings = serde_json::from_str(row.next()?).map_err(|error| StoreError::Value {
         column: "webhooks.settings".to_owned(),
         value: format!("{:?} error at character {}", error.classify(), error.column()),
     })?;
-    let (created_at, updated_at) = (columns.next()?, columns.next()?);
-    let (health, version) = webhook_state::health(&mut columns)?;
-    let counters = Counters { total: columns.next()?, successful: columns.next()?, failed: columns.next()? };
-    let settings = Settings { name, events, owner, is_ordered, ..settings };
+    let settings = Settings { name, events, owner, is_ordered, ..others };
+    let (created_at, updated_at) = (row.next()?, row.next()?);
+    let (health, version) = webhook_state::health(row)?;
+    let counters = Counters { total: row.next()?, successful: row.next()?, failed: row.next()? };
     Ok(Webhook { id, settings, health, counters, version, created_at, updated_at })
 }
 
 /// The settings that have no column of their own, as JSON.
-fn settings_column(settings: &Settings) -> Result<String> {
+fn settings_column(settings: &Settings) -> String {
     let all = to_json(settings);
-    let mut members: Members<Box<RawValue>> = from_json("webhooks.settings", &all)?;
+    let mut members: Members<Box<RawValue>> = serde_json::from_str(&all).expect("what was serialised is an object");
     members.0.retain(|(key, _)| !OWN_COLUMNS.contains(&key.as_str()));
-    Ok(to_json(&members))
+    to_json(&members)
 }
 
-fn name_taken(error: rusqlite::Error, name: &str) -> StoreError {
-    let is_unique = matches!(&error, rusqlite::Error::SqliteFailure(failure, _)
-        if failure.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE);
-    if is_unique { StoreError::NameTaken(name.to_owned()) } else { error.into() }
+fn name_taken(error: StoreError, settings: &Settings) -> StoreError {
+    match error {
+        StoreError::NotUnique(_) => StoreError::NameTaken(settings.name.clone()),
+        other => other,
+    }
 }

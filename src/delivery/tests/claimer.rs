@@ -12,7 +12,7 @@ use crate::delivery::run::Gates;
 use crate::domain::rate_limit::RateLimit;
 use crate::domain::webhook::{Counters, Settings};
 use crate::random::Random;
-use crate::store::{Lease, Store};
+use crate::store::{HealthChange, Lease, Store};
 
 /// A run with so many workers, on a store of its own.
 struct Run {
@@ -85,7 +85,8 @@ impl Run {
     fn change_health(&self, webhook: i64, change: impl FnOnce(&mut crate::domain::webhook::Health)) {
         let (mut health, _) = self.store.health(webhook).unwrap().unwrap();
         change(&mut health);
-        self.store.save_health(webhook, &health, Counters::default()).unwrap();
+        let counted = Counters::default();
+        self.store.save_healths(&[HealthChange { webhook_id: webhook, health: &health, counted }]).unwrap();
     }
 }
 

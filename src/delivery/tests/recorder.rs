@@ -10,7 +10,7 @@ use crate::domain::attempt::LocalTrouble;
 use crate::domain::delivery::Status;
 use crate::domain::time::Timestamp;
 use crate::random::Random;
-use crate::store::{Lease, Store};
+use crate::store::{HealthChange, Lease, Store};
 
 const LEASE_MS: i64 = 50_000;
 
@@ -110,7 +110,8 @@ fn a_probe_that_told_nothing_lets_the_next_go_at_once() {
         let id = world.webhook.webhook_id;
         let (mut health, _) = world.store.health(id).unwrap().unwrap();
         health.breaker = health.breaker.with_probe(NOW.plus_millis(LEASE_MS));
-        world.store.save_health(id, &health, crate::domain::webhook::Counters::default()).unwrap();
+        let counted = crate::domain::webhook::Counters::default();
+        world.store.save_healths(&[HealthChange { webhook_id: id, health: &health, counted }]).unwrap();
         let mut jobs = world.claim(NOW);
         jobs[0].is_probe = true;
         world.record(&jobs, ending);

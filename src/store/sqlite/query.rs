@@ -39,14 +39,56 @@ impl Store {
         Ok((self.execute(sql, values)? == 1).then(|| self.connection.last_insert_rowid()))
     }
 
-    fn bound(&self, sql: &str, values: &[Value<'_>]) -> Result<CachedStatement<'_>> {
-        let mut statement = self.connection.prepare_cached(sql)?;
-        debug_assert_eq!(names(&statement), (1..=values.len()).map(|n| format!("${n}")).collect::<Vec<_>>(), "{sql}");
-        for (index, value) in values.iter().enumerate() {
-            statement.raw_bind_parameter(index + 1, value)?;
+    /// Runs a statement that gives no rows back once for each set of parameters.
+    pub(in crate::store) fn execute_each<'v, const N: usize>(
+        &self,
+        sql: &str,
+        sets: impl IntoIterator<Item = [Value<'v>; N]>,
+    ) -> Result<()> {
+        let mut statement = None;
+        for values in sets {
+            let statement = match &mut statement {
+                Some(statement) => statement,
+                None => statement.insert(self.prepared(sql)?),
+            };
+            bind(statement, sql, &values)?;
+            statement.raw_execute()?;
         }
+        Ok(())
+    }
+
+    /// What `read` makes of the first row of the answer to each set of parameters.
+    pub(in crate::store) fn first_each<'v, T, const N: usize>(
+        &self,
+        sql: &str,
+        sets: impl IntoIterator<Item = [Value<'v>; N]>,
+        mut read: impl FnMut(&mut Row<'_>) -> Result<T>,
+    ) -> Result<Vec<Option<T>>> {
+        let mut statement = self.prepared(sql)?;
+        let answer = |values: [Value<'v>; N]| {
+            bind(&mut statement, sql, &values)?;
+            statement.raw_query().next()?.map(|row| read(&mut Row::new(row))).transpose()
+        };
+        sets.into_iter().map(answer).collect()
+    }
+
+    fn bound(&self, sql: &str, values: &[Value<'_>]) -> Result<CachedStatement<'_>> {
+        let mut statement = self.prepared(sql)?;
+        bind(&mut statement, sql, values)?;
         Ok(statement)
     }
+
+    fn prepared(&self, sql: &str) -> Result<CachedStatement<'_>> {
+        Ok(self.connection.prepare_cached(sql)?)
+    }
+}
+
+fn bind(statement: &mut Statement<'_>, sql: &str, values: &[Value<'_>]) -> Result<()> {
+    debug_assert_eq!(names(statement), (1..=values.len()).map(|n| format!("${n}")).collect::<Vec<_>>(), "{sql}");
+    for (index, value) in values.iter().enumerate() {
+        statement.raw_bind_parameter(index + 1, value)?;
+    }
+    Ok(())
 }
 
 /// The parameters' names by position.

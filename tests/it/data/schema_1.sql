@@ -91,7 +91,7 @@ CREATE TABLE deliveries (
 -- The due query: finished deliveries are not in it, so it does not grow with the log.
 CREATE INDEX deliveries_due ON deliveries (webhook_id, due_at) WHERE due_at IS NOT NULL;
 -- The head of an ordered webhook.
-CREATE INDEX deliveries_ordered ON deliveries (webhook_id) WHERE is_ordered = 1 AND due_at IS NOT NULL;
+CREATE INDEX deliveries_ordered ON deliveries (webhook_id) WHERE is_ordered AND due_at IS NOT NULL;
 -- The log's filters; each ends in the row's id, so pages of the newest come straight from it.
 CREATE INDEX deliveries_of_webhook ON deliveries (webhook_id);
 CREATE INDEX deliveries_by_type ON deliveries (event_type);
