@@ -7,6 +7,8 @@ mod context;
 mod delivery;
 mod domain;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod http;
 mod output;
 mod random;

@@ -21,8 +21,13 @@ const LONGEST_TOML: usize = 4 * 1024 * 1024;
 pub fn read(name: &str) -> Result<Configuration, Failure> {
     let bytes = read_input("FILE", name, LONGEST_JSON)?;
     let text = String::from_utf8(bytes).map_err(|_| Failure::option("FILE", "not UTF-8"))?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let is_named_json = Path::new(name).extension().is_some_and(|end| end.eq_ignore_ascii_case("json"));
+    parse(&text, is_named_json)
+}
+
+/// Reads the text of a file.
+pub fn parse(text: &str, is_named_json: bool) -> Result<Configuration, Failure> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     // No TOML document begins with a brace.
     match is_named_json || text.trim_start().starts_with('{') {
         true => {

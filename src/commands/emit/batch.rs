@@ -15,6 +15,7 @@ use crate::delivery::{Engine, Intake, Summary, Turn, accept_uncounted, count_new
 use crate::domain::envelope::{Content, Entity};
 use crate::domain::event::{NewEvent, PAYLOAD_LIMIT};
 use crate::domain::event_draft::Draft;
+use crate::domain::time::Timestamp;
 use crate::error::Failure;
 use crate::output::{Page, Text};
 use crate::random::Random;
@@ -213,7 +214,7 @@ impl Batch<'_> {
         self.view.lines += 1;
         self.bytes += line.len() as u64;
         let number = self.view.lines;
-        match self.parse(line, context) {
+        match event_of(line, self.emit.owner.as_deref(), context.now(), self.random.next_u128()) {
             Ok(Some(event)) => {
                 self.group_bytes += event.payload.len();
                 group.push((number, event));
@@ -226,25 +227,6 @@ impl Batch<'_> {
             self.store_group(context, group)?;
         }
         Ok(())
-    }
-
-    /// The event of a line; `None` for a blank one.
-    fn parse(&mut self, line: &[u8], context: &Context) -> Result<Option<NewEvent>, String> {
-        if line.len() > LONGEST_LINE {
-            return Err(format!("longer than {LONGEST_LINE} bytes"));
-        }
-        let line = line.trim_ascii();
-        if line.is_empty() {
-            return Ok(None);
-        }
-        if !line.starts_with(b"{") {
-            serde_json::from_slice::<IgnoredAny>(line).map_err(|error| format!("not valid JSON: {error}"))?;
-            return Err("not a JSON object".to_owned());
-        }
-        let parsed: Line<'_> = serde_json::from_slice(line).map_err(|error| told(&error))?;
-        let draft = parsed.into_draft(self.emit.owner.as_deref())?;
-        let event = draft.into_event(context.now(), self.random.next_u128());
-        event.map(Some).map_err(|error| format!("{}: {}", error.field.key(), error.reason))
     }
 
     /// One durable transaction for the group; then its deliveries go out while reading goes on.
@@ -302,6 +284,24 @@ impl Batch<'_> {
             self.view.rejections.push(Rejection { line, reason });
         }
     }
+}
+
+/// The event of a line; `None` for a blank one. `random` makes its id, and `owner` is its owner, where it names none.
+pub fn event_of(line: &[u8], owner: Option<&str>, now: Timestamp, random: u128) -> Result<Option<NewEvent>, String> {
+    if line.len() > LONGEST_LINE {
+        return Err(format!("longer than {LONGEST_LINE} bytes"));
+    }
+    let line = line.trim_ascii();
+    if line.is_empty() {
+        return Ok(None);
+    }
+    if !line.starts_with(b"{") {
+        serde_json::from_slice::<IgnoredAny>(line).map_err(|error| format!("not valid JSON: {error}"))?;
+        return Err("not a JSON object".to_owned());
+    }
+    let parsed: Line<'_> = serde_json::from_slice(line).map_err(|error| told(&error))?;
+    let event = parsed.into_draft(owner)?.into_event(now, random);
+    event.map(Some).map_err(|error| format!("{}: {}", error.field.key(), error.reason))
 }
 
 impl<'a> Line<'a> {

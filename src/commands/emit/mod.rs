@@ -1,6 +1,6 @@
 //! `hookctl emit`
 
-mod batch;
+pub mod batch;
 mod content;
 mod dry_run;
 mod lines;
