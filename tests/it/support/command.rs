@@ -71,6 +71,18 @@ impl Hookctl {
         self
     }
 
+    /// Runs it under another program, which is given with its arguments: `strace -f …`.
+    pub fn under(mut self, wrapper: &[&str]) -> Hookctl {
+        let mut command = Command::new(wrapper[0]);
+        command.args(&wrapper[1..]).arg(self.command.get_program()).args(self.command.get_args()).env_clear();
+        command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        if let Some(folder) = self.command.get_current_dir() {
+            command.current_dir(folder);
+        }
+        self.command = command;
+        self
+    }
+
     /// Runs it to its end.
     #[track_caller]
     pub fn run(self) -> Run {
