@@ -4,7 +4,7 @@ _default:
     @just --list
 
 # What is checked before a merge: formatting, lints, tests
-check: format lint test
+check: format lint test model
 
 # Formatting
 format:
@@ -18,9 +18,18 @@ lint:
 test NAME="":
     cargo test --locked {{NAME}}
 
-# The long form of the fault tests
+# The long form of the fault tests and of fuzzing
 test-long:
-    HOOKCTL_TEST_LONG=1 cargo test --locked --test it fault
+    HOOKCTL_TEST_LONG=1 cargo test --locked --test it fault -- --nocapture
+    HOOKCTL_TEST_LONG=1 cargo test --locked --bin hookctl fuzz:: -- --nocapture
+
+# The model of the claim protocol, outside the program
+model:
+    cargo test --locked --manifest-path model/Cargo.toml
+
+# A fuzz target for so many seconds, with a nightly compiler and cargo-fuzz: `just fuzz url 60`
+fuzz TARGET SECONDS="60":
+    cargo +nightly fuzz run -s none {{TARGET}} -- -max_total_time={{SECONDS}}
 
 # The benchmarks, or one: `just bench emit`
 bench NAME="":

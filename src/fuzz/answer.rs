@@ -12,7 +12,7 @@ use crate::domain::network::AddressPolicy;
 use crate::domain::retry::LONGEST_DELAY_MS;
 use crate::domain::target_url;
 use crate::domain::time::Timestamp;
-use crate::http::{Client, OutgoingRequest, Target};
+use crate::http::{Client, OutgoingRequest, Shared, Target};
 
 /// The deadline of an attempt: the connection ends with the answer, so that none is waited for as long.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -53,7 +53,7 @@ impl Wire {
         let policy = AddressPolicy { allow_private: true, allow_networks: Vec::new() };
         let url = target_url::parse(&format!("http://127.0.0.1:{port}/hook")).expect("it is a URL");
         Wire {
-            client: Client::new(&policy, None, 0).expect("a client"),
+            client: Client::new(&Shared::new(0), &policy, None).expect("a client"),
             target: Target::new(&url).expect("a target"),
             answers,
         }
@@ -63,7 +63,7 @@ impl Wire {
         self.answers.send(answer.to_vec()).expect("the receiver runs");
         let headers = [("Content-Type", "application/json")];
         let request = OutgoingRequest { method: "POST", target: &self.target, headers: &headers, body: BODY };
-        self.client.send(&request, DEADLINE)
+        self.client.send(&request, DEADLINE).expect("an answer is no local trouble")
     }
 }
 

@@ -70,7 +70,7 @@ fn the_crate_of_the_targets_has_the_programs_dependencies() {
         let mut tables = [manifest["dependencies"].clone(), manifest["target"].clone()];
         tables[0].as_table_mut().unwrap().remove("libfuzzer-sys");
         // What only tests need.
-        tables[1].as_table_mut().unwrap().values_mut().for_each(|target| {
+        tables[1].as_table_mut().unwrap().iter_mut().for_each(|(_, target)| {
             target.as_table_mut().unwrap().remove("dev-dependencies");
         });
         tables
