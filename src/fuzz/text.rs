@@ -6,7 +6,6 @@ use url::Host;
 
 use crate::commands::configuration;
 use crate::commands::emit::batch;
-use crate::commands::webhook::options;
 use crate::domain::event::{self, PAYLOAD_LIMIT};
 use crate::domain::network::AddressPolicy;
 use crate::domain::secret::Secret;
@@ -107,13 +106,10 @@ fn apply(data: &[u8], is_json: bool) {
     let Ok(text) = str::from_utf8(data) else { return };
     let Ok(configuration) = configuration::parse(text, is_json) else { return };
     for entry in configuration.webhooks.iter().flatten() {
-        let mut settings = Settings { name: entry.name.clone(), ..Settings::default() };
-        let Ok(()) = entry.options().and_then(|options| options.apply(&mut settings)) else { continue };
-        if options::check_headers(&settings).is_err() {
+        let mut settings = Settings::default();
+        let made = settings.set_name(&entry.name).and_then(|()| entry.change.apply(&mut settings));
+        if made.and_then(|()| settings.check()).is_err() {
             continue;
-        }
-        if let Some(pem) = &entry.ca_cert {
-            let _ = options::set_ca_cert(&mut settings, pem.clone());
         }
         let url = target_url::parse(&settings.url).expect("a URL that is accepted");
         assert_eq!(url.as_str(), settings.url);
