@@ -133,7 +133,10 @@ fn change(input: &mut Vec<u8>, corpus: &[Vec<u8>], dice: &mut Dice) {
         1 if at < input.len() => input[at] ^= 1 << dice.below(8),
         2 if at < input.len() => input[at] = dice.below(256) as u8,
         3 => drop(input.drain(at.min(end)..end)),
-        4 => insert(input, at, &input[at.min(end)..end].to_vec()),
+        4 => {
+            let repeated = input[at.min(end)..end].to_vec();
+            insert(input, at, &repeated);
+        }
         5 => insert(input, at, &[dice.below(256) as u8]),
         6 => {
             let other = &corpus[dice.below(corpus.len())];
