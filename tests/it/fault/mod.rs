@@ -11,6 +11,7 @@ mod migrations;
 mod overlap;
 mod receiver_faults;
 mod signals;
+mod syscalls;
 mod threads;
 
 use std::collections::HashMap;
