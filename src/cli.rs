@@ -134,7 +134,8 @@ pub fn command_tree() -> clap::Command {
 
 /// Parses, runs and reports; the exit code.
 pub fn run(arguments: Vec<OsString>) -> u8 {
-    crate::signals::survive_size_limit();
+    crate::process::forbid_dumps();
+    crate::process::survive_size_limit();
     let parsed =
         command_tree().try_get_matches_from(&arguments).and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
     let settings = Settings::from_environment();

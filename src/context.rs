@@ -15,7 +15,7 @@ use crate::output::Output;
 use crate::random::Random;
 use crate::settings::Settings;
 use crate::signals::Stop;
-use crate::store::{EventRow, Store, StoreError};
+use crate::store::{AccessFault, AccessFaultKind, EventRow, Store, StoreError, access_faults};
 
 /// What a command is handed.
 pub struct Context {
@@ -35,6 +35,9 @@ pub struct Context {
 
 /// How long a command waits for a database that another keeps locked.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a command that deleted something waits for those who still read the write-ahead log; nobody writes meanwhile.
+const ERASE_WAIT: Duration = Duration::from_secs(2);
 
 impl Context {
     /// Now.
@@ -61,6 +64,7 @@ impl Context {
         let now = self.now();
         if store.has_expired_secrets(now)? {
             store.transaction(|| store.delete_expired_secrets(now))?;
+            self.erase_deleted(&store);
         }
         Ok(store)
     }
@@ -98,18 +102,18 @@ impl Context {
 
     /// A webhook by its name or id, or a failure that suggests the nearest name.
     pub fn webhook(&self, store: &Store, name_or_id: &str) -> Result<Webhook> {
-        if let Some(webhook) = store.find_webhook(name_or_id)? {
-            return Ok(webhook);
+        match store.find_webhook(name_or_id)? {
+            Some(webhook) => Ok(webhook),
+            None => Err(no_webhook(store, name_or_id)?.into()),
         }
-        let failure = Failure::new(Kind::NotFound, format!("no webhook '{name_or_id}'"));
-        let names = store.webhook_names()?;
-        let nearest = crate::domain::event_type::nearest(name_or_id, names.iter().map(String::as_str));
-        Err(failure
-            .hint(match nearest {
-                Some(name) => format!("did you mean '{name}'? see `hookctl webhook list`"),
-                None => "see `hookctl webhook list`".to_owned(),
-            })
-            .into())
+    }
+
+    /// A webhook that was found before the transaction that changes it: another process may have deleted it in between.
+    pub fn check_still_there(&self, store: &Store, id: i64, name_or_id: &str) -> Result<()> {
+        match store.webhook(id)? {
+            Some(_) => Ok(()),
+            None => Err(no_webhook(store, name_or_id)?.into()),
+        }
     }
 
     /// The ids of webhooks named by name or id.
@@ -159,26 +163,50 @@ impl Context {
         }
     }
 
-    /// Takes over Ctrl-C and SIGTERM.
+    /// Takes over Ctrl-C, SIGTERM and SIGHUP.
     pub fn stop_on_signals(&self) -> Result<Stop> {
-        Stop::on_signals().context("cannot listen for Ctrl-C and SIGTERM")
+        Stop::on_signals().context("cannot listen for signals")
     }
 
-    /// Warns of a database that others can read: it holds secrets.
-    fn report_if_exposed(&mut self, path: &Path) {
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            let mode = std::fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode());
-            if mode & 0o077 != 0 {
-                self.out.warning(&format!(
-                    "{} can be read by others (mode {:04o}) and holds secrets; run `chmod 600` on it",
-                    path.display(),
-                    mode & 0o7777
-                ));
-            }
+    /// Removes what was deleted from the write-ahead log too, or says that this is still to be done.
+    pub fn erase_deleted(&mut self, store: &Store) {
+        if !store.erase_deleted(ERASE_WAIT) {
+            self.out.warning(
+                "what was deleted is still in the write-ahead log, which another process is reading; the next command that \
+                 writes removes it",
+            );
         }
-        #[cfg(not(unix))]
-        let _ = path;
     }
+
+    /// Warns, in one line, of a database that others can read or replace: it holds secrets.
+    fn report_if_exposed(&mut self, path: &Path) {
+        let faults = access_faults(path);
+        let told: Vec<String> = faults.iter().filter_map(|fault| exposure(fault, path)).collect();
+        if !told.is_empty() {
+            self.out.warning(&told.join("; "));
+        }
+    }
+}
+
+fn exposure(fault: &AccessFault, database: &Path) -> Option<String> {
+    let path = fault.path.display();
+    match fault.kind {
+        // The files beside the database take its mode.
+        AccessFaultKind::Exposed { mode } if fault.is_of(database) => {
+            Some(format!("{path} can be read by others (mode {mode:04o}) and holds secrets; run `chmod 600` on it"))
+        }
+        AccessFaultKind::Replaceable { mode } => {
+            Some(format!("others can put another database into {path} (mode {mode:04o}); run `chmod go-w` on it"))
+        }
+        AccessFaultKind::Exposed { .. } | AccessFaultKind::Foreign { .. } => None,
+    }
+}
+
+fn no_webhook(store: &Store, name_or_id: &str) -> Result<Failure> {
+    let names = store.webhook_names()?;
+    let nearest = crate::domain::event_type::nearest(name_or_id, names.iter().map(String::as_str));
+    Ok(Failure::new(Kind::NotFound, format!("no webhook '{name_or_id}'")).hint(match nearest {
+        Some(name) => format!("did you mean '{name}'? see `hookctl webhook list`"),
+        None => "see `hookctl webhook list`".to_owned(),
+    }))
 }

@@ -192,7 +192,7 @@ fn of_store(cause: &StoreError, error: &anyhow::Error) -> Failure {
 mod tests {
     use super::*;
 
-    const ALL: [Exit; 10] = [
+    const ALL: [Exit; 11] = [
         Exit::DONE,
         Exit::FAILED,
         Exit::INVALID,
@@ -201,6 +201,7 @@ mod tests {
         Exit::NOT_DELIVERED,
         Exit::CONFLICT,
         Exit::BUSY,
+        Exit::by_signal(1),
         Exit::INTERRUPTED,
         Exit::by_signal(15),
     ];
@@ -216,7 +217,7 @@ mod tests {
         };
         let help = section(include_str!("cli/reference.txt"), "Exit status:\n", "\n\n");
         let help = help.lines().map(|line| line.trim_start().split("  ").next().unwrap_or_default());
-        let readme = section(include_str!("../README.md"), "| code | meaning |\n| --- | --- |\n", "\n\n");
+        let readme = section(include_str!("../docs/reference.md"), "| code | meaning |\n| --- | --- |\n", "\n\n");
         let readme = readme.lines().map(|line| line.trim_start_matches("| ").split(" |").next().unwrap_or_default());
         let all = ALL.map(Exit::code);
         assert_eq!(codes(help), all);

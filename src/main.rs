@@ -10,7 +10,9 @@ mod error;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod http;
+mod new_file;
 mod output;
+mod process;
 mod random;
 mod receiver;
 mod settings;

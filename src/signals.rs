@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: noticed, and left to the work under way to end well.
+//! Ctrl-C, SIGTERM and SIGHUP: noticed, so that the work in flight can end well.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,16 +8,6 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::error::Exit;
 
-/// Lets a write past the limit on file sizes (`ulimit -f`) fail like any other, where it would end the program without a word.
-pub fn survive_size_limit() {
-    #[cfg(unix)]
-    {
-        let seen = Arc::new(AtomicBool::new(false));
-        // Without the handler the program is as it was: it ends at the limit.
-        let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, seen);
-    }
-}
-
 /// Whether the program was asked to stop, and how.
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
@@ -26,7 +16,7 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// Takes over Ctrl-C and SIGTERM. A second signal ends the program at once.
+    /// Takes over Ctrl-C, SIGTERM and SIGHUP. A second Ctrl-C or SIGTERM ends the program at once.
     pub fn on_signals() -> std::io::Result<Stop> {
         let stop = Stop::default();
         for signal in [SIGINT, SIGTERM] {
@@ -35,11 +25,17 @@ impl Stop {
             signal_hook::flag::register(signal, Arc::clone(&stop.again))?;
             signal_hook::flag::register_usize(signal, Arc::clone(&stop.signal), signal as usize)?;
         }
+        // A terminal that closes sends it more than once, so a second one is no sign of impatience.
+        #[cfg(unix)]
+        if !is_hangup_ignored() {
+            use signal_hook::consts::SIGHUP;
+            signal_hook::flag::register_usize(SIGHUP, Arc::clone(&stop.signal), SIGHUP as usize)?;
+        }
         replace_usual(None);
         Ok(stop)
     }
 
-    /// How to end once a signal came.
+    /// How to end once a signal came: with 128 and its number, so 129, 130 or 143.
     pub fn exit(&self) -> Option<Exit> {
         match self.signal.load(Ordering::Relaxed) {
             0 => None,
@@ -51,6 +47,15 @@ impl Stop {
     pub fn is_asked(&self) -> bool {
         self.exit().is_some()
     }
+}
+
+/// Whether the program was started to go on when its terminal closes (`nohup`).
+#[cfg(unix)]
+fn is_hangup_ignored() -> bool {
+    // Only Linux says it without `unsafe`. <https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap_or_default();
+    u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & 1 << (signal_hook::consts::SIGHUP - 1) != 0)
 }
 
 /// While it lives, Ctrl-C does not end the program: whoever reads the answer to a question is told of it, and puts the terminal

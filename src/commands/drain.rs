@@ -28,6 +28,7 @@ use crate::store::Store;
 
 Exit status:
   5         an attempt failed, with --strict
+  129       stopped by SIGHUP, when its terminal closes; as below
   130, 143  stopped by Ctrl-C or SIGTERM; results are recorded, the rest stays due")]
 pub struct Drain {
     /// At most so many deliveries
@@ -123,6 +124,7 @@ impl Drain {
         let mut engine = Engine::new(&store, setup, context.random()?);
         loop {
             self.sweep(context, &store, &webhooks, &mut engine)?;
+            store.erase_deleted(Duration::ZERO);
             let is_over = stop.is_asked()
                 || deadline.is_some_and(|deadline| Instant::now() >= deadline)
                 || self.limit.is_some_and(|limit| engine.summary().claimed >= limit);

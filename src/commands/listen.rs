@@ -32,6 +32,7 @@ use crate::signals::Stop;
 
 Exit status:
   4         with --verify, a request did not verify
+  129       stopped by SIGHUP: its terminal was closed
   130, 143  stopped by Ctrl-C or SIGTERM")]
 pub struct Listen {
     /// The port to listen at; 0 for any free one

@@ -7,11 +7,12 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use clap::Args;
 
-use super::replace_file::{Readers, replace};
+use super::replace_file::replace;
 use crate::context::{Context, Exit};
 use crate::domain::statistics::DURATION_BOUNDS_MS;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::Webhook;
+use crate::new_file::Readers;
 use crate::output::escape;
 use crate::store::{AttemptCount, Store, WebhookFilter, WebhookState};
 
@@ -38,7 +39,7 @@ impl Metrics {
         let text = store.snapshot(|| render(&store, now))?;
         match self.file.as_deref() {
             None | Some("-") => context.out.bytes(text.as_bytes())?,
-            Some(file) => replace("--file", file, Readers::Everybody, text.as_bytes())?,
+            Some(file) => replace(context, "--file", file, Readers::Everybody, text.as_bytes())?,
         }
         Ok(Exit::DONE)
     }

@@ -36,6 +36,7 @@ pub struct Selected {
     pub ids: Vec<i64>,
     /// How many more match and were left out by `--limit`.
     pub left_out: u64,
+    is_by_ids: bool,
 }
 
 /// Deliveries meant, of one webhook.
@@ -73,8 +74,9 @@ impl Selection {
     pub fn select(&self, context: &Context, store: &Store, statuses: &[Status]) -> Result<Selected> {
         if !self.is_by_filters() {
             let ids: BTreeSet<i64> = self.ids.iter().copied().collect();
+            let ids: Vec<i64> = ids.into_iter().collect();
             check_ids(store, &ids)?;
-            return Ok(Selected { ids: ids.into_iter().collect(), left_out: 0 });
+            return Ok(Selected { ids, left_out: 0, is_by_ids: true });
         }
         let mut filter = self.filters.resolve(context, store)?;
         if filter.statuses.is_empty() {
@@ -84,7 +86,7 @@ impl Selection {
         let mut ids = store.delivery_ids(&DeliveryFilter { limit: self.limit, ..filter })?;
         ids.reverse();
         let left_out = all.saturating_sub(ids.len() as u64);
-        Ok(Selected { ids, left_out })
+        Ok(Selected { ids, left_out, is_by_ids: false })
     }
 }
 
@@ -105,11 +107,20 @@ impl Selected {
 
     /// Changes the deliveries, a group in each transaction; what `change` gives for each group.
     pub fn change<T>(&self, store: &Store, change: impl Fn(&[i64]) -> Result<T, StoreError>) -> Result<Vec<T>> {
-        self.ids.chunks(GROUP).map(|group| Ok(store.transaction(|| change(group))?)).collect()
+        let change = |group: &[i64]| {
+            store.transaction(|| {
+                // They may have been deleted since they were looked up.
+                if self.is_by_ids {
+                    check_ids(store, group)?;
+                }
+                Ok(change(group)?)
+            })
+        };
+        self.ids.chunks(GROUP).map(change).collect()
     }
 }
 
-fn check_ids(store: &Store, ids: &BTreeSet<i64>) -> Result<()> {
+fn check_ids(store: &Store, ids: &[i64]) -> Result<()> {
     for id in ids {
         if store.delivery(*id)?.is_none() {
             return Err(Failure::new(Kind::NotFound, format!("no delivery {id}"))

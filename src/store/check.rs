@@ -27,11 +27,13 @@ pub enum Check {
     Attempts,
     /// Rows from the future: the clock was set back.
     Clock,
+    /// The write-ahead log holds nothing that was deleted.
+    Journal,
 }
 
 impl Check {
     /// Every check, in the order in which they are made.
-    pub const ALL: [Check; 8] = [
+    pub const ALL: [Check; 9] = [
         Check::Integrity,
         Check::ForeignKeys,
         Check::Schema,
@@ -40,6 +42,7 @@ impl Check {
         Check::Claims,
         Check::Attempts,
         Check::Clock,
+        Check::Journal,
     ];
 
     /// Its name in output.
@@ -53,6 +56,7 @@ impl Check {
             Check::Claims => "claims",
             Check::Attempts => "attempts",
             Check::Clock => "clock",
+            Check::Journal => "journal",
         }
     }
 }
@@ -89,6 +93,7 @@ impl Store {
             Check::Claims => self.check_rows(check, CLAIM_RULES, now),
             Check::Attempts => self.check_rows(check, ATTEMPT_RULES, now),
             Check::Clock => self.check_rows(check, CLOCK_RULES, now),
+            Check::Journal => Ok(self.check_journal()),
         })
     }
 
@@ -114,6 +119,17 @@ impl Store {
                 FROM deliveries d WHERE d.webhook_id = webhook_state.webhook_id AND d.is_test = 0)",
         )?;
         Ok(())
+    }
+
+    fn check_journal(&self) -> Vec<Finding> {
+        let finding = Finding {
+            check: Check::Journal,
+            message: "what was deleted is still in the write-ahead log, which another process was reading; the next \
+                      command that writes removes it"
+                .to_owned(),
+            is_fixable: true,
+        };
+        self.has_unerased().then_some(finding).into_iter().collect()
     }
 
     fn check_integrity(&self) -> Result<Vec<Finding>> {

@@ -210,7 +210,7 @@ impl Store {
         let sql = "DELETE FROM deliveries WHERE webhook_id = $1 RETURNING event_id";
         let events: Vec<i64> = self.rows(sql, params![id], one)?;
         let removed = Removed { deliveries: events.len() as u64, events: self.delete_bare(&events)? };
-        self.execute("DELETE FROM webhooks WHERE id = $1", params![id])?;
+        self.note_deletion(self.execute("DELETE FROM webhooks WHERE id = $1", params![id])?);
         Ok(removed)
     }
 

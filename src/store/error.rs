@@ -1,6 +1,6 @@
 //! What can go wrong with the database, in words.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The result of a call to the store.
 pub type Result<T> = std::result::Result<T, StoreError>;
@@ -87,4 +87,14 @@ pub enum StoreError {
     /// Anything else that SQLite reports.
     #[error("the database reports: {0}")]
     Other(String),
+}
+
+impl StoreError {
+    pub(super) fn cannot_open(path: &Path, error: &std::io::Error) -> StoreError {
+        let reason = match error.kind() {
+            std::io::ErrorKind::NotFound if path.is_symlink() => "it is a symbolic link to nothing".to_owned(),
+            _ => error.to_string(),
+        };
+        StoreError::CannotOpen { path: path.to_owned(), reason }
+    }
 }

@@ -39,7 +39,7 @@ pub use info::{Backlog, Info};
 pub use metrics::{AttemptCount, WebhookState};
 pub use prune::{PRUNE_START, PruneFilter};
 pub use results::{AttemptResult, ClaimStanding};
-pub use sqlite::sidecar;
+pub use sqlite::{AccessFault, AccessFaultKind, access_faults, is_database_file, sidecar};
 pub use statistics::Window;
 pub use webhook_state::HealthChange;
 pub use webhooks::{Subscriber, WebhookFilter};

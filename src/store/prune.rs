@@ -84,6 +84,7 @@ impl Store {
             Ok(event_row)
         })?;
         self.count_pruned(&changes)?;
+        self.note_deletion(events.len());
         Ok(Removed { deliveries: events.len() as u64, events: self.delete_bare(&events)? })
     }
 
@@ -96,11 +97,13 @@ impl Store {
 
     /// Deletes the events accepted before `before` that have no delivery, at most `limit`. How many went.
     pub fn delete_bare_events(&self, before: Timestamp, limit: u64) -> Result<usize> {
-        self.execute(
+        let gone = self.execute(
             "DELETE FROM events WHERE id IN (
                 SELECT e.id FROM events e WHERE e.created_at < $1
                   AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event_id = e.id) LIMIT $2)",
             params![before, limit as i64],
-        )
+        )?;
+        self.note_deletion(gone);
+        Ok(gone)
     }
 }

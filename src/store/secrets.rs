@@ -1,7 +1,8 @@
-//! Secrets of webhooks. They leave this file only as [`Secret`], which shows itself to nobody.
+//! Secrets of webhooks. They leave this file only as [`Secret`], which shows itself to nobody. `secure_delete` overwrites
+//! deleted ones in the file, [`Store::erase_deleted`] removes them from the write-ahead log.
 
-use rusqlite::named_params;
-
+use super::row::one;
+use super::value::params;
 use super::{Result, Store, StoreError};
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
@@ -20,34 +21,18 @@ pub struct StoredSecret {
 impl Store {
     /// A webhook's secrets that still count at `now`, the signing one first.
     pub fn secrets(&self, webhook_id: i64, now: Timestamp) -> Result<Vec<StoredSecret>> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT secret, created_at, expires_at FROM secrets
-             WHERE webhook_id = :webhook AND (expires_at IS NULL OR expires_at > :now)
-             ORDER BY expires_at IS NOT NULL, id DESC",
-        )?;
-        let mut rows = statement.query(named_params! { ":webhook": webhook_id, ":now": now })?;
-        let mut secrets = Vec::new();
-        while let Some(row) = rows.next()? {
-            secrets.push(StoredSecret {
-                secret: checked(row.get(0)?)?,
-                created_at: row.get(1)?,
-                expires_at: row.get(2)?,
-            });
-        }
-        Ok(secrets)
+        let sql = "SELECT secret, created_at, expires_at FROM secrets
+             WHERE webhook_id = $1 AND (expires_at IS NULL OR expires_at > $2)
+             ORDER BY expires_at IS NOT NULL, id DESC";
+        self.rows(sql, params![webhook_id, now], |row| {
+            Ok(StoredSecret { secret: checked(row.next()?)?, created_at: row.next()?, expires_at: row.next()? })
+        })
     }
 
     /// A webhook's secrets whose overlap is over at `now` and that no write has deleted yet, the newest first.
     pub fn retired_secrets(&self, webhook_id: i64, now: Timestamp) -> Result<Vec<Secret>> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT secret FROM secrets WHERE webhook_id = :webhook AND expires_at <= :now ORDER BY id DESC",
-        )?;
-        let mut rows = statement.query(named_params! { ":webhook": webhook_id, ":now": now })?;
-        let mut secrets = Vec::new();
-        while let Some(row) = rows.next()? {
-            secrets.push(checked(row.get(0)?)?);
-        }
-        Ok(secrets)
+        let sql = "SELECT secret FROM secrets WHERE webhook_id = $1 AND expires_at <= $2 ORDER BY id DESC";
+        self.rows(sql, params![webhook_id, now], |row| checked(row.next()?))
     }
 
     /// Sets a webhook's secret; those before it count until `overlap_until`, or end at once.
@@ -60,54 +45,47 @@ impl Store {
     ) -> Result<()> {
         match overlap_until {
             Some(until) => {
-                self.connection
-                    .prepare_cached(
-                        "UPDATE secrets SET expires_at = :until WHERE webhook_id = :webhook AND expires_at IS NULL",
-                    )?
-                    .execute(named_params! { ":webhook": webhook_id, ":until": until })?;
+                let sql = "UPDATE secrets SET expires_at = $1 WHERE webhook_id = $2 AND expires_at IS NULL";
+                self.execute(sql, params![until, webhook_id])?;
             }
-            None => {
-                self.connection
-                    .prepare_cached("DELETE FROM secrets WHERE webhook_id = :webhook")?
-                    .execute(named_params! { ":webhook": webhook_id })?;
-            }
+            None => self.delete_secrets_of(webhook_id)?,
         }
-        self.connection
-            .prepare_cached("INSERT INTO secrets (webhook_id, secret, created_at) VALUES (:webhook, :secret, :now)")?
-            .execute(named_params! { ":webhook": webhook_id, ":secret": secret.expose(), ":now": now })?;
+        let sql = "INSERT INTO secrets (webhook_id, secret, created_at) VALUES ($1, $2, $3)";
+        self.execute(sql, params![webhook_id, &*secret.expose(), now])?;
         self.touch(webhook_id, now)
     }
 
     /// Deletes all secrets of a webhook.
     pub fn delete_secrets(&self, webhook_id: i64, now: Timestamp) -> Result<()> {
-        self.connection
-            .prepare_cached("DELETE FROM secrets WHERE webhook_id = :webhook")?
-            .execute(named_params! { ":webhook": webhook_id })?;
+        self.delete_secrets_of(webhook_id)?;
         self.touch(webhook_id, now)
+    }
+
+    fn delete_secrets_of(&self, webhook_id: i64) -> Result<()> {
+        let gone = self.execute("DELETE FROM secrets WHERE webhook_id = $1", params![webhook_id])?;
+        self.note_deletion(gone);
+        Ok(())
     }
 
     /// Ends the overlap: deletes every secret of a webhook but the signing one. How many went.
     pub fn expire_secrets(&self, webhook_id: i64, now: Timestamp) -> Result<usize> {
-        let gone = self
-            .connection
-            .prepare_cached("DELETE FROM secrets WHERE webhook_id = :webhook AND expires_at IS NOT NULL")?
-            .execute(named_params! { ":webhook": webhook_id })?;
+        let sql = "DELETE FROM secrets WHERE webhook_id = $1 AND expires_at IS NOT NULL";
+        let gone = self.execute(sql, params![webhook_id])?;
+        self.note_deletion(gone);
         self.touch(webhook_id, now)?;
         Ok(gone)
     }
 
     /// Whether the overlap of some secret is over.
     pub fn has_expired_secrets(&self, now: Timestamp) -> Result<bool> {
-        let mut statement = self.connection.prepare_cached("SELECT 1 FROM secrets WHERE expires_at <= :now")?;
-        Ok(statement.exists(named_params! { ":now": now })?)
+        self.only("SELECT EXISTS (SELECT 1 FROM secrets WHERE expires_at <= $1)", params![now], one)
     }
 
-    /// Deletes every secret whose overlap is over; `secure_delete` overwrites them in the file.
+    /// Deletes every secret whose overlap is over.
     pub fn delete_expired_secrets(&self, now: Timestamp) -> Result<usize> {
-        Ok(self
-            .connection
-            .prepare_cached("DELETE FROM secrets WHERE expires_at <= :now")?
-            .execute(named_params! { ":now": now })?)
+        let gone = self.execute("DELETE FROM secrets WHERE expires_at <= $1", params![now])?;
+        self.note_deletion(gone);
+        Ok(gone)
     }
 }
 

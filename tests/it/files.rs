@@ -124,6 +124,59 @@ fn a_database_that_others_can_read_is_reported_and_left_as_it_is() {
 }
 
 #[test]
+fn a_folder_in_which_others_can_replace_the_database_is_reported_once_in_one_line() {
+    let env = written();
+    let chmod = |mode| fs::set_permissions(env.path(), fs::Permissions::from_mode(mode)).unwrap();
+    for (loose, is_told) in [(0o777, true), (0o770, true), (0o1777, false), (0o755, false)] {
+        chmod(loose);
+        for command in [&["webhook", "list"][..], &["drain"]] {
+            let told = env.hookctl(command.iter().copied()).run().ok().err();
+            assert_eq!(told.matches("others can put another database into").count(), usize::from(is_told), "{told}");
+            assert_eq!(told.matches("warning: ").count(), usize::from(is_told), "{told}");
+        }
+        let check = env.hookctl(["db", "check"]).run();
+        assert_eq!(check.code, Some(i32::from(is_told)), "{check:?}");
+        assert!(!is_told || check.text().contains(&format!("has mode {loose:04o}: others can put")), "{check:?}");
+    }
+    chmod(0o777);
+    fs::set_permissions(env.database(), fs::Permissions::from_mode(0o644)).unwrap();
+    let both = env.hookctl(["webhook", "list"]).run().ok().err();
+    assert_eq!((both.lines().count(), both.matches("chmod").count()), (1, 2), "{both}");
+    chmod(0o700);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn its_memory_is_in_no_core_dump_and_out_of_reach_of_the_same_users_other_processes() {
+    use std::os::unix::process::{CommandExt, ExitStatusExt};
+    // Nothing is out of reach of root: then both processes run as somebody else.
+    let is_root = fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
+    let as_user = |program: &str| {
+        let mut command = Command::new(program);
+        if is_root {
+            command.uid(65534).gid(65534);
+        }
+        command
+    };
+    let env = TestEnv::new();
+    fs::set_permissions(env.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let dumped = |command: &mut Command| {
+        command.current_dir(env.path()).env("HOOKCTL_DB", env.path().join("none"));
+        let mut child = command.stderr(std::process::Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(400));
+        let readable = as_user("cat").arg(format!("/proc/{}/environ", child.id())).output().unwrap().status.success();
+        Command::new("sh").args(["-c", &format!("kill -s QUIT {}", child.id())]).status().unwrap();
+        (readable, child.wait().unwrap().core_dumped())
+    };
+    let shell = "ulimit -c unlimited; exec \"$@\"";
+    let (can_read, can_dump) = dumped(as_user("sh").args(["-c", shell, "sh", "sleep", "30"]));
+    assert!(can_read, "the test can read another process of the same user");
+    let hookctl = [env!("CARGO_BIN_EXE_hookctl"), "listen", "-q"];
+    let seen = dumped(as_user("sh").args(["-c", shell, "sh"]).args(hookctl));
+    assert_eq!(seen, (false, false), "without the guard: ({can_read}, {can_dump})");
+}
+
+#[test]
 fn read_only_refuses_every_command_that_writes_and_changes_nothing() {
     let receiver = TestReceiver::start(200);
     let env = written();

@@ -80,7 +80,6 @@ const CIRCLES: &[&[&str]] = &[
         "src/http/tls.rs",
         "src/http/wire.rs",
     ],
-    &["src/store/migrate.rs", "src/store/mod.rs", "src/store/open.rs"],
 ];
 
 /// Files above this many lines have more than one reason to exist.

@@ -69,6 +69,7 @@ impl Apply {
             }
             let store = context.store_to_write()?;
             plan.carry_out(&store, context.now())?;
+            context.erase_deleted(&store);
             plan.warn_of_unknown_types(context, &store)?;
         }
         context.out.page(&ApplyView::done(&plan))?;

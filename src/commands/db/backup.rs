@@ -7,6 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::files;
+use crate::commands::replace_file::refuse_database;
 use crate::commands::wording::size;
 use crate::context::{Context, Exit};
 use crate::error::{Failure, Kind};
@@ -43,6 +44,7 @@ impl Backup {
     /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         files::existing(context)?;
+        refuse_database(context, "FILE", &self.file)?;
         if self.file.symlink_metadata().is_ok() {
             return Err(Failure::new(Kind::Failed, format!("{} is there already", self.file.display()))
                 .hint("name a new file; a backup overwrites nothing")

@@ -6,17 +6,16 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use serde::Serialize;
 
-use super::files;
 use crate::context::{Context, Exit};
 use crate::domain::time::Timestamp;
 use crate::output::{Cell, Page, Text};
-use crate::store::{Check as StoreCheck, Store};
+use crate::store::{AccessFault, AccessFaultKind, Check as StoreCheck, Store, access_faults};
 
 /// Look for damage, and mend what can be mended
 ///
 /// Checked are every page and index of the file, references between rows, the schema, the webhooks' counters against the
-/// rows, statuses and due times, claims, the log of attempts, the files' modes, and rows from the future. Exits with 1 when
-/// something was found and is still there.
+/// rows, statuses and due times, claims, the log of attempts, rows from the future, the write-ahead log, and the owners and
+/// modes of the files and their folder. Exits with 1 when something was found and is still there.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl db check
@@ -26,7 +25,7 @@ Exit status:
   0  the database is sound
   1  something is wrong with it, and told")]
 pub struct Check {
-    /// Mend what can be mended: counters, due times, claims, missing indexes, modes
+    /// Mend what can be mended: counters, due times, claims, missing indexes, the write-ahead log, owners and modes
     #[arg(long)]
     fix: bool,
 }
@@ -38,6 +37,8 @@ struct CheckView {
     ok: bool,
     checks: Vec<CheckedView>,
     findings: Vec<FindingView>,
+    /// What is worth knowing, and no damage.
+    notes: Vec<NoteView>,
 }
 
 #[derive(Debug, Serialize)]
@@ -55,13 +56,22 @@ struct FindingView {
     is_fixable: bool,
 }
 
+#[derive(Debug, Serialize)]
+struct NoteView {
+    check: &'static str,
+    message: &'static str,
+}
+
 impl Page for CheckView {
     fn describe(&self, text: &mut Text) {
         for checked in &self.checks {
             text.field(checked.check, if checked.ok { Cell::good("ok") } else { Cell::bad("not ok") });
         }
-        if !self.findings.is_empty() {
+        if !(self.findings.is_empty() && self.notes.is_empty()) {
             text.blank();
+        }
+        for NoteView { check, message } in &self.notes {
+            text.line(Cell::warn(format!("{check}: {message}")));
         }
         for finding in &self.findings {
             let FindingView { check, message, fixed, is_fixable } = finding;
@@ -82,16 +92,18 @@ impl Check {
         }
         let path = context.database()?.to_owned();
         let now = context.now();
-        let before = look(context, &path, now)?;
+        let (before, mut notes) = look(context, &path, now)?;
         let mut findings = before.clone();
-        if self.fix && before.iter().any(|finding| finding.is_fixable) {
+        if self.fix && (before.iter().any(|finding| finding.is_fixable) || !notes.is_empty()) {
             let store = context.store_to_write()?;
             store.transaction(|| store.fix(now))?;
-            for file in files::files(&path).iter().filter(|file| files::is_open_to_others(file)) {
-                files::make_private(file).with_context(|| format!("cannot change the mode of {}", file.display()))?;
-            }
             drop(store);
-            let after = look(context, &path, now)?;
+            for fault in access_faults(&path) {
+                fault.mend().with_context(|| format!("cannot mend {}", fault.path.display()))?;
+            }
+            let (mut after, still) = look(context, &path, now)?;
+            notes = still;
+            after.iter_mut().for_each(|finding| finding.is_fixable = false);
             let is_left = |finding: &FindingView| after.iter().any(|left| left.message == finding.message);
             findings.retain(|finding| !is_left(finding));
             findings.iter_mut().for_each(|finding| finding.fixed = true);
@@ -104,14 +116,14 @@ impl Check {
             ok: findings.iter().all(|finding| finding.fixed),
             checks: names.map(|check| CheckedView { check, ok: is_ok(check) }).collect(),
             findings,
+            notes,
         };
         context.out.page(&view)?;
         Ok(if view.ok { Exit::DONE } else { Exit::FAILED })
     }
 }
 
-/// Makes every check.
-fn look(context: &mut Context, path: &Path, now: Timestamp) -> Result<Vec<FindingView>> {
+fn look(context: &mut Context, path: &Path, now: Timestamp) -> Result<(Vec<FindingView>, Vec<NoteView>)> {
     let store: Store = context.store_to_read()?;
     let progress = context.out.progress("Checking", Some(StoreCheck::ALL.len() as u64));
     let mut findings = Vec::new();
@@ -126,16 +138,31 @@ fn look(context: &mut Context, path: &Path, now: Timestamp) -> Result<Vec<Findin
         progress.inc(1);
     }
     progress.finish();
-    let exposed = files::files(path).into_iter().filter(|file| files::is_open_to_others(file));
-    findings.extend(exposed.map(|file| FindingView {
-        check: "modes",
-        message: format!(
-            "{} has mode {}: others than its owner have access",
-            file.display(),
-            files::mode(&file).unwrap_or_default()
-        ),
-        fixed: false,
-        is_fixable: true,
-    }));
-    Ok(findings)
+    findings.extend(access_faults(path).iter().map(access_finding));
+    let notes = if store.is_in_wal()? { Vec::new() } else { vec![NOT_IN_WAL] };
+    Ok((findings, notes))
+}
+
+/// A file on a file system without shared memory, one that lost its log, or a backup.
+const NOT_IN_WAL: NoteView = NoteView {
+    check: "journal",
+    message: "the file is not in WAL mode, and slower for it, as a backup is; the next command that writes turns it on, \
+              where the file system has shared memory",
+};
+
+fn access_finding(fault: &AccessFault) -> FindingView {
+    let path = fault.path.display();
+    let (message, is_fixable) = match fault.kind {
+        AccessFaultKind::Exposed { mode } => {
+            (format!("{path} has mode {mode:04o}: others than its owner have access"), true)
+        }
+        AccessFaultKind::Foreign { owner, user } => {
+            (format!("{path} belongs to user {owner}; user {user}, whose folder it is in, cannot open it"), true)
+        }
+        AccessFaultKind::Replaceable { mode } => {
+            let told = "others can put another database in its place; run `chmod go-w` on it";
+            (format!("the folder {path} has mode {mode:04o}: {told}"), false)
+        }
+    };
+    FindingView { check: "modes", message, fixed: false, is_fixable }
 }

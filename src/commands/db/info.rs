@@ -1,7 +1,7 @@
 //! `hookctl db info`
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
@@ -11,8 +11,9 @@ use super::files;
 use crate::commands::wording::size;
 use crate::context::{Context, Exit};
 use crate::domain::time::Timestamp;
+use crate::new_file::folder_of;
 use crate::output::{Cell, Page, Text};
-use crate::store::{Backlog, sidecar};
+use crate::store::{AccessFaultKind, Backlog, access_faults, sidecar};
 
 /// Show where the file is, its size and mode, what is in it, and what waits
 #[derive(Args, Debug)]
@@ -37,6 +38,10 @@ struct InfoView {
     rows: BTreeMap<&'static str, u64>,
     backlog: BacklogView,
     oldest_due_at: Option<Timestamp>,
+    #[serde(skip)]
+    is_exposed: bool,
+    #[serde(skip)]
+    is_replaceable: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -58,14 +63,15 @@ impl Page for InfoView {
         text.field("Size", size(self.size_bytes));
         text.field("Write-ahead log", size(self.wal_bytes));
         text.field("Unused", size(self.free_bytes));
-        text.field("Mode", mode(&self.mode, files::is_open_to_others(&self.path)));
-        text.field("Folder's mode", mode(&self.folder_mode, files::is_writable_by_others(folder(&self.path))));
+        text.field("Mode", mode(&self.mode, self.is_exposed));
+        text.field("Folder's mode", mode(&self.folder_mode, self.is_replaceable));
         text.field("Schema version", self.schema_version);
         text.field(
             "Journal mode",
             match self.journal_mode.as_str() {
                 "delete" => Cell::warn(
-                    "delete: a rollback journal; write-ahead logging was not available; `db vacuum` tries again",
+                    "delete: a rollback journal, which is slower; write-ahead logging was not available; \
+                     the next command that writes tries again",
                 ),
                 mode => Cell::plain(mode),
             },
@@ -93,13 +99,16 @@ impl Info {
         let path = context.database()?.to_owned();
         let info = context.store_to_read()?.info(context.now())?;
         let Backlog { pending, retrying, claimed, due, oldest_due } = info.backlog;
+        let faults = access_faults(&path);
         let view = InfoView {
+            is_exposed: faults.iter().any(|fault| matches!(fault.kind, AccessFaultKind::Exposed { .. })),
+            is_replaceable: faults.iter().any(|fault| matches!(fault.kind, AccessFaultKind::Replaceable { .. })),
             exists: path.exists(),
             size_bytes: files::size(&path),
             wal_bytes: files::size(&sidecar(&path, "-wal")),
             free_bytes: info.free_bytes,
             mode: files::mode(&path),
-            folder_mode: files::mode(folder(&path)),
+            folder_mode: files::mode(folder_of(&path)),
             path,
             schema_version: info.schema_version,
             journal_mode: info.journal_mode,
@@ -110,12 +119,5 @@ impl Info {
         };
         context.out.page(&view)?;
         Ok(Exit::DONE)
-    }
-}
-
-fn folder(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
     }
 }

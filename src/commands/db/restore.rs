@@ -14,7 +14,7 @@ use crate::store::{Info, Store};
 
 /// Put a backup in the place of the database; the old file is kept beside it
 ///
-/// The backup is checked first. Asks, or needs --yes, when there is a database. Refused while another process has the
+/// The backup is checked first. The new file has the owner, group and mode of the old one. Asks, or needs --yes, when there is a database. Refused while another process has the
 /// database open. What the backup still has waiting is sent by the next drain, also what was delivered after it was taken:
 /// receivers drop such repeats by the event id.
 #[derive(Args, Debug)]
@@ -71,8 +71,7 @@ impl Restore {
         let progress = context.out.progress("Restoring", Some(0));
         let restored = backup.restore_to(&target, &stamp, |done, total| progress.set_of(done, total))?;
         progress.finish();
-        // A backup has no write-ahead log, so that it opens anywhere; the file in use has one.
-        Store::open_anew(&target, BUSY_TIMEOUT)?;
+        Store::open(&target, BUSY_TIMEOUT)?;
         let view = RestoreView {
             webhooks: rows("webhooks"),
             deliveries: rows("deliveries"),

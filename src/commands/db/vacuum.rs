@@ -8,14 +8,13 @@ use serde::Serialize;
 
 use super::files;
 use crate::commands::wording::size;
-use crate::context::{BUSY_TIMEOUT, Context, Exit};
+use crate::context::{Context, Exit};
 use crate::output::{Page, Text};
-use crate::store::Store;
 
 /// Give unused space back to the file system
 ///
 /// Rewrites the file, for which the disk needs as much free space as the file has; others wait meanwhile. Worth it after a
-/// large prune. A file that was made where SQLite could not have a write-ahead log gets one, if it can be had now.
+/// large prune.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl delivery prune --older-than 30d --yes && hookctl db vacuum")]
@@ -43,8 +42,6 @@ impl Vacuum {
         let store = context.store_to_write()?;
         let size_before_bytes = files::size(&path);
         store.vacuum()?;
-        drop(store);
-        Store::open_anew(&path, BUSY_TIMEOUT)?;
         let view = VacuumView { size_bytes: files::size(&path), path, size_before_bytes };
         context.out.page(&view)?;
         Ok(Exit::DONE)

@@ -111,6 +111,7 @@ impl Prune {
         let progress = context.out.progress("Pruning", Some(deliveries));
         let removed = prune(&store, &filter, &stop, |done| progress.set(done))?;
         progress.finish();
+        context.erase_deleted(&store);
         let view = PruneView { deleted_deliveries: removed.deliveries, deleted_events: removed.events };
         context.out.report(&view, &view.line())?;
         Ok(stop.exit().unwrap_or(Exit::DONE))

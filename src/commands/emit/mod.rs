@@ -41,6 +41,7 @@ use crate::store::{Accepted, Store, StoreError};
 Exit status:
   5         an attempt failed, with --strict
   6         the event id was used before with another payload
+  129       stopped by SIGHUP, when its terminal closes; as below
   130, 143  stopped by Ctrl-C or SIGTERM; what was accepted stays due")]
 pub struct Emit {
     /// The event type, such as invoice.paid

@@ -12,11 +12,12 @@ use clap::{Args, ValueEnum};
 use self::tally::{Course, Tally};
 use self::view::StatsView;
 use super::arguments::{self, Moment};
-use super::replace_file::{Readers, replace};
+use super::replace_file::replace;
 use crate::commands::candidates::Candidates;
 use crate::context::{Context, Exit};
 use crate::domain::webhook::Webhook;
 use crate::error::Failure;
+use crate::new_file::Readers;
 use crate::store::{WebhookFilter, Window};
 
 /// Counts, success rate and durations of the last hours or days
@@ -93,7 +94,7 @@ fn write_page(context: &mut Context, file: &str, page: &str) -> Result<Exit> {
         context.out.bytes(page.as_bytes())?;
         return Ok(Exit::DONE);
     }
-    replace("--html", file, Readers::Usual, page.as_bytes())?;
+    replace(context, "--html", file, Readers::Usual, page.as_bytes())?;
     context.out.summary(&format!("wrote {file}"));
     Ok(Exit::DONE)
 }

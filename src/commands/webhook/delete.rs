@@ -74,6 +74,7 @@ impl Delete {
             }
             Ok::<_, StoreError>(deleted)
         })?;
+        context.erase_deleted(&store);
         context.out.list(deleted.into_iter().map(Ok), "")?;
         Ok(Exit::DONE)
     }

@@ -9,7 +9,7 @@ use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
 use crate::domain::webhook::{DISABLED_BY_HAND, Webhook};
 use crate::output::{Cell, Look, Row};
-use crate::store::{DeliveryFilter, StoreError};
+use crate::store::DeliveryFilter;
 
 /// Stop deliveries to webhooks; what is due waits
 ///
@@ -71,11 +71,10 @@ impl Row for StateView {
 impl Disable {
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         let store = context.store_to_write()?;
-        let ids = context.webhook_ids(&store, &self.webhooks)?;
         let now = context.now();
         let views = store.transaction(|| {
             let mut views = Vec::new();
-            for id in ids {
+            for id in context.webhook_ids(&store, &self.webhooks)? {
                 store.disable_webhook(id, DISABLED_BY_HAND, now)?;
                 let mut cancelled = 0;
                 if self.cancel {
@@ -92,7 +91,7 @@ impl Disable {
                 let waiting = store.count_open(id)?;
                 views.extend(store.webhook(id)?.map(|webhook| StateView::new(&webhook, waiting, cancelled)));
             }
-            Ok::<_, StoreError>(views)
+            anyhow::Ok(views)
         })?;
         let waiting: u64 = views.iter().map(|view| view.waiting_deliveries).sum();
         context.out.list(views.into_iter().map(Ok), "")?;

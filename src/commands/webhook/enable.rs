@@ -23,16 +23,15 @@ pub struct Enable {
 impl Enable {
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         let store = context.store_to_write()?;
-        let ids = context.webhook_ids(&store, &self.webhooks)?;
         let now = context.now();
         let views = store.transaction(|| {
             let mut views = Vec::new();
-            for id in ids {
+            for id in context.webhook_ids(&store, &self.webhooks)? {
                 store.enable_webhook(id, now)?;
                 let waiting = store.count_open(id)?;
                 views.extend(store.webhook(id)?.map(|webhook| StateView::new(&webhook, waiting, 0)));
             }
-            Ok::<_, crate::store::StoreError>(views)
+            anyhow::Ok(views)
         })?;
         let waiting: u64 = views.iter().map(|view| view.waiting_deliveries).sum();
         context.out.list(views.into_iter().map(Ok), "")?;

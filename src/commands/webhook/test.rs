@@ -51,15 +51,16 @@ impl Test {
         let draft = Draft { event_type: WEBHOOK_TEST.into(), content: Content::of_data(data), ..Draft::default() };
         let event = draft.into_event(now, random.next_u128()).map_err(failure)?;
         let delivery = store.transaction(|| {
+            context.check_still_there(&store, webhook.id, &self.webhook)?;
             let Accepted::New(event_row) = store.insert_event(&event)? else { return Ok(None) };
-            store.insert_delivery(&NewDelivery {
+            anyhow::Ok(store.insert_delivery(&NewDelivery {
                 webhook_id: webhook.id,
                 event_row,
                 event_type: WEBHOOK_TEST,
                 is_ordered: webhook.settings.is_ordered,
                 is_test: true,
                 now,
-            })
+            })?)
         })?;
         let delivery = delivery.context("a new event id was taken; try again")?;
         let stop = context.stop_on_signals()?;

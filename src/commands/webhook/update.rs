@@ -74,6 +74,7 @@ impl Update {
         addresses::check(context, &settings)?;
         let new_secret = self.new_secret(context, &store, webhook.id, &settings, secret)?;
         let webhook = store.transaction(|| {
+            context.check_still_there(&store, webhook.id, &self.webhook)?;
             store.update_webhook(webhook.id, &settings, now)?;
             match &new_secret {
                 Some(secret) => store.set_secret(webhook.id, secret, now, None)?,
@@ -83,8 +84,9 @@ impl Update {
             if self.inactive {
                 store.disable_webhook(webhook.id, DISABLED_BY_HAND, now)?;
             }
-            store.webhook(webhook.id)
+            anyhow::Ok(store.webhook(webhook.id)?)
         })?;
+        context.erase_deleted(&store);
         let named = self.change.events.iter().flatten().chain(&self.add_events);
         warn_of_unknown_types(context, &store, named)?;
         let Some(webhook) = webhook else { return Ok(Exit::DONE) };

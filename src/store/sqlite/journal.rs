@@ -1,30 +1,42 @@
 //! The write-ahead log, and the rollback journal where there can be none.
 
-use crate::store::{Result, Store};
+use std::fs::File;
+use std::path::Path;
+use std::time::Duration;
 
-/// Which journal an existing file gets; a new one gets a write-ahead log where that can be had.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Journal {
-    /// The one that it was made with.
-    AsMade,
-    /// A write-ahead log where that can be had.
-    Log,
-}
+use rusqlite::Connection;
+use rusqlite::limits::Limit;
+
+use super::files::{resolved, sidecar};
+use crate::new_file::{folder_of, scratch_folder};
+use crate::store::{Result, Store, StoreError};
+
+/// SQLite shares memory through a file of at least so many bytes.
+#[cfg(unix)]
+const SHARED_MEMORY_BYTES: u64 = 32 * 1024;
 
 impl Store {
-    /// Write-ahead logging, for which the processes share memory. Only a read shows whether that can be had; so a file that
-    /// lives without is left alone, or each process that opens it would pull the journal from under those at work.
-    pub(super) fn enter_wal(&self, journal: Journal) -> Result<()> {
-        let is_kept = journal == Journal::AsMade && self.schema_version()? > 0;
-        if is_kept || self.journal_mode()? == "wal" {
+    /// Turns the write-ahead log on, for which the processes share memory. A file that lost its log gets it back here once the
+    /// reason has passed. Where it has not, the file is left alone: each process that opened it would otherwise change the
+    /// journal under those at work.
+    pub(super) fn enter_wal(&self) -> Result<()> {
+        if self.is_in_wal()? {
             return Ok(());
         }
-        self.set("PRAGMA journal_mode = WAL")?;
-        self.set("PRAGMA schema_version")
+        let is_new = self.schema_version()? == 0;
+        if !is_new && !can_share_memory(&self.path) {
+            return Ok(());
+        }
+        // Only a read shows whether it works.
+        match self.set("PRAGMA journal_mode = WAL").and_then(|()| self.set("PRAGMA schema_version")) {
+            // The next opening tries again.
+            Err(StoreError::Busy) if !is_new => Ok(()),
+            entered => entered,
+        }
     }
 
     /// Back to the rollback journal, which is as durable: the file system has no memory to share (some network mounts and
-    /// containers). A process that has the file for itself does without, if it says so before its first read.
+    /// containers). A process that has the file for itself needs none, if it says so before its first read.
     pub(super) fn leave_wal(&self) -> Result<()> {
         self.connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
         self.check_ours()?;
@@ -36,9 +48,13 @@ impl Store {
         Ok(self.connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?)
     }
 
+    /// Whether the file has a write-ahead log; true as well of a database in memory, which needs none.
+    pub fn is_in_wal(&self) -> Result<bool> {
+        Ok(matches!(self.journal_mode()?.as_str(), "wal" | "memory"))
+    }
+
     /// Gives unused space back to the file system. Rewrites the file, so nobody else can write meanwhile.
     pub fn vacuum(&self) -> Result<()> {
-        use rusqlite::limits::Limit;
         // VACUUM attaches the copy that it makes; nothing else may attach anything.
         self.connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 1)?;
         let done = self.connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
@@ -46,8 +62,92 @@ impl Store {
         Ok(done?)
     }
 
+    /// Notes, in the transaction that deletes rows, that the write-ahead log holds them until [`Store::erase_deleted`].
+    /// The note is a file, so that another process takes over if this one is killed.
+    pub(in crate::store) fn note_deletion(&self, rows: usize) {
+        if rows > 0 && !self.path.as_os_str().is_empty() {
+            // Without a note this process still erases what it deleted; only the next one would not know.
+            let _ = File::create_new(self.note());
+        }
+    }
+
+    /// Whether something that was deleted may still be in the write-ahead log.
+    pub fn has_unerased(&self) -> bool {
+        !self.path.as_os_str().is_empty() && self.note().exists()
+    }
+
+    /// Empties the write-ahead log, in which deleted rows stay; in the file itself `secure_delete` has overwritten them. False
+    /// when others were still reading after `wait`; then the next process that opens the database to write does it.
+    pub fn erase_deleted(&self, wait: Duration) -> bool {
+        if !self.has_unerased() {
+            return true;
+        }
+        // Removed first: whoever deletes from now on makes a new one, and holds up this checkpoint until it is there.
+        let _ = std::fs::remove_file(self.note());
+        let is_done = self.truncate_log(wait).unwrap_or(false);
+        if !is_done {
+            self.note_deletion(1);
+        }
+        is_done
+    }
+
+    fn truncate_log(&self, wait: Duration) -> Result<bool> {
+        let usual: i64 = self.connection.query_row("PRAGMA busy_timeout", [], |row| row.get(0))?;
+        self.connection.busy_timeout(wait)?;
+        let is_busy = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+        self.connection.busy_timeout(Duration::from_millis(usual.unsigned_abs()))?;
+        Ok(!is_busy?)
+    }
+
+    fn note(&self) -> std::path::PathBuf {
+        sidecar(&resolved(&self.path), "-erase")
+    }
+
     /// Runs a pragma that answers with one row.
     fn set(&self, pragma: &str) -> Result<()> {
         Ok(self.connection.query_row(pragma, [], |_| Ok(()))?)
     }
+}
+
+/// What this process lacks for a write-ahead log, where another may have it: it may open too few files, or too small ones.
+pub(super) fn shortage(path: &Path) -> Option<String> {
+    #[cfg(unix)]
+    {
+        use rustix::io::Errno;
+        use rustix::process::{Resource, getrlimit};
+        let spare: std::io::Result<Vec<File>> = (0..3).map(|_| File::open(folder_of(path))).collect();
+        if let Err(error) = spare
+            && [Errno::MFILE, Errno::NFILE].iter().any(|short| Some(short.raw_os_error()) == error.raw_os_error())
+        {
+            return Some(format!("{error}; `ulimit -n` says how many there may be"));
+        }
+        let longest = getrlimit(Resource::Fsize).current;
+        if let Some(bytes) = longest.filter(|bytes| *bytes < SHARED_MEMORY_BYTES) {
+            return Some(format!("files may have {bytes} bytes at most (`ulimit -f`), which is too few"));
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+    None
+}
+
+/// Whether a write-ahead log would work for this file, tried with another beside it.
+fn can_share_memory(path: &Path) -> bool {
+    let path = resolved(path);
+    // SQLite follows no link here.
+    let is_free = |suffix: &str| {
+        sidecar(&path, suffix)
+            .symlink_metadata()
+            .map_or_else(|error| error.kind() == std::io::ErrorKind::NotFound, |metadata| metadata.is_file())
+    };
+    is_free("-wal") && is_free("-shm") && try_wal(folder_of(&path)).unwrap_or(false)
+}
+
+fn try_wal(folder: &Path) -> Result<bool> {
+    let Ok(scratch) = scratch_folder(folder) else { return Ok(false) };
+    let connection = Connection::open(scratch.path().join("log.db"))?;
+    connection.pragma_update(None, "synchronous", "OFF")?;
+    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    connection.execute_batch("CREATE TABLE tried (a)")?;
+    Ok(mode == "wal")
 }

@@ -1,6 +1,7 @@
 //! What only SQLite has: how statements run and errors read, its files, its journal, opening, migrations, backups. Nothing
 //! outside this folder names the library.
 
+mod access;
 mod backup;
 mod error;
 mod files;
@@ -9,7 +10,9 @@ mod migrate;
 mod open;
 mod ours;
 mod query;
+mod restore;
 
-pub use files::{FileId, sidecar};
+pub use access::{AccessFault, AccessFaultKind, access_faults};
+pub use files::{FileId, is_database_file, sidecar};
 pub use ours::TABLES;
 pub(super) use rusqlite::Connection;

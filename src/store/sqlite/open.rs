@@ -8,15 +8,15 @@ use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 
-use super::files::{FileId, cannot_open, check_file, has_log, make_private};
-use super::journal::Journal;
+use super::files::{FileId, check_file, has_log, make_private};
+use super::journal::shortage;
 use super::migrate::NEWEST;
 use crate::store::{Result, Store, StoreError};
 
 /// How long to leave another process alone that changes the journal mode.
 const RETRY_PAUSE: Duration = Duration::from_millis(5);
 
-/// The log is written back once it has so many pages of 4 KiB: a page that changes often is then written back once.
+/// The log is checkpointed once it has so many pages of 4 KiB: a page that changes often is then checkpointed once.
 const LONGEST_LOG_PAGES: i64 = 4_000;
 /// The same for a connection that writes much while others write little.
 const SHORT_LOG_PAGES: i64 = 500;
@@ -26,43 +26,44 @@ const LARGE_CACHE_KIB: i64 = 8 * 1024;
 impl Store {
     /// Opens the file for reading and writing; makes it, and its folder, when it is not there.
     ///
-    /// SQLite's own wait does not cover a change of the journal mode, which several processes try at once on a file that is
-    /// new or has no write-ahead log; so that is tried again here, until the same time-out is over.
+    /// SQLite's own wait does not cover a change of the journal mode, which several processes try at once on a new file, nor a
+    /// file that `db restore` replaces just now; so that is tried again here, until the same time-out is over.
     pub fn open(path: &Path, busy_timeout: Duration) -> Result<Store> {
-        Store::open_with(path, busy_timeout, Journal::AsMade)
-    }
-
-    /// Opens a file as [`Store::open`] does, and gives it a write-ahead log if it was made, or copied, without one.
-    pub fn open_anew(path: &Path, busy_timeout: Duration) -> Result<Store> {
-        Store::open_with(path, busy_timeout, Journal::Log)
-    }
-
-    fn open_with(path: &Path, busy_timeout: Duration, journal: Journal) -> Result<Store> {
         let is_new = make_private(path)?;
         let began = Instant::now();
         loop {
-            match Store::open_once(path, busy_timeout, is_new, journal) {
+            match Store::open_once(path, busy_timeout, is_new) {
                 Err(StoreError::Busy) if began.elapsed() < busy_timeout => thread::sleep(RETRY_PAUSE),
                 opened => return opened,
             }
         }
     }
 
-    fn open_once(path: &Path, busy_timeout: Duration, is_new: bool, journal: Journal) -> Result<Store> {
+    fn open_once(path: &Path, busy_timeout: Duration, is_new: bool) -> Result<Store> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let file = FileId::of(path);
         let mut store = Store::connect(path, flags, busy_timeout)?;
         let ours = if is_new { Ok(()) } else { store.check_ours() };
-        match ours.and_then(|()| store.enter_wal(journal)) {
+        match ours.and_then(|()| store.enter_wal()) {
             Err(StoreError::Io(_) | StoreError::Other(_)) => {
                 drop(store);
+                // The limits of this process are no reason to change the file for all others.
+                if let Some(reason) = shortage(path) {
+                    return Err(StoreError::CannotOpen { path: path.to_owned(), reason });
+                }
                 Store::connect(path, flags, busy_timeout)?.leave_wal()?;
                 store = Store::connect(path, flags, busy_timeout)?;
             }
             entered => entered?,
         }
-        store.file = FileId::of(path);
+        // It may have been replaced between its opening and its first lock.
+        if FileId::of(path) != file {
+            return Err(StoreError::Busy);
+        }
+        store.file = file;
         store.set_durable()?;
         store.migrate()?;
+        store.erase_deleted(Duration::ZERO);
         Ok(store)
     }
 
@@ -100,7 +101,9 @@ impl Store {
     pub fn open_to_copy(path: &Path, busy_timeout: Duration) -> Result<Option<Store>> {
         match std::fs::metadata(path) {
             Ok(metadata) if metadata.is_file() && metadata.len() > 0 => {}
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(cannot_open(path, &error)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(StoreError::cannot_open(path, &error));
+            }
             Ok(metadata) if !metadata.is_file() => return check_file(path).map(|()| None),
             _ => return Ok(None),
         }
@@ -123,7 +126,7 @@ impl Store {
             other => other,
         };
         // SQLite gives names such as `:memory:` and `file:x?mode=memory` a meaning of their own; an absolute path has none.
-        let plain = std::path::absolute(path).map_err(|error| self::cannot_open(path, &error))?;
+        let plain = std::path::absolute(path).map_err(|error| StoreError::cannot_open(path, &error))?;
         let connection = match url::Url::from_file_path(&plain) {
             Ok(mut name) if flags.contains(OpenFlags::SQLITE_OPEN_URI) => {
                 name.set_query(Some("immutable=1"));
@@ -145,7 +148,7 @@ impl Store {
         Ok(Store { connection, path: path.to_owned(), file: None })
     }
 
-    /// Each commit reaches the disk before it is told.
+    /// Each commit is on the disk before it is reported.
     fn set_durable(&self) -> Result<()> {
         self.connection.pragma_update(None, "synchronous", "FULL")?;
         // macOS alone: there a plain fsync leaves the data in the disk's cache.
@@ -162,8 +165,8 @@ impl Store {
         Ok(self.connection.pragma_update(None, "cache_size", -LARGE_CACHE_KIB)?)
     }
 
-    /// Has this connection write the log back long before it is long: a command that writes much spares those beside it, who
-    /// would have to do it in the middle of their own work.
+    /// Has this connection checkpoint the log while it is short: a command that writes much spares those beside it, who would
+    /// have to do it in the middle of their own work.
     pub fn write_back_early(&self) -> Result<()> {
         Ok(self.connection.pragma_update(None, "wal_autocheckpoint", SHORT_LOG_PAGES)?)
     }

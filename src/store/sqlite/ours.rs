@@ -3,7 +3,6 @@
 use std::io::Read;
 use std::path::Path;
 
-use super::files::cannot_open;
 use super::migrate::{APPLICATION_ID, NEWEST};
 use crate::store::{Result, Store, StoreError};
 
@@ -69,8 +68,8 @@ impl Store {
 pub(super) fn check_header(path: &Path) -> Result<()> {
     // <https://www.sqlite.org/fileformat.html>, section 1.3: the user version is at offset 60, the application id at 68.
     let mut header = Vec::with_capacity(100);
-    let file = std::fs::File::open(path).map_err(|error| cannot_open(path, &error))?;
-    file.take(100).read_to_end(&mut header).map_err(|error| cannot_open(path, &error))?;
+    let file = std::fs::File::open(path).map_err(|error| StoreError::cannot_open(path, &error))?;
+    file.take(100).read_to_end(&mut header).map_err(|error| StoreError::cannot_open(path, &error))?;
     let number = |at: usize| {
         let bytes = header.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
         i64::from(bytes.map_or(0, i32::from_be_bytes))

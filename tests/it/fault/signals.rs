@@ -1,4 +1,4 @@
-//! Ctrl-C, SIGTERM, and a reader that is gone.
+//! Ctrl-C, SIGTERM, SIGHUP, and a reader that is gone.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -36,7 +36,7 @@ fn assert_given_back(env: &TestEnv, deliveries: usize, attempts: usize) {
 
 #[test]
 fn a_drain_that_is_told_to_stop_ends_within_a_second_with_its_summary_and_gives_back_its_claims() {
-    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+    for (signal, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
         let (env, receiver) = stalled(20);
         let drain = env.hookctl(["drain", "--concurrency", "4"]).spawn();
         receiver.wait_for(4, PATIENCE);
@@ -84,7 +84,7 @@ fn a_drain_that_watches_stops_in_the_middle_of_its_pause() {
 
 #[test]
 fn emit_that_is_told_to_stop_has_stored_its_event_and_gives_it_back() {
-    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+    for (signal, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
         let env = TestEnv::new();
         let receiver = TestReceiver::start(Reply::Stall);
         subscribe(&env, &receiver, &["crm"], &["--timeout", "60s"]);
@@ -160,6 +160,39 @@ fn a_second_signal_ends_the_program_at_once_and_the_lease_protects_what_was_unde
     assert_eq!(run.code, Some(143));
     assert!(told.elapsed() < Duration::from_millis(700), "it did not wait for the receiver");
     assert_whole(&env);
+}
+
+#[test]
+fn a_terminal_that_closes_sends_its_signal_twice_and_the_attempts_are_recorded_all_the_same() {
+    let (env, receiver) = stalled(4);
+    let drain = env.hookctl(["drain", "--concurrency", "2"]).spawn();
+    receiver.wait_for(2, PATIENCE);
+    drain.signal("HUP");
+    drain.signal("HUP");
+    drain.wait_timeout(PATIENCE).fails(129);
+    assert_given_back(&env, 4, 2);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn under_nohup_a_drain_goes_on_when_its_terminal_closes() {
+    let env = TestEnv::new();
+    let receiver = TestReceiver::start(Reply::StatusAfter(Duration::from_millis(500), 200));
+    subscribe(&env, &receiver, &["crm"], &[]);
+    env.hookctl(["emit", "invoice.paid", "--enqueue"]).run().ok();
+    let mut drain = Command::new("sh")
+        .args(["-c", "trap '' HUP; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_hookctl"), "drain"])
+        .env_clear()
+        .env("HOOKCTL_DB", env.database())
+        .env("HOOKCTL_ALLOW_NETWORKS", "127.0.0.0/8")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    receiver.wait_for(1, PATIENCE);
+    Command::new("sh").args(["-c", &format!("kill -s HUP {}", drain.id())]).status().unwrap();
+    assert_eq!(drain.wait().unwrap().code(), Some(0));
+    assert_eq!(count(&env, "SELECT count(*) FROM deliveries WHERE status = 'success'"), 1);
 }
 
 #[test]

@@ -21,12 +21,15 @@ pub struct Expire {
 }
 
 impl Expire {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         let store = context.store_to_write()?;
-        let webhook = context.webhook(&store, &self.webhook)?;
         let now = context.now();
-        let expired = store.transaction(|| store.expire_secrets(webhook.id, now))?;
+        let (webhook, expired) = store.transaction(|| {
+            let webhook = context.webhook(&store, &self.webhook)?;
+            let expired = store.expire_secrets(webhook.id, now)?;
+            anyhow::Ok((webhook, expired))
+        })?;
+        context.erase_deleted(&store);
         context.out.page(&ExpireView { webhook: webhook.settings.name, webhook_id: webhook.id, expired })?;
         Ok(Exit::DONE)
     }

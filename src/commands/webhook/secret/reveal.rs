@@ -26,7 +26,6 @@ pub struct Reveal {
 }
 
 impl Reveal {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         let store = context.store_to_read()?;
         let webhook = context.webhook(&store, &self.webhook)?;

@@ -17,7 +17,6 @@ use crate::domain::webhook::Webhook;
 use crate::error::Failure;
 use crate::output::{Cell, Page, Text};
 use crate::random::Random;
-use crate::store::StoreError;
 
 /// A longer overlap is no rotation.
 const LONGEST_OVERLAP: Duration = Duration::from_secs(365 * 86_400);
@@ -45,7 +44,6 @@ pub struct Rotate {
 }
 
 impl Rotate {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         context.refuse_if_read_only()?;
         if self.overlap > LONGEST_OVERLAP {
@@ -59,16 +57,17 @@ impl Rotate {
             None => Secret::generate(Random::secret_bytes()?),
         };
         let until = (!self.overlap.is_zero()).then(|| now.plus_millis(self.overlap.as_millis() as i64));
-        let webhook = context.webhook(&store, &self.webhook)?;
-        self.check(&webhook, &secret)?;
-        let previous = store.transaction(|| {
+        let (webhook, previous) = store.transaction(|| {
+            let webhook = context.webhook(&store, &self.webhook)?;
+            self.check(&webhook, &secret)?;
             let previous = store.secrets(webhook.id, now)?;
             if previous.first().is_some_and(|current| current.secret.expose() == secret.expose()) {
-                return Ok(None);
+                return Ok((webhook, None));
             }
             store.set_secret(webhook.id, &secret, now, until)?;
-            Ok::<_, StoreError>(Some(previous))
+            anyhow::Ok((webhook, Some(previous)))
         })?;
+        context.erase_deleted(&store);
         let Some(previous) = previous else {
             return Err(Failure::option(
                 self.secret.option(),

@@ -1,0 +1,36 @@
+//! A webhook, or a delivery, that another process deletes between the look-up and the change.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use crate::support::TestEnv;
+
+#[test]
+fn what_is_deleted_between_the_look_up_and_the_change_is_not_found() {
+    for command in [
+        "webhook secret rotate crm",
+        "webhook secret expire crm",
+        "webhook update crm --timeout 5s",
+        "webhook update crm --no-secret",
+        "webhook enable crm",
+        "webhook disable crm",
+        "webhook test crm",
+        "delivery retry 1",
+        "delivery cancel 1",
+    ] {
+        let env = TestEnv::new();
+        env.hookctl(["webhook", "create", "crm", "--url", "http://127.0.0.1:9/", "-e", "*"]).run().ok();
+        env.hookctl(["emit", "invoice.paid", "--enqueue"]).run().ok();
+        let other = Connection::open(env.database()).unwrap();
+        other.execute_batch("PRAGMA foreign_keys = ON; BEGIN IMMEDIATE; DELETE FROM webhooks").unwrap();
+        // It still sees the webhook, and waits to write.
+        let child = env.hookctl(command.split(' ')).spawn();
+        sleep(Duration::from_millis(700));
+        other.execute_batch("COMMIT").unwrap();
+        let run = child.wait_timeout(Duration::from_secs(30)).fails(3);
+        assert!(run.err().starts_with("error: no "), "{command}: {run:?}");
+        assert!(run.stdout.is_empty(), "{command}: {run:?}");
+    }
+}
