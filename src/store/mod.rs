@@ -51,6 +51,8 @@ pub struct Store {
     path: std::path::PathBuf,
     /// The file as it was opened to write.
     file: Option<sqlite::FileId>,
+    /// Whether this process deleted something that may still be in the write-ahead log.
+    has_deleted: std::cell::Cell<bool>,
 }
 
 impl Store {

@@ -2,7 +2,8 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use rusqlite::limits::Limit;
@@ -10,6 +11,9 @@ use rusqlite::limits::Limit;
 use super::files::{resolved, sidecar};
 use crate::new_file::{folder_of, scratch_folder};
 use crate::store::{Result, Store, StoreError};
+
+/// How long to leave another process alone that checkpoints the log.
+const RETRY_PAUSE: Duration = Duration::from_millis(5);
 
 /// SQLite shares memory through a file of at least so many bytes.
 #[cfg(unix)]
@@ -66,6 +70,7 @@ impl Store {
     /// The note is a file, so that another process takes over if this one is killed.
     pub(in crate::store) fn note_deletion(&self, rows: usize) {
         if rows > 0 && !self.path.as_os_str().is_empty() {
+            self.has_deleted.set(true);
             // Without a note this process still erases what it deleted; only the next one would not know.
             let _ = File::create_new(self.note());
         }
@@ -79,14 +84,25 @@ impl Store {
     /// Empties the write-ahead log, in which deleted rows stay; in the file itself `secure_delete` has overwritten them. False
     /// when others were still reading after `wait`; then the next process that opens the database to write does it.
     pub fn erase_deleted(&self, wait: Duration) -> bool {
-        if !self.has_unerased() {
+        // Another process may be at it just now, with the note in its hands; what is deleted here is erased here.
+        if !self.has_deleted.get() && !self.has_unerased() {
             return true;
         }
         // Removed first: whoever deletes from now on makes a new one, and holds up this checkpoint until it is there.
         let _ = std::fs::remove_file(self.note());
-        let is_done = self.truncate_log(wait).unwrap_or(false);
-        if !is_done {
-            self.note_deletion(1);
+        let end = Instant::now() + wait;
+        let is_done = loop {
+            // SQLite waits for readers and writers, but not for another process that checkpoints.
+            let left = end.saturating_duration_since(Instant::now());
+            match self.truncate_log(left) {
+                Ok(true) => break true,
+                Ok(false) if !left.is_zero() => thread::sleep(RETRY_PAUSE.min(left)),
+                Ok(false) | Err(_) => break false,
+            }
+        };
+        match is_done {
+            true => self.has_deleted.set(false),
+            false => self.note_deletion(1),
         }
         is_done
     }

@@ -115,7 +115,12 @@ impl Store {
 
     /// An empty database in memory: what a command that only reads sees where there is no file yet.
     pub fn empty() -> Result<Store> {
-        let store = Store { connection: Connection::open_in_memory()?, path: PathBuf::new(), file: None };
+        let store = Store {
+            connection: Connection::open_in_memory()?,
+            path: PathBuf::new(),
+            file: None,
+            has_deleted: false.into(),
+        };
         store.migrate()?;
         Ok(store)
     }
@@ -145,7 +150,7 @@ impl Store {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
         connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, 64 * 1024 * 1024)?;
-        Ok(Store { connection, path: path.to_owned(), file: None })
+        Ok(Store { connection, path: path.to_owned(), file: None, has_deleted: false.into() })
     }
 
     /// Each commit is on the disk before it is reported.
