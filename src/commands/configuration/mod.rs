@@ -41,7 +41,7 @@ pub fn parse(text: &str, is_named_json: bool) -> Result<Configuration, Failure> 
 fn from_toml<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
     if text.len() > LONGEST_TOML {
         let reason = format!("it holds more than {LONGEST_TOML} bytes of TOML, the most there may be");
-        return Err(Failure::option("FILE", reason).hint("write it as JSON, or as several files"));
+        return Err(Failure::option("FILE", reason).hint("write it as JSON: hookctl export --format json"));
     }
     toml::from_str(text).map_err(|error| {
         let line = error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());

@@ -115,71 +115,32 @@ impl Change {
 
     /// Writes what was given into `settings`, each value checked by itself.
     pub fn apply(&self, settings: &mut Settings) -> Result<(), Invalid> {
-        if let Some(url) = &self.url {
-            settings.set_url(url)?;
+        macro_rules! set {
+            ($($given:expr => $set:ident;)*) => {
+                $(if let Some(value) = $given { settings.$set(value)?; })*
+            };
         }
-        if let Some(events) = &self.events {
-            settings.set_events(events)?;
-        }
-        if let Some(description) = &self.description {
-            settings.set_description(description)?;
-        }
-        if let Some(owner) = &self.owner {
-            settings.set_owner(owner)?;
-        }
-        self.apply_request(settings)?;
-        self.apply_retries(settings)?;
-        self.apply_addresses(settings)
-    }
-
-    fn apply_request(&self, settings: &mut Settings) -> Result<(), Invalid> {
-        if let Some(method) = &self.http_method {
-            settings.set_http_method(method)?;
-        }
-        if let Some(content_type) = &self.content_type {
-            settings.set_content_type(content_type)?;
-        }
-        if let Some(headers) = &self.headers {
-            settings.add_headers(headers);
-        }
-        if let Some(timeout) = self.timeout {
-            settings.set_timeout(timeout)?;
-        }
-        if let Some(schemes) = &self.signature_schemes {
-            settings.set_signature_schemes(schemes)?;
-        }
-        Ok(())
-    }
-
-    fn apply_retries(&self, settings: &mut Settings) -> Result<(), Invalid> {
-        if let Some(max_retries) = &self.max_retries {
-            settings.set_max_retries(max_retries)?;
-        }
-        if let Some(delay) = self.retry_delay {
-            settings.set_retry_delay(delay)?;
-        }
-        // After the two above, which take a schedule away.
-        if let Some(schedule) = &self.retry_schedule {
-            settings.set_retry_schedule(schedule)?;
-        }
-        if let Some(length) = self.disable_after {
-            settings.set_disable_after(length)?;
-        }
-        if let Some(limit) = &self.rate_limit {
-            settings.set_rate_limit(limit)?;
-        }
-        if let Some(concurrency) = &self.concurrency {
-            settings.set_concurrency(concurrency)?;
+        set! {
+            self.url.as_deref() => set_url;
+            self.events.as_deref() => set_events;
+            self.description.as_deref() => set_description;
+            self.owner.as_deref() => set_owner;
+            self.http_method.as_deref() => set_http_method;
+            self.content_type.as_deref() => set_content_type;
+            self.headers.as_deref() => add_headers;
+            self.timeout => set_timeout;
+            self.signature_schemes.as_deref() => set_signature_schemes;
+            self.max_retries.as_deref() => set_max_retries;
+            self.retry_delay => set_retry_delay;
+            // After the two above, which take a schedule away.
+            self.retry_schedule.as_deref() => set_retry_schedule;
+            self.disable_after => set_disable_after;
+            self.rate_limit.as_deref() => set_rate_limit;
+            self.concurrency.as_deref() => set_concurrency;
+            self.allow_networks.as_deref() => set_allow_networks;
         }
         settings.is_ordered = self.is_ordered.unwrap_or(settings.is_ordered);
-        Ok(())
-    }
-
-    fn apply_addresses(&self, settings: &mut Settings) -> Result<(), Invalid> {
         settings.addresses.allow_private = self.allow_private.unwrap_or(settings.addresses.allow_private);
-        if let Some(networks) = &self.allow_networks {
-            settings.set_allow_networks(networks)?;
-        }
         if let Some(pem) = &self.ca_cert {
             let pem = pem.read()?;
             settings.set_ca_cert(&pem)?;

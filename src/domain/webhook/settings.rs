@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::field::{Field, Invalid};
 use super::masked;
 use super::{DEFAULT_DISABLE_AFTER_MS, LONGEST_TIMEOUT_MS, METHODS, check_name, check_owner};
+use crate::domain::custom_headers::{HeaderError, MAX_HEADERS};
 use crate::domain::network::{AddressPolicy, parse_networks};
 use crate::domain::rate_limit::RateLimit;
 use crate::domain::retry::{self, LONGEST_DELAY_MS, MOST_RETRIES, RetryPolicy};
@@ -163,10 +164,14 @@ impl Settings {
         Ok(())
     }
 
-    /// Adds headers; one of a name that is there takes its place.
-    pub fn add_headers(&mut self, headers: &[(String, String)]) {
+    /// Adds headers; one of a name that is there takes its place. The rules for them need the signatures: see `check`.
+    pub fn add_headers(&mut self, headers: &[(String, String)]) -> Result<(), Invalid> {
+        if headers.len() > MAX_HEADERS {
+            return Err(Field::HEADERS.invalid(HeaderError::TooMany));
+        }
         self.headers.retain(|(known, _)| !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(known)));
         self.headers.extend_from_slice(headers);
+        Ok(())
     }
 
     pub fn set_owner(&mut self, owner: &str) -> Result<(), Invalid> {
@@ -326,7 +331,7 @@ mod tests {
         settings.set_url("https://crm.example/hook?key=1").unwrap();
         settings.set_events(&["invoice.*".to_owned()]).unwrap();
         settings.set_description("two\nlines").unwrap();
-        settings.add_headers(&[("X-B".to_owned(), "1".to_owned()), ("X-A".to_owned(), "2".to_owned())]);
+        settings.add_headers(&[("X-B".to_owned(), "1".to_owned()), ("X-A".to_owned(), "2".to_owned())]).unwrap();
         settings.set_owner("sales").unwrap();
         settings.set_retry_delay(Duration::from_millis(250)).unwrap();
         settings.set_retry_schedule("5s,90s").unwrap();
@@ -385,7 +390,7 @@ mod tests {
     #[test]
     fn no_masked_setting_holds_a_credential() {
         let mut settings = filled();
-        settings.add_headers(&[("Authorization".to_owned(), "Bearer hunter2".to_owned())]);
+        settings.add_headers(&[("Authorization".to_owned(), "Bearer hunter2".to_owned())]).unwrap();
         settings.set_url("https://crm.example/?token=hunter2").unwrap();
         settings.set_ca_cert("hunter2").unwrap();
         assert!(!serde_json::to_string(&settings.masked()).unwrap().contains("hunter2"));
