@@ -2,7 +2,7 @@
 
 use std::iter;
 
-use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, ContentLineStyle, Row, TableStyle, Width};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentLineStyle, Row, TableStyle, Width};
 use console::measure_text_width;
 
 use super::cell::Cell;
@@ -19,43 +19,9 @@ const SHORTEST: u16 = 12;
 /// A whole table, each line with its end. Where a terminal is too narrow, free text is shortened; where that is not enough, the
 /// `spare` columns go, one after the other; then names are shortened too.
 pub fn render(names: &[&str], spare: &[&str], rows: &[Vec<Cell>], look: Look) -> String {
-    let kept = kept(names, spare, rows, look);
-    if kept.len() == names.len() {
-        return Table::new(names, look).lines(rows).concat();
-    }
-    let names: Vec<&str> = kept.iter().map(|index| names[*index]).collect();
-    let rows: Vec<Vec<Cell>> = rows.iter().map(|row| kept.iter().map(|index| row[*index].clone()).collect()).collect();
-    Table::new(&names, look).lines(&rows).concat()
-}
-
-/// The columns that are shown, by their indexes.
-fn kept(names: &[&str], spare: &[&str], rows: &[Vec<Cell>], look: Look) -> Vec<usize> {
-    let mut kept: Vec<usize> = (0..names.len()).collect();
-    let Some(width) = look.terminal_width.filter(|_| !spare.is_empty()) else { return kept };
-    let least: Vec<usize> = names
-        .iter()
-        .enumerate()
-        .map(|(index, name)| {
-            let mut column = Column { width: width_of(name), ..Column::default() };
-            rows.iter().for_each(|row| {
-                column.width = column.width.max(width_of(&row[index].text));
-                column.hold(&row[index]);
-            });
-            column.least(name, Shortened::Text).into()
-        })
-        .collect();
-    for name in spare {
-        let needed = kept.iter().map(|index| least[*index] + GAP.len()).sum::<usize>();
-        if needed.saturating_sub(GAP.len()) <= width {
-            break;
-        }
-        kept.retain(|index| names[*index] != *name);
-    }
-    kept
-}
-
-fn width_of(text: &str) -> u16 {
-    u16::try_from(measure_text_width(text)).unwrap_or(u16::MAX)
+    let mut table = Table::new(names, look);
+    table.spare = spare.iter().filter_map(|spare| names.iter().position(|name| name == spare)).collect();
+    table.lines(rows).concat()
 }
 
 /// What is shortened where a terminal is too narrow.
@@ -70,6 +36,8 @@ pub struct Table {
     look: Look,
     header: Vec<Cell>,
     columns: Vec<Column>,
+    /// The columns that a narrow terminal does without, the first one first.
+    spare: Vec<usize>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -85,81 +53,90 @@ struct Column {
 }
 
 impl Table {
-    /// A table without rows.
     pub fn new(names: &[&str], look: Look) -> Table {
-        let header = names.iter().map(|name| Cell::new(name.to_uppercase(), Meaning::Heading)).collect();
-        Table { look, header, columns: vec![Column::default(); names.len()] }
+        let header: Vec<Cell> = names.iter().map(|name| Cell::new(name.to_uppercase(), Meaning::Heading)).collect();
+        let columns = header.iter().map(|name| Column { width: width_of(&name.text), ..Column::default() }).collect();
+        Table { look, header, columns, spare: Vec::new() }
     }
 
     /// The header and these rows, as lines with their ends. Columns are at least as wide as for the rows before.
     pub fn lines(&mut self, rows: &[Vec<Cell>]) -> Vec<String> {
-        let mut layout = self.layout(rows);
-        if let Some(width) = self.look.terminal_width {
-            self.fit(&mut layout, width);
+        for row in rows {
+            self.columns.iter_mut().zip(row).for_each(|(column, cell)| column.hold(cell));
         }
+        let widths = self.widths();
+        let layout = self.layout(rows, &widths);
+        let shown = |cells: &[Cell]| -> Vec<Meaning> {
+            let shown = cells.iter().zip(&widths).filter(|(_, width)| width.is_some());
+            shown.map(|(cell, _)| cell.meaning).collect()
+        };
         // A cell of more than 65,535 characters, comfy-table's widest, goes on in lines below that belong to no row.
         let cells = iter::once(&self.header).chain(rows).map(Vec::as_slice).chain(iter::repeat(&[][..]));
-        // The second line is the ruler.
-        let lines = layout.lines().enumerate().filter_map(|(index, line)| (index != 1).then_some(line));
-        lines.zip(cells).map(|(line, cells)| paint(&line, cells, self.look.color)).collect()
+        layout.lines().zip(cells).map(|(line, cells)| paint(&line, &shown(cells), self.look.color)).collect()
     }
 
-    /// The header, a ruler that is as wide as the rows before, and these rows.
-    fn layout(&mut self, rows: &[Vec<Cell>]) -> comfy_table::Table {
+    fn layout(&self, rows: &[Vec<Cell>], widths: &[Option<u16>]) -> comfy_table::Table {
         let texts = |cells: &[Cell]| Row::from(cells.iter().map(|cell| &cell.text));
-        let ruler = self.columns.iter().map(|column| " ".repeat(column.width.into()));
         let mut layout = comfy_table::Table::new();
         layout
             .load_style(TableStyle::new().header_lines(EDGES).content_lines(EDGES))
             .set_delimiter(EDGE)
             .set_header(texts(&self.header))
-            .add_row(ruler)
-            .add_rows(rows.iter().map(|row| texts(row)));
-
-        for row in rows {
-            self.columns.iter_mut().zip(row).for_each(|(column, cell)| column.hold(cell));
-        }
-        let widths = layout.column_max_content_widths();
-        for ((column, laid_out), width) in self.columns.iter_mut().zip(layout.column_iter_mut()).zip(widths) {
-            column.width = width;
+            .add_rows(rows.iter().map(|row| texts(row)))
+            .set_constraints(widths.iter().map(|width| match width {
+                Some(width) => ColumnConstraint::Absolute(Width::Fixed(*width)),
+                None => ColumnConstraint::Hidden,
+            }));
+        for (column, laid_out) in self.columns.iter().zip(layout.column_iter_mut()) {
             laid_out.set_padding((0, 0)).set_cell_alignment(column.alignment());
         }
+        if self.look.terminal_width.is_some() {
+            layout.row_iter_mut().for_each(|row| {
+                row.max_height(1);
+            });
+        }
         layout
     }
 
-    /// Shortens free text, the widest first, until a line fits the terminal, as far as that goes.
-    fn fit(&self, layout: &mut comfy_table::Table, width: usize) {
-        let gaps = self.columns.len().saturating_sub(1);
-        let whole = |widths: &mut dyn Iterator<Item = u16>| widths.map(usize::from).sum::<usize>() + gaps * GAP.len();
-        if whole(&mut self.columns.iter().map(|column| column.width)) <= width {
-            return;
+    /// How wide each column is; `None` for one that is left out. Without a terminal each is as wide as its widest cell.
+    fn widths(&self) -> Vec<Option<u16>> {
+        let mut widths: Vec<_> = self.columns.iter().map(|column| Some(column.width)).collect();
+        let Some(terminal) = self.look.terminal_width else { return widths };
+        let least =
+            |shortened| self.columns.iter().zip(&self.header).map(move |(c, name)| c.least(&name.text, shortened));
+        let mut floor: Vec<_> = least(Shortened::Text).map(Some).collect();
+        for spare in &self.spare {
+            if whole(&floor) <= terminal {
+                break;
+            }
+            (widths[*spare], floor[*spare]) = (None, None);
         }
-        let least = |shortened| {
-            let columns = self.columns.iter().zip(&self.header);
-            columns.map(move |(column, name)| column.least(&name.text, shortened))
-        };
-        let shortened = match whole(&mut least(Shortened::Text)) <= width {
-            true => Shortened::Text,
-            false => Shortened::TextAndNames,
-        };
-        let constraints = self.columns.iter().zip(least(shortened)).map(|(column, least)| match least < column.width {
-            true => ColumnConstraint::LowerBoundary(Width::Fixed(least)),
-            false => ColumnConstraint::ContentWidth,
-        });
-        // comfy-table counts an edge as one character, not as the gap that it becomes.
-        let width = width.saturating_sub(gaps * (GAP.len() - 1));
-        layout
-            .set_content_arrangement(ContentArrangement::Dynamic)
-            .set_width(u16::try_from(width).unwrap_or(u16::MAX))
-            .set_constraints(constraints);
-        layout.row_iter_mut().for_each(|row| {
-            row.max_height(1);
-        });
+        if whole(&floor) > terminal {
+            floor = least(Shortened::TextAndNames).map(Some).collect();
+        }
+        // The widest of those that may be shortened, until a line fits, as far as that goes.
+        while whole(&widths) > terminal {
+            let shrinkable = widths.iter_mut().zip(&floor).filter(|(width, least)| **width > **least);
+            let Some((Some(width), _)) = shrinkable.max_by_key(|(width, _)| **width) else { break };
+            *width -= 1;
+        }
+        widths
     }
+}
+
+/// The columns of a line: its cells and the gaps between them.
+fn whole(widths: &[Option<u16>]) -> usize {
+    let shown = widths.iter().flatten();
+    shown.clone().map(|width| usize::from(*width)).sum::<usize>() + shown.count().saturating_sub(1) * GAP.len()
+}
+
+fn width_of(text: &str) -> u16 {
+    u16::try_from(measure_text_width(text)).unwrap_or(u16::MAX)
 }
 
 impl Column {
     fn hold(&mut self, cell: &Cell) {
+        self.width = self.width.max(width_of(&cell.text));
         self.free |= !matches!(cell.meaning, Meaning::Id | Meaning::Name | Meaning::Number | Meaning::Missing);
         self.names |= cell.meaning == Meaning::Name;
         self.numbers |= is_number(cell);
@@ -191,8 +168,8 @@ fn is_number(cell: &Cell) -> bool {
 }
 
 /// A line with its gaps, its colours and its end. Colour comes last, so that a shortened cell keeps it.
-fn paint(line: &str, cells: &[Cell], color: bool) -> String {
-    let meanings = cells.iter().map(|cell| cell.meaning).chain(iter::repeat(Meaning::Plain));
+fn paint(line: &str, meanings: &[Meaning], color: bool) -> String {
+    let meanings = meanings.iter().copied().chain(iter::repeat(Meaning::Plain));
     let parts = line.split(EDGE).zip(meanings).map(|(part, meaning)| {
         let text = part.trim_matches(' ');
         part.replacen(text, &meaning.paint(text, color), 1)
