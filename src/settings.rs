@@ -10,7 +10,6 @@ use crate::domain::time::Timestamp;
 use crate::domain::webhook;
 use crate::error::Failure;
 
-/// The environment, read once.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// `HOOKCTL_OWNER`, else `USER`: the owner of what is created.
@@ -32,7 +31,6 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads the environment.
     pub fn from_environment() -> Result<Settings, Failure> {
         let networks = match text("HOOKCTL_ALLOW_NETWORKS")? {
             Some(text) => parse_networks(&text).map_err(|error| Failure::option("HOOKCTL_ALLOW_NETWORKS", error))?,

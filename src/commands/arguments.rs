@@ -46,7 +46,6 @@ pub fn concurrency(text: &str) -> Result<usize, String> {
 /// A point in time as options take it: RFC 3339, or a duration that means "ago".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
-    /// That point.
     At(Timestamp),
     /// So long before now.
     Ago(Duration),

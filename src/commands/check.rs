@@ -75,7 +75,6 @@ impl Level {
     }
 }
 
-/// What was found.
 #[derive(Debug, Serialize)]
 struct CheckView {
     status: Level,

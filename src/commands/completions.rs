@@ -44,7 +44,6 @@ impl Shell {
 }
 
 impl Completions {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         context.out.bytes(self.shell.script().as_bytes())?;
         Ok(Exit::DONE)

@@ -19,7 +19,6 @@ use crate::context::{Context, Exit};
 pub struct Demo {}
 
 impl Demo {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         let stop = context.stop_on_signals()?;
         let mut scene = scene::Scene::new(context.random()?.next_u64(), context.settings.now)?;

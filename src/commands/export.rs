@@ -87,7 +87,6 @@ impl Export {
     }
 }
 
-/// A file.
 struct ExportView {
     webhooks: Vec<WebhookExport>,
     event_types: Vec<EventTypeRow>,

@@ -21,7 +21,6 @@ use crate::output::{Cell, Look, Row};
 pub struct Schemes {}
 
 impl Schemes {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         let rows = schemes::ALL.iter().map(|scheme| Ok(SchemeView::new(scheme)));
         context.out.list(rows, "there are no schemes")?;

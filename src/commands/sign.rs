@@ -43,7 +43,6 @@ pub struct Sign {
 }
 
 impl Sign {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         if let Some(id) = &self.id {
             event::check_id(id).map_err(|error| Failure::option("--id", error))?;

@@ -60,7 +60,6 @@ pub struct Keyed {
     pub url: Option<String>,
     /// The method that is signed, in upper case, where known.
     pub method: Option<String>,
-    /// The webhook's name.
     pub webhook: Option<String>,
     /// The option that named the secret, for messages.
     pub secret_option: &'static str,

@@ -82,7 +82,6 @@ pub fn tolerance(text: &str) -> Result<Tolerance, String> {
 }
 
 impl Verify {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         let file = self.file.as_deref().unwrap_or("-");
         self.check_stdin(file)?;
@@ -225,7 +224,6 @@ fn tell(context: &mut Context, view: &VerifyView, keyed: &Keyed) {
     }
 }
 
-/// The answer.
 #[derive(Debug, Default, Serialize)]
 pub struct VerifyView {
     /// Whether the signature is right.

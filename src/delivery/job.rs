@@ -27,7 +27,6 @@ pub(super) struct EndedJob {
     pub ending: Ending,
 }
 
-/// How a job ended.
 #[derive(Debug)]
 pub(super) enum Ending {
     Attempted(Attempt),

@@ -82,10 +82,8 @@ impl Trigger {
     }
 }
 
-/// What a receiver answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// The HTTP status code.
     pub status: u16,
     /// The headers in the order received; values as text, bytes outside ASCII replaced.
     pub headers: Vec<(String, String)>,
@@ -105,7 +103,6 @@ impl Answer {
 /// An attempt's error: its type, and one line for people that never holds a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttemptError {
-    /// The kind of failure.
     pub error_type: ErrorType,
     /// One line: what happened, and with what.
     pub message: String,
@@ -134,7 +131,6 @@ pub struct Outcome {
 pub struct Attempt {
     /// Its number within the delivery, from 1.
     pub number: u32,
-    /// What made it happen.
     pub trigger: Trigger,
     /// When the request began.
     pub started_at: Timestamp,
@@ -142,6 +138,5 @@ pub struct Attempt {
     pub completed_at: Timestamp,
     /// How long it took, in milliseconds, by the monotonic clock.
     pub duration_ms: i64,
-    /// How it ended.
     pub outcome: Outcome,
 }

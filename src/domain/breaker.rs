@@ -27,7 +27,6 @@ pub struct Breaker {
 /// What the breaker lets through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Passage {
-    /// Anything.
     Closed,
     /// Nothing until then.
     Open(Timestamp),

@@ -56,11 +56,9 @@ pub const LEAST_HOLD_MS: i64 = 60_000;
 /// What an attempt's outcome makes of its delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settlement {
-    /// The new status.
     pub status: Status,
     /// When it is due again; `None` when it is finished.
     pub due_at: Option<Timestamp>,
-    /// Retries used so far.
     pub retry_count: u32,
 }
 
@@ -79,7 +77,6 @@ impl Settlement {
 /// What is settled: one attempt of one delivery, and the chance that goes into the delay.
 #[derive(Clone, Copy, Debug)]
 pub struct Ended<'a> {
-    /// How the attempt ended.
     pub outcome: &'a Outcome,
     /// When it ended.
     pub at: Timestamp,

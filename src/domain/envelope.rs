@@ -49,7 +49,6 @@ pub struct Content<'a> {
     /// Who did it, any JSON.
     pub user: Option<Cow<'a, RawValue>>,
     pub entity: Option<Entity>,
-    /// What was done.
     pub action: Option<Cow<'a, str>>,
     /// For people.
     pub description: Option<Cow<'a, str>>,

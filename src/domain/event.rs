@@ -64,7 +64,6 @@ pub fn payload_hash(payload: &[u8]) -> String {
 pub struct NewEvent {
     /// Unique for ever; receivers drop duplicates by it.
     pub event_id: String,
-    /// Its event type.
     pub event_type: String,
     /// The exact bytes that are sent and signed.
     pub payload: Vec<u8>,

@@ -15,7 +15,6 @@ pub const DELIVERY_FAILED: &str = "delivery.failed";
 /// Why a text is neither an event type nor a pattern.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum EventTypeError {
-    /// Nothing was given.
     #[error("an event type is empty")]
     Empty,
     /// Longer than [`LONGEST`].

@@ -23,7 +23,6 @@ pub struct Secret(Vec<u8>);
 /// Why a text is no secret, or not one for the scheme at hand. The text itself is never part of it.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum SecretError {
-    /// Nothing there.
     #[error("the secret is empty")]
     Empty,
     /// More than 1,024 bytes.
@@ -34,16 +33,12 @@ pub enum SecretError {
     ControlCharacter,
     /// The part after the prefix is not what the key needs.
     #[error("the secret is not strict base64 (RFC 4648 section 4, with its padding); {wanted}")]
-    NotBase64 {
-        /// What the scheme needs.
-        wanted: &'static str,
-    },
+    NotBase64 { wanted: &'static str },
     /// Base64, but of the wrong number of bytes.
     #[error("the secret is a key of {bytes} bytes; {wanted}")]
     WrongLength {
         /// How long the decoded key is.
         bytes: usize,
-        /// What the scheme needs.
         wanted: &'static str,
     },
     /// A symmetric secret where an ed25519 key is needed.

@@ -16,24 +16,19 @@ pub fn duration_bound(millis: i64) -> i64 {
 /// A delivery as statistics see it.
 #[derive(Clone, Copy, Debug)]
 pub struct DeliverySample<'a> {
-    /// Its webhook.
     pub webhook_id: i64,
-    /// Its event's type.
     pub event_type: &'a str,
     /// When it was created.
     pub created_at: Timestamp,
     /// Where it is in its life.
     pub status: Status,
-    /// Attempts so far.
     pub attempts: u32,
 }
 
 /// An attempt as statistics see it.
 #[derive(Clone, Copy, Debug)]
 pub struct AttemptSample<'a> {
-    /// Its delivery's webhook.
     pub webhook_id: i64,
-    /// Its event's type.
     pub event_type: &'a str,
     /// When it ended.
     pub completed_at: Timestamp,
@@ -67,7 +62,6 @@ pub struct Measures {
 }
 
 impl Measures {
-    /// Counts a delivery.
     pub fn add_delivery(&mut self, delivery: &DeliverySample<'_>) {
         match delivery.status {
             Status::Success => self.successful += 1,
@@ -79,14 +73,12 @@ impl Measures {
         self.tries += u64::from(delivery.attempts);
     }
 
-    /// Counts an attempt.
     pub fn add_attempt(&mut self, attempt: &AttemptSample<'_>) {
         self.attempts += 1;
         self.failed_attempts += u64::from(attempt.error_type.is_some());
         self.durations.add(attempt.duration_ms);
     }
 
-    /// All deliveries.
     pub fn deliveries(&self) -> u64 {
         self.successful + self.failed + self.waiting + self.cancelled
     }

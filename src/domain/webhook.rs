@@ -40,7 +40,6 @@ pub struct Health {
     pub failing_since: Option<Timestamp>,
     /// Nothing is sent before this: the receiver asked for patience.
     pub held_until: Option<Timestamp>,
-    /// The breaker.
     pub breaker: Breaker,
     /// The rate limit's one number, see [`super::rate_limit::RateLimit::available`].
     pub rate_next_us: i64,
@@ -55,7 +54,6 @@ pub struct Health {
 /// What keeps all deliveries of a webhook back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pause {
-    /// It is disabled.
     Disabled,
     /// The receiver asked for patience until then.
     Held(Timestamp),
@@ -82,7 +80,6 @@ impl Health {
 /// How many deliveries a webhook has had; they survive pruning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Deliveries created.
     pub total: i64,
     /// Deliveries that are `success`.
     pub successful: i64,
@@ -93,13 +90,11 @@ pub struct Counters {
 /// A webhook as it is stored.
 #[derive(Clone, Debug)]
 pub struct Webhook {
-    /// Its id.
     pub id: i64,
     /// What a person decided.
     pub settings: Settings,
     /// What deliveries made of it.
     pub health: Health,
-    /// Its deliveries, counted.
     pub counters: Counters,
     /// Grows with every change of settings or secrets.
     pub version: i64,

@@ -11,12 +11,10 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// Text with a meaning.
     pub fn new(text: impl AsRef<str>, meaning: Meaning) -> Cell {
         Cell { text: escape(text.as_ref()).into_owned(), meaning }
     }
 
-    /// Ordinary text.
     pub fn plain(text: impl AsRef<str>) -> Cell {
         Cell::new(text, Meaning::Plain)
     }

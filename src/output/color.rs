@@ -28,7 +28,6 @@ impl ColorChoice {
 /// What a piece of text stands for; it decides colour, alignment, and whether the text may be shortened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning {
-    /// Ordinary text.
     Plain,
     /// Something that went well.
     Good,

@@ -355,7 +355,6 @@ impl Output {
     }
 }
 
-/// A failure as JSON.
 #[derive(Serialize)]
 struct ErrorObject<'a> {
     code: &'static str,

@@ -35,7 +35,6 @@ impl Progress {
         self.bar.clone()
     }
 
-    /// So many are done.
     pub fn set(&self, done: u64) {
         if let Some(bar) = &self.bar {
             bar.set_position(done);
@@ -66,7 +65,6 @@ impl Progress {
         }
     }
 
-    /// Takes the display away.
     pub fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();

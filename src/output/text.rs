@@ -12,7 +12,6 @@ use super::table;
 
 /// One object on a page of its own.
 pub trait Page: Serialize {
-    /// How the object reads.
     fn describe(&self, text: &mut Text);
 }
 
@@ -48,12 +47,10 @@ impl Text {
         self.items.push(Item::Field(escape(label).into_owned(), value.into()));
     }
 
-    /// An empty line.
     pub fn blank(&mut self) {
         self.lines("\n".to_owned());
     }
 
-    /// One line.
     pub fn line(&mut self, cell: impl Into<Cell>) {
         let line = cell.into().paint(self.look.color) + "\n";
         self.lines(line);
@@ -85,7 +82,6 @@ impl Text {
         self.lines(lines.collect());
     }
 
-    /// The finished text.
     pub(super) fn finish(self) -> String {
         let mut text = String::new();
         for run in self.items.chunk_by(|a, b| matches!((a, b), (Item::Field(..), Item::Field(..)))) {

@@ -67,7 +67,6 @@ impl Wire {
         }
     }
 
-    /// Writes all of it.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.write_all(bytes)
     }

@@ -17,7 +17,6 @@ pub struct Info {
     pub sqlite_version: &'static str,
     /// Bytes in the file that `vacuum` would give back, about.
     pub free_bytes: u64,
-    /// Rows by table.
     pub rows: Vec<(&'static str, u64)>,
     /// What waits to be sent.
     pub backlog: Backlog,

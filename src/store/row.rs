@@ -40,7 +40,6 @@ impl<'r> Row<'r> {
         Row { cells, next: 0 }
     }
 
-    /// The next column.
     pub fn next<T: FromCell<'r>>(&mut self) -> Result<T> {
         let column = self.next;
         self.next += 1;
@@ -75,7 +74,6 @@ pub fn one<T: for<'c> FromCell<'c>>(row: &mut Row<'_>) -> Result<T> {
     row.next()
 }
 
-/// The next two columns.
 pub fn pair<A: for<'c> FromCell<'c>, B: for<'c> FromCell<'c>>(row: &mut Row<'_>) -> Result<(A, B)> {
     Ok((row.next()?, row.next()?))
 }

@@ -20,9 +20,7 @@ use crate::store::{DeliveryFilter, EventTypeRow, Store, WebhookFilter};
 /// What becomes of what the file does not name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rest {
-    /// It stays.
     Kept,
-    /// It goes.
     Deleted,
 }
 
@@ -33,7 +31,6 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// The event types of the file, in its order.
     pub event_types: Vec<EventTypeStep>,
-    /// Webhooks to be deleted.
     pub deleted_webhooks: Vec<Doomed>,
     /// Event types to be deleted.
     pub deleted_event_types: Vec<String>,
@@ -42,7 +39,6 @@ pub struct Plan {
 /// What is to be done about an event type.
 #[derive(Debug)]
 pub struct EventTypeStep {
-    /// Its name.
     pub name: String,
     /// Its description in the catalogue; `None` when it is not there.
     pub before: Option<String>,
@@ -62,7 +58,6 @@ impl EventTypeStep {
 pub struct Doomed {
     id: i64,
     version: i64,
-    /// Its name.
     pub name: String,
     /// How many deliveries go with it.
     pub deliveries: u64,

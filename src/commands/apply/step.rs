@@ -31,7 +31,6 @@ pub struct Step {
 /// What happens to a secret.
 #[derive(Debug)]
 pub enum SecretStep {
-    /// Nothing.
     Keep,
     /// It is set to one that the file gives or names.
     Set(Secret),

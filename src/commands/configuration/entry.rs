@@ -44,7 +44,6 @@ pub struct WebhookEntry {
     /// What the webhook is recognised by.
     pub name: String,
     pub change: Change,
-    /// Whether it gets deliveries.
     pub is_active: Option<bool>,
     secret: Option<(Field, GivenSecret)>,
 }

@@ -26,7 +26,6 @@ pub enum Command {
 }
 
 impl Command {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         match self {
             Command::Info(command) => command.run(context),

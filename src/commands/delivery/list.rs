@@ -27,7 +27,6 @@ pub struct List {
 }
 
 impl List {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         let store = context.store_to_read()?;
         let filter = self.filters.resolve(context, &store)?;

@@ -15,7 +15,6 @@ use clap::Subcommand;
 
 use crate::context::{Context, Exit};
 
-/// The commands about deliveries.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Examples:
   hookctl delivery list --status failed  # what was not delivered
@@ -31,7 +30,6 @@ pub enum Command {
 }
 
 impl Command {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         match self {
             Command::List(command) => command.run(context),

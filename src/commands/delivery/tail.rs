@@ -104,7 +104,6 @@ impl Row for AttemptLine {
 }
 
 impl Tail {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         let stop = context.stop_on_signals()?;
         let store = context.store_if_any()?;

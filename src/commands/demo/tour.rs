@@ -13,10 +13,8 @@ const EVENT: &str = "invoice-42-paid";
 /// How far the clock is moved for the retry, in milliseconds: past the first delay of 60 s and its jitter.
 const LATER_MS: i64 = 120_000;
 
-/// What was shown.
 #[derive(Debug, Serialize)]
 pub struct Tour {
-    /// Step by step.
     pub steps: Vec<Step>,
 }
 

@@ -18,7 +18,6 @@ pub(super) enum Next {
     Lines(Vec<Vec<u8>>),
     /// None so far.
     Idle,
-    /// No more.
     End,
 }
 

@@ -35,7 +35,6 @@ pub struct List {
 }
 
 impl List {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         if let Some(event_type) = &self.event_type {
             event_type::check_pattern(event_type).map_err(|error| Failure::option("--type", error))?;

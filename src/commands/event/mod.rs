@@ -10,7 +10,6 @@ use clap::Subcommand;
 
 use crate::context::{Context, Exit};
 
-/// The commands about events.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Examples:
   hookctl event list --since 1d")]
@@ -22,7 +21,6 @@ pub enum Command {
 }
 
 impl Command {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         match self {
             Command::List(command) => command.run(context),

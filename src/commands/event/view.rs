@@ -45,10 +45,8 @@ impl Row for EventView {
     }
 }
 
-/// An event whole.
 #[derive(Debug, Serialize)]
 pub struct EventPage {
-    /// As in lists.
     #[serde(flatten)]
     pub event: EventView,
     /// The SHA-256 of the payload, hex.

@@ -28,7 +28,6 @@ pub struct Add {
 }
 
 impl Add {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         event_type::check(&self.event_type).map_err(|error| Failure::option("TYPE", error))?;
         check_description(&self.description)

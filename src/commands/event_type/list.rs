@@ -14,7 +14,6 @@ use crate::context::{Context, Exit};
 pub struct List {}
 
 impl List {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         let store = context.store_to_read()?;
         let rows = store.event_types()?.into_iter().map(|row| Ok(EventTypeView::from(row)));

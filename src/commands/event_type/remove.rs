@@ -23,7 +23,6 @@ pub struct Remove {
 }
 
 impl Remove {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         let store = context.store_to_write()?;
         let is_removed = store.transaction(|| store.remove_event_type(&self.event_type))?;
@@ -41,7 +40,6 @@ impl Remove {
     }
 }
 
-/// What went.
 #[derive(Debug, Serialize)]
 struct RemovedView {
     name: String,

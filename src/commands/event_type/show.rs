@@ -24,7 +24,6 @@ pub struct Show {
 }
 
 impl Show {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         let store = context.store_to_read()?;
         let known = store.event_types()?;

@@ -42,7 +42,6 @@ impl Page for EventTypeView {
 /// An event type with who wants it and what it looks like.
 #[derive(Debug, Serialize)]
 pub struct EventTypePage {
-    /// As in lists.
     #[serde(flatten)]
     pub event_type: EventTypeView,
     /// The webhooks that subscribe to it.

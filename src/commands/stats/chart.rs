@@ -19,13 +19,11 @@ const BOTTOM: f64 = 18.0;
 /// A course and its steps of time.
 #[derive(Clone, Copy, Debug)]
 pub struct Chart<'a> {
-    /// The steps.
     pub steps: Steps,
     /// What was counted in each.
     pub course: &'a [Measures],
 }
 
-/// What a chart shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Deliveries, by what became of them.

@@ -14,7 +14,6 @@ const MOST_CHARTED: usize = 20;
 /// How many event types the table has.
 const MOST_TYPES: usize = 30;
 
-/// The whole page.
 pub fn render(view: &StatsView, tally: &Tally) -> String {
     let window = format!("{} to {} UTC", minute(view.since), minute(view.until));
     let is_empty = view.total.deliveries == 0 && tally.total.attempts == 0;

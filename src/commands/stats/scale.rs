@@ -1,6 +1,5 @@
 //! The scale at the left of a chart: where a value stands, and which values are marked.
 
-/// How values become heights.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Scale {
     /// From 0 to `most`, in proportion.

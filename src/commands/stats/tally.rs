@@ -44,7 +44,6 @@ pub struct Steps {
     pub start: i64,
     /// How long each is, in milliseconds.
     pub length: i64,
-    /// How many there are.
     pub count: usize,
 }
 
@@ -68,10 +67,8 @@ impl Steps {
     }
 }
 
-/// Everything counted.
 #[derive(Debug)]
 pub struct Tally {
-    /// All.
     pub total: Measures,
     /// By webhook id.
     pub by_webhook: HashMap<i64, Measures>,
@@ -86,7 +83,6 @@ pub struct Tally {
     until: Timestamp,
     /// The steps of the courses.
     pub steps: Steps,
-    /// All, step by step.
     pub course: Vec<Measures>,
     /// The same of each webhook, with [`Course::OfEach`].
     pub courses: HashMap<i64, Vec<Measures>>,

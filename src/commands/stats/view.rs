@@ -38,7 +38,6 @@ pub struct Numbers {
     pub p90_ms: Option<u64>,
     /// Of a hundred attempts, 99 took no longer.
     pub p99_ms: Option<u64>,
-    /// The longest.
     pub max_ms: Option<u64>,
 }
 
@@ -113,11 +112,8 @@ impl Numbers {
 /// The statistics of one webhook.
 #[derive(Clone, Debug, Serialize)]
 pub struct WebhookStats {
-    /// Its name.
     pub webhook: String,
-    /// Its id.
     pub webhook_id: i64,
-    /// What was counted.
     #[serde(flatten)]
     pub numbers: Numbers,
     #[serde(skip)]
@@ -147,9 +143,7 @@ pub struct HourStats {
 /// How often attempts ended with an error type.
 #[derive(Clone, Debug, Serialize)]
 pub struct ErrorTypeStats {
-    /// The error type.
     pub error_type: ErrorType,
-    /// So many attempts.
     pub attempts: u64,
     /// Of all attempts that failed, 0 to 1.
     pub share: Rounded,
@@ -198,14 +192,12 @@ pub struct StatsView {
     pub since: Timestamp,
     /// Its end: now.
     pub until: Timestamp,
-    /// All together.
     #[serde(flatten)]
     pub total: Numbers,
     /// Webhook by webhook, the busiest first.
     pub by_webhook: Vec<WebhookStats>,
     /// Type by type, the most frequent first.
     pub by_event_type: Vec<EventTypeStats>,
-    /// Hour by hour.
     pub by_hour: Vec<HourStats>,
     /// Error type by error type, the most frequent first.
     pub by_error_type: Vec<ErrorTypeStats>,

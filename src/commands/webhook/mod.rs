@@ -20,7 +20,6 @@ use clap::Subcommand;
 
 use crate::context::{Context, Exit};
 
-/// The commands about webhooks.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Examples:
   hookctl webhook list

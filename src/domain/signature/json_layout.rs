@@ -21,7 +21,6 @@ pub enum Layout {
 const MOST_GROWTH: usize = 8;
 
 impl Layout {
-    /// The layouts worth trying.
     pub const ALL: [Layout; 5] =
         [Layout::Compact, Layout::Spaced, Layout::Indented(2), Layout::Indented(4), Layout::Escaped];
 

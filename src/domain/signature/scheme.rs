@@ -68,13 +68,10 @@ pub enum KeyForm {
 /// A piece of the signed content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// This text.
     Literal(&'static str),
-    /// The message id.
     Id,
     /// The digits of the timestamp, as the header has them.
     Timestamp,
-    /// The request's method.
     Method,
     /// The whole URL that the request went to.
     Url,
@@ -127,9 +124,7 @@ pub enum TimePlace {
 /// What a timestamp counts since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimeUnit {
-    /// Seconds.
     Seconds,
-    /// Milliseconds.
     Millis,
 }
 

@@ -34,10 +34,8 @@ pub struct Received<'a> {
     pub tolerance: Option<Duration>,
 }
 
-/// What verification found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The signature is right.
     Valid {
         /// Which of the secrets matched, counted from 0; the first of several.
         matched: usize,

@@ -48,7 +48,6 @@ pub struct Settings {
     /// Its own headers, in the order given.
     #[serde(with = "members")]
     pub headers: Vec<(String, String)>,
-    /// Who it belongs to.
     pub owner: Option<String>,
     /// When failed deliveries are tried again.
     #[serde(flatten)]
