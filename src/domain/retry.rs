@@ -156,6 +156,24 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_schedule_has_at_most_a_hundred_delays_of_at_most_a_day() {
+        let of = |count: usize| parse_schedule(&vec!["1s"; count].join(","));
+        assert_eq!(of(100).unwrap().unwrap().len(), 100);
+        assert_eq!(of(101), Err(ScheduleError::TooMany(101)));
+        assert_eq!(of(250), Err(ScheduleError::TooMany(250)));
+        assert_eq!(parse_schedule("24h"), Ok(Some(vec![LONGEST_DELAY_MS])));
+        assert_eq!(parse_schedule("1441m"), Err(ScheduleError::TooLong("1441m".to_owned())));
+        assert_eq!(parse_schedule("30h"), Err(ScheduleError::TooLong("30h".to_owned())));
+    }
+
+    #[test]
+    fn jitter_moves_the_delay_by_ten_per_cent_at_its_ends() {
+        let delays = [-1.0, 0.0, 1.0].map(|jitter| exponential(1, 60_000).delay_with_jitter(0, jitter));
+        assert_eq!(delays, [Some(54_000), Some(60_000), Some(66_000)]);
+        assert_eq!(exponential(1, 60_000).delay_with_jitter(1, 1.0), None);
+    }
+
     proptest! {
         #[test]
         fn no_number_in_a_database_makes_a_delay_that_overflows_or_passes_the_cap(

@@ -128,6 +128,9 @@ const ORDERED_HEAD: &str = "SELECT id FROM deliveries WHERE webhook_id = $1 AND 
 const LINE_UNDER_WAY: &str = "SELECT EXISTS (SELECT 1 FROM deliveries
     WHERE webhook_id = $1 AND is_ordered AND due_at > $2 AND claim_token IS NOT NULL)";
 
+const COUNT_CLAIMS: &str = "SELECT count(*) FROM deliveries
+    WHERE webhook_id = $1 AND due_at > $2 AND due_at <= $3 AND claim_token IS NOT NULL";
+
 impl Store {
     /// The active webhooks that have a delivery due at `now`.
     pub fn due_webhooks(&self, now: Timestamp) -> Result<Vec<i64>> {
@@ -179,9 +182,7 @@ impl Store {
 
     /// How many claims of a webhook all processes together hold. A lease that is given now ends at `longest`, and none later.
     pub fn count_claims(&self, webhook_id: i64, now: Timestamp, longest: Timestamp) -> Result<usize> {
-        let sql = "SELECT count(*) FROM deliveries
-             WHERE webhook_id = $1 AND due_at > $2 AND due_at <= $3 AND claim_token IS NOT NULL";
-        let held: u64 = self.only(sql, params![webhook_id, now, longest], one)?;
+        let held: u64 = self.only(COUNT_CLAIMS, params![webhook_id, now, longest], one)?;
         Ok(held as usize)
     }
 
@@ -329,5 +330,11 @@ mod tests {
         assert!(plan.contains("deliveries_ordered (webhook_id=?)") && !plan.contains("TEMP B-TREE"), "{plan}");
         let plan = store.plan(LINE_UNDER_WAY);
         assert!(plan.contains("deliveries_due (webhook_id=? AND due_at>?)"), "{plan}");
+    }
+
+    #[test]
+    fn how_many_claims_a_webhook_has_is_read_within_the_time_of_a_lease() {
+        let plan = Store::empty().expect("a database").plan(COUNT_CLAIMS);
+        assert!(plan.contains("deliveries_due (webhook_id=? AND due_at>? AND due_at<?)"), "{plan}");
     }
 }
