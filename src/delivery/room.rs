@@ -71,3 +71,22 @@ impl Room {
         self.bytes_of_new = self.bytes_of_new.saturating_sub(bytes);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_taken_is_not_there_for_the_next_lanes() {
+        let mut room = Room::new(WorkerShares::new(4), &InFlight::default(), 0, None);
+        assert_eq!((room.share(1), room.share(3)), (usize::MAX, 3));
+        assert_eq!(room.most(3, 1), 3);
+        room.take(6, MOST_BYTES - 1);
+        assert_eq!((room.most(3, 1), room.bytes()), (2, 1));
+        room.take(1, 1);
+        assert_eq!((room.most(3, 1), room.most(3, 0)), (0, 1), "only one with none in flight may exceed the bytes");
+        assert_eq!(room.bytes(), MOST_BYTES / 4);
+        room.take(1, MOST_BYTES);
+        assert_eq!(room.most(3, 0), 0);
+    }
+}

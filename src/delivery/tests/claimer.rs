@@ -121,7 +121,40 @@ fn a_receiver_that_answers_is_claimed_ahead_for_three_times_the_last_group() {
     run.claimer.lanes.note_answers(&group);
     assert_eq!(run.count(crm), 15);
     run.claimer.lanes.note_answers(&[]);
+    run.release(&jobs);
+    assert_eq!(run.count(crm), 0, "no more is claimed ahead once no answers come");
+}
+
+#[test]
+fn what_a_rate_limit_lets_through_is_claimed_for_the_workers_alone() {
+    let mut run = Run::new(4);
+    let crm = run.webhook("crm", |settings| settings.rate_limit = Some(RateLimit::parse("1000/s").unwrap()));
+    emit(&run.store, 0..20, 2);
+    run.claimer.lanes.drain(&[]);
+    assert_eq!(run.count(crm), 4);
+}
+
+#[test]
+fn a_probe_that_found_nothing_to_claim_is_not_out() {
+    let mut run = Run::new(4);
+    let crm = run.webhook("crm", |_| ());
+    let deliveries = emit(&run.store, 0..1, 2);
+    claim(&run.store, crm, &[deliveries[0].1], Lease { now: NOW, until: NOW.plus_millis(1_000), token: 7 });
+    run.change_health(crm, |health| health.breaker.open_until = Some(NOW));
+    run.claimer.lanes.add(deliveries);
     assert_eq!(run.count(crm), 0);
+    assert!(!run.store.webhook(crm).unwrap().unwrap().health.breaker.probing);
+}
+
+#[test]
+fn workers_are_shared_when_a_second_webhook_has_something_to_claim_or_in_flight() {
+    let mut run = Run::new(4);
+    let is_shared = |run: &Run, in_flight: &[i64]| run.claimer.lanes.is_shared_with(in_flight.iter().copied());
+    assert!(!is_shared(&run, &[]) && !is_shared(&run, &[1]) && is_shared(&run, &[1, 2]));
+    run.claimer.lanes.add([(1, 1)]);
+    assert!(!is_shared(&run, &[]) && !is_shared(&run, &[1]) && is_shared(&run, &[2]));
+    run.claimer.lanes.add([(2, 2)]);
+    assert!(is_shared(&run, &[]));
 }
 
 #[test]

@@ -121,6 +121,35 @@ fn a_probe_that_told_nothing_lets_the_next_go_at_once() {
 }
 
 #[test]
+fn a_probe_whose_claim_was_lost_leaves_the_breaker_to_the_one_that_took_over() {
+    let mut world = World::new(1);
+    let id = world.webhook.webhook_id;
+    let mut late = world.claim(NOW);
+    late[0].is_probe = true;
+    let (mut health, _) = world.store.health(id).unwrap().unwrap();
+    health.breaker = health.breaker.with_probe(NOW.plus_millis(2 * LEASE_MS));
+    let counted = crate::domain::webhook::Counters::default();
+    world.store.save_healths(&[HealthChange { webhook_id: id, health: &health, counted }]).unwrap();
+    world.claim(NOW.plus_millis(LEASE_MS));
+    let before = world.all();
+    world.record(&late, |_| Ending::Unsent);
+    assert_eq!(world.all(), before);
+}
+
+#[test]
+fn a_delivery_that_failed_for_good_is_announced_unless_it_is_an_announcement() {
+    for (event_type, announced) in [("a.b", 1), ("delivery.failed", 0)] {
+        let mut world = World::new(1);
+        super::stored(&world.store, "ops", |settings| settings.events = vec!["delivery.failed".to_owned()]);
+        let mut jobs = world.claim(NOW);
+        let payload = crate::store::Payload { event_type: event_type.to_owned(), ..(*jobs[0].payload).clone() };
+        jobs[0].payload = Arc::new(payload);
+        assert_eq!(world.record(&jobs, |job| Ending::Attempted(answered(job, 410))).failed, 1);
+        assert_eq!(world.store.count_due(NOW, &[]).unwrap(), announced, "{event_type}");
+    }
+}
+
+#[test]
 fn a_delivery_cancelled_under_way_stays_so_unless_it_was_delivered() {
     for (status, becomes) in [(500, Status::Cancelled), (200, Status::Success)] {
         let mut world = World::new(1);
