@@ -35,6 +35,7 @@ fuzz TARGET SECONDS="60":
 bench NAME="":
     cargo bench --bench figures -- {{NAME}}
 
-# Completions, manual pages and what the guides show of files, written anew
+# Completions, manual pages and what the guides show of files, the fuzz crate's dependencies: written anew
 docs:
     UPDATE=1 cargo test --locked --test it -- artifacts guides
+    UPDATE=1 cargo test --locked --bin hookctl fuzz::tests::the_crate

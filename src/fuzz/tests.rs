@@ -63,19 +63,23 @@ macro_rules! fuzzed {
 
 fuzzed!(answer, apply_json, apply_toml, batch_line, database, headers_file, url, verify);
 
+/// `UPDATE=1` writes them anew, as it does with what else is made from the sources.
 #[test]
 fn the_crate_of_the_targets_has_the_programs_dependencies() {
-    let tables = |path: &str| {
-        let manifest: toml::Table = fs::read_to_string(fuzz_folder().join(path)).unwrap().parse().unwrap();
-        let mut tables = [manifest["dependencies"].clone(), manifest["target"].clone()];
-        tables[0].as_table_mut().unwrap().remove("libfuzzer-sys");
-        // What only tests need.
-        tables[1].as_table_mut().unwrap().iter_mut().for_each(|(_, target)| {
-            target.as_table_mut().unwrap().remove("dev-dependencies");
-        });
-        tables
-    };
-    assert_eq!(tables("Cargo.toml"), tables("../Cargo.toml"));
+    const FIRST: &str = "[dependencies]\n";
+    let path = fuzz_folder().join("Cargo.toml");
+    let manifest = fs::read_to_string(&path).unwrap();
+    let root = fs::read_to_string(fuzz_folder().join("../Cargo.toml")).unwrap();
+    let between = |text: &str, end: &str| text.split_once(FIRST).unwrap().1.split_once(end).unwrap().0.to_owned();
+    let needed = between(&root, "\n[dev-dependencies]");
+    let needed = needed.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n"));
+    let needed = format!("libfuzzer-sys = \"0.4\"\n{}", needed.collect::<String>());
+    let found = between(&manifest, "\n[[bin]]");
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(path, manifest.replace(&found, &needed)).unwrap();
+        return;
+    }
+    assert_eq!(found, needed, "run `UPDATE=1 cargo test --locked fuzz`");
 }
 
 #[expect(clippy::print_stdout, reason = "how much was done is for whoever reads the output")]
