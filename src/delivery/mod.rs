@@ -21,7 +21,7 @@ mod webhook_cache;
 mod webhook_states;
 mod workers;
 
-pub use accept::{Intake, Matching, accept, accept_uncounted, count_new, deliver_to};
+pub use accept::{Matching, accept, new_delivery};
 pub use engine::Engine;
 pub use prepared::{Clients, Prepared, Request};
 pub use run::{Gates, RunOptions, Summary, Turn};

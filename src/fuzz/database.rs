@@ -82,7 +82,7 @@ fn take_in(store: &Store, event_id: &str) -> Result<(), StoreError> {
         owner: None,
         created_at: now(),
     };
-    accept(store, &event, &store.subscribers()?, &[]).map(|_| ())
+    accept(store, [&event], &store.subscribers()?, &[], None).map(drop)
 }
 
 fn changed(good: &[u8], changes: &[u8]) -> Vec<u8> {

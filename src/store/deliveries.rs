@@ -74,18 +74,6 @@ pub struct Removed {
     pub events: u64,
 }
 
-/// A delivery to be stored.
-#[derive(Clone, Copy, Debug)]
-pub struct NewDelivery<'a> {
-    pub webhook_id: i64,
-    pub event_row: i64,
-    pub event_type: &'a str,
-    pub is_ordered: bool,
-    pub is_test: bool,
-    /// When it is created, and due.
-    pub now: Timestamp,
-}
-
 const SELECT: &str = "SELECT d.id, d.webhook_id, (SELECT w.name FROM webhooks w WHERE w.id = d.webhook_id), d.event_id,
     (SELECT e.event_id FROM events e WHERE e.id = d.event_id), d.event_type, d.status, d.attempt_count, d.retry_count,
     d.due_at, d.claim_token IS NOT NULL, d.is_test, d.created_at, d.started_at, d.completed_at, d.duration_ms,
@@ -98,23 +86,6 @@ const ORDER: &str = "ORDER BY d.id DESC";
 const LONGEST_LIST: usize = 10_000;
 
 impl Store {
-    /// Stores a delivery, due at once. `None` when the webhook already has one for that event.
-    pub fn insert_delivery(&self, delivery: &NewDelivery<'_>) -> Result<Option<i64>> {
-        self.insert(
-            "INSERT INTO deliveries (webhook_id, event_id, event_type, status, due_at, is_ordered, is_test, created_at)
-             VALUES ($1, $2, $3, 'pending', $4, $5, $6, $4)
-             ON CONFLICT (event_id, webhook_id) DO NOTHING",
-            params![
-                delivery.webhook_id,
-                delivery.event_row,
-                delivery.event_type,
-                delivery.now,
-                delivery.is_ordered,
-                delivery.is_test
-            ],
-        )
-    }
-
     pub fn delivery(&self, id: i64) -> Result<Option<DeliveryRow>> {
         self.first(&format!("{SELECT} WHERE d.id = $1"), params![id], from_row)
     }

@@ -1,22 +1,10 @@
 //! The table of events.
 
 use super::conditions::Conditions;
-use super::row::{Row, one, pair};
+use super::row::{Row, one};
 use super::value::params;
 use super::{Result, Store, StoreError};
-use crate::domain::event::{Fingerprint, NewEvent};
 use crate::domain::time::Timestamp;
-
-/// What became of an event that was handed in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Accepted {
-    /// Stored, under this row.
-    New(i64),
-    /// The same event was accepted before, under this row.
-    Duplicate(i64),
-    /// The event id was used before, with another payload.
-    Conflict,
-}
 
 /// An event as lists show it.
 #[derive(Clone, Debug)]
@@ -52,41 +40,6 @@ const SELECT: &str = "SELECT e.id, e.event_id, e.event_type, length(e.payload), 
     (SELECT count(*) FROM deliveries d WHERE d.event_id = e.id) FROM events e";
 
 impl Store {
-    /// Stores an event unless its id is known.
-    pub fn insert_event(&self, event: &NewEvent) -> Result<Accepted> {
-        let inserted = self.insert(
-            "INSERT INTO events (event_id, event_type, payload, fingerprint, owner, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6)
-             ON CONFLICT (event_id) DO NOTHING",
-            params![
-                &event.event_id,
-                &event.event_type,
-                &event.payload,
-                event.fingerprint.as_slice(),
-                &event.owner,
-                event.created_at
-            ],
-        )?;
-        if let Some(row) = inserted {
-            return Ok(Accepted::New(row));
-        }
-        let known = self.first(
-            "SELECT id, fingerprint = $1 FROM events WHERE event_id = $2",
-            params![event.fingerprint.as_slice(), &event.event_id],
-            pair,
-        )?;
-        Ok(match known {
-            Some((row, true)) => Accepted::Duplicate(row),
-            _ => Accepted::Conflict,
-        })
-    }
-
-    /// The newest event with that fingerprint that was accepted at `since` or later.
-    pub fn event_with_fingerprint(&self, fingerprint: &Fingerprint, since: Timestamp) -> Result<Option<i64>> {
-        let sql = "SELECT id FROM events WHERE fingerprint = $1 AND created_at >= $2 ORDER BY id DESC LIMIT 1";
-        self.first(sql, params![fingerprint.as_slice(), since], one)
-    }
-
     pub fn find_event(&self, event_id: &str) -> Result<Option<EventRow>> {
         self.first(&format!("{SELECT} WHERE e.event_id = $1"), params![event_id], from_row)
     }

@@ -1,8 +1,8 @@
 //! Due times after the clock was set back: what was written by the clock ahead must not wait for it to come true.
 
-use rusqlite::named_params;
-
 use super::check::CLOCK_TOLERANCE_MS;
+use super::row::one;
+use super::value::params;
 use super::{Result, Store};
 use crate::domain::retry::LONGEST_DELAY_MS;
 use crate::domain::time::Timestamp;
@@ -14,44 +14,34 @@ const LONGEST_LEASE_MS: i64 = LONGEST_TIMEOUT_MS + 60_000;
 impl Store {
     /// Whether some row was written by a clock ahead of this one. Four looks into indexes.
     pub fn is_clock_behind(&self, now: Timestamp) -> Result<bool> {
-        Ok(self
-            .connection
-            .prepare_cached(
-                "SELECT EXISTS (SELECT 1 FROM deliveries WHERE created_at > :ahead)
-                     OR EXISTS (SELECT 1 FROM attempts WHERE completed_at > :ahead)
-                     OR EXISTS (SELECT 1 FROM webhooks w JOIN deliveries d ON d.webhook_id = w.id
-                                WHERE d.due_at > :farthest)",
-            )?
-            .query_row(
-                named_params! {
-                    ":ahead": now.plus_millis(CLOCK_TOLERANCE_MS),
-                    ":farthest": now.plus_millis(LONGEST_DELAY_MS + CLOCK_TOLERANCE_MS),
-                },
-                |row| row.get(0),
-            )?)
+        let ahead = now.plus_millis(CLOCK_TOLERANCE_MS);
+        let farthest = ahead.plus_millis(LONGEST_DELAY_MS);
+        self.only(
+            "SELECT EXISTS (SELECT 1 FROM deliveries WHERE created_at > $1)
+                 OR EXISTS (SELECT 1 FROM attempts WHERE completed_at > $1)
+                 OR EXISTS (SELECT 1 FROM webhook_state s JOIN deliveries d ON d.webhook_id = s.webhook_id
+                            WHERE d.due_at > $2)",
+            params![ahead, farthest],
+            one,
+        )
     }
 
     /// Shortens what such a clock set: a first try is due now, a retry after the delay that it was given, a claim ends within
     /// the longest lease, and nothing waits longer than the longest delay. Doing it again puts
     /// nothing off: what was mended is due before the attempt that it follows.
     pub fn mend_clock(&self, now: Timestamp) -> Result<usize> {
-        Ok(self
-            .connection
-            .prepare_cached(
-                "UPDATE deliveries SET due_at = CASE
-                    WHEN claim_token IS NOT NULL THEN min(due_at, :lease)
-                    WHEN attempt_count = 0 THEN :now
-                    WHEN completed_at > :ahead AND due_at >= completed_at THEN min(:now + due_at - completed_at, :farthest)
-                    ELSE min(due_at, :farthest) END
-                 WHERE due_at > :now AND (
-                    (claim_token IS NOT NULL AND due_at > :lease)
-                    OR (claim_token IS NULL AND (attempt_count = 0 OR (completed_at > :ahead AND due_at >= completed_at) OR due_at > :farthest)))",
-            )?
-            .execute(named_params! {
-                ":now": now,
-                ":ahead": now.plus_millis(CLOCK_TOLERANCE_MS),
-                ":lease": now.plus_millis(LONGEST_LEASE_MS),
-                ":farthest": now.plus_millis(LONGEST_DELAY_MS),
-            })?)
+        let (ahead, lease) = (now.plus_millis(CLOCK_TOLERANCE_MS), now.plus_millis(LONGEST_LEASE_MS));
+        self.execute(
+            "UPDATE deliveries SET due_at = CASE
+                WHEN claim_token IS NOT NULL THEN $1
+                WHEN attempt_count = 0 THEN $2
+                WHEN completed_at > $3 AND due_at >= completed_at AND $2 + due_at - completed_at < $4
+                    THEN $2 + due_at - completed_at
+                ELSE $4 END
+             WHERE due_at > $2 AND (
+                (claim_token IS NOT NULL AND due_at > $1)
+                OR (claim_token IS NULL AND (attempt_count = 0 OR (completed_at > $3 AND due_at >= completed_at) OR due_at > $4)))",
+            params![lease, now, ahead, now.plus_millis(LONGEST_DELAY_MS)],
+        )
     }
 }

@@ -1,8 +1,10 @@
 //! Everything SQL: one file for each table, with one copy of each query. What depends on the engine stands in its folder, and
 //! in `dialect` as far as it is a part of a query. docs/design/store.md tells how and why.
 
+mod accept;
 mod attempt_log;
 mod attempts;
+mod backlog;
 mod check;
 mod claims;
 mod columns;
@@ -13,7 +15,6 @@ mod dialect;
 mod error;
 mod event_types;
 mod events;
-mod info;
 mod mend;
 mod metrics;
 mod prune;
@@ -27,19 +28,20 @@ mod value;
 mod webhook_state;
 mod webhooks;
 
+pub use accept::{Accepted, Intake, NewDelivery, Offer};
 pub use attempt_log::LoggedAttempt;
+pub use backlog::Backlog;
 pub use check::{Check, Finding};
 pub use claims::{Claimed, LaneClaim, LaneClaimed, Lease, Payload, Wanted};
-pub use counters::CounterChanges;
-pub use deliveries::{DeliveryFilter, DeliveryRow, NewDelivery, Removed};
+pub use deliveries::{DeliveryFilter, DeliveryRow, Removed};
 pub use error::{Result, StoreError};
 pub use event_types::EventTypeRow;
-pub use events::{Accepted, EventFilter, EventRow};
-pub use info::{Backlog, Info};
+pub use events::{EventFilter, EventRow};
+
 pub use metrics::{AttemptCount, WebhookState};
 pub use prune::{PRUNE_START, PruneFilter};
 pub use results::{AttemptResult, ClaimStanding};
-pub use sqlite::{AccessFault, AccessFaultKind, access_faults, is_database_file, sidecar};
+pub use sqlite::{AccessFault, AccessFaultKind, Info, access_faults, is_database_file, sidecar};
 pub use statistics::Window;
 pub use webhook_state::HealthChange;
 pub use webhooks::{Subscriber, WebhookFilter};

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::Emit;
 use super::lines::{Lines, Next};
 use crate::context::{Context, Exit};
-use crate::delivery::{Engine, Intake, Summary, Turn, accept_uncounted, count_new};
+use crate::delivery::{Engine, Summary, Turn, accept};
 use crate::domain::envelope::{Content, Entity};
 use crate::domain::event::{NewEvent, PAYLOAD_LIMIT};
 use crate::domain::event_draft::Draft;
@@ -20,7 +20,7 @@ use crate::error::Failure;
 use crate::output::{Page, Text};
 use crate::random::Random;
 use crate::signals::Stop;
-use crate::store::{Accepted, Store, StoreError};
+use crate::store::{Accepted, Store};
 
 /// Lines that are stored in one transaction, when their deliveries go out meanwhile.
 const GROUP: usize = 500;
@@ -235,22 +235,12 @@ impl Batch<'_> {
             return Ok(());
         }
         let store = self.store;
-        let (emit, named) = (self.emit, &self.named);
-        let outcomes = store.transaction(|| {
-            let subscribers = store.subscribers()?;
-            let mut outcomes = Vec::with_capacity(group.len());
-            for (number, event) in group.iter() {
-                let intake = match emit.known_twin(store, event)? {
-                    Some(row) => Intake { accepted: Accepted::Duplicate(row), deliveries: Vec::new() },
-                    None => accept_uncounted(store, event, &subscribers, named)?,
-                };
-                outcomes.push((*number, intake));
-            }
-            count_new(store, outcomes.iter().flat_map(|(_, intake)| &intake.deliveries))?;
-            Ok::<_, StoreError>(outcomes)
+        let intakes = store.transaction(|| {
+            let events = group.iter().map(|(_, event)| event);
+            accept(store, events, &store.subscribers()?, &self.named, self.emit.dedupe)
         })?;
         self.group_bytes = 0;
-        for ((number, event), (_, intake)) in group.drain(..).zip(outcomes) {
+        for ((number, event), intake) in group.drain(..).zip(intakes) {
             match intake.accepted {
                 Accepted::New(_) => {
                     self.view.accepted += 1;

@@ -18,12 +18,11 @@ use crate::commands::arguments;
 use crate::commands::candidates::Candidates;
 use crate::commands::catalogue::warn_of_unknown_type;
 use crate::context::{Context, Exit};
-use crate::delivery::{Engine, Intake, accept};
+use crate::delivery::{Engine, accept};
 use crate::domain::delivery::Status;
-use crate::domain::event::NewEvent;
 use crate::domain::webhook::check_owner;
 use crate::error::{Failure, Kind};
-use crate::store::{Accepted, Store, StoreError};
+use crate::store::Accepted;
 
 /// Take an event in and deliver it to the webhooks that want it
 ///
@@ -114,7 +113,8 @@ impl Emit {
         let event = draft.into_event(context.now(), random.next_u128()).map_err(failure)?;
         let store = context.store_to_write()?;
         let named = context.webhook_ids(&store, &self.webhooks)?;
-        let intake = store.transaction(|| self.take_in(&store, &event, &named))?;
+        let intakes = store.transaction(|| accept(&store, [&event], &store.subscribers()?, &named, self.dedupe))?;
+        let intake = intakes.into_iter().next().expect("one answer to one event");
         let (event_row, is_duplicate) = match intake.accepted {
             Accepted::New(row) => (row, false),
             Accepted::Duplicate(row) => (row, true),
@@ -145,24 +145,6 @@ impl Emit {
             None if self.strict && has_failed => Exit::NOT_DELIVERED,
             None => Exit::DONE,
         })
-    }
-
-    /// Stores the event and its deliveries, unless it is to be dropped as said twice. Runs in the caller's transaction.
-    fn take_in(&self, store: &Store, event: &NewEvent, named: &[i64]) -> Result<Intake, StoreError> {
-        if let Some(known) = self.known_twin(store, event)? {
-            return Ok(Intake { accepted: Accepted::Duplicate(known), deliveries: Vec::new() });
-        }
-        accept(store, event, &store.subscribers()?, named)
-    }
-
-    /// The event of the same type and content that `--dedupe` finds in its window. An event id that was used before is
-    /// judged by itself.
-    fn known_twin(&self, store: &Store, event: &NewEvent) -> Result<Option<i64>, StoreError> {
-        let Some(window) = self.dedupe else { return Ok(None) };
-        if store.find_event(&event.event_id)?.is_some() {
-            return Ok(None);
-        }
-        store.event_with_fingerprint(&event.fingerprint, event.created_at.minus(window))
     }
 }
 

@@ -7,8 +7,9 @@ use crate::commands::arguments;
 use crate::commands::candidates::Candidates;
 use crate::commands::emit::EmitView;
 use crate::context::{Context, Exit};
-use crate::delivery::{Engine, Matching, deliver_to};
-use crate::store::{Store, StoreError};
+use crate::delivery::{Engine, Matching, new_delivery};
+use crate::domain::time::Timestamp;
+use crate::store::{DeliveryRow, NewDelivery, Store, StoreError, Subscriber};
 
 /// Deliver an old event to webhooks that did not have it
 ///
@@ -44,21 +45,14 @@ impl Resend {
         let named = context.webhook_ids(&store, &self.webhooks)?;
         let now = context.now();
         let deliveries = store.transaction(|| {
-            let mut deliveries = Vec::new();
-            for webhook in store.subscribers()? {
-                let is_wanted = match named.is_empty() {
-                    true => Matching::of(&webhook, &event.event_type, event.owner.as_deref(), &[]) == Matching::Wanted,
-                    false => named.contains(&webhook.id),
-                };
-                if !is_wanted {
-                    continue;
-                }
-                let delivery = match deliver_to(&store, event.id, &event.event_type, &webhook, now)? {
-                    Some(delivery) => Some(delivery),
-                    None if named.is_empty() => None,
-                    None => again(&store, event.id, webhook.id, now)?,
-                };
-                deliveries.extend(delivery.map(|delivery| (webhook.id, delivery)));
+            let is_wanted = |webhook: &&Subscriber| match named.is_empty() {
+                true => Matching::of(webhook, &event.event_type, event.owner.as_deref(), &[]) == Matching::Wanted,
+                false => named.contains(&webhook.id),
+            };
+            let new: Vec<NewDelivery> = store.subscribers()?.iter().filter(is_wanted).map(new_delivery).collect();
+            let mut deliveries = store.deliver(event.id, &event.event_type, &new, now)?;
+            if !named.is_empty() {
+                deliveries.extend(again(&store, event.id, &named, &deliveries, now)?);
             }
             Ok::<_, StoreError>(deliveries)
         })?;
@@ -87,16 +81,17 @@ impl Resend {
     }
 }
 
-/// Makes the delivery that a webhook has of an event due again.
+/// Makes the deliveries that webhooks had of an event before the `new` ones due again: webhook and delivery.
 fn again(
     store: &Store,
     event_row: i64,
-    webhook_id: i64,
-    now: crate::domain::time::Timestamp,
-) -> Result<Option<i64>, StoreError> {
-    let known = store.deliveries_of_event(event_row)?.into_iter().find(|delivery| delivery.webhook_id == webhook_id);
-    match known {
-        Some(delivery) => Ok(store.retry_deliveries(&[delivery.id], now)?.first().map(|(_, id)| *id)),
-        None => Ok(None),
-    }
+    webhooks: &[i64],
+    new: &[(i64, i64)],
+    now: Timestamp,
+) -> Result<Vec<(i64, i64)>, StoreError> {
+    let is_old = |delivery: &DeliveryRow| {
+        webhooks.contains(&delivery.webhook_id) && !new.contains(&(delivery.webhook_id, delivery.id))
+    };
+    let old = store.deliveries_of_event(event_row)?.into_iter().filter(is_old).map(|delivery| delivery.id);
+    store.retry_deliveries(&old.collect::<Vec<_>>(), now)
 }

@@ -14,7 +14,7 @@ use crate::domain::event_draft::Draft;
 use crate::domain::event_type::WEBHOOK_TEST;
 use crate::domain::json;
 use crate::error::Failure;
-use crate::store::{Accepted, NewDelivery};
+use crate::store::{NewDelivery, Offer};
 
 /// Send one webhook.test event now and tell what came back
 ///
@@ -50,18 +50,13 @@ impl Test {
         let mut random = context.random()?;
         let draft = Draft { event_type: WEBHOOK_TEST.into(), content: Content::of_data(data), ..Draft::default() };
         let event = draft.into_event(now, random.next_u128()).map_err(failure)?;
-        let delivery = store.transaction(|| {
+        let new = NewDelivery { webhook_id: webhook.id, is_ordered: webhook.settings.is_ordered, is_test: true };
+        let offer = Offer { event: &event, deliveries: vec![new], known_since: None };
+        let intakes = store.transaction(|| {
             context.check_still_there(&store, webhook.id, &self.webhook)?;
-            let Accepted::New(event_row) = store.insert_event(&event)? else { return Ok(None) };
-            anyhow::Ok(store.insert_delivery(&NewDelivery {
-                webhook_id: webhook.id,
-                event_row,
-                event_type: WEBHOOK_TEST,
-                is_ordered: webhook.settings.is_ordered,
-                is_test: true,
-                now,
-            })?)
+            anyhow::Ok(store.accept(&[offer])?)
         })?;
+        let delivery = intakes.into_iter().flat_map(|intake| intake.deliveries).map(|(_, delivery)| delivery).next();
         let delivery = delivery.context("a new event id was taken; try again")?;
         let stop = context.stop_on_signals()?;
         let mut setup = context.engine_setup(1, &stop);

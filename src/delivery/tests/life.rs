@@ -68,8 +68,8 @@ impl World {
             owner: None,
             created_at: now,
         };
-        let intake = accept(&store, &event, &store.subscribers().unwrap(), &[]).unwrap();
-        let delivery = intake.deliveries[0].1;
+        let intakes = accept(&store, [&event], &store.subscribers().unwrap(), &[], None).unwrap();
+        let delivery = intakes[0].deliveries[0].1;
         World { store, webhook, random: Random::new().unwrap(), now, delivery, claims: Vec::new() }
     }
 

@@ -55,18 +55,17 @@ fn webhook(store: &Store) -> Arc<Prepared> {
 
 /// Accepts events with payloads of that many bytes; the deliveries, webhook and delivery.
 fn emit(store: &Store, events: std::ops::Range<usize>, bytes: usize) -> Vec<(i64, i64)> {
-    let deliveries = events.flat_map(|number| {
-        let event = NewEvent {
-            event_id: format!("e-{number}"),
-            event_type: "a.b".to_owned(),
-            payload: vec![b'x'; bytes],
-            fingerprint: [0; 16],
-            owner: None,
-            created_at: NOW,
-        };
-        accept(store, &event, &store.subscribers().unwrap(), &[]).unwrap().deliveries
+    let events = events.map(|number| NewEvent {
+        event_id: format!("e-{number}"),
+        event_type: "a.b".to_owned(),
+        payload: vec![b'x'; bytes],
+        fingerprint: [0; 16],
+        owner: None,
+        created_at: NOW,
     });
-    deliveries.collect()
+    let events: Vec<NewEvent> = events.collect();
+    let intakes = accept(store, &events, &store.subscribers().unwrap(), &[], None).unwrap();
+    intakes.into_iter().flat_map(|intake| intake.deliveries).collect()
 }
 
 /// How a run in a test is done.

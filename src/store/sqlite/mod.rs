@@ -5,6 +5,7 @@ mod access;
 mod backup;
 mod error;
 mod files;
+mod info;
 mod journal;
 mod migrate;
 mod open;
@@ -14,5 +15,5 @@ mod restore;
 
 pub use access::{AccessFault, AccessFaultKind, access_faults};
 pub use files::{FileId, is_database_file, sidecar};
-pub use ours::TABLES;
+pub use info::Info;
 pub(super) use rusqlite::Connection;

@@ -72,6 +72,20 @@ impl Store {
         sets.into_iter().map(answer).collect()
     }
 
+    /// [`Store::insert`] for each set of parameters.
+    pub(in crate::store) fn insert_each<'v, const N: usize>(
+        &self,
+        sql: &str,
+        sets: impl IntoIterator<Item = [Value<'v>; N]>,
+    ) -> Result<Vec<Option<i64>>> {
+        let mut statement = self.prepared(sql)?;
+        let insert = |values: [Value<'v>; N]| {
+            bind(&mut statement, sql, &values)?;
+            Ok((statement.raw_execute()? == 1).then(|| self.connection.last_insert_rowid()))
+        };
+        sets.into_iter().map(insert).collect()
+    }
+
     fn bound(&self, sql: &str, values: &[Value<'_>]) -> Result<CachedStatement<'_>> {
         let mut statement = self.prepared(sql)?;
         bind(&mut statement, sql, values)?;
