@@ -6,7 +6,6 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use crate::clock::Clock;
-use crate::delivery::{Gates, RunOptions};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::Webhook;
 pub use crate::error::Exit;
@@ -147,20 +146,6 @@ impl Context {
     /// A source of random numbers.
     pub fn random(&self) -> Result<Random> {
         Random::new().context("the system gives no random numbers")
-    }
-
-    /// How the engine runs for a command.
-    pub fn engine_setup(&self, concurrency: usize, stop: &Stop) -> RunOptions {
-        RunOptions {
-            concurrency,
-            networks: self.settings.networks.clone(),
-            clock: self.clock,
-            stop: stop.clone(),
-            limit: None,
-            deadline: None,
-            gates: Gates::Respect,
-            waits_for_rate: false,
-        }
     }
 
     /// Takes over Ctrl-C, SIGTERM and SIGHUP.

@@ -158,20 +158,23 @@ pub struct Closed;
 fn of_store(cause: &StoreError, error: &anyhow::Error) -> Failure {
     let message = format!("{error:#}");
     match cause {
-        StoreError::Busy => Failure::new(Kind::Busy, message).hint("try again; nothing of this step was stored"),
         StoreError::NotRecorded { reason, .. } => {
             let kind = if matches!(**reason, StoreError::Busy) { Kind::Busy } else { Kind::Failed };
             Failure::new(kind, message)
                 .hint("what was accepted stays due, and the next `hookctl drain` sends it; receivers may see it again")
         }
+        StoreError::Busy => Failure::new(Kind::Busy, message).hint("nothing of this step was stored; try again"),
         StoreError::NameTaken(_) => Failure::new(Kind::Conflict, message)
             .hint("choose another name, or change it with `hookctl webhook update`"),
-        StoreError::Full => Failure::new(Kind::Failed, message).hint("free some space and run the command again"),
+        StoreError::Full => Failure::new(Kind::Failed, message)
+            .hint("nothing of this step was stored; free some space and run the command again"),
         StoreError::ReadOnly(_) => Failure::new(Kind::Failed, message)
             .hint("check the permissions of the file and its folder, or name another with --db"),
         StoreError::Io(_) => Failure::new(Kind::Failed, message)
             .hint("check the disk, its space and its limits; what was accepted before is kept"),
-        StoreError::Replaced(_) => Failure::new(Kind::Failed, message).hint("run the command again"),
+        StoreError::Replaced(_) => {
+            Failure::new(Kind::Failed, message).hint("nothing of this step was stored; run the command again")
+        }
         StoreError::Directory(_) | StoreError::CannotOpen { .. } => {
             Failure::new(Kind::Failed, message).hint("name another file with --db or HOOKCTL_DB")
         }
@@ -211,16 +214,17 @@ mod tests {
     }
 
     #[test]
-    fn the_help_and_the_readme_tell_every_exit_code() {
+    fn the_help_and_the_reference_tell_every_exit_code() {
         let section = |text: &'static str, title: &str, end: &str| {
             text.split_once(title).and_then(|(_, rest)| rest.split(end).next()).expect("the section is there")
         };
         let help = section(include_str!("cli/reference.txt"), "Exit status:\n", "\n\n");
         let help = help.lines().map(|line| line.trim_start().split("  ").next().unwrap_or_default());
-        let readme = section(include_str!("../docs/reference.md"), "| code | meaning |\n| --- | --- |\n", "\n\n");
-        let readme = readme.lines().map(|line| line.trim_start_matches("| ").split(" |").next().unwrap_or_default());
+        let reference = section(include_str!("../docs/reference.md"), "| code | meaning |\n| --- | --- |\n", "\n\n");
+        let reference =
+            reference.lines().map(|line| line.trim_start_matches("| ").split(" |").next().unwrap_or_default());
         let all = ALL.map(Exit::code);
         assert_eq!(codes(help), all);
-        assert_eq!(codes(readme), all);
+        assert_eq!(codes(reference), all);
     }
 }

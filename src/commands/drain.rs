@@ -7,9 +7,10 @@ use clap::Args;
 use serde::Serialize;
 
 use super::arguments;
+use super::sending::{self, Sending, Tally, broken_off};
+use super::wording::counted;
 use crate::commands::candidates::Candidates;
 use crate::context::{Context, Exit};
-use crate::delivery::{Engine, Turn};
 use crate::output::{Cell, Look, Page, Row, Text};
 use crate::signals::Stop;
 use crate::store::Store;
@@ -57,13 +58,10 @@ pub struct Drain {
     dry_run: bool,
 }
 
-/// What a drain did.
 #[derive(Clone, Debug, Serialize)]
 pub struct DrainView {
-    claimed: u64,
-    succeeded: u64,
-    retrying: u64,
-    failed: u64,
+    #[serde(flatten)]
+    tally: Tally,
     deferred: u64,
     remaining_due: u64,
     duration_ms: u64,
@@ -72,10 +70,7 @@ pub struct DrainView {
 impl DrainView {
     fn line(&self) -> String {
         let seconds = self.duration_ms as f64 / 1_000.0;
-        let mut line = format!(
-            "{} attempted in {seconds:.1}s: {} delivered, {} to be retried, {} failed",
-            self.claimed, self.succeeded, self.retrying, self.failed
-        );
+        let mut line = format!("{} attempted in {seconds:.1}s: {}", self.tally.claimed, self.tally.told());
         if self.deferred > 0 {
             line += &format!("; {} held back (rate limit, pause or order)", self.deferred);
         }
@@ -107,68 +102,59 @@ impl Row for DueRow {
 }
 
 impl Drain {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         if self.dry_run {
             return self.show_due(context);
         }
         let store = context.store_to_write()?;
         let webhooks = context.webhook_ids(&store, &self.webhooks)?;
-        let stop = context.stop_on_signals()?;
         let started = Instant::now();
-        let mut setup = context.engine_setup(self.concurrency, &stop);
-        setup.limit = self.limit;
-        setup.deadline = self.max_time.and_then(|length| started.checked_add(length));
-        setup.waits_for_rate = true;
-        let deadline = setup.deadline;
-        let mut engine = Engine::new(&store, setup, context.random()?);
-        loop {
-            self.sweep(context, &store, &webhooks, &mut engine)?;
-            store.erase_deleted(Duration::ZERO);
-            let is_over = stop.is_asked()
-                || deadline.is_some_and(|deadline| Instant::now() >= deadline)
-                || self.limit.is_some_and(|limit| engine.summary().claimed >= limit);
-            match self.watch {
-                Some(pause) if !is_over => wait(pause, deadline, &stop),
-                _ => break,
-            }
-        }
-        let summary = engine.summary();
-        let remaining_due = store.count_due(context.now(), &webhooks)?;
-        let view = DrainView {
-            claimed: summary.claimed,
-            succeeded: summary.succeeded,
-            retrying: summary.retrying,
-            failed: summary.failed,
-            deferred: engine.count_held_back(&webhooks)?.min(remaining_due),
-            remaining_due,
-            duration_ms: started.elapsed().as_millis() as u64,
-        };
+        let mut options = sending::options(context, self.concurrency)?;
+        options.limit = self.limit;
+        options.deadline = self.max_time.and_then(|length| started.checked_add(length));
+        options.waits_for_rate = true;
+        let deadline = options.deadline;
+        let mut sending = Sending::new(context, &store, options)?;
+        let drained = self.sweeps(context, &store, &webhooks, &mut sending, deadline);
+        let tally = sending.tally();
+        let told = drained.and_then(|()| {
+            let remaining_due = store.count_due(context.now(), &webhooks)?;
+            let deferred = sending.engine.count_held_back(&webhooks)?.min(remaining_due);
+            let duration_ms = started.elapsed().as_millis() as u64;
+            Ok(DrainView { tally, deferred, remaining_due, duration_ms })
+        });
+        let recorded = counted(tally.claimed, "attempt is", "attempts are");
+        let view = told.map_err(|error| broken_off(error, &format!("{recorded} recorded ({})", tally.told())))?;
         context.out.report(&view, &view.line())?;
-        Ok(match stop.exit() {
-            Some(exit) => exit,
-            None if self.strict && summary.retrying + summary.failed > 0 => Exit::NOT_DELIVERED,
-            None => Exit::DONE,
-        })
+        Ok(sending.exit(!self.strict || tally.not_delivered() == 0))
     }
 
-    fn sweep(&self, context: &mut Context, store: &Store, webhooks: &[i64], engine: &mut Engine<'_>) -> Result<()> {
-        if self.all {
-            let now = context.now();
-            store.transaction(|| store.make_all_due(now, webhooks))?;
+    fn sweeps(
+        &self,
+        context: &mut Context,
+        store: &Store,
+        webhooks: &[i64],
+        sending: &mut Sending<'_>,
+        deadline: Option<Instant>,
+    ) -> Result<()> {
+        loop {
+            if self.all {
+                let now = context.now();
+                store.transaction(|| store.make_all_due(now, webhooks))?;
+            }
+            let due = store.count_due(context.now(), webhooks)?;
+            let before = sending.engine.summary();
+            sending.engine.drain(webhooks);
+            sending.finish(context, "Draining", before, due)?;
+            store.erase_deleted(Duration::ZERO);
+            let is_over = sending.stop.is_asked()
+                || deadline.is_some_and(|deadline| Instant::now() >= deadline)
+                || self.limit.is_some_and(|limit| sending.engine.summary().claimed >= limit);
+            match self.watch {
+                Some(pause) if !is_over => wait(pause, deadline, &sending.stop),
+                _ => return Ok(()),
+            }
         }
-        let due = store.count_due(context.now(), webhooks)?;
-        let progress = context.out.progress("Draining", Some(due));
-        let before = engine.summary();
-        engine.drain(webhooks);
-        while engine.turn()? == Turn::Busy {
-            let summary = engine.summary();
-            // What becomes due meanwhile is attempted too.
-            progress.set_of(summary.finished() - before.finished(), due);
-            progress.note(summary.not_delivered() - before.not_delivered());
-        }
-        progress.finish();
-        Ok(())
     }
 
     fn show_due(&self, context: &mut Context) -> Result<Exit> {

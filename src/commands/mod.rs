@@ -25,6 +25,7 @@ pub mod replace_file;
 pub mod schemes;
 pub mod secret_source;
 pub mod selection;
+pub mod sending;
 pub mod sign;
 pub mod signature_options;
 pub mod stats;

@@ -12,10 +12,10 @@ pub enum StoreError {
     #[error("the database is busy: another process kept it locked")]
     Busy,
     /// Requests were made, and what became of them could not be stored.
-    #[error("the results of {attempts} attempts could not be recorded: {reason}")]
+    #[error("results of attempts could not be recorded ({attempts}): {reason}")]
     NotRecorded { attempts: usize, reason: Box<StoreError> },
     /// Disk full.
-    #[error("the disk is full; nothing of this step was stored")]
+    #[error("the disk is full")]
     Full,
     /// The file or its folder cannot be written.
     #[error("the database cannot be written: {0}")]
@@ -24,7 +24,7 @@ pub enum StoreError {
     #[error("the file system failed under the database: {0}")]
     Io(String),
     /// The file is no longer where it was opened.
-    #[error("{} was deleted or replaced while this command ran; nothing of this step was stored", .0.display())]
+    #[error("{} was deleted or replaced while this command ran", .0.display())]
     Replaced(PathBuf),
     /// The path is a folder.
     #[error("{} is a directory, not a database", .0.display())]

@@ -9,10 +9,12 @@ use serde::Serialize;
 use super::view::DeliveryView;
 use crate::commands::arguments;
 use crate::commands::selection::Selection;
+use crate::commands::sending::{self, Sending, Tally, broken_off};
+use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
-use crate::delivery::{Engine, Turn};
 use crate::domain::delivery::Status;
 use crate::output::{Page, Text};
+use crate::store::Store;
 
 /// Make deliveries due again by hand, and attempt them
 ///
@@ -43,10 +45,8 @@ struct RetryView {
     retried: u64,
     busy: u64,
     left_out: u64,
-    claimed: u64,
-    succeeded: u64,
-    retrying: u64,
-    failed: u64,
+    #[serde(flatten)]
+    tally: Tally,
     deliveries: Vec<DeliveryView>,
 }
 
@@ -59,11 +59,8 @@ impl Page for RetryView {
             0 => "nothing to retry".to_owned(),
             retried => format!("{retried} made due"),
         };
-        if self.claimed > 0 {
-            line += &format!(
-                "; {} attempted: {} delivered, {} to be retried, {} failed",
-                self.claimed, self.succeeded, self.retrying, self.failed
-            );
+        if self.tally.claimed > 0 {
+            line += &format!("; {} attempted: {}", self.tally.claimed, self.tally.told());
         }
         text.line(line);
         if !self.deliveries.is_empty() {
@@ -74,7 +71,6 @@ impl Page for RetryView {
 }
 
 impl Retry {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         self.selection.check("hookctl delivery retry ID..., or --status failed for all that failed")?;
         let is_dry_run = self.selection.dry_run;
@@ -97,44 +93,34 @@ impl Retry {
             retried: due.len() as u64,
             busy,
             left_out: selected.left_out,
-            claimed: 0,
-            succeeded: 0,
-            retrying: 0,
-            failed: 0,
+            tally: Tally::default(),
             deliveries: Vec::new(),
         };
-        let mut stopped = None;
-        if !self.enqueue && !due.is_empty() {
-            let stop = context.stop_on_signals()?;
-            let setup = context.engine_setup(self.concurrency.min(due.len()), &stop);
-            let progress = context.out.progress("Retrying", Some(due.len() as u64));
-            let mut engine = Engine::new(&store, setup, context.random()?);
-            engine.add_deliveries(due.iter().copied());
-            while engine.turn()? == Turn::Busy {
-                progress.set(engine.summary().finished());
-                progress.note(engine.summary().not_delivered());
-            }
-            progress.finish();
-            let summary = engine.summary();
-            (view.claimed, view.succeeded) = (summary.claimed, summary.succeeded);
-            (view.retrying, view.failed) = (summary.retrying, summary.failed);
-            stopped = stop.exit();
-            if summary.claimed < view.retried {
-                context.out.notice(&format!(
-                    "{} wait: their webhook is disabled, paused, rate-limited or ordered",
-                    view.retried - summary.claimed
-                ));
-            }
+        if self.enqueue || due.is_empty() {
+            list(&mut view, &store, &due)?;
+            context.out.outcome(&view)?;
+            return Ok(Exit::DONE);
         }
-        for (_, id) in due.iter().take(MOST_LISTED) {
-            view.deliveries.extend(store.delivery(*id)?.map(DeliveryView::from));
+        let options = sending::options(context, self.concurrency.min(due.len()))?;
+        let mut sending = Sending::new(context, &store, options)?;
+        let sent = sending.deliver(context, "Retrying", due.clone());
+        view.tally = sending.tally();
+        let waiting = view.retried - view.tally.claimed;
+        if sent.is_ok() && waiting > 0 {
+            context.out.notice(&format!("{waiting} wait: their webhook is disabled, paused, rate-limited or ordered"));
         }
-        let is_delivered = self.enqueue || view.succeeded == view.retried;
+        let is_listed = list(&mut view, &store, &due);
         context.out.outcome(&view)?;
-        Ok(match stopped {
-            Some(exit) => exit,
-            None if is_delivered => Exit::DONE,
-            None => Exit::NOT_DELIVERED,
-        })
+        let made_due = counted(view.retried, "delivery was", "deliveries were");
+        sent.and(is_listed).map_err(|error| broken_off(error, &format!("{made_due} made due")))?;
+        Ok(sending.exit(view.tally.succeeded == view.retried))
     }
+}
+
+/// Puts the first deliveries into the view as they are now.
+fn list(view: &mut RetryView, store: &Store, due: &[(i64, i64)]) -> Result<()> {
+    for (_, id) in due.iter().take(MOST_LISTED) {
+        view.deliveries.extend(store.delivery(*id)?.map(DeliveryView::from));
+    }
+    Ok(())
 }

@@ -8,10 +8,11 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::Emit;
 use super::lines::{Lines, Next};
+use super::options::Emit;
+use crate::commands::sending::{self, Sending, Tally};
 use crate::context::{Context, Exit};
-use crate::delivery::{Engine, Summary, Turn, accept};
+use crate::delivery::{Summary, Turn, accept};
 use crate::domain::envelope::{Content, Entity};
 use crate::domain::event::{NewEvent, PAYLOAD_LIMIT};
 use crate::domain::event_draft::Draft;
@@ -19,18 +20,17 @@ use crate::domain::time::Timestamp;
 use crate::error::Failure;
 use crate::output::{Page, Text};
 use crate::random::Random;
-use crate::signals::Stop;
 use crate::store::{Accepted, Store};
 
-/// Lines that are stored in one transaction, when their deliveries go out meanwhile.
+/// How many lines are stored in one transaction while deliveries are sent.
 const GROUP: usize = 500;
-/// When they do not: many, for each transaction writes every page that it touches.
+/// The same with `--enqueue`: more, because each transaction writes every page that it touches.
 const LARGE_GROUP: usize = 2_000;
-/// Fewer, once their payloads have so many bytes: memory stays constant.
+/// A group ends when its payloads reach this size, so that memory stays bounded.
 const GROUP_BYTES: usize = 4 * 1024 * 1024;
-/// Reading pauses while more deliveries than this wait to be sent: memory stays constant.
+/// Reading pauses while more deliveries than this wait to be sent, so that memory stays bounded.
 const MOST_WAITING: usize = 4_096;
-/// So long the next line is waited for before what there is goes on its way.
+/// How long to wait for another line before storing what was read.
 const PATIENCE: Duration = Duration::from_millis(20);
 /// The longest line, in bytes: a payload of the largest size and all escapes still fits.
 const LONGEST_LINE: usize = 4 * PAYLOAD_LIMIT;
@@ -76,10 +76,8 @@ struct BatchView {
     duplicates: u64,
     rejected: u64,
     deliveries: u64,
-    claimed: u64,
-    succeeded: u64,
-    retrying: u64,
-    failed: u64,
+    #[serde(flatten)]
+    tally: Tally,
     rejections: Vec<Rejection>,
 }
 
@@ -89,7 +87,7 @@ struct Rejection {
     reason: String,
 }
 
-/// So many rejected lines are listed one by one at the end; all are told on stderr as they come.
+/// How many rejected lines the summary lists; all are reported on stderr as they come.
 const MOST_LISTED: usize = 100;
 
 impl Page for BatchView {
@@ -99,14 +97,8 @@ impl Page for BatchView {
         text.field("Duplicates", self.duplicates as i64);
         text.field("Rejected", self.rejected as i64);
         text.field("Deliveries", self.deliveries as i64);
-        if self.claimed > 0 {
-            text.field(
-                "Attempted",
-                format!(
-                    "{}: {} delivered, {} to be retried, {} failed",
-                    self.claimed, self.succeeded, self.retrying, self.failed
-                ),
-            );
+        if self.tally.claimed > 0 {
+            text.field("Attempted", format!("{}: {}", self.tally.claimed, self.tally.told()));
         }
     }
 }
@@ -118,58 +110,66 @@ pub(super) fn run(emit: &Emit, file: &str, context: &mut Context) -> Result<Exit
     let store = context.store_to_write()?;
     store.expect_large_transactions()?;
     let named = context.webhook_ids(&store, &emit.webhooks)?;
-    let stop = context.stop_on_signals()?;
-    let mut setup = context.engine_setup(emit.concurrency, &stop);
-    setup.waits_for_rate = false;
-    let engine = Engine::new(&store, setup, context.random()?);
-    let random = context.random()?;
+    let options = sending::options(context, emit.concurrency)?;
     let mut batch = Batch {
         emit,
         store: &store,
         named,
-        engine,
-        random,
+        sending: Sending::new(context, &store, options)?,
+        random: context.random()?,
         view: BatchView::default(),
         bytes: 0,
-        stop,
         is_sending: false,
         group_bytes: 0,
+        stored_lines: 0,
     };
-    batch.read(context, &input, size)?;
-    batch.finish(context)?;
-    let Batch { mut view, engine, stop, .. } = batch;
-    let Summary { claimed, succeeded, retrying, failed, .. } = engine.summary();
-    (view.claimed, view.succeeded, view.retrying, view.failed) = (claimed, succeeded, retrying, failed);
-    let is_clean = view.rejected == 0 && retrying == 0 && failed == 0;
+    let done = batch.read(context, &input, size).and_then(|()| batch.finish(context));
+    let Batch { mut view, sending, stored_lines, .. } = batch;
+    view.tally = sending.tally();
+    if let Err(error) = done {
+        if stored_lines == 0 {
+            return Err(error);
+        }
+        view.lines = stored_lines;
+        context.out.outcome(&view)?;
+        return Err(broken_off(error, stored_lines));
+    }
     context.out.outcome(&view)?;
-    Ok(match stop.exit() {
-        Some(exit) => exit,
-        None if emit.strict && !is_clean => Exit::NOT_DELIVERED,
-        None => Exit::DONE,
-    })
+    Ok(sending.exit(!emit.strict || view.rejected + view.tally.not_delivered() == 0))
+}
+
+/// What went wrong after the first lines were stored.
+fn broken_off(error: anyhow::Error, stored_lines: u64) -> anyhow::Error {
+    let Some(failure) = Failure::of(&error) else { return error };
+    Failure::new(failure.kind, format!("lines 1 to {stored_lines} are accepted; {}", failure.message))
+        .hint(format!(
+            "emit again what follows line {stored_lines}, if anything does; the next `hookctl drain` delivers the rest"
+        ))
+        .into()
 }
 
 struct Batch<'a> {
     emit: &'a Emit,
     store: &'a Store,
     named: Vec<i64>,
-    engine: Engine<'a>,
+    sending: Sending<'a>,
     random: Random,
     view: BatchView,
-    /// So many were read.
+    /// Read so far.
     bytes: u64,
-    stop: Stop,
     /// Whether the engine had something to do when it last turned.
     is_sending: bool,
     /// The payloads of the group that is being read, in bytes.
     group_bytes: usize,
+    /// The lines up to this one are accepted or rejected.
+    stored_lines: u64,
 }
 
 impl Batch<'_> {
     fn read(&mut self, context: &mut Context, input: &Lines, size: Option<u64>) -> Result<()> {
         let progress = context.out.progress("Reading", size.map(|_| 0));
         let mut group = Vec::new();
-        while !self.stop.is_asked() {
+        while !self.sending.stop.is_asked() {
             let patience = if self.is_sending { Duration::ZERO } else { PATIENCE };
             let next = input.next(patience);
             match next.map_err(|error| Failure::option("--batch", format!("cannot read: {error}")))? {
@@ -179,7 +179,7 @@ impl Batch<'_> {
                     }
                 }
                 // While nothing comes, what has come is stored, and what is stored goes out.
-                Next::Idle if group.is_empty() => self.is_sending = self.engine.turn()? == Turn::Busy,
+                Next::Idle if group.is_empty() => self.is_sending = self.sending.engine.turn()? == Turn::Busy,
                 Next::Idle => self.store_group(context, &mut group)?,
                 Next::End => {
                     self.store_group(context, &mut group)?;
@@ -194,7 +194,7 @@ impl Batch<'_> {
                 }
                 None => progress.set(self.view.lines),
             }
-            progress.note(self.view.rejected + self.engine.summary().not_delivered());
+            progress.note(self.view.rejected + self.sending.engine.summary().not_delivered());
         }
         progress.finish();
         Ok(())
@@ -202,12 +202,7 @@ impl Batch<'_> {
 
     /// Waits for the deliveries that are still to be attempted. A stop is the engine's to see: it gives back what it has claimed.
     fn finish(&mut self, context: &mut Context) -> Result<()> {
-        let progress = context.out.progress("Delivering", Some(self.view.deliveries));
-        while self.engine.turn()? == Turn::Busy {
-            progress.set(self.engine.summary().finished());
-            progress.note(self.engine.summary().not_delivered());
-        }
-        Ok(())
+        self.sending.finish(context, "Delivering", Summary::default(), self.view.deliveries)
     }
 
     fn take_line(&mut self, context: &mut Context, line: &[u8], group: &mut Vec<(u64, NewEvent)>) -> Result<()> {
@@ -240,13 +235,14 @@ impl Batch<'_> {
             accept(store, events, &store.subscribers()?, &self.named, self.emit.dedupe)
         })?;
         self.group_bytes = 0;
+        self.stored_lines = group.last().map_or(self.stored_lines, |(number, _)| *number);
         for ((number, event), intake) in group.drain(..).zip(intakes) {
             match intake.accepted {
                 Accepted::New(_) => {
                     self.view.accepted += 1;
                     self.view.deliveries += intake.deliveries.len() as u64;
                     if !self.emit.enqueue {
-                        self.engine.add_deliveries(intake.deliveries);
+                        self.sending.engine.add_deliveries(intake.deliveries);
                     }
                 }
                 Accepted::Duplicate(_) => self.view.duplicates += 1,
@@ -260,9 +256,9 @@ impl Batch<'_> {
         if self.emit.enqueue {
             return Ok(());
         }
-        self.is_sending = self.engine.turn()? == Turn::Busy;
-        while self.engine.backlog() > MOST_WAITING && !self.stop.is_asked() {
-            self.engine.turn()?;
+        self.is_sending = self.sending.engine.turn()? == Turn::Busy;
+        while self.sending.engine.backlog() > MOST_WAITING && !self.sending.stop.is_asked() {
+            self.sending.engine.turn()?;
         }
         Ok(())
     }

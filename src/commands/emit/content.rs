@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::Emit;
+use super::options::Emit;
 use crate::commands::arguments::read_input;
 use crate::domain::envelope::{Content, Entity};
 use crate::domain::event::PAYLOAD_LIMIT;

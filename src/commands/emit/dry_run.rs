@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde::Serialize;
 
-use super::Emit;
+use super::options::Emit;
 use crate::context::{Context, Exit};
 use crate::delivery::Matching;
 use crate::output::{Cell, Look, Row};

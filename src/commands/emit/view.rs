@@ -3,7 +3,6 @@
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use super::is_failure;
 use crate::commands::delivery::view::status_cell;
 use crate::domain::attempt::ErrorType;
 use crate::domain::delivery::Status;
@@ -41,7 +40,7 @@ impl EmitView {
 
     /// Whether an attempt failed.
     pub fn has_failed(&self) -> bool {
-        self.deliveries.iter().any(|delivery| is_failure(delivery.status))
+        self.deliveries.iter().any(|delivery| matches!(delivery.status, Status::Retrying | Status::Failed))
     }
 }
 

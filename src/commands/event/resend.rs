@@ -6,8 +6,10 @@ use clap::Args;
 use crate::commands::arguments;
 use crate::commands::candidates::Candidates;
 use crate::commands::emit::EmitView;
+use crate::commands::sending::{self, Sending, broken_off};
+use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
-use crate::delivery::{Engine, Matching, new_delivery};
+use crate::delivery::{Matching, new_delivery};
 use crate::domain::time::Timestamp;
 use crate::store::{DeliveryRow, NewDelivery, Store, StoreError, Subscriber};
 
@@ -38,7 +40,6 @@ pub struct Resend {
 }
 
 impl Resend {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         let store = context.store_to_write()?;
         let event = context.event(&store, &self.id)?;
@@ -61,23 +62,18 @@ impl Resend {
                 .out
                 .notice("every webhook that wants this event has a delivery of it; see `hookctl delivery retry`");
         }
-        let mut is_delivered = true;
-        let mut stopped = None;
-        if !self.enqueue && !deliveries.is_empty() {
-            let stop = context.stop_on_signals()?;
-            let setup = context.engine_setup(self.concurrency.min(deliveries.len()), &stop);
-            let mut engine = Engine::new(&store, setup, context.random()?);
-            engine.add_deliveries(deliveries);
-            let summary = engine.run(|_| ())?;
-            is_delivered = summary.retrying + summary.failed == 0;
-            stopped = stop.exit();
+        if self.enqueue || deliveries.is_empty() {
+            context.out.outcome(&EmitView::load(&store, event.id, false)?)?;
+            return Ok(Exit::DONE);
         }
-        context.out.outcome(&EmitView::load(&store, event.id, false)?)?;
-        Ok(match stopped {
-            Some(exit) => exit,
-            None if is_delivered => Exit::DONE,
-            None => Exit::NOT_DELIVERED,
-        })
+        let count = counted(deliveries.len() as u64, "delivery of it is", "deliveries of it are");
+        let options = sending::options(context, self.concurrency.min(deliveries.len()))?;
+        let mut sending = Sending::new(context, &store, options)?;
+        let sent = sending.deliver(context, "Delivering", deliveries);
+        let view = sent.and_then(|()| EmitView::load(&store, event.id, false));
+        let view = view.map_err(|error| broken_off(error, &format!("{count} due")))?;
+        context.out.outcome(&view)?;
+        Ok(sending.exit(sending.tally().not_delivered() == 0))
     }
 }
 

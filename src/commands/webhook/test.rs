@@ -6,8 +6,9 @@ use clap::Args;
 use crate::commands::candidates::Candidates;
 use crate::commands::delivery::view::DeliveryPage;
 use crate::commands::emit::{failure, json_argument};
+use crate::commands::sending::{self, Sending, broken_off};
 use crate::context::{Context, Exit};
-use crate::delivery::{Engine, Gates};
+use crate::delivery::Gates;
 use crate::domain::delivery::Status;
 use crate::domain::envelope::Content;
 use crate::domain::event_draft::Draft;
@@ -58,19 +59,14 @@ impl Test {
         })?;
         let delivery = intakes.into_iter().flat_map(|intake| intake.deliveries).map(|(_, delivery)| delivery).next();
         let delivery = delivery.context("a new event id was taken; try again")?;
-        let stop = context.stop_on_signals()?;
-        let mut setup = context.engine_setup(1, &stop);
-        setup.gates = Gates::Ignore;
-        let mut engine = Engine::new(&store, setup, random);
-        engine.add_deliveries([(webhook.id, delivery)]);
-        engine.run(|_| ())?;
-        let page = DeliveryPage::load(context, &store, delivery)?;
-        let is_delivered = page.status() == Status::Success;
+        let mut options = sending::options(context, 1)?;
+        options.gates = Gates::Ignore;
+        let mut sending = Sending::new(context, &store, options)?;
+        let sent = sending.deliver(context, "Testing", vec![(webhook.id, delivery)]);
+        let page = sent.and_then(|()| DeliveryPage::load(context, &store, delivery));
+        let stored = || format!("the test is stored as delivery {delivery}");
+        let page = page.map_err(|error| broken_off(error, &stored()))?;
         context.out.page(&page)?;
-        Ok(match (stop.exit(), is_delivered) {
-            (Some(exit), _) => exit,
-            (None, true) => Exit::DONE,
-            (None, false) => Exit::NOT_DELIVERED,
-        })
+        Ok(sending.exit(page.status() == Status::Success))
     }
 }

@@ -88,6 +88,24 @@ fn a_drain_whose_disk_fills_up_ends_with_1_and_the_next_one_goes_on() {
 }
 
 #[test]
+fn emit_on_a_disk_that_fills_up_while_it_sends_ends_in_75_with_the_event_id() {
+    let env = TestEnv::new();
+    let receiver = TestReceiver::start(Reply::with_body(200, vec![b'x'; 60_000]));
+    let names: Vec<String> = (0..10).map(|number| format!("crm-{number}")).collect();
+    subscribe(&env, &receiver, &names.iter().map(String::as_str).collect::<Vec<_>>(), &["--timeout", "1s"]);
+    let output = run_limited(&env, size_kib(&env) + 150, &["emit", "invoice.paid", "--event-id", "full", "-o", "json"]);
+    let told = stderr(&output);
+    assert_eq!(output.status.code(), Some(75), "{told}");
+    assert!(told.contains("event full is accepted") && told.contains("the next `hookctl drain` goes on"), "{told}");
+    assert!(!told.contains("nothing of this step") && !told.contains("panicked"), "{told}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("\"event_id\": \"full\""), "{output:?}");
+    let later = (chrono::Utc::now() + chrono::Duration::minutes(2)).to_rfc3339();
+    env.hookctl(["drain"]).now(&later).run().ok();
+    assert_eq!(count(&env, "SELECT count(*) FROM deliveries WHERE status = 'success'"), 10);
+    assert_whole(&env);
+}
+
+#[test]
 fn a_prune_or_a_backup_on_a_full_disk_does_it_whole_or_not_at_all() {
     let env = TestEnv::new();
     let receiver = TestReceiver::start(Reply::with_body(200, vec![b'x'; 20_000]));

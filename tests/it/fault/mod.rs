@@ -15,6 +15,7 @@ mod restore;
 mod signals;
 mod syscalls;
 mod threads;
+mod unrecorded;
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};

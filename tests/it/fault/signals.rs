@@ -209,7 +209,9 @@ fn a_reader_that_is_gone_is_no_failure_and_loses_nothing() {
     let env = TestEnv::new();
     let receiver = TestReceiver::start(200);
     subscribe(&env, &receiver, &["crm"], &[]);
-    for args in [["emit", "invoice.paid", "-o", "json"].as_slice(), &["drain", "-o", "json"], &["delivery", "list"]] {
+    for args in
+        [["emit", "invoice.paid", "-q", "-o", "json"].as_slice(), &["drain", "-o", "json"], &["delivery", "list"]]
+    {
         let run = env.hookctl(args.iter().copied()).run_into_closed_pipe();
         assert_eq!((run.code, run.signal, run.err().as_str()), (Some(0), None, ""), "{run:?}");
     }

@@ -1,0 +1,104 @@
+//! Sending from a command: starts an engine, shows its progress, sums up, and says what is stored when it breaks off.
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::context::{Context, Exit};
+use crate::delivery::{Engine, Gates, RunOptions, Summary};
+use crate::error::Failure;
+use crate::signals::Stop;
+use crate::store::Store;
+
+/// A run of the engine.
+pub struct Sending<'a> {
+    pub engine: Engine<'a>,
+    pub stop: Stop,
+}
+
+/// How an engine runs for a command, unless the command changes it. Takes over Ctrl-C and SIGTERM.
+pub fn options(context: &Context, concurrency: usize) -> Result<RunOptions> {
+    Ok(RunOptions {
+        concurrency,
+        networks: context.settings.networks.clone(),
+        clock: context.clock,
+        stop: context.stop_on_signals()?,
+        limit: None,
+        deadline: None,
+        gates: Gates::Respect,
+        waits_for_rate: false,
+    })
+}
+
+impl<'a> Sending<'a> {
+    pub fn new(context: &Context, store: &'a Store, options: RunOptions) -> Result<Sending<'a>> {
+        let stop = options.stop.clone();
+        Ok(Sending { engine: Engine::new(store, options, context.random()?), stop })
+    }
+
+    /// Attempts deliveries, each given with its webhook, until each has ended or cannot go out now.
+    pub fn deliver(&mut self, context: &mut Context, title: &str, deliveries: Vec<(i64, i64)>) -> Result<()> {
+        let count = deliveries.len() as u64;
+        self.engine.add_deliveries(deliveries);
+        self.finish(context, title, Summary::default(), count)
+    }
+
+    /// Turns until nothing is left to do. Shows what was done since `before`, of the `total` that is expected; what becomes due
+    /// meanwhile is attempted too.
+    pub fn finish(&mut self, context: &mut Context, title: &str, before: Summary, total: u64) -> Result<()> {
+        let progress = context.out.progress(title, Some(total));
+        self.engine.run(|summary| {
+            progress.set_of(summary.finished() - before.finished(), total);
+            progress.note(summary.not_delivered() - before.not_delivered());
+        })?;
+        progress.finish();
+        Ok(())
+    }
+
+    pub fn tally(&self) -> Tally {
+        self.engine.summary().into()
+    }
+
+    /// How the command ends: by the signal that stopped it, else by whether everything was delivered that had to be.
+    pub fn exit(&self, is_delivered: bool) -> Exit {
+        match self.stop.exit() {
+            Some(exit) => exit,
+            None if is_delivered => Exit::DONE,
+            None => Exit::NOT_DELIVERED,
+        }
+    }
+}
+
+/// What was attempted, in deliveries, as views show it.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Tally {
+    /// Claimed and attempted.
+    pub claimed: u64,
+    pub succeeded: u64,
+    pub retrying: u64,
+    pub failed: u64,
+}
+
+impl From<Summary> for Tally {
+    fn from(Summary { claimed, succeeded, retrying, failed, .. }: Summary) -> Tally {
+        Tally { claimed, succeeded, retrying, failed }
+    }
+}
+
+impl Tally {
+    pub fn not_delivered(&self) -> u64 {
+        self.retrying + self.failed
+    }
+
+    /// `12 delivered, 2 to be retried, 1 failed`.
+    pub fn told(&self) -> String {
+        format!("{} delivered, {} to be retried, {} failed", self.succeeded, self.retrying, self.failed)
+    }
+}
+
+/// The failure of a command that had stored something before: `stored` says what, as a clause.
+pub fn broken_off(error: anyhow::Error, stored: &str) -> anyhow::Error {
+    let Some(failure) = Failure::of(&error) else { return error };
+    Failure::new(failure.kind, format!("{stored}; {}", failure.message))
+        .hint("nothing of that is lost: the next `hookctl drain` goes on")
+        .into()
+}
