@@ -58,14 +58,13 @@ fn is_hangup_ignored() -> bool {
     u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & 1 << (signal_hook::consts::SIGHUP - 1) != 0)
 }
 
-/// While it lives, Ctrl-C does not end the program: whoever reads the answer to a question is told of it, and puts the terminal
-/// in order first.
+/// While it lives, Ctrl-C does not end the program: the prompt that waits for an answer sees it, and restores the terminal first.
 #[derive(Debug)]
 pub struct Asking {
     signal: SigId,
 }
 
-/// What gives Ctrl-C its usual effect back after a question: a handler, once there, cannot be taken away.
+/// The handler that ends the program on Ctrl-C after a question: the default of the system cannot be restored.
 static USUAL: Mutex<Option<SigId>> = Mutex::new(None);
 
 impl Asking {

@@ -45,7 +45,6 @@ impl Check {
         Check::Journal,
     ];
 
-    /// Its name in output.
     pub fn name(self) -> &'static str {
         match self {
             Check::Integrity => "integrity",

@@ -41,7 +41,6 @@ impl Page for BackupView {
 }
 
 impl Backup {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         files::existing(context)?;
         refuse_database(context, "FILE", &self.file)?;

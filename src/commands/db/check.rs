@@ -85,7 +85,6 @@ impl Page for CheckView {
 }
 
 impl Check {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         if self.fix {
             context.refuse_if_read_only()?;

@@ -94,7 +94,6 @@ impl Page for InfoView {
 }
 
 impl Info {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         let path = context.database()?.to_owned();
         let info = context.store_to_read()?.info(context.now())?;

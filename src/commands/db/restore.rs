@@ -48,7 +48,6 @@ impl Page for RestoreView {
 }
 
 impl Restore {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         context.refuse_if_read_only()?;
         let target = context.database()?.to_owned();

@@ -35,7 +35,6 @@ impl Page for VacuumView {
 }
 
 impl Vacuum {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         context.refuse_if_read_only()?;
         let path = files::existing(context)?;

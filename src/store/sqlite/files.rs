@@ -1,4 +1,4 @@
-//! The database's files: made private from their first byte, and told apart.
+//! The database's files: which they are, whether two paths are the same one, and how they are made, private from the first byte.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use super::ours::check_header;
 use crate::new_file::folder_of;
 use crate::store::{Result, StoreError};
 
-/// Tells whether two paths, or one path at two times, are the same file.
+/// Whether two paths, or one path at two times, are the same file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileId {
     device: u64,
