@@ -11,7 +11,8 @@ use crate::domain::network::AddressPolicy;
 use crate::domain::secret::Secret;
 use crate::domain::signature::{self, Received, Verdict, diagnose, parse_headers, schemes};
 use crate::domain::time::Timestamp;
-use crate::domain::webhook::{METHODS, Settings};
+use crate::domain::webhook::Settings;
+use crate::domain::webhook::rules::METHODS;
 use crate::domain::{event_type, target_url};
 use crate::http::Target;
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::domain::attempt::Answer;
 use crate::domain::breaker::Breaker;
 use crate::domain::retry::RetryPolicy;
-use crate::domain::webhook::DEFAULT_DISABLE_AFTER_MS;
+use crate::domain::webhook::rules::DEFAULT_DISABLE_AFTER_MS;
 
 const HOUR: i64 = 3_600_000;
 /// The day was a Friday.

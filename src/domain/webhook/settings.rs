@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::field::{Field, Invalid};
 use super::masked;
-use super::{DEFAULT_DISABLE_AFTER_MS, LONGEST_TIMEOUT_MS, METHODS, check_name, check_owner};
+use super::rules::{DEFAULT_DISABLE_AFTER_MS, LONGEST_TIMEOUT_MS, METHODS, check_name, check_owner};
 use crate::domain::custom_headers::{HeaderError, MAX_HEADERS};
 use crate::domain::network::{AddressPolicy, parse_networks};
 use crate::domain::rate_limit::RateLimit;
@@ -41,7 +41,7 @@ pub struct Settings {
     pub url: String,
     /// The patterns of the event types it subscribes to.
     pub events: Vec<String>,
-    /// One of [`super::METHODS`].
+    /// One of [`super::rules::METHODS`].
     pub http_method: String,
     /// The `Content-Type` of its requests.
     pub content_type: String,

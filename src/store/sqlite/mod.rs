@@ -4,6 +4,7 @@
 mod access;
 mod backup;
 mod error;
+mod file_id;
 mod files;
 mod info;
 mod journal;
@@ -14,6 +15,7 @@ mod query;
 mod restore;
 
 pub use access::{AccessFault, AccessFaultKind, access_faults};
-pub use files::{FileId, is_database_file, sidecar};
+pub use file_id::FileId;
+pub use files::{is_database_file, sidecar};
 pub use info::Info;
 pub(super) use rusqlite::Connection;

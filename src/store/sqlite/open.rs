@@ -8,7 +8,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 
-use super::files::{FileId, check_file, has_log, make_private};
+use super::file_id::FileId;
+use super::files::{check_file, has_log, make_private};
 use super::journal::shortage;
 use super::migrate::NEWEST;
 use crate::store::{Result, Store, StoreError};

@@ -10,7 +10,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::backup::{CopyFor, JOURNAL_OFFSET};
-use super::files::{FileId, SIDECARS, make_folder_of, resolved, sidecar};
+use super::file_id::FileId;
+use super::files::{SIDECARS, make_folder_of, resolved, sidecar};
 use super::journal::shortage;
 use crate::new_file::{NewFile, folder_of};
 use crate::store::{Result, Store, StoreError};

@@ -24,7 +24,8 @@ impl<'a> Imports<'a> {
         for source in sources {
             let named: &mut BTreeMap<&str, usize> = imports.entry(source.path.as_str()).or_default();
             for found in source.module_paths(|module| modules.files.contains_key(module)) {
-                let file = modules.file_of(found.path).filter(|file| !found.is_exported && *file != source.path);
+                let is_handed_on = found.is_exported && !found.path.last().is_some_and(|name| source.repeats(name));
+                let file = modules.file_of(found.path).filter(|file| !is_handed_on && *file != source.path);
                 if let Some(file) = file {
                     named.entry(file).or_insert(found.line);
                 }
@@ -120,6 +121,11 @@ fn a_circle_is_found_and_told_with_its_lines() {
         ("src/b/high.rs", "fn f() {\n    super::super::a::Low::new();\n}"),
     ];
     assert_eq!(files(&between_folders), ["src/a/low.rs:2 → src/b/high.rs:2"]);
+    let handed_on_and_used = [
+        ("src/a/mod.rs", "mod low;\npub use self::low::Low;\npub struct Shared(Low);"),
+        ("src/a/low.rs", "use super::Shared;\npub struct Low;"),
+    ];
+    assert_eq!(files(&handed_on_and_used), ["src/a/low.rs:1 → src/a/mod.rs:2"]);
     let of_three = [
         ("src/a.rs", "use crate::b::{self, c::C};"),
         ("src/b/c.rs", "use crate::d::D;"),

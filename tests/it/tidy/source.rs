@@ -78,6 +78,11 @@ impl Source {
         found
     }
 
+    /// Whether the code has the name more than once.
+    pub fn repeats(&self, name: &str) -> bool {
+        tokens(&self.code).iter().filter(|token| token.text == name).count() > 1
+    }
+
     /// The module that the file is: `src/store/events.rs` is `["store", "events"]`.
     pub fn module(&self) -> Vec<&str> {
         let path = self.path.trim_start_matches("src/").trim_end_matches(".rs");
