@@ -80,6 +80,7 @@ pub enum Command {
     #[command(subcommand)]
     Delivery(commands::delivery::Command),
     Listen(commands::listen::Listen),
+    Probe(Box<commands::probe::Probe>),
     Demo(commands::demo::Demo),
     Sign(commands::sign::Sign),
     Verify(Box<commands::verify::Verify>),
@@ -109,6 +110,7 @@ impl Command {
             Command::Drain(command) => command.run(context),
             Command::Delivery(command) => command.run(context),
             Command::Listen(command) => command.run(context),
+            Command::Probe(command) => command.run(context),
             Command::Demo(command) => command.run(context),
             Command::Sign(command) => command.run(context),
             Command::Verify(command) => command.run(context),

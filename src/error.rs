@@ -15,7 +15,7 @@ impl Exit {
     pub const FAILED: Exit = Exit(1);
     pub const INVALID: Exit = Exit(2);
     pub const NOT_FOUND: Exit = Exit(3);
-    /// The signature is not valid.
+    /// The signature is not valid; or a receiver does not what it must, as `probe` finds.
     pub const NOT_VALID: Exit = Exit(4);
     /// Not delivered; with `apply --dry-run`, changes to be made.
     pub const NOT_DELIVERED: Exit = Exit(5);

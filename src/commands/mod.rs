@@ -21,6 +21,7 @@ pub mod listen;
 pub mod man;
 pub mod metrics;
 pub mod paging;
+pub mod probe;
 pub mod replace_file;
 pub mod schemes;
 pub mod secret_source;

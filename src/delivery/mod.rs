@@ -23,5 +23,5 @@ mod workers;
 
 pub use accept::{Matching, accept, new_delivery};
 pub use engine::Engine;
-pub use prepared::{Clients, Prepared, Request};
+pub use prepared::{Clients, Prepared, Request, USER_AGENT};
 pub use run::{Gates, RunOptions, Summary, Turn};

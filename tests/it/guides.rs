@@ -24,6 +24,20 @@ fn the_commands_of_receiving_run() {
 }
 
 #[test]
+fn the_commands_of_developing_lead_to_a_receiver_that_passes_its_probe() {
+    if installed(&["python3"], "python3").is_none() {
+        return;
+    }
+    let guide = Guide::run("developing", "");
+    assert_eq!(guide.requests(), 0, "it has a receiver of its own");
+    for found in ["valid (standard)", "16 passed, 0 failed, 1 not judged", "1 passed, 0 failed, 0 not judged"] {
+        assert!(guide.told.contains(found), "{found}: {}", guide.told);
+    }
+    let report = fs::read_to_string(guide.env.path().join("probe.xml")).unwrap();
+    assert!(report.contains(" tests=\"17\" failures=\"0\""), "{report}");
+}
+
+#[test]
 fn the_commands_of_secrets_run() {
     let guide = Guide::run("secrets", "");
     assert_eq!(guide.requests(), 2, "two tests");
@@ -92,7 +106,7 @@ fn what_guides_show_of_files_is_what_the_files_say() {
             assert!(current == text, "{} is stale: UPDATE=1 cargo test --locked --test it guides", path.display());
         }
     }
-    assert_eq!(shown, 7);
+    assert_eq!(shown, 8);
 }
 
 #[test]
@@ -158,7 +172,11 @@ impl Guide {
                 "sh" => commands += &format!(": line {}\n{}", block.line, block.code),
                 "crontab" => cron.extend(crontab(&block.code)),
                 "toml" => drop(env.file("webhooks.toml", here(&block.code))),
-                _ => {}
+                _ => {
+                    if let Some(file) = file_of(&block) {
+                        env.file(file.rsplit('/').next().unwrap_or(file), &block.code);
+                    }
+                }
             }
         }
         assert!(commands.contains("\nhookctl "), "{name} has no commands");

@@ -34,6 +34,7 @@ mod main_job;
 mod meanwhile;
 mod metrics;
 mod ordered;
+mod probe;
 mod progress;
 mod prompts;
 mod prune;

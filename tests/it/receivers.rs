@@ -24,72 +24,151 @@ struct Running {
     _program: Child,
 }
 
-/// How to start one: the command, which gets its settings by the environment, and the path it serves.
-type Start = fn(&TestEnv, SocketAddr) -> Option<(Command, &'static str)>;
+/// How to start one from its folder: the command, which gets its settings by the environment, and the path it serves.
+type Start = fn(&TestEnv, SocketAddr, &Path) -> Option<(Command, &'static str)>;
 
 #[test]
 fn flask_takes_what_is_sent_once_and_refuses_the_rest() {
-    drive(|_, address| {
-        let python = has("python3", &["-c", "import flask"], "python3-flask")?;
-        let mut command = program(python, "examples/receivers/python");
-        command.args(["-m", "flask", "--app", "app", "run", "--port", &address.port().to_string()]);
-        Some((command, "/"))
-    });
+    drive(flask, "python");
 }
 
 #[test]
 fn express_takes_what_is_sent_once_and_refuses_the_rest() {
-    drive(|_, _| {
-        let node = has("node", &["-e", "require('express')"], "node-express")?;
-        let mut command = program(node, "examples/receivers/node");
-        command.arg("app.js");
-        Some((command, "/"))
-    });
+    drive(express, "node");
 }
 
 #[test]
 fn go_takes_what_is_sent_once_and_refuses_the_rest() {
-    drive(|env, _| {
-        let go = has("go", &["version"], "golang-go")?;
-        let binary = env.path().join("go-receiver");
-        let mut build = program(go, "examples/receivers/go");
-        build.env("GOCACHE", Path::new(ROOT).join("target/receivers/go")).env("GOPROXY", "off");
-        let built = build.args(["build", "-o"]).arg(&binary).arg("main.go").output().unwrap();
-        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-        Some((program(binary.to_str().unwrap(), "."), "/"))
-    });
+    drive(go, "go");
 }
 
 #[test]
 fn rust_takes_what_is_sent_once_and_refuses_the_rest() {
-    drive(|_, _| {
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--locked", "--offline", "--example", "receiver"]).current_dir(ROOT);
-        // Cargo tells a test which package it is of; build scripts that look at that would all run again.
-        for (name, _) in std::env::vars_os() {
-            if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
-                build.env_remove(name);
-            }
-        }
-        let built = build.output().unwrap();
-        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-        Some((program(binaries().join("examples/receiver").to_str().unwrap(), "."), "/"))
-    });
+    drive(rust, "rust");
 }
 
 #[test]
 fn the_shell_takes_what_is_sent_once_and_refuses_the_rest() {
-    drive(|env, address| {
-        // Not every program here knows --version; jq does, and stands for the others of its kind.
-        installed(&["jq"], "jq")?;
-        let busybox = has("busybox", &["httpd", "--help"], "busybox")?;
-        let folder = env.path().join("www/cgi-bin");
-        fs::create_dir_all(&folder).unwrap();
-        fs::copy(Path::new(ROOT).join("examples/receivers/shell/receive.cgi"), folder.join("receive.cgi")).unwrap();
-        let mut command = program(busybox, ".");
-        command.args(["httpd", "-f", "-p", &address.to_string(), "-h"]).arg(env.path().join("www"));
-        Some((command, "/cgi-bin/receive.cgi"))
-    });
+    drive(shell, "shell");
+}
+
+#[test]
+fn flask_broken_fails_exactly_the_check_of_its_fault() {
+    fails_exactly(flask, "python", ("abs(now - int(timestamp))", "now - int(timestamp)"), "from-future");
+}
+
+#[test]
+fn express_broken_fails_exactly_the_check_of_its_fault() {
+    fails_exactly(express, "node", ("limit: \"1mb\"", "limit: \"64kb\""), "large-body");
+}
+
+#[test]
+fn go_broken_fails_exactly_the_check_of_its_fault() {
+    let whole = "strings.SplitN(header.Get(\"webhook-signature\"), \" \", 1)";
+    fails_exactly(go, "go", ("strings.Split(header.Get(\"webhook-signature\"), \" \")", whole), "rotation");
+}
+
+#[test]
+fn rust_broken_fails_exactly_the_check_of_its_fault() {
+    fails_exactly(rust, "rust", ("b\".\", body])", "b\".\", body.trim_ascii()])"), "raw-bytes");
+}
+
+#[test]
+fn the_shell_broken_fails_exactly_the_check_of_its_fault() {
+    let change = ("answer '401 Unauthorized' \"$reason\"", "answer '500 Internal Server Error' \"$reason\"");
+    fails_exactly(shell, "shell", change, "wrong-is-4xx");
+}
+
+fn flask(_: &TestEnv, address: SocketAddr, folder: &Path) -> Option<(Command, &'static str)> {
+    let python = has("python3", &["-c", "import flask"], "python3-flask")?;
+    let mut command = program(python, folder);
+    command.args(["-m", "flask", "--app", "app", "run", "--port", &address.port().to_string()]);
+    Some((command, "/"))
+}
+
+fn express(_: &TestEnv, _: SocketAddr, folder: &Path) -> Option<(Command, &'static str)> {
+    let node = has("node", &["-e", "require('express')"], "node-express")?;
+    let mut command = program(node, folder);
+    command.arg("app.js");
+    Some((command, "/"))
+}
+
+fn go(env: &TestEnv, _: SocketAddr, folder: &Path) -> Option<(Command, &'static str)> {
+    let go = has("go", &["version"], "golang-go")?;
+    let binary = env.path().join("go-receiver");
+    let mut build = program(go, folder);
+    build.env("GOCACHE", Path::new(ROOT).join("target/receivers/go")).env("GOPROXY", "off");
+    let built = build.args(["build", "-o"]).arg(&binary).arg("main.go").output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    Some((program(binary.to_str().unwrap(), "."), "/"))
+}
+
+fn rust(_: &TestEnv, _: SocketAddr, folder: &Path) -> Option<(Command, &'static str)> {
+    let cargo = installed(&[env!("CARGO")], "cargo")?;
+    let (mut build, binary) = if folder.starts_with(ROOT) {
+        let mut build = cargo_build(cargo, Path::new(ROOT));
+        build.args(["--locked", "--example", "receiver"]);
+        (build, binaries().join("examples/receiver"))
+    } else {
+        // A copy, as a package of its own whose dependencies are built once for all such copies.
+        fs::write(folder.join("Cargo.toml"), RUST_PACKAGE).unwrap();
+        fs::copy(Path::new(ROOT).join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
+        let target = Path::new(ROOT).join("target/receivers/rust");
+        let mut build = cargo_build(cargo, folder);
+        build.env("CARGO_TARGET_DIR", &target);
+        (build, target.join("debug/receiver"))
+    };
+    let built = build.output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    Some((program(binary.to_str().unwrap(), "."), "/"))
+}
+
+const RUST_PACKAGE: &str = r#"
+[package]
+name = "receiver"
+edition = "2024"
+
+[[bin]]
+name = "receiver"
+path = "main.rs"
+
+[dependencies]
+base64 = "0.23"
+hex = "0.4"
+hmac = "0.13"
+serde_json = "1.0"
+sha2 = "0.11"
+tempfile = "3.27"
+tiny_http = "0.12"
+
+[profile.dev]
+debug = false
+
+[workspace]
+"#;
+
+fn cargo_build(cargo: &str, folder: &Path) -> Command {
+    let mut build = Command::new(cargo);
+    build.args(["build", "--quiet", "--offline"]).current_dir(folder);
+    // Cargo tells a test which package it is of; build scripts that look at that would all run again.
+    for (name, _) in std::env::vars_os() {
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+            build.env_remove(name);
+        }
+    }
+    build
+}
+
+fn shell(env: &TestEnv, address: SocketAddr, folder: &Path) -> Option<(Command, &'static str)> {
+    // Not every program here knows --version; jq does, and stands for the others of its kind.
+    installed(&["jq"], "jq")?;
+    let busybox = has("busybox", &["httpd", "--help"], "busybox")?;
+    let programs = env.path().join("www/cgi-bin");
+    fs::create_dir_all(&programs).unwrap();
+    fs::copy(folder.join("receive.cgi"), programs.join("receive.cgi")).unwrap();
+    let mut command = program(busybox, ".");
+    command.args(["httpd", "-f", "-p", &address.to_string(), "-h"]).arg(env.path().join("www"));
+    Some((command, "/cgi-bin/receive.cgi"))
 }
 
 #[test]
@@ -123,12 +202,12 @@ for (const { scheme, secrets, headers, body, now } of JSON.parse(require('node:f
     drive_module("node", &["-e", DRIVER], "examples/receivers/node");
 }
 
-/// Starts the receiver for each scheme, sends it events, and then what it must refuse.
-fn drive(start: Start) {
+/// Starts the receiver for each scheme, sends it events, then what it must refuse, and probes it.
+fn drive(start: Start, language: &str) {
     for scheme in ["standard", "timetracker"] {
         let env = TestEnv::new();
         let address = closed_port();
-        let Some((mut command, path)) = start(&env, address) else { return };
+        let Some((mut command, path)) = start(&env, address, &source(language)) else { return };
         let create = ["webhook", "create", "crm", "-e", "*", "--signature", scheme, "-o", "json", "--url"];
         let created = env.hookctl(create).arg(format!("http://{address}{path}")).run().ok().json();
         let secret = created["secret"].as_str().unwrap();
@@ -139,7 +218,60 @@ fn drive(start: Start) {
         receiver.wait_until_it_listens();
         takes_what_is_sent_once(&env, &inbox);
         refuses_the_rest(&env, &receiver, scheme, &inbox);
+        let report = probe(&env, &receiver, scheme, &inbox);
+        assert_eq!(failed(&report), [""; 0], "{report}");
     }
+}
+
+/// Starts a copy of the receiver in which one text is replaced, and probes it.
+fn fails_exactly(start: Start, language: &str, (right, broken): (&str, &str), check: &str) {
+    let env = TestEnv::new();
+    let folder = env.path().join("broken");
+    fs::create_dir(&folder).unwrap();
+    let mut replaced = 0;
+    for file in fs::read_dir(source(language)).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file())
+    {
+        let text = fs::read_to_string(&file).unwrap();
+        replaced += text.matches(right).count();
+        let copy = folder.join(file.file_name().unwrap());
+        fs::copy(&file, &copy).unwrap();
+        fs::write(&copy, text.replace(right, broken)).unwrap();
+    }
+    assert_eq!(replaced, 1, "{right}");
+    let address = closed_port();
+    let Some((mut command, path)) = start(&env, address, &folder) else { return };
+    let inbox = env.path().join("inbox");
+    command.env("WEBHOOK_SECRET", OTHER_SECRET).env("WEBHOOK_SECRET_FILE", env.file("secret", OTHER_SECRET));
+    command.env("WEBHOOK_SCHEME", "standard").env("WEBHOOK_INBOX", &inbox).env("PORT", address.port().to_string());
+    let receiver = Running { address, path, _program: Child::start(command, Vec::new()) };
+    receiver.wait_until_it_listens();
+    let report = probe(&env, &receiver, "standard", &inbox);
+    assert_eq!(failed(&report), [check], "{report}");
+}
+
+/// Every check, with the receiver's own files asked whether an event was kept.
+fn probe(env: &TestEnv, receiver: &Running, scheme: &str, inbox: &Path) -> Value {
+    let url = format!("http://{}{}", receiver.address, receiver.path);
+    let name = "$(printf %s \"$HOOKCTL_EVENT_ID\" | sha256sum | cut -d ' ' -f 1).event";
+    let is_kept = format!("test -s '{}'/\"{name}\"", inbox.display());
+    // The time is not theirs: many tests run at once.
+    let probe = ["probe", &url, "--scheme", scheme, "--secret-file", "secret", "--answer-within", "50s", "-o", "json"];
+    let run = env.hookctl(probe).args(["--duplicate-check", &is_kept]).time_limit(PATIENCE * 2).run();
+    let report = run.json();
+    assert_eq!(run.code, Some(if failed(&report).is_empty() { 0 } else { 4 }), "{run:?}");
+    let judged = report["checks"].as_array().unwrap().iter().filter(|check| check["result"] != "not_judged").count();
+    assert_eq!(judged, if scheme == "standard" { 17 } else { 12 }, "{report}");
+    report
+}
+
+fn failed(report: &Value) -> Vec<&str> {
+    let failed = report["checks"].as_array().unwrap().iter().filter(|check| check["result"] == "fail");
+    failed.map(|check| check["name"].as_str().unwrap()).collect()
+}
+
+/// Where the receivers of a language stand.
+fn source(language: &str) -> PathBuf {
+    Path::new(ROOT).join("examples/receivers").join(language)
 }
 
 fn takes_what_is_sent_once(env: &TestEnv, inbox: &Path) {
@@ -272,7 +404,7 @@ impl Running {
 }
 
 /// A program in a folder of the project, with little more than PATH, on which hookctl is the binary under test.
-fn program(name: &str, folder: &str) -> Command {
+fn program(name: &str, folder: impl AsRef<Path>) -> Command {
     let mut command = Command::new(name);
     command.env_clear().current_dir(Path::new(ROOT).join(folder)).stdout(Stdio::piped());
     let path = format!("{}:{}", binaries().display(), std::env::var("PATH").unwrap());

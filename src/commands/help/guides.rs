@@ -13,6 +13,11 @@ pub const GUIDES: &[Guide] = &[
         text: include_str!("../../../docs/receiving.md"),
     },
     Guide {
+        name: "developing",
+        about: "From nothing to a verified receiver in ten minutes, and in CI",
+        text: include_str!("../../../docs/developing.md"),
+    },
+    Guide {
         name: "secrets",
         about: "Where secrets are, and how to change one at no loss",
         text: include_str!("../../../docs/secrets.md"),

@@ -9,6 +9,20 @@ use sha2::{Sha256, Sha512};
 use super::{Algorithm, Hash, KeyForm, Scheme};
 use crate::domain::secret::{PRIVATE_KEY_PREFIX, PUBLIC_KEY_PREFIX, Secret, SecretError};
 
+impl Algorithm {
+    /// A secret that fits, made of 32 random bytes.
+    pub fn new_secret(self, random: [u8; 32]) -> Secret {
+        match self {
+            Algorithm::Hmac(..) => Secret::generate(random),
+            Algorithm::Ed25519 => {
+                let pair = ed25519_dalek::SigningKey::from_bytes(&random).to_keypair_bytes();
+                let text = format!("{PRIVATE_KEY_PREFIX}{}", STANDARD.encode(pair));
+                Secret::parse(text).expect("base64 of 64 bytes is a line of text")
+            }
+        }
+    }
+}
+
 /// A key that signs.
 #[derive(Clone)]
 pub enum SigningKey {

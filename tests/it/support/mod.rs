@@ -17,6 +17,7 @@ mod self_test;
 mod steps;
 mod terminal;
 mod tls;
+mod verifying;
 mod wire;
 
 pub use child::Child;
@@ -31,3 +32,4 @@ pub use script::{OnConnect, Script};
 pub use steps::{second, seconds_of};
 pub use terminal::{Shown, Terminal};
 pub use tls::Identity;
+pub use verifying::{Fault, verifying};

@@ -1,0 +1,216 @@
+//! The checks as data: one row each. A new check is a row here and, where its requests are new, a [`Sample`].
+
+use super::sample::{Age, Sample};
+use crate::domain::signature::{Form, Part, Scheme};
+
+/// One thing that a receiver must do.
+#[derive(Debug)]
+pub struct Check {
+    pub name: &'static str,
+    /// What the scheme must have for the check to make sense.
+    pub needs: Need,
+    /// What is sent, in order.
+    pub samples: &'static [Sample],
+    pub expects: Expect,
+    /// What is expected, for people.
+    pub expected: &'static str,
+}
+
+/// What a check needs of the scheme, or of the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    Nothing,
+    /// A signed message id in a header.
+    Id,
+    /// A time of signing.
+    Time,
+    /// A header that holds a list of signatures.
+    List,
+    /// `--duplicate-check`.
+    Command,
+}
+
+/// What must come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// A 2xx to each.
+    Taken,
+    /// Any other whole answer to each.
+    Refused,
+    /// A 4xx to each request of this run that had to be refused and was.
+    RefusedBy4xx,
+    /// A whole answer to each, and no 5xx.
+    Survived,
+    /// A 2xx to each, or 415.
+    TakenUnlessTypeUnknown,
+    /// Each answer of this run within the time allowed.
+    InTime,
+    /// A 2xx to both, and a command that finds the event once.
+    Once,
+}
+
+pub const ALL: &[Check] = &[
+    Check {
+        name: "valid",
+        needs: Need::Nothing,
+        samples: &[Sample::Right],
+        expects: Expect::Taken,
+        expected: "2xx to a right signature",
+    },
+    Check {
+        name: "missing",
+        needs: Need::Nothing,
+        samples: &[Sample::NoSignature],
+        expects: Expect::Refused,
+        expected: "no 2xx without a signature",
+    },
+    Check {
+        name: "wrong",
+        needs: Need::Nothing,
+        samples: &[Sample::WrongSignature],
+        expects: Expect::Refused,
+        expected: "no 2xx to a wrong signature",
+    },
+    Check {
+        name: "other-secret",
+        needs: Need::Nothing,
+        samples: &[Sample::OtherSecret],
+        expects: Expect::Refused,
+        expected: "no 2xx to the signature of another secret",
+    },
+    Check {
+        name: "changed-body",
+        needs: Need::Nothing,
+        samples: &[Sample::ChangedBody],
+        expects: Expect::Refused,
+        expected: "no 2xx to a body that was changed after signing",
+    },
+    Check {
+        name: "changed-id",
+        needs: Need::Id,
+        samples: &[Sample::ChangedId],
+        expects: Expect::Refused,
+        expected: "no 2xx to an id that was changed after signing",
+    },
+    Check {
+        name: "changed-timestamp",
+        needs: Need::Time,
+        samples: &[Sample::ChangedTimestamp],
+        expects: Expect::Refused,
+        expected: "no 2xx to a timestamp that was changed after signing",
+    },
+    Check {
+        name: "too-old",
+        needs: Need::Time,
+        samples: &[Sample::Aged(Age::Old)],
+        expects: Expect::Refused,
+        expected: "no 2xx to a request that was signed long ago",
+    },
+    Check {
+        name: "from-future",
+        needs: Need::Time,
+        samples: &[Sample::Aged(Age::Future)],
+        expects: Expect::Refused,
+        expected: "no 2xx to a request that was signed in the future",
+    },
+    Check {
+        name: "raw-bytes",
+        needs: Need::Nothing,
+        samples: &[Sample::UnusualJson],
+        expects: Expect::Taken,
+        expected: "2xx to a signed body whose JSON is written unusually",
+    },
+    Check {
+        name: "rotation",
+        needs: Need::List,
+        samples: &[Sample::RightBeforeOther, Sample::OtherBeforeRight],
+        expects: Expect::Taken,
+        expected: "2xx when one of two signatures is right",
+    },
+    Check {
+        name: "wrong-is-4xx",
+        needs: Need::Nothing,
+        samples: &[Sample::NoSignature, Sample::WrongSignature, Sample::MalformedSignature],
+        expects: Expect::RefusedBy4xx,
+        expected: "4xx, not 5xx, to what is refused",
+    },
+    Check {
+        name: "large-body",
+        needs: Need::Nothing,
+        samples: &[Sample::Large],
+        expects: Expect::Taken,
+        expected: "2xx to a signed body of 1 MiB",
+    },
+    Check {
+        name: "empty-body",
+        needs: Need::Nothing,
+        samples: &[Sample::Empty],
+        expects: Expect::Survived,
+        expected: "an answer below 500 to a signed empty body",
+    },
+    Check {
+        name: "content-type",
+        needs: Need::Nothing,
+        samples: &[
+            Sample::Type("application/json; charset=utf-8"),
+            Sample::Type("application/cloudevents+json"),
+            Sample::Type("text/plain"),
+            Sample::Type("application/octet-stream"),
+        ],
+        expects: Expect::TakenUnlessTypeUnknown,
+        expected: "2xx, or 415, to other content types",
+    },
+    Check {
+        name: "answer-time",
+        needs: Need::Nothing,
+        samples: &[Sample::Right],
+        expects: Expect::InTime,
+        expected: "every answer within",
+    },
+    Check {
+        name: "duplicate",
+        needs: Need::Command,
+        samples: &[Sample::Right, Sample::Again],
+        expects: Expect::Once,
+        expected: "2xx to an event that comes twice, handled once",
+    },
+];
+
+impl Need {
+    /// Why a check with this need cannot be judged; `None` when it can.
+    pub fn lacking(self, scheme: &Scheme, has_command: bool) -> Option<String> {
+        let name = scheme.name;
+        match self {
+            Need::Id if !scheme.content.contains(&Part::Id) => Some(format!("{name} signs no id")),
+            Need::Time if scheme.time.is_none() => Some(format!("{name} signs no time")),
+            Need::List if !matches!(scheme.form, Form::List { .. }) => Some(format!("{name} carries one signature")),
+            Need::Command if !has_command => Some("without --duplicate-check only the receiver knows".to_owned()),
+            Need::Nothing | Need::Id | Need::Time | Need::List | Need::Command => None,
+        }
+    }
+}
+
+/// The names, for the command line.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    ALL.iter().map(|check| check.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::signature::schemes;
+
+    #[test]
+    fn what_a_scheme_cannot_say_is_not_judged() {
+        let judged = |name: &str| {
+            let scheme = Scheme::find(name).unwrap();
+            ALL.iter().filter(|check| check.needs.lacking(scheme, false).is_none()).count()
+        };
+        assert_eq!(ALL.len(), 17);
+        assert_eq!(judged("standard"), 16);
+        assert_eq!(judged("stripe"), 15);
+        assert_eq!(judged("slack"), 14);
+        assert_eq!(judged("timetracker"), 11);
+        assert!(schemes::ALL.iter().all(|scheme| judged(scheme.name) >= 11));
+    }
+}
