@@ -12,7 +12,10 @@ pub fn failure(error: &clap::Error, arguments: &[OsString]) -> Failure {
         Some(ContextValue::String(text)) => text.as_str(),
         _ => "",
     };
-    let option = named(text_of(ContextKind::InvalidArg));
+    let option = match named(text_of(ContextKind::InvalidArg)) {
+        "--output" if !gives_output(arguments) => "HOOKCTL_OUTPUT",
+        option => option,
+    };
     let value = text_of(ContextKind::InvalidValue);
     match error.kind() {
         ErrorKind::ValueValidation if !option.is_empty() => {
@@ -35,6 +38,13 @@ pub fn failure(error: &clap::Error, arguments: &[OsString]) -> Failure {
                 meant => failure.hint(format!("did you mean '{meant}'?")),
             }
         }
+        ErrorKind::MissingRequiredArgument => match error.get(ContextKind::InvalidArg) {
+            Some(ContextValue::Strings(names)) => {
+                let names: Vec<&str> = names.iter().map(|name| named(name)).collect();
+                advised(error, format!("{} {} missing", names.join(", "), if names.len() > 1 { "are" } else { "is" }))
+            }
+            _ => advised(error, first_paragraph(&error.render().to_string())),
+        },
         ErrorKind::UnknownArgument => {
             advised(error, format!("unexpected argument '{}'", text_of(ContextKind::InvalidArg)))
         }
@@ -71,6 +81,12 @@ pub fn wants_json(arguments: &[OsString], by_default: Option<&str>) -> bool {
     matches!(format.as_deref(), Some("json" | "jsonl"))
 }
 
+/// Whether an option, and not the environment, gives the format.
+fn gives_output(arguments: &[OsString]) -> bool {
+    let mut words = arguments.iter().skip(1).map(|word| word.to_string_lossy()).take_while(|word| word != "--");
+    words.any(|word| word.starts_with("--output") || after_short_output(&word).is_some())
+}
+
 /// What follows the `o` of `-o` or of flags in one word, such as `-qojson`.
 fn after_short_output(word: &str) -> Option<&str> {
     let flags = word.strip_prefix('-')?;
@@ -92,7 +108,9 @@ fn advised(error: &clap::Error, message: String) -> Failure {
     let failure = Failure::invalid(message);
     match near {
         Some(ContextValue::String(name)) => failure.hint(format!("did you mean '{name}'?")),
-        Some(ContextValue::Strings(names)) => failure.hint(format!("did you mean '{}'?", names.join("' or '"))),
+        Some(ContextValue::Strings(names)) => {
+            failure.hint(format!("did you mean '{}'?", names.last().map_or("", String::as_str)))
+        }
         _ => failure.hint("see --help for what the command takes"),
     }
 }

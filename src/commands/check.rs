@@ -17,9 +17,9 @@ use crate::store::{Store, WebhookFilter};
 
 /// One line for a monitor: OK, WARNING, CRITICAL or UNKNOWN
 ///
-/// The line and the exit code are those of a Nagios plugin; what follows the bar is performance data. Past a limit is a
-/// warning, past twice the limit critical, so `--max-failed 0` makes any failure critical. A webhook that hookctl disabled,
-/// and a receiver that cannot be reached, are warnings. No database, or one that cannot be read, is UNKNOWN.
+/// The line and the exit code are those of a Nagios plugin; after the `|` come performance data. Above a limit is
+/// WARNING, above twice the limit CRITICAL, so `--max-failed 0` makes any failure CRITICAL. A webhook that hookctl disabled,
+/// and a receiver that cannot be reached, are WARNING. No database, or one that cannot be read, is UNKNOWN.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl check

@@ -29,7 +29,7 @@ use crate::store::Store;
 
 Exit status:
   5         an attempt failed, with --strict
-  129       stopped by SIGHUP, when its terminal closes; as below
+  129       stopped by SIGHUP (the terminal closed), otherwise as SIGINT
   130, 143  stopped by Ctrl-C or SIGTERM; results are recorded, the rest stays due")]
 pub struct Drain {
     /// At most so many deliveries

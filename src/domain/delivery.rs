@@ -89,7 +89,7 @@ pub struct Ended<'a> {
 }
 
 /// Decides what becomes of a delivery and writes into `health` what the outcome says about its webhook.
-/// Rules: product.md; throttling, 410 and `webhook-delivery` follow the Standard Webhooks specification's advice to senders.
+/// Rules: docs/design/delivery-life.md; throttling, 410 and `webhook-delivery` follow the Standard Webhooks specification's advice to senders.
 pub fn settle(settings: &Settings, health: &mut Health, ended: &Ended<'_>) -> Settlement {
     let Ended { outcome, at, retry_count, jitter, is_test } = *ended;
     if !is_test {

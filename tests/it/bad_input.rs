@@ -294,6 +294,8 @@ const OTHERS: &[Case] = &[
     case("apply loopback.json -y", 2, "FILE: webhooks[0] (evil): url: "),
     // The command line itself.
     case("webhok list", 2, "did you mean 'webhook'?"),
+    case("webhook creat", 2, "did you mean 'create'?"),
+    case("emit", 2, "TYPE is missing"),
     case("webhook", 2, "hookctl webhook: a command is missing"),
     case("webhook {esc}[2J", 2, r"no such command '\u{1b}[2J'"),
     case("webhook list --frobnicate", 2, "--frobnicate"),

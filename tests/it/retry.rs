@@ -24,13 +24,13 @@ fn retry_after(status: u16, value: &str) -> Reply {
 }
 
 #[test]
-fn show_prints_the_schedule_as_times_from_a_first_failure() {
+fn show_prints_the_delay_before_each_retry() {
     let env = TestEnv::new();
     let presets = [
-        ("timetracker", "1m, 3m, 7m after the first failure"),
-        ("standard", "5s, 5m5s, 35m5s, 2h35m, 7h35m, 17h35m, 1d7h, 2d3h, 3d3h after the first failure"),
-        ("svix", "5s, 5m5s, 35m5s, 2h35m, 7h35m, 17h35m, 1d3h after the first failure"),
-        ("10s,20s", "10s, 30s after the first failure"),
+        ("timetracker", "after 1m, then 2m, then 4m"),
+        ("standard", "after 5s, then 5m, then 30m, then 2h, then 5h, then 10h, then 14h, then 20h, then 1d"),
+        ("svix", "after 5s, then 5m, then 30m, then 2h, then 5h, then 10h, then 10h"),
+        ("10s,20s", "after 10s, then 20s"),
     ];
     for (schedule, times) in presets {
         let name = format!("hook-{schedule}");

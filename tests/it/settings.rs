@@ -92,6 +92,8 @@ fn a_refusal_names_the_option_or_the_entry_and_its_key_with_one_reason() {
     for (lines, told) in [
         ("", "webhooks[1] (crm): events: it is missing"),
         ("events = ['*']\ntimout_seconds = 3", "webhooks[1] (crm): timout_seconds: no such key"),
+        ("events = ['*']\ndisable_after = 3", "did you mean `disable_after_seconds`?"),
+        ("events = ['*']\nca_cert = 'ca.pem'", "put the certificate itself here"),
         ("events = ['*']\nurl = 5", "duplicate key"),
         ("events = ['*']\nheaders = { Authorization = 555555 }", "webhooks[1] (crm): headers: not of the type"),
         ("events = ['*']\ntimeout_seconds = inf", "webhooks[1] (crm): timeout_seconds: "),

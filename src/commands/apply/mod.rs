@@ -19,9 +19,10 @@ use crate::context::{Context, Exit};
 /// secret, which stay as they are. The same file applied again changes nothing.
 ///
 /// A secret is named by `secret_env` (an environment variable) or `secret_file` (a file, seen from the current folder); it
-/// replaces another one at once: `hookctl webhook secret rotate` lets both count for a while. A new webhook without one gets
-/// a new secret, shown this once. `hookctl export` writes the form and the keys; a value is also taken as its option takes it:
-/// `retry_schedule = "svix"`. A TOML file has at most 4 MiB, a JSON file 16 MiB, and a webhook 1,000 patterns.
+/// replaces another one at once: with `hookctl webhook secret rotate` both stay valid for a while. A new webhook without one gets
+/// a new secret, shown this once. `hookctl export` writes the form and the keys. Durations, lists and limits may be
+/// written as their options take them (`timeout_seconds = "30s"`, `retry_schedule = "svix"`); `ca_cert` holds the
+/// certificate, not a path. A TOML file has at most 4 MiB, a JSON file 16 MiB, and a webhook 1,000 patterns.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl apply hookctl.toml --dry-run      # what would change

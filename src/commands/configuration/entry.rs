@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::place::Place;
 use crate::commands::secret_source::SecretSource;
 use crate::commands::webhook::change::{Change, Unreadable};
+use crate::domain::event_type::nearest;
 use crate::domain::members::Members;
 use crate::domain::secret::Secret;
 use crate::domain::webhook::Field;
@@ -89,7 +90,14 @@ impl WebhookEntry {
             keys.insert(key, value);
         }
         let entry = WebhookEntry::of_keys(place.clone(), keys);
-        let entry = entry.map_err(|Unreadable { key, reason }| place.refuse(&key, reason))?;
+        let entry = entry.map_err(|Unreadable { key, reason }| {
+            let failure = place.refuse(&key, reason);
+            let meant = nearest(&key, Field::ALL.iter().map(|field| field.key));
+            match meant.filter(|_| Field::of_key(&key).is_none()) {
+                Some(meant) => failure.hint(format!("did you mean `{meant}`?")),
+                None => failure,
+            }
+        })?;
         let (url, events) = (entry.change.url.is_none(), entry.change.events.is_none());
         match [(url, Field::URL), (events, Field::EVENTS)].into_iter().find(|(is_missing, _)| *is_missing) {
             Some((_, field)) => Err(entry.place.refuse(field.key, "it is missing")),

@@ -11,7 +11,7 @@ use crate::domain::time::Timestamp;
 use crate::output::{Cell, Page, Text};
 use crate::store::{AccessFault, AccessFaultKind, Check as StoreCheck, Store, access_faults};
 
-/// Look for damage, and mend what can be mended
+/// Check the database, and repair it with --fix
 ///
 /// Checked are every page and index of the file, references between rows, the schema, the webhooks' counters against the
 /// rows, statuses and due times, claims, the log of attempts, rows from the future, the write-ahead log, and the owners and
@@ -23,7 +23,7 @@ use crate::store::{AccessFault, AccessFaultKind, Check as StoreCheck, Store, acc
 
 Exit status:
   0  the database is sound
-  1  something is wrong with it, and told")]
+  1  problems were found and reported")]
 pub struct Check {
     /// Mend what can be mended: counters, due times, claims, missing indexes, the write-ahead log, owners and modes
     #[arg(long)]
@@ -145,7 +145,7 @@ fn look(context: &mut Context, path: &Path, now: Timestamp) -> Result<(Vec<Findi
 /// A file on a file system without shared memory, one that lost its log, or a backup.
 const NOT_IN_WAL: NoteView = NoteView {
     check: "journal",
-    message: "the file is not in WAL mode, and slower for it, as a backup is; the next command that writes turns it on, \
+    message: "rollback journal, as in every backup; write-ahead logging is turned on by the next command that writes, \
               where the file system has shared memory",
 };
 

@@ -10,12 +10,12 @@ use crate::commands::wording::counted;
 use crate::context::{BUSY_TIMEOUT, Context, Exit};
 use crate::error::{Failure, Kind};
 use crate::output::{Page, Text};
-use crate::store::{Info, Store};
+use crate::store::{Info, Store, StoreError};
 
 /// Put a backup in the place of the database; the old file is kept beside it
 ///
-/// The backup is checked first. The new file has the owner, group and mode of the old one. Asks, or needs --yes, when there is a database. Refused while another process has the
-/// database open. What the backup still has waiting is sent by the next drain, also what was delivered after it was taken:
+/// The backup is checked first. The new file has the owner, group and mode of the old one. Asks, or needs --yes, when there
+/// is a database. Refused while another process has the database open. What the backup still has waiting is sent by the next drain, also what was delivered after it was taken:
 /// receivers drop such repeats by the event id.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
@@ -68,7 +68,14 @@ impl Restore {
         }
         let stamp = now.rfc3339().replace([':', '.'], "-");
         let progress = context.out.progress("Restoring", Some(0));
-        let restored = backup.restore_to(&target, &stamp, |done, total| progress.set_of(done, total))?;
+        let restored = backup.restore_to(&target, &stamp, |done, total| progress.set_of(done, total));
+        let restored = restored.map_err(|error| match error {
+            StoreError::Busy => anyhow::Error::from(
+                Failure::new(Kind::Busy, "another process has the database open")
+                    .hint("stop drains and other hookctl processes, then run it again; nothing was changed"),
+            ),
+            error => error.into(),
+        })?;
         progress.finish();
         Store::open(&target, BUSY_TIMEOUT)?;
         let view = RestoreView {

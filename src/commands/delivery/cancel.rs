@@ -11,7 +11,7 @@ use crate::domain::delivery::Status;
 use crate::error::Failure;
 use crate::output::{Page, Text};
 
-/// Take back deliveries that wait
+/// Cancel deliveries that are not finished
 ///
 /// Finished deliveries stay as they are; `hookctl delivery retry` undoes it. By filters it asks first, or needs --yes.
 #[derive(Args, Debug)]
@@ -34,7 +34,7 @@ impl Page for CancelView {
     fn describe(&self, text: &mut Text) {
         let mut line = format!("{} cancelled", self.cancelled);
         if self.finished > 0 {
-            line += &format!("; {} were finished already", self.finished);
+            line += &format!("; {} already finished", self.finished);
         }
         if self.left_out > 0 {
             line += &format!("; {} more match and were left out by --limit", self.left_out);

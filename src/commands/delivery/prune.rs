@@ -19,7 +19,7 @@ use crate::store::{PRUNE_START, PruneFilter, Removed, Store};
 
 /// Delete old finished deliveries from the log, with their attempts
 ///
-/// Their age counts from their last attempt. Deliveries that still wait are never deleted. An event goes with its last
+/// Their age counts from their last attempt. Deliveries that still wait are never deleted. An event is deleted with its last
 /// delivery; without --status also events of that age that never had one. The id of a deleted event is forgotten: emitted
 /// again, it is a new event. The counters of the webhooks stay. Asks first, or needs --yes.
 #[derive(Args, Debug)]

@@ -7,7 +7,7 @@ use clap::Args;
 use crate::commands::arguments;
 use crate::commands::candidates::Candidates;
 
-/// Take an event in and deliver it to the webhooks that want it
+/// Accept an event and deliver it to the webhooks that subscribe to it
 ///
 /// The event and its deliveries are stored, durably and together, before the first request is sent: what was accepted is
 /// delivered, now or by the next `hookctl drain`. A failed delivery is retried by drain and is no failure of emit, unless
@@ -23,7 +23,7 @@ use crate::commands::candidates::Candidates;
 Exit status:
   5         an attempt failed, with --strict
   6         the event id was used before with another payload
-  129       stopped by SIGHUP, when its terminal closes; as below
+  129       stopped by SIGHUP (the terminal closed), otherwise as SIGINT
   130, 143  stopped by Ctrl-C or SIGTERM; what was accepted stays due")]
 pub struct Emit {
     /// The event type, such as invoice.paid

@@ -59,9 +59,9 @@ pub struct Change {
     #[arg(long, value_name = "DURATION", value_parser = arguments::duration, help_heading = "Retries and limits")]
     #[serde(rename = "retry_delay_seconds", deserialize_with = "length")]
     pub retry_delay: Option<Duration>,
-    /// The delay before each retry one by one, or a preset: timetracker, standard, svix; takes the place of --max-retries
-    /// and --retry-delay, and giving those later takes its place
-    #[arg(long, value_name = "LIST", help_heading = "Retries and limits")]
+    /// The delays one by one, or a preset: timetracker, standard, svix. Overrides --max-retries and --retry-delay; a later
+    /// `webhook update` with one of those removes it
+    #[arg(long, value_name = "LIST", conflicts_with_all = ["max_retries", "retry_delay"], help_heading = "Retries and limits")]
     #[serde(deserialize_with = "text")]
     pub retry_schedule: Option<String>,
     /// Disable it after so long without a success; 0 never [default: 5d]
@@ -142,6 +142,10 @@ impl Change {
         settings.is_ordered = self.is_ordered.unwrap_or(settings.is_ordered);
         settings.addresses.allow_private = self.allow_private.unwrap_or(settings.addresses.allow_private);
         if let Some(pem) = &self.ca_cert {
+            let is_path = matches!(pem, Pem::Text(text) if !text.contains("-----BEGIN"));
+            if is_path {
+                return Err(Field::CA_CERT.invalid("it holds no PEM; put the certificate itself here, not its path"));
+            }
             let pem = pem.read()?;
             settings.set_ca_cert(&pem)?;
             check_ca_cert(&pem).map_err(|error| Field::CA_CERT.invalid(error))?;

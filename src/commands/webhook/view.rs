@@ -150,23 +150,21 @@ impl WebhookView {
         }
     }
 
-    /// The schedule as times from a first failure: `1m, 3m, 7m`.
+    /// The delay before each retry: `after 1m, then 2m, then 4m`.
     fn retry_times(&self) -> String {
-        let mut at = 0;
         let times: Vec<String> = self
             .settings
             .retry
             .delays()
             .into_iter()
-            .map(|delay| {
-                at += delay;
-                duration::rough(Duration::from_millis(at.unsigned_abs()), 2)
-            })
+            .map(|delay| duration::rough(Duration::from_millis(delay.unsigned_abs()), 2))
             .collect();
         match times.len() {
             0 => "none".to_owned(),
-            count if count > 12 => format!("{} … {} ({count} retries)", times[..10].join(", "), times[count - 1]),
-            _ => format!("{} after the first failure", times.join(", ")),
+            count if count > 12 => {
+                format!("after {} … then {} ({count} retries)", times[..10].join(", then "), times[count - 1])
+            }
+            _ => format!("after {}", times.join(", then ")),
         }
     }
 }

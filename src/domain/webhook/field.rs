@@ -79,3 +79,16 @@ impl Invalid {
         Invalid { hint: Some(hint.into()), ..self }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reference_has_every_key_with_its_option() {
+        let reference = include_str!("../../../docs/reference.md");
+        for Field { key, flag, .. } in Field::ALL {
+            assert!(reference.contains(&format!("\n| `{key}` | `{flag}` | ")), "{key}");
+        }
+    }
+}

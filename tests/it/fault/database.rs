@@ -226,7 +226,7 @@ fn restore_is_refused_while_another_process_has_the_database_open() {
     let drain = env.hookctl(["drain", "--watch", "100ms"]).spawn();
     receiver.wait_for(30, PATIENCE);
     let run = env.hookctl(["db", "restore", "copy.db", "--yes"]).run().fails(75);
-    assert!(run.err().contains("busy"), "{run:?}");
+    assert!(run.err().contains("another process has the database open"), "{run:?}");
     drain.signal("TERM");
     drain.wait_timeout(PATIENCE).fails(143);
     assert_eq!(count(&env, "SELECT count(*) FROM attempts"), 30, "nothing was restored");

@@ -46,10 +46,10 @@ pub fn blocks(text: &str) -> Vec<Block> {
     blocks
 }
 
-/// The commands of a crontab without their times; a crontab writes `%` as `\%`.
+/// The commands of a crontab without their times, and without the lines that set variables; a crontab writes `%` as `\%`.
 pub fn crontab(code: &str) -> Vec<String> {
     let command = |line: &str| line.splitn(6, ' ').nth(5).expect("five fields and a command").replace("\\%", "%");
-    code.lines().map(command).collect()
+    code.lines().filter(|line| !line.starts_with("PATH=")).map(command).collect()
 }
 
 /// A shell that runs a script in the environment's folder, with the binary under test as `hookctl`, and fails with the first

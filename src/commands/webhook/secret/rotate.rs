@@ -21,7 +21,7 @@ use crate::random::Random;
 /// A longer overlap is no rotation.
 const LONGEST_OVERLAP: Duration = Duration::from_secs(365 * 86_400);
 
-/// Set a new secret; the old one counts for a while longer
+/// Set a new secret; the old one stays valid during the overlap
 ///
 /// The new secret is generated, unless one is given, and shown this once. It signs from now on. During the overlap headers
 /// that hold a list, such as those of standard and stripe, carry a signature of the old secret as well, so that receivers may
@@ -36,7 +36,7 @@ pub struct Rotate {
     /// Its name or id
     #[arg(value_name = "WEBHOOK", add = Candidates::Webhooks)]
     webhook: String,
-    /// How long the old secret counts as well; 0 ends it at once
+    /// How long the old secret stays valid as well; 0 ends it at once
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = arguments::duration)]
     overlap: Duration,
     #[command(flatten)]
