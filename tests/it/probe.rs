@@ -234,6 +234,18 @@ fn a_receiver_that_is_not_there_is_said_in_one_line() {
 }
 
 #[test]
+fn what_this_machine_lacks_is_no_receivers_fault() {
+    let Some(strace) = installed(&["strace"], "strace") else { return };
+    let env = TestEnv::new();
+    let receiver = TestReceiver::start(200);
+    let trace = env.path().join("trace");
+    let inject = ["-f", "-o", trace.to_str().unwrap(), "-e", "trace=socket", "-e", "inject=socket:error=EMFILE"];
+    let run = command(&env, &receiver, "github").under(&[&[strace], &inject[..]].concat()).run().fails(1);
+    assert_eq!((run.text().as_str(), receiver.count()), ("", 0), "nothing is judged");
+    assert!(run.err().starts_with("error: too many open files"), "{run:?}");
+}
+
+#[test]
 fn a_receiver_that_says_nothing_or_garbage_or_hangs_up_fails_and_nothing_panics() {
     let env = TestEnv::new();
     let garbage = TestReceiver::start(Reply::Raw(b"\x00\xffgarbage\r\n\r\n".to_vec()));
