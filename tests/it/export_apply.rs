@@ -202,7 +202,7 @@ fn a_secret_is_named_and_not_written() {
         env.hookctl(["apply", "-", "-o", "json"]).env("SECRET", SECRET).stdin(text).run()
     };
     let run = with("secret_env = 'SECRET'").ok();
-    assert!(!run.text().contains(SECRET));
+    assert!(!run.text().contains(SECRET) && run.text().contains("(from SECRET)"), "{run:?}");
     assert_eq!(env.sql_value("SELECT secret FROM secrets"), SECRET);
     assert_eq!(with("secret_env = 'SECRET'").ok().json()["unchanged"], 1);
     with(&format!("secret_file = '{}'", file.display())).ok();

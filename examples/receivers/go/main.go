@@ -119,7 +119,7 @@ func setting(name, otherwise string) string {
 }
 
 func main() {
-	// One secret, or during a rotation two with a blank between them.
+	// One secret, or during a rotation two separated by a space.
 	secrets := strings.Fields(os.Getenv("WEBHOOK_SECRET"))
 	if len(secrets) == 0 {
 		log.Fatal("no secret is set")

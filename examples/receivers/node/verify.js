@@ -85,7 +85,7 @@ function keep(inbox, id, body) {
   return true;
 }
 
-// Secrets from a setting: one, or during a rotation two with a blank between them.
+// Secrets from a setting: one, or during a rotation two separated by a space.
 function secretsOf(text = "") {
   const secrets = text.split(/\s+/).filter(Boolean);
   if (secrets.length === 0) {

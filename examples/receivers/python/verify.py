@@ -80,7 +80,7 @@ def keep(inbox, event_id, body):
 
 
 def secrets_of(text):
-    """Secrets from a setting: one, or during a rotation two with a blank between them."""
+    """Secrets from a setting: one, or during a rotation two separated by a space."""
     secrets = text.split()
     if not secrets:
         raise ValueError("no secret is set")

@@ -90,7 +90,7 @@ fn keep(inbox: &Path, id: &str, body: &[u8]) -> io::Result<bool> {
 }
 
 fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
-    // One secret, or during a rotation two with a blank between them.
+    // One secret, or during a rotation two separated by a space.
     let secrets: Vec<String> = env::var("WEBHOOK_SECRET")?.split_whitespace().map(str::to_owned).collect();
     if secrets.is_empty() {
         return Err("no secret is set".into());

@@ -66,7 +66,13 @@ impl Step {
         let secret = secret_step(context, store, entry, existing.as_ref(), &mut settings)?;
         let was_active = existing.as_ref().is_none_or(|webhook| webhook.health.is_active);
         let is_active = entry.is_active.unwrap_or(was_active);
-        let differences = differences(existing.as_ref(), &settings, is_active, &secret);
+        let shown_secret = match &secret {
+            SecretStep::Keep => None,
+            SecretStep::Set(_) => Some(format!("(from {})", entry.secret_origin())),
+            SecretStep::Generate(_) => Some("(generated)".to_owned()),
+            SecretStep::Remove => Some("(none)".to_owned()),
+        };
+        let differences = differences(existing.as_ref(), &settings, is_active, shown_secret);
         if !differences.is_empty() {
             settings.check().map_err(refused)?;
         }
@@ -122,7 +128,7 @@ fn differences(
     existing: Option<&Webhook>,
     settings: &Settings,
     is_active: bool,
-    secret: &SecretStep,
+    shown_secret: Option<String>,
 ) -> Vec<Difference> {
     let before = existing.map(|webhook| (&webhook.settings, webhook.health.is_active));
     let (before, shown_before) =
@@ -136,12 +142,7 @@ fn differences(
             difference(*field, shown(&shown_before), shown(&shown_after))
         })
         .collect();
-    let text = match secret {
-        SecretStep::Keep => return differences,
-        SecretStep::Set(_) => "(from the file)",
-        SecretStep::Generate(_) => "(generated)",
-        SecretStep::Remove => "(none)",
-    };
+    let Some(text) = shown_secret else { return differences };
     let before = if existing.is_some() { "(another, or none)".into() } else { Value::Null };
     differences.push(Difference { field: Field::SECRET, before, after: text.into() });
     differences

@@ -131,6 +131,16 @@ impl WebhookEntry {
         self.secret.as_ref().map(|(field, _)| *field)
     }
 
+    /// Where its secret comes from: the variable, the other file, or the file itself.
+    pub fn secret_origin(&self) -> &str {
+        match &self.secret {
+            Some((_, GivenSecret::Named(source))) => {
+                source.secret_env.as_deref().or(source.secret_file.as_deref()).unwrap_or("the file")
+            }
+            _ => "the file",
+        }
+    }
+
     /// The secret that it gives or names, if any.
     pub fn secret(&self) -> Result<Option<Secret>, Failure> {
         let Some((field, given)) = &self.secret else { return Ok(None) };
