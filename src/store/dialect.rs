@@ -11,6 +11,21 @@ pub enum Dialect {
 }
 
 impl Dialect {
+    /// Begins a transaction that writes. SQLite takes the lock of the whole file at once, so that two writers wait for each
+    /// other and never deadlock.
+    pub fn begin_write(self) -> &'static str {
+        match self {
+            Dialect::Sqlite => "BEGIN IMMEDIATE",
+        }
+    }
+
+    /// Begins a transaction that reads one state of the database.
+    pub fn begin_snapshot(self) -> &'static str {
+        match self {
+            Dialect::Sqlite => "BEGIN",
+        }
+    }
+
     /// `column` is in the list that the parameter holds.
     pub fn one_of(self, column: &str, parameter: &str) -> String {
         match self {
@@ -38,5 +53,50 @@ impl Dialect {
         match self {
             Dialect::Sqlite => "",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    /// What only SQLite reads, or reads otherwise, with what to write instead.
+    const FOREIGN: &[(&str, &str)] = &[
+        ("json_each", "Dialect::one_of"),
+        (" GLOB ", "Dialect::matches"),
+        ("INDEXED BY", "a condition in the words of the index, and a test of the plan"),
+        ("iif(", "CASE"),
+        ("PRAGMA", "a method in sqlite/"),
+        ("rowid", "id, and Store::insert for the last one"),
+        ("INSERT OR ", "ON CONFLICT"),
+        (" IS TRUE", "the bare column"),
+        ("(?", "$1"),
+        ("= ?", "$1"),
+        (" :now", "$1"),
+        ("is_active = 1", "the bare column"),
+        ("is_ordered = 1", "the bare column"),
+        ("is_test = 0", "NOT and the bare column"),
+    ];
+
+    #[test]
+    fn statements_are_spelled_so_that_both_engines_read_them() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
+        let mut files = 0;
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() || path.ends_with("dialect.rs") {
+                continue;
+            }
+            files += 1;
+            let text = fs::read_to_string(&path).unwrap();
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            for (number, line) in code.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
+                for (foreign, instead) in FOREIGN {
+                    assert!(!line.contains(foreign), "{}:{}: write {instead}\n{line}", path.display(), number + 1);
+                }
+            }
+        }
+        assert!(files > 15, "the statements are elsewhere");
     }
 }

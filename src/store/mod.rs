@@ -7,7 +7,6 @@ mod attempts;
 mod backlog;
 mod check;
 mod claims;
-mod columns;
 mod conditions;
 mod counters;
 mod deliveries;
@@ -59,18 +58,17 @@ pub struct Store {
 
 impl Store {
     /// Runs `work` in one write transaction that is durable when this returns; an error rolls everything back.
-    /// The write lock is taken at the start (`BEGIN IMMEDIATE`), so that two writers wait for each other and never deadlock.
     pub fn transaction<T, E: From<StoreError>>(
         &self,
         work: impl FnOnce() -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        self.run("BEGIN IMMEDIATE")?;
+        self.run(self.dialect().begin_write())?;
         let done = self
             .check_in_place()
             .map_err(E::from)
             .and_then(|()| work())
             .and_then(|value| Ok(self.run("COMMIT").map(|()| value)?));
-        if done.is_err() && !self.connection.is_autocommit() {
+        if done.is_err() && self.is_in_transaction() {
             // The error that matters is the first one; SQLite has often rolled back by itself.
             let _ = self.run("ROLLBACK");
         }
@@ -82,10 +80,10 @@ impl Store {
         &self,
         work: impl FnOnce() -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        self.run("BEGIN")?;
+        self.run(self.dialect().begin_snapshot())?;
         let done = work();
         // Nothing was written: a COMMIT that cannot be made has nothing to lose, and must leave no transaction open.
-        if self.run("COMMIT").is_err() && !self.connection.is_autocommit() {
+        if self.run("COMMIT").is_err() && self.is_in_transaction() {
             let _ = self.run("ROLLBACK");
         }
         done

@@ -52,7 +52,7 @@ impl Store {
     /// Gives claims back unused: their deliveries are due again at `due_at`, at the cost of no attempt.
     pub fn release(&self, claims: &[&Claimed], due_at: Timestamp) -> Result<()> {
         self.execute_each(
-            "UPDATE deliveries SET due_at = CASE WHEN due_at IS NOT NULL THEN $1 END, claim_token = NULL
+            "UPDATE deliveries SET due_at = CASE WHEN due_at IS NULL THEN due_at ELSE $1 END, claim_token = NULL
              WHERE id = $2 AND claim_token = $3",
             claims.iter().map(|claimed| values![due_at, claimed.id, claimed.token]),
         )

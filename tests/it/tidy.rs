@@ -22,7 +22,7 @@ struct Home {
 }
 
 const HOMES: &[Home] = &[
-    Home { what: "the SQLite library", needles: &["rusqlite"], homes: &["src/store/"], files: usize::MAX },
+    Home { what: "the SQLite library", needles: &["rusqlite"], homes: &["src/store/sqlite/"], files: usize::MAX },
     Home { what: "the HTTP client", needles: &["ureq"], homes: &["src/http/"], files: usize::MAX },
     Home {
         what: "the system clock",

@@ -3,6 +3,7 @@
 
 mod access;
 mod backup;
+mod check;
 mod error;
 mod file_id;
 mod files;

@@ -86,6 +86,10 @@ impl Store {
         sets.into_iter().map(insert).collect()
     }
 
+    pub(in crate::store) fn is_in_transaction(&self) -> bool {
+        !self.connection.is_autocommit()
+    }
+
     fn bound(&self, sql: &str, values: &[Value<'_>]) -> Result<CachedStatement<'_>> {
         let mut statement = self.prepared(sql)?;
         bind(&mut statement, sql, values)?;
