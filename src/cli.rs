@@ -31,7 +31,7 @@ pub struct Cli {
         help_heading = "Global options"
     )]
     db: Option<PathBuf>,
-    /// The format of the data on stdout
+    /// Format of the data on stdout
     #[arg(
         short,
         long,
@@ -46,10 +46,10 @@ pub struct Cli {
     /// When to use colour [env: NO_COLOR, CLICOLOR_FORCE]
     #[arg(long, value_name = "WHEN", default_value = "auto", global = true, help_heading = "Global options")]
     color: ColorChoice,
-    /// Errors only: no notices, no progress; for cron
+    /// Print errors only, no notices and no progress: for cron
     #[arg(short, long, global = true, help_heading = "Global options")]
     quiet: bool,
-    /// Tell more on stderr; twice for details [env: HOOKCTL_LOG]
+    /// More messages on stderr; twice for details [env: HOOKCTL_LOG]
     #[arg(short, long, action = ArgAction::Count, global = true, help_heading = "Global options")]
     verbose: u8,
     /// Refuse every command that writes, and open the file read-only
@@ -62,7 +62,6 @@ pub struct Cli {
     command: Option<Command>,
 }
 
-/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Create, change, test and remove webhooks
@@ -216,7 +215,7 @@ fn refuse(error: &clap::Error, arguments: &[OsString], settings: &Settings) -> u
 }
 
 /// A negative number after an option, and any word after one that takes a number, is the option's value, so that what is
-/// wrong with it is told with the option's name. An option whose value may be missing takes none that begins with `-`.
+/// wrong with it is reported with the option's name. An option whose value may be missing takes none that begins with `-`.
 fn with_negative_values(command: clap::Command) -> clap::Command {
     let command = command.mut_args(|argument| {
         let takes_value = matches!(argument.get_action(), ArgAction::Set | ArgAction::Append);

@@ -20,7 +20,6 @@ impl Clock {
         Clock { fixed: fixed.map(|moment| moment.min(latest)) }
     }
 
-    /// Now.
     pub fn now(self) -> Timestamp {
         let system = || {
             let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -20,9 +20,7 @@ use crate::store::{AccessFault, AccessFaultKind, EventRow, Store, StoreError, ac
 pub struct Context {
     /// Where it writes.
     pub out: Output,
-    /// What the environment says.
     pub settings: Settings,
-    /// The time.
     pub clock: Clock,
     /// `--db`.
     pub database: Option<PathBuf>,
@@ -39,7 +37,6 @@ pub const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const ERASE_WAIT: Duration = Duration::from_secs(2);
 
 impl Context {
-    /// Now.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }

@@ -48,7 +48,6 @@ pub enum Kind {
     NotFound,
     /// The name is taken; the event id was used with another payload.
     Conflict,
-    /// The database stayed locked.
     Busy,
     /// Every command that writes is refused.
     ReadOnly,
@@ -82,10 +81,9 @@ impl Kind {
     }
 }
 
-/// A failure with all that its user is told.
+/// A failure as its user sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// What kind it is.
     pub kind: Kind,
     /// One line: what was wrong, and with which option.
     pub message: String,
@@ -99,7 +97,6 @@ impl Failure {
         Failure { kind, message: message.into(), hint: None }
     }
 
-    /// Invalid input.
     pub fn invalid(message: impl Into<String>) -> Failure {
         Failure::new(Kind::Invalid, message)
     }

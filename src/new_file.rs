@@ -9,7 +9,6 @@ use tempfile::{Builder, NamedTempFile, TempDir};
 /// Who may read a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readers {
-    /// Its owner.
     Owner,
     /// Whoever the umask allows.
     Usual,

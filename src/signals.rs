@@ -43,7 +43,6 @@ impl Stop {
         }
     }
 
-    /// Whether a signal came.
     pub fn is_asked(&self) -> bool {
         self.exit().is_some()
     }
@@ -68,7 +67,6 @@ pub struct Asking {
 static USUAL: Mutex<Option<SigId>> = Mutex::new(None);
 
 impl Asking {
-    /// Takes over Ctrl-C.
     pub fn begin() -> std::io::Result<Asking> {
         let asking = Asking { signal: signal_hook::flag::register(SIGINT, Arc::default())? };
         replace_usual(None);

@@ -1,4 +1,4 @@
-//! What clap refuses, told in the form of all other failures: one line that names the option, and a hint.
+//! clap's errors in the form of all others: one line that names the option, and a hint.
 
 use std::ffi::OsString;
 
@@ -50,8 +50,8 @@ pub fn failure(error: &clap::Error, arguments: &[OsString]) -> Failure {
         }
         // Only the root has `help` as a command.
         ErrorKind::InvalidSubcommand if text_of(ContextKind::InvalidSubcommand) == "help" => {
-            Failure::invalid("help goes before the commands that it is about")
-                .hint("say `hookctl help webhook create`, or `hookctl webhook create --help`")
+            Failure::invalid("`help` comes first")
+                .hint("run `hookctl help webhook create` or `hookctl webhook create --help`")
         }
         ErrorKind::InvalidSubcommand => {
             advised(error, format!("no such command '{}'", text_of(ContextKind::InvalidSubcommand)))
@@ -111,7 +111,7 @@ fn advised(error: &clap::Error, message: String) -> Failure {
         Some(ContextValue::Strings(names)) => {
             failure.hint(format!("did you mean '{}'?", names.last().map_or("", String::as_str)))
         }
-        _ => failure.hint("see --help for what the command takes"),
+        _ => failure.hint("run the command with --help to see its options"),
     }
 }
 

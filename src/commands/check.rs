@@ -34,7 +34,7 @@ pub struct Check {
     /// How long a delivery may be due without having been attempted: nobody drains, or not fast enough
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = arguments::duration)]
     max_lag: Duration,
-    /// How many deliveries may have ended as failed in the time of --since; without it they are told and not judged
+    /// How many deliveries may have ended as failed in the time of --since; without it they are shown and not judged
     #[arg(long, value_name = "N", value_parser = count)]
     max_failed: Option<u64>,
     /// How far back failed deliveries count: a duration, or a time
@@ -108,7 +108,7 @@ impl Page for CheckView {
 }
 
 impl Check {
-    /// Runs the command. Whatever goes wrong is told on stdout, where monitors read.
+    /// Failures are reported on stdout, where monitors read.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         let view = self.look(context).unwrap_or_else(|error| {
             let message = Failure::of(&error).map_or_else(|| error.to_string(), |failure| failure.message);

@@ -64,7 +64,6 @@ pub struct Listen {
 const STOP_POLL: Duration = Duration::from_millis(100);
 
 impl Listen {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         let verifier = self.verifier(context)?;
         let script =
@@ -120,7 +119,6 @@ impl Listen {
     }
 }
 
-/// Judges what comes in.
 struct Verifier {
     keyed: Keyed,
     tolerance: Option<Tolerance>,

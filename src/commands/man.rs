@@ -58,7 +58,7 @@ fn pages(root: &Command) -> io::Result<Vec<(String, Vec<u8>)>> {
     Ok(pages)
 }
 
-/// One page: what clap knows of the command, then the sections of its help. The options that every command takes are told on
+/// One page: what clap knows of the command, then the sections of its help. The options that every command takes are on
 /// the main page alone, and so are the exit codes that all commands share.
 fn page(command: &Command, above: Option<&Command>) -> io::Result<Vec<u8>> {
     let sections = Sections::of(command);

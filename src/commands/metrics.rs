@@ -32,7 +32,6 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         let store = context.store_to_read()?;
         let now = context.now();
@@ -174,12 +173,10 @@ fn describe_attempts(text: &mut Exposition, webhooks: &[Webhook], counts: &[Atte
 struct Exposition(String);
 
 impl Exposition {
-    /// Begins a metric.
     fn family(&mut self, name: &str, kind: &str, help: &str) {
         writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}").expect("writing to a String cannot fail");
     }
 
-    /// One value.
     fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
         let labels: Vec<String> =
             labels.iter().map(|(label, value)| format!("{label}=\"{}\"", label_value(value))).collect();

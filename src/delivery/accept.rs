@@ -13,9 +13,7 @@ use crate::store::{Intake, NewDelivery, Offer, Store, StoreError, Subscriber};
 /// Whether a webhook gets an event, or why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Matching {
-    /// It gets the event.
     Wanted,
-    /// It is disabled.
     Disabled,
     /// None of its patterns matches.
     Pattern,

@@ -72,7 +72,6 @@ impl ClaimLanes {
         }
     }
 
-    /// Nothing more is claimed.
     pub(super) fn clear(&mut self) {
         self.lanes.clear();
         self.draining = None;

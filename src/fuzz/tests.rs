@@ -9,7 +9,6 @@ use std::time::{Duration, Instant, SystemTime};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Inputs grow no longer than this, in bytes.
 const LONGEST: usize = 64 * 1024;
-/// What parsers look for.
 const TOKENS: [&[u8]; 24] = [
     b"\n",
     b"\r\n",

@@ -1,4 +1,4 @@
-//! The one place that knows formats, colour, escaping and progress. A command returns a view; this decides how it looks.
+//! The only place that knows formats, colour, escaping and progress: a command returns a view, and this formats it.
 //! Data goes to stdout, everything else to stderr.
 
 mod cell;
@@ -227,33 +227,33 @@ impl Output {
         self.put(bytes)
     }
 
-    /// Tells what a script may wait for: in one line, quiet or not.
+    /// Writes a line that a script may wait for, also with --quiet.
     pub fn announce(&mut self, text: &str) {
         self.say("", Meaning::Plain, text);
     }
 
-    /// Tells something worth knowing, unless quiet.
+    /// A line that begins with `note:`, unless --quiet.
     pub fn notice(&mut self, text: &str) {
         if !self.settings.quiet {
             self.say("note: ", Meaning::Id, text);
         }
     }
 
-    /// Tells something that may be wrong, unless quiet.
+    /// A line that begins with `warning:`, unless --quiet.
     pub fn warning(&mut self, text: &str) {
         if !self.settings.quiet {
             self.say("warning: ", Meaning::Warn, text);
         }
     }
 
-    /// Tells how a run went, unless quiet.
+    /// The result of a run in one line, unless --quiet.
     pub fn summary(&mut self, text: &str) {
         if !self.settings.quiet {
             self.say("", Meaning::Plain, text);
         }
     }
 
-    /// Tells a detail to whoever asked with at least `level` times `-v`.
+    /// A detail, shown from `level` times `-v` on.
     pub fn diagnostic(&mut self, level: u8, text: &str) {
         if !self.settings.quiet && self.settings.verbose >= level {
             self.say("debug: ", Meaning::Dim, text);
@@ -342,7 +342,7 @@ impl Output {
         self.tell(line.as_bytes());
     }
 
-    /// Writes to stderr, above a progress bar and after the data so far. Where even that fails nobody can be told.
+    /// Writes to stderr, above a progress bar and after the data so far. A failure to write there is ignored: it cannot be reported.
     fn tell(&mut self, line: &[u8]) {
         let mut write = || {
             let _ = self.stdout.flush();

@@ -1,10 +1,10 @@
-//! How far a long task is, on stderr, for someone who watches.
+//! The progress bar of a long task, on stderr.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::escape::escape;
 
-/// The state of a long task; shows nothing and costs nothing when nobody watches.
+/// The progress of a long task; a no-op without a terminal.
 pub struct Progress {
     bar: Option<ProgressBar>,
 }
@@ -41,7 +41,7 @@ impl Progress {
         }
     }
 
-    /// So many of so many are done, where the total is told or guessed on the way.
+    /// Sets position and total, where the total is known, or estimated, only while the task runs.
     pub fn set_of(&self, done: u64, total: u64) {
         if let Some(bar) = &self.bar {
             bar.set_length(total.max(done));
@@ -49,14 +49,13 @@ impl Progress {
         }
     }
 
-    /// So many more are done.
     pub fn inc(&self, more: u64) {
         if let Some(bar) = &self.bar {
             bar.inc(more);
         }
     }
 
-    /// So many of those done have failed.
+    /// Shows how many have failed.
     pub fn note(&self, failures: u64) {
         if let Some(bar) = &self.bar
             && failures > 0

@@ -17,13 +17,11 @@ pub struct Claimed {
     pub event_row: i64,
     /// The number of the attempt to come.
     pub attempt_number: u32,
-    /// Retries used so far.
     pub retry_count: u32,
     /// What makes the attempt happen.
     pub trigger: Trigger,
     /// Whether it is a test: never retried, not counted.
     pub is_test: bool,
-    /// The claim's token.
     pub token: i64,
 }
 

@@ -20,7 +20,6 @@ impl CounterChanges {
         change.failed += more.failed;
     }
 
-    /// Some delivery is new.
     pub fn create(&mut self, webhook_id: i64) {
         self.add(webhook_id, Counters { total: 1, ..Counters::default() });
     }

@@ -14,7 +14,6 @@ pub enum StoreError {
     /// Requests were made, and what became of them could not be stored.
     #[error("results of attempts could not be recorded ({attempts}): {reason}")]
     NotRecorded { attempts: usize, reason: Box<StoreError> },
-    /// Disk full.
     #[error("the disk is full")]
     Full,
     /// The file or its folder cannot be written.
@@ -32,7 +31,6 @@ pub enum StoreError {
     /// The file cannot be opened or made.
     #[error("cannot open the database {}: {reason}", path.display())]
     CannotOpen {
-        /// Which file.
         path: PathBuf,
         /// Why, from the operating system or SQLite.
         reason: String,
@@ -40,7 +38,6 @@ pub enum StoreError {
     /// Another program's file, or no database at all.
     #[error("{} is not a hookctl database: {reason}", path.display())]
     NotOurs {
-        /// Which file.
         path: PathBuf,
         /// How that was seen.
         reason: String,
@@ -48,7 +45,6 @@ pub enum StoreError {
     /// Made by a newer hookctl.
     #[error("{} was made by a newer hookctl (schema {found}, this one knows {known})", path.display())]
     Newer {
-        /// Which file.
         path: PathBuf,
         /// The schema version in the file.
         found: i64,
@@ -58,7 +54,6 @@ pub enum StoreError {
     /// Made by an older hookctl, and opened for reading only.
     #[error("{} was made by an older hookctl (schema {found}, this one reads {known})", path.display())]
     Older {
-        /// Which file.
         path: PathBuf,
         /// The schema version in the file.
         found: i64,

@@ -17,7 +17,6 @@ pub struct EventRow {
     /// Only this owner's webhooks got it, when set.
     pub owner: Option<String>,
     pub created_at: Timestamp,
-    /// How many it has.
     pub deliveries: i64,
 }
 

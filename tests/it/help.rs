@@ -46,7 +46,7 @@ fn an_unknown_word_is_told_with_the_nearest_command_or_guide() {
         (&["help", "webhook", "receiving"], "no such command 'receiving' of webhook", "`hookctl help` lists them"),
         (&["help", "receiving", "more"], "no command or guide 'receiving'", "receiving"),
         (&["help", "drain", "x"], "no such command 'x' of drain", "`hookctl help` lists them"),
-        (&["webhook", "help", "create"], "help goes before the commands", "hookctl webhook create --help"),
+        (&["webhook", "help", "create"], "`help` comes first", "hookctl webhook create --help"),
     ];
     for (arguments, message, hint) in cases {
         let run = env.hookctl(arguments).run().fails(2);

@@ -61,7 +61,6 @@ impl Row for Prunable {
     }
 }
 
-/// What went.
 #[derive(Debug, Serialize)]
 struct PruneView {
     deleted_deliveries: u64,
@@ -85,7 +84,6 @@ impl Page for PruneView {
 }
 
 impl Prune {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         if self.statuses.iter().any(|status| status.is_open()) {
             return Err(Failure::option("--status", "only success, failed and cancelled deliveries can be deleted")

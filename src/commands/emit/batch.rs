@@ -155,7 +155,6 @@ struct Batch<'a> {
     sending: Sending<'a>,
     random: Random,
     view: BatchView,
-    /// Read so far.
     bytes: u64,
     /// Whether the engine had something to do when it last turned.
     is_sending: bool,

@@ -38,7 +38,6 @@ impl EmitView {
         Ok(EmitView { event_id: event.event_id, event_type: event.event_type, duplicate, deliveries })
     }
 
-    /// Whether an attempt failed.
     pub fn has_failed(&self) -> bool {
         self.deliveries.iter().any(|delivery| matches!(delivery.status, Status::Retrying | Status::Failed))
     }

@@ -92,7 +92,7 @@ fn card(title: &str, numbers: &Numbers, chart: &Chart<'_>) -> Markup {
         section.card.webhook {
             header {
                 h3 { (escape(title)) }
-                p { (numbers.told()) "; attempts: " (numbers.attempts_told()) }
+                p { (numbers.deliveries_text()) "; attempts: " (numbers.attempts_text()) }
             }
             div.charts {
                 figure {

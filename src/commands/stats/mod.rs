@@ -45,7 +45,6 @@ pub struct Stats {
     html: Option<String>,
 }
 
-/// What rows stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Group {
     /// Webhooks, the busiest first
@@ -59,7 +58,6 @@ enum Group {
 }
 
 impl Stats {
-    /// Runs the command.
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         let store = context.store_to_read()?;
         let until = context.now();

@@ -37,7 +37,7 @@ pub enum Course {
     OfEach,
 }
 
-/// The steps of time that a course is told in.
+/// The intervals of a time series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Steps {
     /// The beginning of the first, in milliseconds since 1970.

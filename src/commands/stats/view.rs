@@ -73,24 +73,24 @@ impl From<&Measures> for Numbers {
 
 impl Numbers {
     /// Deliveries, as a sentence.
-    pub fn told(&self) -> String {
-        let mut told = format!(
+    pub fn deliveries_text(&self) -> String {
+        let mut text = format!(
             "{} created: {} delivered, {} failed, {} waiting",
             self.deliveries, self.successful_deliveries, self.failed_deliveries, self.waiting_deliveries
         );
         if self.cancelled_deliveries > 0 {
-            told += &format!(", {} cancelled", self.cancelled_deliveries);
+            text += &format!(", {} cancelled", self.cancelled_deliveries);
         }
-        told
+        text
     }
 
     /// Attempts, as a sentence.
-    pub fn attempts_told(&self) -> String {
-        let mut told = format!("{} made, {} failed", self.attempts, self.failed_attempts);
+    pub fn attempts_text(&self) -> String {
+        let mut text = format!("{} made, {} failed", self.attempts, self.failed_attempts);
         if let Some(Rounded(tries)) = self.attempts_per_delivery {
-            told += &format!("; {tries:.2} for each delivery");
+            text += &format!("; {tries:.2} for each delivery");
         }
-        told
+        text
     }
 
     fn columns(&self, most: u64) -> Vec<Cell> {
@@ -278,9 +278,9 @@ impl Page for StatsView {
     fn describe(&self, text: &mut Text) {
         let since = text.look().exact(Some(self.since));
         text.field("Since", since);
-        text.field("Deliveries", self.total.told());
+        text.field("Deliveries", self.total.deliveries_text());
         text.field("Success rate", self.total.success_rate.map(rate_cell));
-        text.field("Attempts", self.total.attempts_told());
+        text.field("Attempts", self.total.attempts_text());
         let took = [
             ("p50", self.total.p50_ms),
             ("p90", self.total.p90_ms),

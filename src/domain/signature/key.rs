@@ -23,20 +23,14 @@ impl Algorithm {
     }
 }
 
-/// A key that signs.
 #[derive(Clone)]
 pub enum SigningKey {
-    /// A symmetric one.
     Hmac(HmacKey),
-    /// A private one.
     Ed25519(ed25519_dalek::SigningKey),
 }
 
-/// A key that verifies.
 pub enum VerifyingKey {
-    /// A symmetric one.
     Hmac(HmacKey),
-    /// A public one.
     Ed25519(ed25519_dalek::VerifyingKey),
 }
 

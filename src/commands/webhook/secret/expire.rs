@@ -40,7 +40,6 @@ impl Expire {
 struct ExpireView {
     webhook: String,
     webhook_id: i64,
-    /// How many were deleted.
     expired: usize,
 }
 

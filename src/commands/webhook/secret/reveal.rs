@@ -48,7 +48,6 @@ impl Reveal {
     }
 }
 
-/// A webhook's secrets.
 #[derive(Serialize)]
 struct RevealView {
     webhook: String,
