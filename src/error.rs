@@ -167,6 +167,9 @@ fn of_store(cause: &StoreError, error: &anyhow::Error) -> Failure {
             .hint("nothing of this step was stored; free some space and run the command again"),
         StoreError::ReadOnly(_) => Failure::new(Kind::Failed, message)
             .hint("check the permissions of the file and its folder, or name another with --db"),
+        StoreError::Io(reason) if reason.contains("ulimit -f") => Failure::new(Kind::Failed, message).hint(
+            "nothing of this step was stored; raise the limit (`ulimit -f`), or check the disk, and run it again",
+        ),
         StoreError::Io(_) => Failure::new(Kind::Failed, message)
             .hint("check the disk, its space and its limits; what was accepted before is kept"),
         StoreError::Replaced(_) => {

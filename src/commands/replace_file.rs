@@ -1,10 +1,11 @@
 //! Files that an option names, such as `metrics --file`, written whole.
 
+use std::io::Read;
 use std::path::Path;
 
 use crate::context::Context;
 use crate::error::{Failure, Kind};
-use crate::new_file::{NewFile, Readers};
+use crate::new_file::{NewFile, Readers, folder_of};
 use crate::store::is_database_file;
 
 /// Replaces a file by these bytes, whole or not at all. An error names `option`. The database is refused.
@@ -13,10 +14,9 @@ pub fn replace(context: &Context, option: &str, path: &str, readers: Readers, by
     if target.file_name().is_none() {
         return Err(Failure::option(option, "not the name of a file"));
     }
-    if target.is_dir() {
-        return Err(Failure::option(option, format!("'{path}' is a directory")));
-    }
     refuse_database(context, option, target)?;
+    refuse_unsuitable(option, target)?;
+    refuse_missing_folder(option, target)?;
     let write = || {
         let mut file = NewFile::beside(target, readers)?;
         file.write_at(0, bytes)?;
@@ -25,6 +25,58 @@ pub fn replace(context: &Context, option: &str, path: &str, readers: Readers, by
     write().map_err(|error: std::io::Error| {
         Failure::new(Kind::Failed, format!("{option}: cannot write '{path}': {error}"))
     })
+}
+
+/// Refuses what is no regular file, and what is a database: a backup would be lost.
+fn refuse_unsuitable(option: &str, target: &Path) -> Result<(), Failure> {
+    let shown = target.display();
+    let is_file = match target.metadata() {
+        Ok(metadata) if metadata.is_dir() => {
+            return Err(Failure::option(option, format!("'{shown}' is a directory")));
+        }
+        Ok(metadata) => metadata.is_file() && !leads_into_proc(target),
+        Err(_) => return Ok(()),
+    };
+    if !is_file {
+        return Err(Failure::option(option, format!("'{shown}' is not a regular file"))
+            .hint("name a file that may be replaced, or leave the option out to write to stdout"));
+    }
+    if is_sqlite(target) {
+        return Err(Failure::option(option, format!("'{shown}' is a SQLite database")).hint("name another file"));
+    }
+    Ok(())
+}
+
+/// Whether a link such as /dev/stdout leads to an open file of a process.
+fn leads_into_proc(target: &Path) -> bool {
+    let mut path = target.to_owned();
+    // As many links as Linux follows.
+    for _ in 0..40 {
+        if std::path::absolute(&path).is_ok_and(|path| path.starts_with("/proc")) {
+            return true;
+        }
+        let Ok(link) = std::fs::read_link(&path) else { return false };
+        path = folder_of(&path).canonicalize().unwrap_or_default().join(link);
+    }
+    false
+}
+
+fn is_sqlite(file: &Path) -> bool {
+    let mut start = [0; 16];
+    let read = std::fs::File::open(file).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && start == *b"SQLite format 3\0"
+}
+
+/// Refuses a file whose folder is not there.
+pub fn refuse_missing_folder(option: &str, target: &Path) -> Result<(), Failure> {
+    let folder = folder_of(target);
+    match folder.metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(Failure::new(Kind::Failed, format!("{option}: the folder '{}' does not exist", folder.display()))
+                .hint("make the folder, or name a file elsewhere"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Refuses the database, and the files that SQLite keeps beside it, as a place to write to.

@@ -1,7 +1,7 @@
 //! Files that are written for users: whole, through no link, and never over the database.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt, symlink};
 use std::process::Command;
 
 use crate::support::TestEnv;
@@ -89,4 +89,37 @@ fn the_database_is_refused_as_a_file_to_write_by_any_of_its_names() {
     }
     assert_eq!(fs::read(env.database()).unwrap(), before);
     env.hookctl(["metrics", "--file", "hookctl.db.prom"]).run().ok();
+}
+
+#[test]
+fn what_is_no_regular_file_and_what_is_a_backup_is_not_replaced() {
+    let env = made();
+    let fifo = env.path().join("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    symlink("fifo", env.path().join("link")).unwrap();
+    symlink("/proc/self/fd/1", env.path().join("stdout")).unwrap();
+    symlink("stdout", env.path().join("twice")).unwrap();
+    env.hookctl(["db", "backup", "copy.db"]).run().ok();
+    let before = fs::read(env.path().join("copy.db")).unwrap();
+    for command in [["metrics", "--file"], ["stats", "--html"]] {
+        for name in ["fifo", "link", "stdout", "twice"] {
+            let run = env.hookctl(command).arg(name).run().fails(2);
+            assert!(run.err().contains("is not a regular file") && run.err().contains("hint:"), "{name}: {run:?}");
+        }
+        let run = env.hookctl(command).arg("copy.db").run().fails(2);
+        assert!(run.err().contains("is a SQLite database"), "{run:?}");
+    }
+    assert!(fs::metadata(&fifo).unwrap().file_type().is_fifo());
+    assert!(["link", "stdout", "twice"].iter().all(|name| env.path().join(name).is_symlink()));
+    assert_eq!(fs::read(env.path().join("copy.db")).unwrap(), before);
+}
+
+#[test]
+fn a_missing_folder_is_named_and_no_temporary_file_is() {
+    let env = made();
+    for command in [["metrics", "--file"], ["stats", "--html"], ["db", "backup"]] {
+        let run = env.hookctl(command).arg("nodir/x").run().fails(1);
+        assert!(run.err().contains("the folder 'nodir' does not exist") && run.err().contains("hint:"), "{run:?}");
+        assert!(!run.err().contains(".hookctl-"), "{run:?}");
+    }
 }

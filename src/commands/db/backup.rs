@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::files;
-use crate::commands::replace_file::refuse_database;
+use crate::commands::replace_file::{refuse_database, refuse_missing_folder};
 use crate::commands::wording::size;
 use crate::context::{Context, Exit};
 use crate::error::{Failure, Kind};
@@ -49,6 +49,7 @@ impl Backup {
                 .hint("name a new file; a backup overwrites nothing")
                 .into());
         }
+        refuse_missing_folder("FILE", &self.file)?;
         let store = context.store_to_read()?;
         let progress = context.out.progress("Backing up", Some(0));
         store.back_up(&self.file, |done, total| progress.set_of(done, total)).map_err(unwritable)?;

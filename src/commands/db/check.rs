@@ -65,7 +65,15 @@ struct NoteView {
 impl Page for CheckView {
     fn describe(&self, text: &mut Text) {
         for checked in &self.checks {
-            text.field(checked.check, if checked.ok { Cell::good("ok") } else { Cell::bad("not ok") });
+            let is_noted = self.notes.iter().any(|note| note.check == checked.check);
+            text.field(
+                checked.check,
+                match (checked.ok, is_noted) {
+                    (true, false) => Cell::good("ok"),
+                    (true, true) => Cell::warn("see below"),
+                    (false, _) => Cell::bad("not ok"),
+                },
+            );
         }
         if !(self.findings.is_empty() && self.notes.is_empty()) {
             text.blank();

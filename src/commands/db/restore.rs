@@ -1,6 +1,6 @@
 //! `hookctl db restore`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
@@ -10,7 +10,7 @@ use crate::commands::wording::counted;
 use crate::context::{BUSY_TIMEOUT, Context, Exit};
 use crate::error::{Failure, Kind};
 use crate::output::{Page, Text};
-use crate::store::{Info, Store, StoreError};
+use crate::store::{Info, Store, StoreError, is_database_file};
 
 /// Put a backup in the place of the database; the old file is kept beside it
 ///
@@ -51,7 +51,7 @@ impl Restore {
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         context.refuse_if_read_only()?;
         let target = context.database()?.to_owned();
-        if is_same(&self.file, &target) {
+        if is_database_file(&target, &self.file) {
             return Err(Failure::option("FILE", "it is the database itself").into());
         }
         let now = context.now();
@@ -106,12 +106,5 @@ impl Restore {
         }
         let info = backup.info(context.now())?;
         Ok((backup, info))
-    }
-}
-
-fn is_same(one: &Path, other: &Path) -> bool {
-    match (one.canonicalize(), other.canonicalize()) {
-        (Ok(one), Ok(other)) => one == other,
-        _ => false,
     }
 }

@@ -24,8 +24,26 @@ impl From<Error> for StoreError {
             Some(ErrorCode::DiskFull) => StoreError::Full,
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => StoreError::ReadOnly(text),
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt(text),
-            Some(ErrorCode::SystemIoFailure) => StoreError::Io(text),
+            Some(ErrorCode::SystemIoFailure) => StoreError::Io(with_limit(text, &error)),
             _ => StoreError::Other(text),
         }
     }
+}
+
+/// Names the limit on the size of files after a failed write: SQLite does not say that a file reached it.
+fn with_limit(text: String, error: &Error) -> String {
+    let code = error.sqlite_error().map_or(0, |error| error.extended_code);
+    let is_write = [ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_TRUNCATE, ffi::SQLITE_IOERR_SHMSIZE].contains(&code);
+    match size_limit().filter(|_| is_write) {
+        Some(bytes) => format!("{text}; files may have {bytes} bytes at most (`ulimit -f`)"),
+        None => text,
+    }
+}
+
+/// How large a file this process may write, in bytes; `None` where there is no limit.
+pub(super) fn size_limit() -> Option<u64> {
+    #[cfg(unix)]
+    return rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
+    #[cfg(not(unix))]
+    None
 }

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use rusqlite::limits::Limit;
 
+#[cfg(unix)]
+use super::error::size_limit;
 use super::files::{resolved, sidecar};
 use crate::new_file::{folder_of, scratch_folder};
 use crate::store::{Result, Store, StoreError};
@@ -130,15 +132,13 @@ pub(super) fn shortage(path: &Path) -> Option<String> {
     #[cfg(unix)]
     {
         use rustix::io::Errno;
-        use rustix::process::{Resource, getrlimit};
         let spare: std::io::Result<Vec<File>> = (0..3).map(|_| File::open(folder_of(path))).collect();
         if let Err(error) = spare
             && [Errno::MFILE, Errno::NFILE].iter().any(|short| Some(short.raw_os_error()) == error.raw_os_error())
         {
             return Some(format!("{error}; `ulimit -n` says how many there may be"));
         }
-        let longest = getrlimit(Resource::Fsize).current;
-        if let Some(bytes) = longest.filter(|bytes| *bytes < SHARED_MEMORY_BYTES) {
+        if let Some(bytes) = size_limit().filter(|bytes| *bytes < SHARED_MEMORY_BYTES) {
             return Some(format!("files may have {bytes} bytes at most (`ulimit -f`), which is too few"));
         }
     }

@@ -275,3 +275,22 @@ fn a_drain_whose_file_is_cut_off_or_overwritten_ends_with_1_and_sends_nothing_tw
         assert!(events.values().all(|requests| *requests == 1), "{name}: {events:?}");
     }
 }
+
+#[test]
+fn a_write_past_the_limit_on_file_sizes_names_the_limit() {
+    let env = TestEnv::new();
+    let receiver = TestReceiver::start(200);
+    subscribe(&env, &receiver, &["crm"], &[]);
+    let payload = env.file("large.json", format!("\"{}\"", "x".repeat(200_000))).display().to_string();
+    let limit = size_kib(&env) + 16;
+    for args in [["emit", "a.b", "--enqueue", "--payload", &payload].as_slice(), &["db", "backup", "copy.db"]] {
+        let limit = if args[0] == "db" { 64 } else { limit };
+        let output = run_limited(&env, limit, args);
+        let told = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(told.contains(&format!("files may have {} bytes at most (`ulimit -f`)", limit * 1024)), "{told}");
+        assert!(told.contains("hint:") && told.contains("raise the limit"), "{told}");
+    }
+    assert_eq!(env.sql_value("PRAGMA journal_mode"), "wal");
+    assert_whole(&env);
+}

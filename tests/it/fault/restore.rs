@@ -158,3 +158,15 @@ fn a_killed_backup_leaves_nothing_under_its_name_and_the_next_one_cleans_up() {
     env.hookctl(["db", "backup", "new.db"]).run().ok();
     assert!(leftovers(&env).is_empty(), "{:?}", names(&env));
 }
+
+#[test]
+fn the_database_by_a_second_name_is_refused_as_a_backup() {
+    let (env, _receiver) = backed_up();
+    fs::hard_link(env.database(), env.path().join("second")).unwrap();
+    symlink("hookctl.db", env.path().join("link")).unwrap();
+    for name in ["second", "link", "hookctl.db"] {
+        let run = env.hookctl(["db", "restore", name, "--yes"]).run().fails(2);
+        assert!(run.err().contains("it is the database itself"), "{run:?}");
+    }
+    assert!(!names(&env).iter().any(|name| name.starts_with("second-") || name.contains(".bak-")), "{:?}", names(&env));
+}
