@@ -85,9 +85,15 @@ impl NewFile {
 
     /// Puts it, durably, where nothing is yet; an error of kind `AlreadyExists` otherwise.
     pub fn create(self) -> io::Result<()> {
+        let target = self.target.clone();
+        self.create_as(&target)
+    }
+
+    /// The same under another name in that folder.
+    pub fn create_as(self, path: &Path) -> io::Result<()> {
         self.file.as_file().sync_all()?;
-        self.file.persist_noclobber(&self.target).map_err(|error| error.error)?;
-        sync_folder(&self.target)
+        self.file.persist_noclobber(path).map_err(|error| error.error)?;
+        sync_folder(path)
     }
 }
 
@@ -100,7 +106,7 @@ pub fn folder_of(file: &Path) -> &Path {
 }
 
 /// A new name in a folder survives a power cut only once the folder is written.
-fn sync_folder(file: &Path) -> io::Result<()> {
+pub fn sync_folder(file: &Path) -> io::Result<()> {
     // Windows opens no folder as a file.
     if cfg!(unix) { File::open(folder_of(file))?.sync_all() } else { Ok(()) }
 }

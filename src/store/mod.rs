@@ -40,7 +40,7 @@ pub use events::{EventFilter, EventRow};
 pub use metrics::{AttemptCount, WebhookState};
 pub use prune::{PRUNE_START, PruneFilter};
 pub use results::{AttemptResult, ClaimStanding};
-pub use sqlite::{AccessFault, AccessFaultKind, Info, access_faults, is_database_file, sidecar};
+pub use sqlite::{AccessFault, AccessFaultKind, Info, access_faults, has_second_name, is_database_file, sidecar};
 pub use statistics::Window;
 pub use webhook_state::HealthChange;
 pub use webhooks::{Subscriber, WebhookFilter};

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::context::{Context, Exit};
 use crate::domain::time::Timestamp;
 use crate::output::{Cell, Page, Text};
-use crate::store::{AccessFault, AccessFaultKind, Check as StoreCheck, Store, access_faults};
+use crate::store::{AccessFault, AccessFaultKind, Check as StoreCheck, Store, access_faults, has_second_name};
 
 /// Check the database, and repair it with --fix
 ///
@@ -146,7 +146,10 @@ fn look(context: &mut Context, path: &Path, now: Timestamp) -> Result<(Vec<Findi
     }
     progress.finish();
     findings.extend(access_faults(path).iter().map(access_finding));
-    let notes = if store.is_in_wal()? { Vec::new() } else { vec![NOT_IN_WAL] };
+    let mut notes = if store.is_in_wal()? { Vec::new() } else { vec![NOT_IN_WAL] };
+    if has_second_name(path) {
+        notes.push(SECOND_NAME);
+    }
     Ok((findings, notes))
 }
 
@@ -155,6 +158,12 @@ const NOT_IN_WAL: NoteView = NoteView {
     check: "journal",
     message: "rollback journal, as in every backup; write-ahead logging is turned on by the next command that writes, \
               where the file system has shared memory",
+};
+
+const SECOND_NAME: NoteView = NoteView {
+    check: "modes",
+    message: "the file has a second name (hard link), with a write-ahead log of its own: using both damages it; remove \
+              one, or copy with `hookctl db backup`",
 };
 
 fn access_finding(fault: &AccessFault) -> FindingView {

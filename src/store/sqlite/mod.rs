@@ -14,9 +14,11 @@ mod open;
 mod ours;
 mod query;
 mod restore;
+mod second_name;
 
 pub use access::{AccessFault, AccessFaultKind, access_faults};
 pub use file_id::FileId;
 pub use files::{is_database_file, sidecar};
 pub use info::Info;
 pub(super) use rusqlite::Connection;
+pub use second_name::has_second_name;

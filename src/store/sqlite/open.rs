@@ -12,6 +12,7 @@ use super::file_id::FileId;
 use super::files::{check_file, has_log, make_private};
 use super::journal::shortage;
 use super::migrate::NEWEST;
+use super::second_name::{has_second_name, remove_second_names};
 use crate::store::{Result, Store, StoreError};
 
 /// How long to leave another process alone that changes the journal mode.
@@ -62,6 +63,10 @@ impl Store {
             return Err(StoreError::Busy);
         }
         store.file = file;
+        // With a write-ahead log this process keeps a lock, so no restore is at work.
+        if has_second_name(path) && store.is_in_wal()? {
+            remove_second_names(path);
+        }
         store.set_durable()?;
         store.migrate()?;
         store.erase_deleted(Duration::ZERO);

@@ -13,7 +13,8 @@ use super::backup::{CopyFor, JOURNAL_OFFSET};
 use super::file_id::FileId;
 use super::files::{SIDECARS, make_folder_of, resolved, sidecar};
 use super::journal::shortage;
-use crate::new_file::{NewFile, folder_of};
+use super::second_name::remove_second_names;
+use crate::new_file::{NewFile, sync_folder};
 use crate::store::{Result, Store, StoreError};
 
 /// How a file was put in the place of another.
@@ -50,31 +51,59 @@ impl Store {
 }
 
 /// Puts `copy` in the place of `target`, which is `kept` from then on.
+///
+/// The copy gets the name `kept` first, and the two files then change names in one step: at no time has one file both.
 fn swap(copy: NewFile, target: &Path, kept: &Path) -> Result<()> {
-    remove_second_names(target);
-    fs::hard_link(target, kept).map_err(|error| StoreError::cannot_open(kept, &error))?;
-    let done = replace_alone(copy, target, kept);
-    if done.is_err() && FileId::of(target) == FileId::of(kept) {
-        // It was not replaced: the second name goes again.
+    copy.create_as(kept).map_err(|error| StoreError::cannot_open(kept, &error))?;
+    let new = FileId::of(kept);
+    let done = exchange_alone(target, kept);
+    if done.is_err() && new.is_some() && FileId::of(kept) == new {
         let _ = fs::remove_file(kept);
     }
     done
 }
 
-fn replace_alone(copy: NewFile, target: &Path, kept: &Path) -> Result<()> {
+fn exchange_alone(target: &Path, kept: &Path) -> Result<()> {
     let fail = |error: io::Error| StoreError::cannot_open(target, &error);
     let lock = lock_out_others(target)?;
-    match &lock {
-        Some(_) => remove_sidecars(target).map_err(fail)?,
-        // Only a file too broken to be opened still has something in these; they stay with it.
-        None => move_sidecars(target, kept).map_err(fail)?,
-    }
-    copy.replace().map_err(fail)?;
+    remove_second_names(target);
     if lock.is_some() {
+        remove_sidecars(target).map_err(fail)?;
+        exchange(target, kept).and_then(|()| sync_folder(target)).map_err(fail)?;
         // Now a backup like any other. One that still says that it has a log opens as well.
         let _ = say_without_log(kept);
+    } else {
+        // Only a file too broken to be opened still has something in these; they stay with it.
+        move_sidecars(target, kept).map_err(fail)?;
+        if let Err(error) = exchange(target, kept) {
+            let _ = move_sidecars(kept, target);
+            return Err(fail(error));
+        }
+        sync_folder(target).map_err(fail)?;
     }
     Ok(())
+}
+
+/// Gives each of two files the name of the other.
+fn exchange(target: &Path, kept: &Path) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_vendor = "apple"))]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        use rustix::io::Errno;
+        match renameat_with(CWD, target, CWD, kept, RenameFlags::EXCHANGE) {
+            // Some file systems cannot.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
+            done => return Ok(done?),
+        }
+    }
+    // In three steps: a kill after the first leaves a second name, which the next opening to write removes.
+    let old = sidecar(kept, ".old");
+    fs::hard_link(target, &old)?;
+    if let Err(error) = fs::rename(kept, target) {
+        let _ = fs::remove_file(&old);
+        return Err(error);
+    }
+    fs::rename(&old, kept)
 }
 
 /// Takes the whole file for this process, with its write-ahead log empty; busy when another has it open. `None` for a file
@@ -112,18 +141,6 @@ fn say_without_log(database: &Path) -> io::Result<()> {
     file.seek(SeekFrom::Start(JOURNAL_OFFSET))?;
     file.write_all(&CopyFor::Keeping.header())?;
     file.sync_all()
-}
-
-/// What a restore that was killed just before its end left: a second name of the database itself.
-fn remove_second_names(target: &Path) {
-    let start = sidecar(target, ".bak-");
-    let Ok(entries) = fs::read_dir(folder_of(target)) else { return };
-    for path in entries.flatten().map(|entry| folder_of(target).join(entry.file_name())) {
-        let is_kept = path.as_os_str().as_encoded_bytes().starts_with(start.as_os_str().as_encoded_bytes());
-        if is_kept && !path.is_symlink() && FileId::of(&path).is_some_and(|id| FileId::of(target) == Some(id)) {
-            let _ = fs::remove_file(path);
-        }
-    }
 }
 
 fn remove_sidecars(database: &Path) -> io::Result<()> {

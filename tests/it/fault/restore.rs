@@ -170,3 +170,40 @@ fn the_database_by_a_second_name_is_refused_as_a_backup() {
     }
     assert!(!names(&env).iter().any(|name| name.starts_with("second-") || name.contains(".bak-")), "{:?}", names(&env));
 }
+
+#[test]
+fn a_second_name_that_a_killed_restore_left_goes_with_the_next_command_that_writes() {
+    let (env, _receiver) = backed_up();
+    let links = || fs::metadata(env.database()).unwrap().nlink();
+    let left = env.path().join("hookctl.db.bak-2030-01-01T00-00-00-000Z");
+    let users = env.path().join("users.db");
+    fs::hard_link(env.database(), &left).unwrap();
+    fs::hard_link(env.database(), &users).unwrap();
+    let noted = env.hookctl(["db", "check"]).run().ok().text();
+    assert!(noted.contains("second name"), "{noted}");
+    env.hookctl(["event-type", "add", "own.type"]).run().ok();
+    assert!(!left.exists() && users.exists(), "only what hookctl made is removed");
+    fs::remove_file(&users).unwrap();
+    assert!(!env.hookctl(["db", "check"]).run().ok().text().contains("second name"));
+
+    // One that was in use keeps its log.
+    fs::hard_link(env.database(), &left).unwrap();
+    let log = env.file("hookctl.db.bak-2030-01-01T00-00-00-000Z-wal", "not empty");
+    env.hookctl(["event-type", "add", "other.type"]).run().ok();
+    assert!(links() == 2 && log.exists());
+}
+
+#[test]
+fn no_restore_that_is_killed_gives_the_database_a_second_name() {
+    let (env, _receiver) = backed_up();
+    let mut dice = Dice::new();
+    for _ in 0..40 * scale() {
+        let restore = env.hookctl(["db", "restore", "copy.db", "--yes"]).spawn();
+        let end = Instant::now() + dice.up_to(Duration::from_millis(40));
+        while Instant::now() < end {
+            assert_eq!(fs::metadata(env.database()).unwrap().nlink(), 1);
+        }
+        restore.kill();
+        assert_eq!(fs::metadata(env.database()).unwrap().nlink(), 1);
+    }
+}
