@@ -39,7 +39,7 @@ fn refuse_unsuitable(option: &str, target: &Path) -> Result<(), Failure> {
     };
     if !is_file {
         return Err(Failure::option(option, format!("'{shown}' is not a regular file"))
-            .hint("name a file that may be replaced, or leave the option out to write to stdout"));
+            .hint("name a file that may be replaced"));
     }
     if is_sqlite(target) {
         return Err(Failure::option(option, format!("'{shown}' is a SQLite database")).hint("name another file"));

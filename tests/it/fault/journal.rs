@@ -45,6 +45,9 @@ fn a_file_that_lost_its_log_is_found_and_gets_it_back_with_the_next_command_that
         assert_eq!(info["journal_mode"], "delete");
         let found = env.hookctl(["db", "check", "-o", "json"]).run().ok().json();
         assert_eq!(found["notes"][0]["check"], json!("journal"), "{found}");
+        let shown = env.hookctl(["db", "check"]).run().ok().text();
+        let line = shown.lines().find(|line| line.starts_with("journal:")).unwrap();
+        assert!(line.ends_with("see below"), "{shown}");
         assert!(
             env.hookctl(["db", "check"])
                 .run()
