@@ -152,3 +152,76 @@ impl Store {
         Ok(new)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::webhook::Settings;
+
+    const NOW: Timestamp = Timestamp::START;
+
+    fn event(id: &str, fingerprint: u8) -> NewEvent {
+        NewEvent {
+            event_id: id.to_owned(),
+            event_type: "a.b".to_owned(),
+            payload: vec![fingerprint],
+            fingerprint: [fingerprint; 16],
+            owner: None,
+            created_at: NOW,
+        }
+    }
+
+    /// What became of events that are offered together, each to one webhook.
+    fn accept(store: &Store, webhook_id: i64, events: &[NewEvent], known_since: Option<Timestamp>) -> Vec<Intake> {
+        let delivery = NewDelivery { webhook_id, is_ordered: false, is_test: false };
+        let offer = |event| Offer { event, deliveries: vec![delivery], known_since };
+        store.accept(&events.iter().map(offer).collect::<Vec<_>>()).unwrap()
+    }
+
+    fn webhook() -> (Store, i64) {
+        let store = Store::empty().unwrap();
+        let webhook = store.insert_webhook(&Settings { name: "crm".to_owned(), ..Settings::default() }, true, NOW);
+        (store, webhook.unwrap())
+    }
+
+    fn accepted(intakes: &[Intake]) -> Vec<(&Accepted, usize)> {
+        intakes.iter().map(|intake| (&intake.accepted, intake.deliveries.len())).collect()
+    }
+
+    #[test]
+    fn events_of_one_set_are_judged_in_their_order_and_their_deliveries_counted() {
+        let (store, webhook) = webhook();
+        let events = [event("one", 1), event("two", 2), event("one", 1), event("one", 3)];
+        let intakes = accept(&store, webhook, &events, None);
+        let (one, two) = (Accepted::New(1), Accepted::New(2));
+        let expected = [(&one, 1), (&two, 1), (&Accepted::Duplicate(1), 0), (&Accepted::Conflict, 0)];
+        assert_eq!(accepted(&intakes), expected);
+        assert_eq!(store.webhook(webhook).unwrap().unwrap().counters.total, 2);
+    }
+
+    #[test]
+    fn a_twin_within_the_window_is_a_duplicate_and_an_event_id_that_is_known_is_judged_by_itself() {
+        let (store, webhook) = webhook();
+        accept(&store, webhook, &[event("one", 1)], None);
+        let twins = [event("two", 1), event("three", 3), event("four", 3), event("one", 3)];
+        let intakes = accept(&store, webhook, &twins, Some(NOW));
+        let three = Accepted::New(2);
+        let expected =
+            [(&Accepted::Duplicate(1), 0), (&three, 1), (&Accepted::Duplicate(2), 0), (&Accepted::Conflict, 0)];
+        assert_eq!(accepted(&intakes), expected);
+        let later = accept(&store, webhook, &[event("five", 1)], Some(NOW.plus_millis(1)));
+        assert_eq!(accepted(&later), [(&Accepted::New(3), 1)]);
+    }
+
+    #[test]
+    fn a_webhook_gets_an_event_once_and_a_test_is_not_counted() {
+        let (store, webhook) = webhook();
+        accept(&store, webhook, &[event("one", 1)], None);
+        let mut delivery = NewDelivery { webhook_id: webhook, is_ordered: false, is_test: false };
+        assert_eq!(store.deliver(1, "a.b", &[delivery], NOW).unwrap(), []);
+        delivery.is_test = true;
+        let offer = Offer { event: &event("test", 2), deliveries: vec![delivery], known_since: None };
+        assert_eq!(store.accept(&[offer]).unwrap()[0].deliveries.len(), 1);
+        assert_eq!(store.webhook(webhook).unwrap().unwrap().counters.total, 1);
+    }
+}

@@ -1,10 +1,9 @@
 //! The table of deliveries: the log that people read, and what they do to it by hand.
 
-use super::conditions::Conditions;
 use super::counters::CounterChanges;
-use super::dialect::Dialect;
+use super::delivery_filter::DeliveryFilter;
 use super::row::{Row, one, pair};
-use super::value::{Value, params};
+use super::value::params;
 use super::{Result, Store};
 use crate::domain::attempt::ErrorType;
 use crate::domain::delivery::Status;
@@ -42,27 +41,6 @@ impl DeliveryRow {
     pub fn next_retry_at(&self) -> Option<Timestamp> {
         self.due_at.filter(|_| self.status == Status::Retrying && !self.is_claimed)
     }
-}
-
-/// Which deliveries are meant; empty lists mean all.
-#[derive(Clone, Debug, Default)]
-pub struct DeliveryFilter {
-    pub statuses: Vec<Status>,
-    pub webhooks: Vec<i64>,
-    /// An event type or pattern.
-    pub event_type: Option<String>,
-    pub event_row: Option<i64>,
-    pub error_types: Vec<ErrorType>,
-    /// Ranges, both ends included.
-    pub status_codes: Vec<(u16, u16)>,
-    /// Created at this time or later.
-    pub since: Option<Timestamp>,
-    /// Created before this time.
-    pub until: Option<Timestamp>,
-    /// Only ids below this one.
-    pub before: Option<i64>,
-    /// At most so many; all when not set.
-    pub limit: Option<u64>,
 }
 
 /// What went with a webhook or a prune.
@@ -193,51 +171,6 @@ impl Store {
         );
         let gone = events.chunks(LONGEST_LIST).map(|some| self.execute(&sql, params![some]));
         Ok(gone.sum::<Result<usize>>()? as u64)
-    }
-}
-
-impl DeliveryFilter {
-    pub(super) fn conditions(&self, dialect: Dialect) -> Conditions<'_> {
-        self.conditions_after(dialect, Vec::new())
-    }
-
-    /// The conditions of a statement that has `values` before them.
-    pub(super) fn conditions_after<'a>(&'a self, dialect: Dialect, values: Vec<Value<'a>>) -> Conditions<'a> {
-        let mut conditions = Conditions::after(dialect, values);
-        conditions.one_of("d.status", &self.statuses);
-        conditions.one_of("d.webhook_id", &self.webhooks);
-        conditions.one_of("d.error_type", &self.error_types);
-        conditions.compare("d.event_id =", self.event_row);
-        conditions.event_type("d.event_type", self.event_type.as_deref());
-        if !self.status_codes.is_empty() {
-            let range = |(first, last): &'a (u16, u16)| {
-                format!("d.response_status_code BETWEEN {} AND {}", conditions.bind(*first), conditions.bind(*last))
-            };
-            let ranges: Vec<String> = self.status_codes.iter().map(range).collect();
-            conditions.add(&format!("({})", ranges.join(" OR ")));
-        }
-        conditions.compare("d.created_at >=", self.since);
-        conditions.compare("d.created_at <", self.until);
-        conditions.compare("d.id <", self.before);
-        self.index_conditions().into_iter().for_each(|condition| conditions.add(condition));
-        conditions
-    }
-
-    /// What follows from the others, in the words of the partial indexes that answer them.
-    fn index_conditions(&self) -> Vec<&'static str> {
-        let mut conditions = Vec::new();
-        if !self.statuses.is_empty() {
-            if self.statuses.iter().all(|status| status.is_open()) {
-                conditions.push("d.due_at IS NOT NULL");
-            } else if self.statuses.iter().all(|status| matches!(status, Status::Failed | Status::Cancelled)) {
-                conditions.push("d.status IN ('failed', 'cancelled')");
-            }
-        }
-        let is_failure = |(first, last): &(u16, u16)| *last < 200 || *first > 299;
-        if !self.status_codes.is_empty() && self.status_codes.iter().all(is_failure) {
-            conditions.push("d.error_type IS NOT NULL");
-        }
-        conditions
     }
 }
 

@@ -156,3 +156,63 @@ impl Store {
         lines.expect("a plan").join("\n")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::row::one;
+    use crate::store::value::{params, values};
+
+    fn store() -> Store {
+        let store = Store::empty().unwrap();
+        store.execute("CREATE TABLE numbers (id INTEGER PRIMARY KEY, number INTEGER UNIQUE, name TEXT)", &[]).unwrap();
+        store
+    }
+
+    const INSERT: &str = "INSERT INTO numbers (number, name) VALUES ($1, $2) ON CONFLICT (number) DO NOTHING";
+
+    #[test]
+    fn sets_of_parameters_are_answered_in_their_order() {
+        let store = store();
+        let sets = [values![5_i64, "five"], values![6_i64, "six"], values![5_i64, "again"]];
+        assert_eq!(store.insert_each(INSERT, sets).unwrap(), [Some(1), Some(2), None]);
+        let name = "SELECT name FROM numbers WHERE number = $1";
+        let names = store.first_each(name, [values![6_i64], values![7_i64], values![5_i64]], one::<String>).unwrap();
+        assert_eq!(names, [Some("six".to_owned()), None, Some("five".to_owned())]);
+        store.execute_each("DELETE FROM numbers WHERE number = $1", [values![5_i64], values![6_i64]]).unwrap();
+        assert_eq!(store.only::<i64>("SELECT count(*) FROM numbers", &[], one).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_row_that_another_has_already_is_an_error_of_its_own_and_leaves_the_statement_usable() {
+        let (store, insert) = (store(), "INSERT INTO numbers (number) VALUES ($1)");
+        assert_eq!(store.insert(insert, params![5_i64]).unwrap(), Some(1));
+        assert!(matches!(store.insert(insert, params![5_i64]), Err(StoreError::NotUnique(_))));
+        assert_eq!(store.insert(insert, params![6_i64]).unwrap(), Some(2));
+    }
+
+    #[test]
+    fn values_come_back_as_they_were_given() {
+        let store = store();
+        let read = |row: &mut Row<'_>| Ok((row.next()?, row.next()?, row.next()?, row.next()?));
+        let values = params![true, "text", [0_u8, 255].as_slice(), None::<i64>];
+        let found: (bool, String, Vec<u8>, Option<i64>) = store.only("SELECT $1, $2, $3, $4", values, read).unwrap();
+        assert_eq!(found, (true, "text".to_owned(), vec![0, 255], None));
+        let list = store.dialect().one_of("2", "$1");
+        assert!(store.only::<bool>(&format!("SELECT {list}"), params![[1_i64, 2].as_slice()], one).unwrap());
+    }
+
+    #[test]
+    #[should_panic(expected = "SELECT $2, $1")]
+    fn parameters_that_do_not_first_stand_in_their_order_are_found() {
+        drop(store().first("SELECT $2, $1", params![1_i64, 2_i64], one::<i64>));
+    }
+
+    #[test]
+    fn a_streamed_answer_ends_with_the_first_error() {
+        let (store, mut seen) = (store(), 0);
+        let sql = "SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 'three' UNION ALL SELECT 4";
+        let read = store.each(sql, &[], |row| row.next::<i64>().map(|number| seen += number));
+        assert!(matches!(read, Err(StoreError::Value { .. })) && seen == 3, "{read:?} {seen}");
+    }
+}
