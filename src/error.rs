@@ -210,7 +210,7 @@ mod tests {
     ];
 
     fn codes<'a>(rows: impl Iterator<Item = &'a str>) -> Vec<u8> {
-        rows.flat_map(|row| row.split(", ")).map(|code| code.trim().parse().expect(code)).collect()
+        rows.flat_map(|row| row.split(", ")).map(|code| code.trim().parse::<u8>().expect(code)).collect()
     }
 
     #[test]
