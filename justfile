@@ -29,7 +29,8 @@ model:
 
 # A fuzz target for so many seconds, with a nightly compiler and cargo-fuzz: `just fuzz url 60`
 fuzz TARGET SECONDS="60":
-    cargo +nightly fuzz run -s none {{TARGET}} -- -max_total_time={{SECONDS}}
+    mkdir -p fuzz/found/{{TARGET}}
+    cargo +nightly fuzz run -s none {{TARGET}} fuzz/found/{{TARGET}} fuzz/corpus/{{TARGET}} -- -max_total_time={{SECONDS}}
 
 # The benchmarks, or one: `just bench emit`
 bench NAME="":
