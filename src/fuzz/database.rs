@@ -98,9 +98,11 @@ fn now() -> Timestamp {
     Timestamp::from_millis(1_893_456_000_000)
 }
 
-/// A path of this process and thread alone.
+/// A path of this process and thread alone; in memory where there is such a place, for each input is synced several times.
 fn place(name: &str) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("hookctl-fuzz-{}", std::process::id()));
+    let memory = Path::new("/dev/shm");
+    let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+    let folder = parent.join(format!("hookctl-fuzz-{}", std::process::id()));
     let _ = fs::create_dir_all(&folder);
     folder.join(format!("{name}-{:?}.db", std::thread::current().id()))
 }
