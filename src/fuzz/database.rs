@@ -25,6 +25,7 @@ pub fn database(data: &[u8]) {
     let _ = read(&path);
     let _ = write(&path);
     remove(&path);
+    let _ = fs::remove_dir(path.parent().expect("it has a folder")); // unless another thread is at work there
 }
 
 /// Reads all there is, by the ways that commands read it.
