@@ -219,7 +219,9 @@ mod tests {
             text.split_once(title).and_then(|(_, rest)| rest.split(end).next()).expect("the section is there")
         };
         let help = section(include_str!("cli/reference.txt"), "Exit status:\n", "\n\n");
-        let help = help.lines().map(|line| line.trim_start().split("  ").next().unwrap_or_default());
+        // A line that is indented further goes on with the meaning of the one above.
+        let help = help.lines().filter(|line| !line.starts_with("   "));
+        let help = help.map(|line| line.trim_start().split("  ").next().unwrap_or_default());
         let reference = section(include_str!("../docs/reference.md"), "| code | meaning |\n| --- | --- |\n", "\n\n");
         let reference =
             reference.lines().map(|line| line.trim_start_matches("| ").split(" |").next().unwrap_or_default());
