@@ -150,7 +150,7 @@ impl World {
         let address = address.trim_end_matches('/');
         let words = line.split(' ').map(|word| match word.strip_prefix("https://") {
             Some(rest) => format!("{address}/{}", rest.split_once('/').expect("an address with a path").1),
-            None => word.replace("http://127.0.0.1:8000", address),
+            None => word.replace("http://127.0.0.1:8000", address).replace("http://localhost:8000", address),
         });
         words.collect::<Vec<_>>().join(" ").replace("--port 8000", "--port 0")
     }
@@ -161,7 +161,9 @@ fn complaint(line: &str, run: &Run) -> Option<String> {
     let is_asked = run.code == Some(2) && run.err().contains("no terminal to ask at") && line.ends_with("# asks first");
     let is_stopped = run.code == Some(130) && run.took >= GOES_ON;
     let is_well = run.code == Some(0) && !run.err().lines().any(|line| line.starts_with("error: "));
-    (!is_well && !is_asked && !is_stopped).then(|| format!("$ {line}\n{run:?}"))
+    // The receiver of the examples takes everything, which a probe says.
+    let is_judged = run.code == Some(4) && line.starts_with("hookctl probe ") && run.text().contains("missing");
+    (!is_well && !is_asked && !is_stopped && !is_judged).then(|| format!("$ {line}\n{run:?}"))
 }
 
 #[test]

@@ -7,7 +7,7 @@ use clap::Args;
 use crate::commands::arguments;
 use crate::commands::candidates::Candidates;
 
-/// Accept an event and deliver it to the webhooks that subscribe to it
+/// Accept an event and deliver it to the webhooks that want it
 ///
 /// The event and its deliveries are stored, durably and together, before the first request is sent: what was accepted is
 /// delivered, now or by the next `hookctl drain`. A failed delivery is retried by drain and is no failure of emit, unless

@@ -33,7 +33,7 @@ use crate::http::{Client, Shared, Target};
 use crate::new_file::Readers;
 use crate::random::Random;
 
-/// Does a receiver do what it must? Send it right and wrong requests, and judge its answers
+/// Check a receiver: send it right and wrong requests
 ///
 /// The receiver must know the secret. It gets right requests, and requests that are wrong in one way each, such as a changed
 /// body or an old timestamp; each check tells what was expected and what was seen. What the scheme cannot say is not judged:
@@ -69,7 +69,7 @@ Examples:
   hookctl probe http://localhost:8000/ --scheme github --secret-env SECRET
   hookctl probe https://staging.example.com/hooks -w crm --junit probe.xml
   hookctl probe http://localhost:8000/ -w crm --only valid --only raw-bytes
-  hookctl probe http://localhost:8000/ --scheme standard --secret-file key.txt \\
+  hookctl probe http://localhost:8000/ --scheme standard --secret-file new.txt \\
       --duplicate-check 'test $(grep -c \"$HOOKCTL_EVENT_ID\" events.log) = 1'
 
 Exit status:
