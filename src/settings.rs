@@ -6,14 +6,20 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 
 use crate::domain::network::parse_networks;
+use crate::domain::owner::Owner;
+use crate::domain::text;
 use crate::domain::time::Timestamp;
-use crate::domain::webhook;
 use crate::error::Failure;
+
+/// The most characters of a user's name that are recorded.
+const LONGEST_USER: usize = 200;
 
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// `HOOKCTL_OWNER`, else `USER`: the owner of what is created.
+    /// `HOOKCTL_OWNER`: the owner of webhooks that are created.
     pub owner: Option<String>,
+    /// `USER`, else `LOGNAME`: who creates them.
+    pub user: Option<String>,
     /// `HOOKCTL_ALLOW_NETWORKS`: addresses that every webhook may call.
     pub networks: Vec<IpNet>,
     /// `HOOKCTL_NOW`: the time of this run.
@@ -51,12 +57,15 @@ impl Settings {
             Some(_) => return Err(Failure::option("HOOKCTL_LOG", "use off, info, debug or trace")),
         };
         let owner = match text("HOOKCTL_OWNER")? {
-            Some(owner) => Some(checked_owner("HOOKCTL_OWNER", owner)?),
-            // Nobody set this one for hookctl: a strange one is as good as none.
-            None => text("USER").ok().flatten().and_then(|owner| checked_owner("USER", owner).ok()),
+            Some(owner) => {
+                let owner: Owner = owner.parse().map_err(|error| Failure::option("HOOKCTL_OWNER", error))?;
+                owner.name().map(str::to_owned)
+            }
+            None => None,
         };
         Ok(Settings {
             owner,
+            user: user(),
             networks,
             now,
             verbose,
@@ -81,11 +90,10 @@ pub fn secret_variable(option: &str, name: &str) -> Result<Vec<u8>, Failure> {
     })
 }
 
-fn checked_owner(variable: &str, owner: String) -> Result<String, Failure> {
-    match webhook::check_owner(&owner) {
-        Ok(()) => Ok(owner),
-        Err(error) => Err(Failure::option(variable, error)),
-    }
+/// Nobody sets these variables for hookctl: a strange value is as good as none.
+fn user() -> Option<String> {
+    let name = |variable| text(variable).ok().flatten().filter(|name| text::check_line(name, LONGEST_USER).is_ok());
+    name("USER").or_else(|| name("LOGNAME"))
 }
 
 /// A variable's value; an empty one counts as not set.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::duration;
+use crate::domain::owner::Owner;
 use crate::domain::time::Timestamp;
 use crate::error::Failure;
 
@@ -12,6 +13,11 @@ pub const LONGEST_BODY: usize = 64 * 1024 * 1024;
 /// A duration such as `30s`, for clap.
 pub fn duration(text: &str) -> Result<Duration, String> {
     duration::parse(text).map_err(|error| error.to_string())
+}
+
+/// An owner, or `none`, for clap.
+pub fn owner(text: &str) -> Result<Owner, String> {
+    text.parse::<Owner>().map_err(|error| error.to_string())
 }
 
 /// A whole number of at least 1, for clap.

@@ -6,6 +6,7 @@ use crate::domain::envelope::Content;
 use crate::domain::event::NewEvent;
 use crate::domain::event_draft::Draft;
 use crate::domain::event_type;
+use crate::domain::owner;
 use crate::domain::time::Timestamp;
 use crate::random::Random;
 use crate::store::{Intake, NewDelivery, Offer, Store, StoreError, Subscriber};
@@ -29,10 +30,10 @@ impl Matching {
         if !named.is_empty() && !named.contains(&webhook.id) {
             return Matching::NotNamed;
         }
-        if owner.is_some() && owner != webhook.owner.as_deref() {
+        if !owner::may_reach(event_type, owner, webhook.owner.as_deref()) {
             return Matching::Owner;
         }
-        if !webhook.events.iter().any(|pattern| event_type::matches(pattern, event_type)) {
+        if !webhook.events.iter().any(|pattern| event_type::subscribes(pattern, event_type)) {
             return Matching::Pattern;
         }
         if webhook.is_active { Matching::Wanted } else { Matching::Disabled }
@@ -50,7 +51,8 @@ pub fn accept<'e>(
 ) -> Result<Vec<Intake>, StoreError> {
     let offer = |event: &'e NewEvent| {
         let is_wanted = |webhook: &&Subscriber| {
-            Matching::of(webhook, &event.event_type, event.owner.as_deref(), named) == Matching::Wanted
+            event.about != Some(webhook.id)
+                && Matching::of(webhook, &event.event_type, event.owner.as_deref(), named) == Matching::Wanted
         };
         let known_since = dedupe.map(|window| event.created_at.minus(window));
         Offer { event, deliveries: subscribers.iter().filter(is_wanted).map(new_delivery).collect(), known_since }
@@ -63,29 +65,35 @@ pub fn new_delivery(webhook: &Subscriber) -> NewDelivery {
     NewDelivery { webhook_id: webhook.id, is_ordered: webhook.is_ordered, is_test: false }
 }
 
-/// Stores the events by which hookctl announces what it did: `webhook.disabled`, `delivery.failed`.
+/// An operational event: what hookctl has to say about a webhook. It belongs to the webhook's owner.
 #[derive(Debug)]
-pub struct Announcer<'a> {
-    /// Where to.
-    pub store: &'a Store,
-    /// When.
-    pub now: Timestamp,
+pub struct Announcement {
+    pub event_type: &'static str,
+    pub webhook_id: i64,
+    pub owner: Option<String>,
+    pub data: serde_json::Value,
 }
 
-impl Announcer<'_> {
-    /// Announces something about a webhook to all others that subscribe to it: a webhook never hears of its own failures.
-    pub fn announce(
-        &self,
-        random: &mut Random,
-        event_type: &str,
-        about_webhook: i64,
-        data: &serde_json::Value,
-    ) -> Result<(), StoreError> {
-        let subscribers: Vec<Subscriber> =
-            self.store.subscribers()?.into_iter().filter(|webhook| webhook.id != about_webhook).collect();
-        let data = serde_json::value::to_raw_value(data).map_err(|error| StoreError::Other(error.to_string()))?;
-        let draft = Draft { event_type: event_type.into(), content: Content::of_data(&data), ..Draft::default() };
-        let event = draft.into_event(self.now, random.next_u128()).map_err(|error| StoreError::Other(error.reason))?;
-        accept(self.store, [&event], &subscribers, &[], None).map(drop)
+/// Stores announcements, with a delivery for each webhook that subscribes to them. Runs in the caller's transaction.
+pub fn announce(
+    store: &Store,
+    random: &mut Random,
+    now: Timestamp,
+    announcements: &[Announcement],
+) -> Result<(), StoreError> {
+    if announcements.is_empty() {
+        return Ok(());
+    }
+    let events = announcements.iter().map(|announcement| announcement.event(random, now));
+    let events = events.collect::<Result<Vec<NewEvent>, StoreError>>()?;
+    accept(store, &events, &store.subscribers()?, &[], None).map(drop)
+}
+
+impl Announcement {
+    fn event(&self, random: &mut Random, now: Timestamp) -> Result<NewEvent, StoreError> {
+        let data = serde_json::value::to_raw_value(&self.data).map_err(|error| StoreError::Other(error.to_string()))?;
+        let draft = Draft { event_type: self.event_type.into(), content: Content::of_data(&data), ..Draft::default() };
+        let event = draft.into_event(now, random.next_u128()).map_err(|error| StoreError::Other(error.reason))?;
+        Ok(NewEvent { owner: self.owner.clone(), about: Some(self.webhook_id), ..event })
     }
 }

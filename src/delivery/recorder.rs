@@ -1,14 +1,14 @@
 //! Recording what attempts brought: one group, one transaction.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::accept::Announcer;
+use super::accept::{Announcement, announce};
 use super::job::{EndedJob, Ending, Job};
 use super::run::Summary;
 use super::step::Step;
 use crate::domain::attempt::Attempt;
 use crate::domain::delivery::{self, Ended, Settlement, Status};
-use crate::domain::event_type::{DELIVERY_FAILED, WEBHOOK_DISABLED, WEBHOOK_TEST};
+use crate::domain::event_type::{DELIVERY_FAILED, WEBHOOK_DISABLED, WEBHOOK_TEST, is_operational};
 use crate::domain::statistics::duration_bound;
 use crate::store::{AttemptCount, AttemptResult, ClaimStanding, Claimed, StoreError};
 
@@ -29,10 +29,8 @@ pub(super) fn record(step: &mut Step<'_>, group: &[EndedJob]) -> Result<Summary,
     step.store.record_results(&recorder.results)?;
     step.store.release(&recorder.released, step.now())?;
     step.store.count_attempts(&recorder.attempt_counts)?;
-    let announcer = Announcer { store: step.store, now: step.clock.now() };
-    for (event_type, webhook_id, data) in &recorder.announcements {
-        announcer.announce(step.random, event_type, *webhook_id, data)?;
-    }
+    let now = step.now();
+    announce(step.store, step.random, now, &recorder.announcements)?;
     Ok(recorder.summary)
 }
 
@@ -43,8 +41,7 @@ struct Recorder<'a> {
     results: Vec<AttemptResult<'a>>,
     released: Vec<&'a Claimed>,
     attempt_counts: Vec<AttemptCount>,
-    /// Event type, the webhook that it is about, and data.
-    announcements: Vec<(&'static str, i64, Value)>,
+    announcements: Vec<Announcement>,
 }
 
 impl<'a> Recorder<'a> {
@@ -92,7 +89,7 @@ impl<'a> Recorder<'a> {
         if was_active && !state.health.is_active {
             let webhook = &job.webhook.settings.name;
             let data = json!({ "webhook_id": id, "webhook": webhook, "reason": state.health.disabled_reason });
-            self.announcements.push((WEBHOOK_DISABLED, id, data));
+            self.announce(job, WEBHOOK_DISABLED, data);
         }
         Some(settlement)
     }
@@ -146,7 +143,7 @@ impl<'a> Recorder<'a> {
 
     fn announce_failed(&mut self, job: &Job, attempt: &Attempt) {
         let about = &job.payload.event_type;
-        if [WEBHOOK_DISABLED, DELIVERY_FAILED, WEBHOOK_TEST].contains(&about.as_str()) {
+        if is_operational(about) || about == WEBHOOK_TEST {
             return; // two receivers that fail would announce each other's failures for ever
         }
         let error = attempt.outcome.error.as_ref();
@@ -161,7 +158,12 @@ impl<'a> Recorder<'a> {
             "error_type": error.map(|error| error.error_type),
             "error_message": error.map(|error| &error.message),
         });
-        self.announcements.push((DELIVERY_FAILED, job.claimed.webhook_id, data));
+        self.announce(job, DELIVERY_FAILED, data);
+    }
+
+    fn announce(&mut self, job: &Job, event_type: &'static str, data: serde_json::Value) {
+        let (webhook_id, owner) = (job.claimed.webhook_id, job.webhook.settings.owner.clone());
+        self.announcements.push(Announcement { event_type, webhook_id, owner, data });
     }
 }
 

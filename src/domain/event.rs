@@ -71,6 +71,8 @@ pub struct NewEvent {
     pub fingerprint: Fingerprint,
     /// Only this owner's webhooks get it, when set.
     pub owner: Option<String>,
+    /// The webhook that an operational event is about, which does not get it itself.
+    pub about: Option<i64>,
     /// When it was accepted.
     pub created_at: Timestamp,
 }

@@ -7,7 +7,7 @@ use super::envelope::Content;
 use super::event::{self, NewEvent, PAYLOAD_LIMIT};
 use super::text::{self, LONGEST_DESCRIPTION};
 use super::time::Timestamp;
-use super::{event_type, json, webhook};
+use super::{event_type, json, owner::Owner};
 
 /// The most characters of an entity, written as `TYPE:ID:NAME`.
 const LONGEST_ENTITY: usize = 1_000;
@@ -83,7 +83,7 @@ impl Draft<'_> {
         let Content { user, entity, action, description, data } = &self.content;
         wrong(Field::Type, event_type::check(&self.event_type))?;
         wrong(Field::EventId, self.event_id.as_deref().map_or(Ok(()), event::check_id))?;
-        wrong(Field::Owner, self.owner.as_deref().map_or(Ok(()), webhook::check_owner))?;
+        wrong(Field::Owner, self.owner.as_deref().map_or(Ok(()), |owner| owner.parse::<Owner>().map(drop)))?;
         if self.payload.is_some() && !self.content.is_empty() {
             return Err(DraftError::new(
                 Field::Payload,
@@ -124,7 +124,9 @@ impl Draft<'_> {
             event_type: event_type.into_owned(),
             payload,
             fingerprint,
-            owner: owner.map(Cow::into_owned),
+            // `none` is nobody, as in the option.
+            owner: owner.filter(|owner| owner != "none").map(Cow::into_owned),
+            about: None,
             created_at: now,
         })
     }

@@ -7,10 +7,13 @@ pub const LONGEST: usize = 100;
 
 /// What `webhook test` sends.
 pub const WEBHOOK_TEST: &str = "webhook.test";
-/// Announces that a webhook was disabled by hookctl.
+/// Announces that hookctl disabled a webhook.
 pub const WEBHOOK_DISABLED: &str = "webhook.disabled";
 /// Announces that a delivery ended as failed.
 pub const DELIVERY_FAILED: &str = "delivery.failed";
+
+/// The operational events: hookctl's own, each about a webhook.
+const OPERATIONAL: [&str; 2] = [WEBHOOK_DISABLED, DELIVERY_FAILED];
 
 /// Why a text is neither an event type nor a pattern.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -67,6 +70,21 @@ pub fn matches(pattern: &str, event_type: &str) -> bool {
     text.ends_with(tail)
 }
 
+/// Whether hookctl itself announces something by this type.
+pub fn is_operational(event_type: &str) -> bool {
+    OPERATIONAL.contains(&event_type)
+}
+
+/// Whether a subscription to `pattern` includes `event_type`. An operational event must be named, at least by the first part
+/// of its type: `*` and `*.failed` do not include it, `webhook.*` does.
+pub fn subscribes(pattern: &str, event_type: &str) -> bool {
+    let names_it = || {
+        let noun = event_type.split('.').next().unwrap_or_default();
+        pattern.starts_with(noun)
+    };
+    matches(pattern, event_type) && (!is_operational(event_type) || names_it())
+}
+
 /// The known type, or other name, that is nearest to `unknown`, if one is near enough to be a slip of the finger.
 pub fn nearest<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let unknown = unknown.to_lowercase();
@@ -102,6 +120,22 @@ mod tests {
             ("**", "x", true),
         ] {
             assert_eq!(matches(pattern, event_type), expected, "{pattern} {event_type}");
+        }
+    }
+
+    #[test]
+    fn an_operational_event_must_be_named() {
+        for (pattern, event_type, expected) in [
+            ("*", WEBHOOK_DISABLED, false),
+            ("**", DELIVERY_FAILED, false),
+            ("*.failed", DELIVERY_FAILED, false),
+            ("web*", WEBHOOK_DISABLED, false),
+            ("webhook.*", WEBHOOK_DISABLED, true),
+            ("delivery.failed", DELIVERY_FAILED, true),
+            ("*.failed", "payment.failed", true),
+            ("*", WEBHOOK_TEST, true),
+        ] {
+            assert_eq!(subscribes(pattern, event_type), expected, "{pattern} {event_type}");
         }
     }
 

@@ -13,6 +13,7 @@ pub mod histogram;
 pub mod json;
 pub mod members;
 pub mod network;
+pub mod owner;
 pub mod rate_limit;
 pub mod retry;
 pub mod seconds;

@@ -6,7 +6,7 @@ pub mod rules;
 mod settings;
 
 pub use field::{Field, Invalid};
-pub use rules::{DEFAULT_CONCURRENCY, LONGEST_TIMEOUT_MS, check_owner};
+pub use rules::{DEFAULT_CONCURRENCY, LONGEST_TIMEOUT_MS};
 pub use settings::{LONGEST_CA_CERT, Settings};
 
 use super::breaker::{Breaker, Passage};
@@ -87,7 +87,8 @@ pub struct Webhook {
     pub counters: Counters,
     /// Grows with every change of settings or secrets.
     pub version: i64,
-    /// When it was created.
+    /// The user who created it, as the system named them.
+    pub created_by: Option<String>,
     pub created_at: Timestamp,
     /// When its settings last changed.
     pub updated_at: Timestamp,

@@ -63,7 +63,7 @@ fn good_file() -> Result<Vec<u8>, StoreError> {
             headers: vec![("X-A".to_owned(), "b".to_owned())],
             ..Settings::default()
         };
-        store.insert_webhook(&settings, true, now())?;
+        store.insert_webhook(&settings, true, None, now())?;
         take_in(&store, "evt_1")
     })?;
     store.vacuum()?; // truncates the log
@@ -81,6 +81,7 @@ fn take_in(store: &Store, event_id: &str) -> Result<(), StoreError> {
         payload: b"{}".to_vec(),
         fingerprint: event::fingerprint(&[Some(event_id.as_bytes())]),
         owner: None,
+        about: None,
         created_at: now(),
     };
     accept(store, [&event], &store.subscribers()?, &[], None).map(drop)

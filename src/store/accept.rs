@@ -88,8 +88,8 @@ impl Store {
             return Ok(Accepted::Duplicate(twin));
         }
         let inserted = self.insert(
-            "INSERT INTO events (event_id, event_type, payload, fingerprint, owner, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6)
+            "INSERT INTO events (event_id, event_type, payload, fingerprint, owner, about, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)
              ON CONFLICT (event_id) DO NOTHING",
             params![
                 &event.event_id,
@@ -97,6 +97,7 @@ impl Store {
                 &event.payload,
                 event.fingerprint.as_slice(),
                 &event.owner,
+                event.about,
                 event.created_at
             ],
         )?;
@@ -167,6 +168,7 @@ mod tests {
             payload: vec![fingerprint],
             fingerprint: [fingerprint; 16],
             owner: None,
+            about: None,
             created_at: NOW,
         }
     }
@@ -180,7 +182,8 @@ mod tests {
 
     fn webhook() -> (Store, i64) {
         let store = Store::empty().unwrap();
-        let webhook = store.insert_webhook(&Settings { name: "crm".to_owned(), ..Settings::default() }, true, NOW);
+        let webhook =
+            store.insert_webhook(&Settings { name: "crm".to_owned(), ..Settings::default() }, true, None, NOW);
         (store, webhook.unwrap())
     }
 

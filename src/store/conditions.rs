@@ -2,6 +2,7 @@
 
 use super::dialect::Dialect;
 use super::value::Value;
+use crate::domain::owner::Owner;
 
 /// Conditions that all hold, and the statement's parameters so far.
 #[derive(Debug)]
@@ -33,6 +34,29 @@ impl<'a> Conditions<'a> {
         if let Some(value) = value {
             let right = self.bind(value);
             self.add(&format!("{left} {right}"));
+        }
+    }
+
+    /// Of one owner, or of nobody; of any when there is none.
+    pub fn owner(&mut self, column: &str, owner: Option<&'a Owner>) {
+        match owner {
+            Some(Owner::Named(name)) => self.compare(&format!("{column} ="), Some(name.as_str())),
+            Some(Owner::Nobody) => self.add(&format!("{column} IS NULL")),
+            None => {}
+        }
+    }
+
+    /// `column` holds the id of a webhook of that owner; of any when there is none.
+    pub fn webhook_owner(&mut self, column: &str, owner: Option<&'a Owner>) {
+        match owner {
+            Some(Owner::Named(name)) => {
+                let name = self.bind(name.as_str());
+                self.add(&format!("{column} IN (SELECT o.id FROM webhooks o WHERE o.owner = {name})"));
+            }
+            Some(Owner::Nobody) => {
+                self.add(&format!("{column} IN (SELECT o.id FROM webhooks o WHERE o.owner IS NULL)"));
+            }
+            None => {}
         }
     }
 

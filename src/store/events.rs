@@ -4,6 +4,7 @@ use super::conditions::Conditions;
 use super::row::{Row, one};
 use super::value::params;
 use super::{Result, Store, StoreError};
+use crate::domain::owner::Owner;
 use crate::domain::time::Timestamp;
 
 /// An event as lists show it.
@@ -25,6 +26,8 @@ pub struct EventRow {
 pub struct EventFilter {
     /// An event type or pattern.
     pub event_type: Option<String>,
+    /// Emitted for this owner, or for nobody.
+    pub owner: Option<Owner>,
     /// Accepted at this time or later.
     pub since: Option<Timestamp>,
     /// Accepted before this time.
@@ -57,6 +60,7 @@ impl Store {
     pub fn events(&self, filter: &EventFilter) -> Result<Vec<EventRow>> {
         let mut conditions = Conditions::after(self.dialect(), Vec::new());
         conditions.event_type("e.event_type", filter.event_type.as_deref());
+        conditions.owner("e.owner", filter.owner.as_ref());
         conditions.compare("e.created_at >=", filter.since);
         conditions.compare("e.created_at <", filter.until);
         conditions.compare("e.id <", filter.before);

@@ -8,6 +8,7 @@ use super::value::{Json, params, to_json};
 use super::webhook_state;
 use super::{Result, Store, StoreError};
 use crate::domain::members::Members;
+use crate::domain::owner::Owner;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{Counters, Settings, Webhook};
 
@@ -16,8 +17,8 @@ use crate::domain::webhook::{Counters, Settings, Webhook};
 pub struct WebhookFilter {
     /// Only active, or only inactive ones.
     pub is_active: Option<bool>,
-    /// Only this owner's.
-    pub owner: Option<String>,
+    /// Only this owner's, or only those of nobody.
+    pub owner: Option<Owner>,
     /// Only ids below this one.
     pub before: Option<i64>,
 }
@@ -34,23 +35,30 @@ pub struct Subscriber {
     pub is_ordered: bool,
 }
 
-const COLUMNS: &str = "id, name, owner, events, is_ordered, settings, created_at, updated_at";
+const COLUMNS: &str = "id, name, owner, events, is_ordered, settings, created_by, created_at, updated_at";
 
 /// The settings that have a column of their own, by key: queries need them. The others are in the column `settings`.
 const OWN_COLUMNS: [&str; 4] = ["name", "owner", "events", "is_ordered"];
 
 impl Store {
     /// Stores a new webhook and returns its id.
-    pub fn insert_webhook(&self, settings: &Settings, is_active: bool, now: Timestamp) -> Result<i64> {
+    pub fn insert_webhook(
+        &self,
+        settings: &Settings,
+        is_active: bool,
+        created_by: Option<&str>,
+        now: Timestamp,
+    ) -> Result<i64> {
         let inserted = self.insert(
-            "INSERT INTO webhooks (name, owner, events, is_ordered, settings, created_at, updated_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $6)",
+            "INSERT INTO webhooks (name, owner, events, is_ordered, settings, created_by, created_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $7)",
             params![
                 &settings.name,
                 &settings.owner,
                 Json(&settings.events),
                 settings.is_ordered,
                 &settings_column(settings),
+                created_by,
                 now
             ],
         );
@@ -105,7 +113,7 @@ impl Store {
     pub fn webhooks(&self, filter: &WebhookFilter) -> Result<Vec<Webhook>> {
         let mut conditions = Conditions::after(self.dialect(), Vec::new());
         conditions.compare("is_active =", filter.is_active);
-        conditions.compare("owner =", filter.owner.as_deref());
+        conditions.owner("owner", filter.owner.as_ref());
         conditions.compare("id <", filter.before);
         let (sql, values) = conditions.query(&select(""), "ORDER BY id DESC", None);
         self.rows(&sql, &values, from_row)
@@ -148,10 +156,10 @@ fn from_row(row: &mut Row<'_>) -> Result<Webhook> {
         value: format!("{:?} error at character {}", error.classify(), error.column()),
     })?;
     let settings = Settings { name, events, owner, is_ordered, ..others };
-    let (created_at, updated_at) = (row.next()?, row.next()?);
+    let (created_by, created_at, updated_at) = (row.next()?, row.next()?, row.next()?);
     let (health, version) = webhook_state::health(row)?;
     let counters = Counters { total: row.next()?, successful: row.next()?, failed: row.next()? };
-    Ok(Webhook { id, settings, health, counters, version, created_at, updated_at })
+    Ok(Webhook { id, settings, health, counters, version, created_by, created_at, updated_at })
 }
 
 /// The settings that have no column of their own, as JSON.

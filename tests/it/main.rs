@@ -34,6 +34,7 @@ mod main_job;
 mod meanwhile;
 mod metrics;
 mod ordered;
+mod owners;
 mod probe;
 mod progress;
 mod prompts;

@@ -69,7 +69,7 @@ impl Apply {
                 context.confirm(&question)?;
             }
             let store = context.store_to_write()?;
-            plan.carry_out(&store, context.now())?;
+            plan.carry_out(context, &store)?;
             context.erase_deleted(&store);
             plan.warn_of_unknown_types(context, &store)?;
         }

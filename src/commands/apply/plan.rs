@@ -12,7 +12,6 @@ use crate::commands::webhook::addresses;
 use crate::commands::wording::{counted, listed};
 use crate::context::Context;
 use crate::domain::event_type::{self, check_description};
-use crate::domain::time::Timestamp;
 use crate::domain::webhook::DISABLED_BY_HAND;
 use crate::error::{Failure, Kind};
 use crate::store::{DeliveryFilter, EventTypeRow, Store, WebhookFilter};
@@ -126,7 +125,7 @@ impl Plan {
     }
 
     /// Does it, all or nothing. An error when somebody changed a webhook since the plan was made.
-    pub fn carry_out(&self, store: &Store, now: Timestamp) -> Result<()> {
+    pub fn carry_out(&self, context: &Context, store: &Store) -> Result<()> {
         store.transaction(|| {
             for event_type in self.event_types.iter().filter(|step| !step.is_empty()) {
                 store.add_event_type(&event_type.name, &event_type.after)?;
@@ -139,7 +138,7 @@ impl Plan {
                 store.delete_webhook(doomed.id)?;
             }
             for step in self.steps.iter().filter(|step| !step.is_empty()) {
-                carry_out(store, step, now)?;
+                carry_out(context, store, step)?;
             }
             Ok(())
         })
@@ -152,9 +151,10 @@ impl Plan {
     }
 }
 
-fn carry_out(store: &Store, step: &Step, now: Timestamp) -> Result<()> {
+fn carry_out(context: &Context, store: &Store, step: &Step) -> Result<()> {
+    let now = context.now();
     let id = match &step.existing {
-        None => store.insert_webhook(&step.settings, step.is_active, now)?,
+        None => store.insert_webhook(&step.settings, step.is_active, context.settings.user.as_deref(), now)?,
         Some(webhook) => {
             check_unchanged(store, webhook.id, webhook.version, &step.settings.name)?;
             store.update_webhook(webhook.id, &step.settings, now)?;

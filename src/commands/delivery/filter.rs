@@ -67,6 +67,7 @@ impl Filters {
         };
         let now = context.now();
         Ok(DeliveryFilter {
+            owner: None,
             statuses: self.statuses.clone(),
             webhooks: context.webhook_ids(store, &self.webhooks)?,
             event_type: self.event_type.clone(),

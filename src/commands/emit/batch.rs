@@ -16,6 +16,7 @@ use crate::delivery::{Summary, Turn, accept};
 use crate::domain::envelope::{Content, Entity};
 use crate::domain::event::{NewEvent, PAYLOAD_LIMIT};
 use crate::domain::event_draft::Draft;
+use crate::domain::owner::Owner;
 use crate::domain::time::Timestamp;
 use crate::error::Failure;
 use crate::output::{Page, Text};
@@ -208,7 +209,7 @@ impl Batch<'_> {
         self.view.lines += 1;
         self.bytes += line.len() as u64;
         let number = self.view.lines;
-        match event_of(line, self.emit.owner.as_deref(), context.now(), self.random.next_u128()) {
+        match event_of(line, self.emit.owner.as_ref().and_then(Owner::name), context.now(), self.random.next_u128()) {
             Ok(Some(event)) => {
                 self.group_bytes += event.payload.len();
                 group.push((number, event));

@@ -10,6 +10,7 @@ use crate::domain::envelope::{Content, Entity};
 use crate::domain::event::PAYLOAD_LIMIT;
 use crate::domain::event_draft::{Draft, DraftError, Field};
 use crate::domain::json;
+use crate::domain::owner::Owner;
 use crate::error::Failure;
 
 /// Reads what the options of `emit` give, and checks it.
@@ -21,7 +22,7 @@ pub(super) fn draft<'a>(emit: &'a Emit, event_type: &'a str) -> Result<Draft<'a>
     let draft = Draft {
         event_type: event_type.into(),
         event_id: emit.event_id.as_deref().map(Cow::Borrowed),
-        owner: emit.owner.as_deref().map(Cow::Borrowed),
+        owner: emit.owner.as_ref().and_then(Owner::name).map(Cow::Borrowed),
         payload: emit.payload.as_ref().map(|file| read_input("--payload", file, PAYLOAD_LIMIT)).transpose()?,
         content: Content {
             user: raw(Field::User, emit.user.as_deref())?,

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::options::Emit;
 use crate::context::{Context, Exit};
 use crate::delivery::Matching;
+use crate::domain::owner::Owner;
 use crate::output::{Cell, Look, Row};
 
 #[derive(Debug, Serialize)]
@@ -38,7 +39,7 @@ pub(super) fn run(emit: &Emit, event_type: &str, context: &mut Context) -> Resul
         .subscribers()?
         .into_iter()
         .map(|webhook| {
-            let matching = Matching::of(&webhook, event_type, emit.owner.as_deref(), &named);
+            let matching = Matching::of(&webhook, event_type, emit.owner.as_ref().and_then(Owner::name), &named);
             let events = webhook.events.join(", ");
             let (reason, detail) = match matching {
                 Matching::Wanted => (None, format!("subscribes to {events}")),

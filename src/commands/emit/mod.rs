@@ -18,15 +18,11 @@ use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
 use crate::delivery::accept;
 use crate::domain::event::NewEvent;
-use crate::domain::webhook::check_owner;
 use crate::error::{Failure, Kind};
 use crate::store::{Accepted, Store, StoreError};
 
 impl Emit {
     pub fn run(self, context: &mut Context) -> Result<Exit> {
-        if let Some(owner) = &self.owner {
-            check_owner(owner).map_err(|error| Failure::option("--owner", error))?;
-        }
         if let Some(file) = &self.batch {
             return batch::run(&self, file, context);
         }

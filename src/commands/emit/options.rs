@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::commands::arguments;
 use crate::commands::candidates::Candidates;
+use crate::domain::owner::Owner;
 
 /// Accept an event and deliver it to the webhooks that want it
 ///
@@ -57,8 +58,8 @@ pub struct Emit {
     #[arg(short, long = "webhook", value_name = "WEBHOOK", add = Candidates::Webhooks)]
     pub(super) webhooks: Vec<String>,
     /// Only to this owner's webhooks
-    #[arg(long, value_name = "OWNER")]
-    pub(super) owner: Option<String>,
+    #[arg(long, value_name = "OWNER", value_parser = arguments::owner)]
+    pub(super) owner: Option<Owner>,
     /// Store only; the next drain sends
     #[arg(long)]
     pub(super) enqueue: bool,

@@ -9,6 +9,7 @@ use crate::commands::candidates::Candidates;
 use crate::commands::paging::{self, Limit};
 use crate::context::{Context, Exit};
 use crate::domain::event_type;
+use crate::domain::owner::Owner;
 use crate::error::Failure;
 use crate::store::{EventFilter, EventRow};
 
@@ -21,6 +22,9 @@ pub struct List {
     /// Only this event type, or pattern
     #[arg(long = "type", value_name = "TYPE", add = Candidates::EventTypes)]
     event_type: Option<String>,
+    /// Only those emitted for this owner; none for those of no owner
+    #[arg(long, value_name = "OWNER", value_parser = arguments::owner)]
+    owner: Option<Owner>,
     /// Accepted at this time or later: a time, or 2h for two hours ago
     #[arg(long, value_name = "TIME", value_parser = arguments::moment)]
     since: Option<Moment>,
@@ -41,14 +45,18 @@ impl List {
         }
         let store = context.store_to_read()?;
         let now = context.now();
-        let is_whole =
-            self.event_type.is_none() && self.since.is_none() && self.until.is_none() && self.before.is_none();
+        let is_whole = self.event_type.is_none()
+            && self.owner.is_none()
+            && self.since.is_none()
+            && self.until.is_none()
+            && self.before.is_none();
         let empty = match is_whole {
             true => "no events yet; `hookctl emit TYPE --data JSON` makes one",
             false => "no events match; see the newest with `hookctl event list`",
         };
         let filter = EventFilter {
             event_type: self.event_type,
+            owner: self.owner,
             since: self.since.map(|moment| moment.resolve(now)),
             until: self.until.map(|moment| moment.resolve(now)),
             before: None,

@@ -33,7 +33,7 @@ impl Show {
         let webhooks = store
             .subscribers()?
             .into_iter()
-            .filter(|webhook| webhook.events.iter().any(|pattern| event_type::matches(pattern, &row.name)))
+            .filter(|webhook| webhook.events.iter().any(|pattern| event_type::subscribes(pattern, &row.name)))
             .map(|webhook| webhook.name)
             .collect();
         let page = EventTypePage {

@@ -48,7 +48,7 @@ pub struct Change {
     #[arg(long = "signature", value_name = "SCHEME", add = Candidates::Schemes, value_delimiter = ',', help_heading = "Signature")]
     #[serde(deserialize_with = "list")]
     pub signature_schemes: Option<Vec<String>>,
-    /// Who it belongs to [default: HOOKCTL_OWNER, else USER]
+    /// Who it belongs to; none for nobody [default: HOOKCTL_OWNER, else nobody]
     #[arg(long, value_name = "OWNER")]
     pub owner: Option<String>,
     /// How often a failed delivery is tried again [default: 3]

@@ -72,7 +72,7 @@ impl Create {
         let store = context.store_to_write()?;
         let now = context.now();
         let webhook = store.transaction(|| {
-            let id = store.insert_webhook(&settings, !self.inactive, now)?;
+            let id = store.insert_webhook(&settings, !self.inactive, context.settings.user.as_deref(), now)?;
             if let Some(secret) = &secret {
                 store.set_secret(id, secret, now, None)?;
             }

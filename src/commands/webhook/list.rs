@@ -9,6 +9,7 @@ use crate::commands::candidates::Candidates;
 use crate::commands::paging::Limit;
 use crate::context::{Context, Exit};
 use crate::domain::event_type;
+use crate::domain::owner::Owner;
 use crate::error::Failure;
 use crate::store::WebhookFilter;
 
@@ -28,9 +29,9 @@ pub struct List {
     /// Only those that subscribe to this event type
     #[arg(long, value_name = "TYPE", add = Candidates::EventTypes)]
     event: Option<String>,
-    /// Only this owner's
-    #[arg(long, value_name = "OWNER")]
-    owner: Option<String>,
+    /// Only this owner's; none for those of no owner
+    #[arg(long, value_name = "OWNER", value_parser = arguments::owner)]
+    owner: Option<Owner>,
     #[command(flatten)]
     limit: Limit,
     /// Only those older than this webhook: the next page

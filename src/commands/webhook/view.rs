@@ -29,6 +29,7 @@ pub struct WebhookView {
     last_delivery_at: Option<Timestamp>,
     last_success_at: Option<Timestamp>,
     last_failure_at: Option<Timestamp>,
+    created_by: Option<String>,
     created_at: Timestamp,
     updated_at: Timestamp,
     /// Set on create only.
@@ -70,6 +71,7 @@ impl WebhookView {
             last_delivery_at: health.last_delivery_at,
             last_success_at: health.last_success_at,
             last_failure_at: health.last_failure_at,
+            created_by: webhook.created_by.clone(),
             created_at: webhook.created_at,
             updated_at: webhook.updated_at,
             secret: None,
@@ -181,6 +183,7 @@ impl Page for WebhookView {
         text.field("Events", settings.events.join(", "));
         self.describe_state(text);
         text.field("Owner", settings.owner.clone());
+        text.field("Created by", self.created_by.clone());
         text.blank();
         self.describe_request(text);
         self.describe_limits(text);

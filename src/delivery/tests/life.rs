@@ -66,6 +66,7 @@ impl World {
             payload: b"{}".to_vec(),
             fingerprint: [0; 16],
             owner: None,
+            about: None,
             created_at: now,
         };
         let intakes = accept(&store, [&event], &store.subscribers().unwrap(), &[], None).unwrap();

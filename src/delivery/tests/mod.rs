@@ -39,7 +39,7 @@ fn stored(store: &Store, name: &str, change: impl FnOnce(&mut Settings)) -> i64 
         ..Settings::default()
     };
     change(&mut settings);
-    store.insert_webhook(&settings, true, NOW).unwrap()
+    store.insert_webhook(&settings, true, None, NOW).unwrap()
 }
 
 /// A stored webhook made ready.
@@ -61,6 +61,7 @@ fn emit(store: &Store, events: std::ops::Range<usize>, bytes: usize) -> Vec<(i64
         payload: vec![b'x'; bytes],
         fingerprint: [0; 16],
         owner: None,
+        about: None,
         created_at: NOW,
     });
     let events: Vec<NewEvent> = events.collect();

@@ -1,4 +1,4 @@
-//! What the settings of a webhook may be: bounds, names, owners.
+//! What the settings of a webhook may be: bounds and names.
 
 use crate::domain::text::{self, TextError};
 
@@ -41,21 +41,6 @@ pub fn check_name(name: &str) -> Result<(), NameError> {
         _ if name.chars().all(|c| c.is_ascii_digit()) => Err(NameError::Digits),
         _ => Ok(()),
     }
-}
-
-/// Why a text is no owner.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum OwnerError {
-    #[error("an owner is blank")]
-    Blank,
-    #[error("an owner {0}")]
-    Text(#[from] TextError),
-}
-
-/// Checks an owner: 1 to 200 characters, not all blank, none of them unsafe.
-pub fn check_owner(owner: &str) -> Result<(), OwnerError> {
-    text::check_line(owner, LONGEST_NAME)?;
-    if owner.trim().is_empty() { Err(OwnerError::Blank) } else { Ok(()) }
 }
 
 #[cfg(test)]

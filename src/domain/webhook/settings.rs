@@ -9,9 +9,10 @@ use serde_json::Value;
 
 use super::field::{Field, Invalid};
 use super::masked;
-use super::rules::{DEFAULT_DISABLE_AFTER_MS, LONGEST_TIMEOUT_MS, METHODS, check_name, check_owner};
+use super::rules::{DEFAULT_DISABLE_AFTER_MS, LONGEST_TIMEOUT_MS, METHODS, check_name};
 use crate::domain::custom_headers::{HeaderError, MAX_HEADERS};
 use crate::domain::network::{AddressPolicy, parse_networks};
+use crate::domain::owner::Owner;
 use crate::domain::rate_limit::RateLimit;
 use crate::domain::retry::{self, LONGEST_DELAY_MS, MOST_RETRIES, RetryPolicy};
 use crate::domain::signature::{Scheme, schemes};
@@ -173,9 +174,10 @@ impl Settings {
         Ok(())
     }
 
-    pub fn set_owner(&mut self, owner: &str) -> Result<(), Invalid> {
-        check_owner(owner).map_err(|error| Field::OWNER.invalid(error))?;
-        self.owner = Some(owner.to_owned());
+    /// Sets a name, or nobody with `none`.
+    pub fn set_owner(&mut self, text: &str) -> Result<(), Invalid> {
+        let owner: Owner = text.parse().map_err(|error| Field::OWNER.invalid(error))?;
+        self.owner = owner.name().map(str::to_owned);
         Ok(())
     }
 
@@ -301,7 +303,7 @@ impl Settings {
 
     /// Whether one of its patterns matches `event_type`.
     pub fn subscribes_to(&self, event_type: &str) -> bool {
-        self.events.iter().any(|pattern| event_type::matches(pattern, event_type))
+        self.events.iter().any(|pattern| event_type::subscribes(pattern, event_type))
     }
 }
 

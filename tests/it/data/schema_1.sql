@@ -7,6 +7,7 @@ CREATE TABLE webhooks (
     owner      TEXT,
     events     TEXT    NOT NULL,                  -- JSON: ["invoice.*", …]
     is_ordered INTEGER NOT NULL CHECK (is_ordered IN (0, 1)),
+    created_by TEXT,                              -- the system's name of the user
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,                  -- when the settings or secrets last changed
     settings   TEXT    NOT NULL                   -- JSON: the settings that no query needs, keys as `webhook show` has them
@@ -56,6 +57,7 @@ CREATE TABLE events (
     payload     BLOB    NOT NULL,        -- the exact bytes that are sent and signed; stored once
     fingerprint BLOB    NOT NULL,        -- 16 bytes of a SHA-256 over what the sender said
     owner       TEXT,                    -- only this owner's webhooks get it, when set
+    about       INTEGER,                 -- the webhook that an operational event is about, which does not get it itself
     created_at  INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX events_by_type ON events (event_type);
