@@ -24,6 +24,7 @@ struct Home {
 const HOMES: &[Home] = &[
     Home { what: "the SQLite library", needles: &["rusqlite"], homes: &["src/store/sqlite/"], files: usize::MAX },
     Home { what: "the HTTP client", needles: &["ureq"], homes: &["src/http/"], files: usize::MAX },
+    Home { what: "the jq library", needles: &["jaq_"], homes: &["src/jq.rs", "src/jq/"], files: usize::MAX },
     Home {
         what: "the system clock",
         needles: &["SystemTime::now", "Utc::now", "Local::now"],

@@ -1,0 +1,376 @@
+//! jq expressions of the user's own, run on one JSON value. Numbers keep their spelling and keys their order.
+
+mod value;
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, SyncSender};
+use std::{fmt, iter, thread};
+
+use jaq_core::compile::Undefined;
+use jaq_core::data::JustLut;
+use jaq_core::load::{self, Arena, File, Loader};
+use jaq_core::{Compiler, Ctx, Filter, Vars};
+use jaq_json::Val;
+
+use self::value::{Node, NotJson};
+use crate::domain::json::{self, JsonError};
+
+/// The longest expression, in bytes, so that reading one cannot exhaust the stack.
+const LONGEST: usize = 16 * 1024;
+
+/// The deepest nesting of an expression in brackets.
+const DEEPEST_BRACKETS: usize = 100;
+
+/// The library reads and runs by recursion, and the longest expression can need this much. Only what is used takes memory.
+const STACK_BYTES: usize = 256 * 1024 * 1024;
+
+/// Results that are calculated before they are asked for.
+const AHEAD: usize = 16;
+
+/// An expression that was understood.
+#[derive(Clone)]
+pub struct Expression {
+    text: String,
+    filter: Arc<Filter<JustLut<Val>>>,
+}
+
+impl fmt::Debug for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Expression({:?})", self.text)
+    }
+}
+
+/// Why a text is not an expression, in one line with the position.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    #[error("a jq expression has at most {LONGEST} bytes")]
+    TooLong,
+    #[error("a jq expression has at most {DEEPEST_BRACKETS} levels of brackets")]
+    TooDeep,
+    #[error("there is no memory for its stack")]
+    NoMemory,
+    #[error("not a jq expression: {what} at {place}")]
+    At { what: String, place: Place },
+}
+
+/// Line and column, both from 1; the column in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    line: usize,
+    column: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            1 => write!(f, "column {}", self.column),
+            line => write!(f, "line {line}, column {}", self.column),
+        }
+    }
+}
+
+/// Why an expression gave no further result.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RunError {
+    /// The expression's own error, as by `error("…")` or by adding a number to a string.
+    #[error("{0}")]
+    Raised(String),
+    #[error("halted with status {0}")]
+    Halted(i32),
+    #[error(transparent)]
+    NotJson(#[from] NotJson),
+    #[error("there is no memory for its stack")]
+    NoMemory,
+}
+
+/// One result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// A string, as its text.
+    Text(String),
+    /// Anything else, as JSON on one line.
+    Json(String),
+}
+
+impl Output {
+    /// As JSON: a string with its quotes.
+    pub fn json(self) -> String {
+        match self {
+            Output::Text(text) => value::quoted(&text),
+            Output::Json(json) => json,
+        }
+    }
+
+    /// As `jq -r` shows it: a string without quotes.
+    pub fn raw(self) -> String {
+        match self {
+            Output::Text(text) | Output::Json(text) => text,
+        }
+    }
+}
+
+impl Expression {
+    pub fn parse(text: &str) -> Result<Expression, Invalid> {
+        if text.len() > LONGEST {
+            return Err(Invalid::TooLong);
+        }
+        if deepest_brackets(text) > DEEPEST_BRACKETS {
+            return Err(Invalid::TooDeep);
+        }
+        let filter = thread::scope(|scope| {
+            let compiling = large_stack().spawn_scoped(scope, || compile(text)).map_err(|_| Invalid::NoMemory)?;
+            compiling.join().map_err(|_| at(text, "it cannot be understood".to_owned(), text))?
+        })?;
+        Ok(Expression { text: text.to_owned(), filter: Arc::new(filter) })
+    }
+
+    /// What the expression gives for a value, one result after another; nothing follows an error.
+    pub fn run(&self, input: &[u8]) -> Result<impl Iterator<Item = Result<Output, RunError>> + use<>, JsonError> {
+        json::parse(input)?;
+        let (input, filter) = (input.to_vec(), Arc::clone(&self.filter));
+        let (results, received) = mpsc::sync_channel(AHEAD);
+        let running = large_stack().spawn(move || run(&filter, &input, &results));
+        let mut going = true;
+        Ok(iter::from_fn(move || {
+            let next = match (going, &running) {
+                (false, _) => return None,
+                (true, Ok(_)) => {
+                    received.recv().unwrap_or(Some(Err(RunError::Raised("it cannot be evaluated".to_owned()))))
+                }
+                (true, Err(_)) => Some(Err(RunError::NoMemory)),
+            };
+            going = matches!(next, Some(Ok(_)));
+            next
+        }))
+    }
+}
+
+fn large_stack() -> thread::Builder {
+    thread::Builder::new().name("jq".to_owned()).stack_size(STACK_BYTES)
+}
+
+fn compile(text: &str) -> Result<Filter<JustLut<Val>>, Invalid> {
+    let definitions = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
+    let functions = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
+    let arena = Arena::default();
+    // The errors of other files than the expression would be the library's own; it has none.
+    let modules = Loader::new(definitions).load(&arena, File { code: text, path: () }).map_err(|errors| {
+        errors.into_iter().next().map_or_else(|| at(text, "nothing", ""), |(_, error)| unread(text, error))
+    })?;
+    Compiler::default().with_funs(functions).compile(modules).map_err(|errors| {
+        let (name, kind) = errors.into_iter().flat_map(|(_, errors)| errors).next().unwrap_or((text, Undefined::Mod));
+        let what = match kind {
+            Undefined::Filter(arity @ 1..) => format!("no filter {name}/{arity}"),
+            kind => format!("no {} {name}", kind.as_str()),
+        };
+        at(text, what, name)
+    })
+}
+
+/// Sends each result, and `None` after the last; the receiver may go at any time.
+fn run(filter: &Filter<JustLut<Val>>, input: &[u8], results: &SyncSender<Option<Result<Output, RunError>>>) {
+    let Ok(Node(input)) = serde_json::from_slice(input) else { return };
+    let context = Ctx::<JustLut<Val>>::new(&filter.lut, Vars::new([]));
+    for result in filter.id.run((context, input)) {
+        let result = match result {
+            Ok(value) => output(&value),
+            Err(exception) => Err(match exception.get_err() {
+                Ok(error) => RunError::Raised(told(error)),
+                Err(exception) => match exception.get_halt() {
+                    // As jq does, `halt` ends the results.
+                    Ok(0) => break,
+                    status => RunError::Halted(status.unwrap_or(1)),
+                },
+            }),
+        };
+        if results.send(Some(result)).is_err() {
+            return;
+        }
+    }
+    let _ = results.send(None);
+}
+
+/// An error's message; `error("no")` raises the string itself.
+fn told(error: jaq_json::Error) -> String {
+    match error.into_val() {
+        Val::TStr(text) => String::from_utf8_lossy(&text).into_owned(),
+        value => value.to_string(),
+    }
+}
+
+fn unread(text: &str, error: load::Error<&str>) -> Invalid {
+    let (what, found) = match error {
+        load::Error::Io(errors) => errors.first().map(|(path, _)| ("modules cannot be loaded".to_owned(), *path)),
+        load::Error::Lex(errors) => {
+            errors.first().map(|(wanted, found)| (format!("expected {}", wanted.as_str()), *found))
+        }
+        load::Error::Parse(errors) => {
+            errors.first().map(|(wanted, found)| (format!("expected {}", wanted.as_str()), *found))
+        }
+    }
+    .unwrap_or_else(|| ("it cannot be read".to_owned(), ""));
+    at(text, what, found)
+}
+
+fn at(text: &str, what: impl Into<String>, found: &str) -> Invalid {
+    Invalid::At { what: what.into(), place: place(text, found) }
+}
+
+/// Where `found`, a part of `text`, begins; the end of the text for anything else.
+fn place(text: &str, found: &str) -> Place {
+    let offset = (found.as_ptr() as usize).wrapping_sub(text.as_ptr() as usize);
+    let before = text.get(..offset).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+    Place { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 }
+}
+
+/// Counted without regard to strings, in which brackets are rare.
+fn deepest_brackets(text: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    for byte in text.bytes() {
+        match byte {
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
+fn output(value: &Val) -> Result<Output, RunError> {
+    if let Val::TStr(text) = value {
+        return Ok(Output::Text(String::from_utf8_lossy(text).into_owned()));
+    }
+    Ok(Output::Json(value::write(value)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(expression: &str, input: &str) -> Vec<Result<String, String>> {
+        let expression = Expression::parse(expression).unwrap();
+        let results = expression.run(input.as_bytes()).unwrap();
+        results.map(|result| result.map(Output::json).map_err(|error| error.to_string())).collect()
+    }
+
+    fn one(expression: &str, input: &str) -> String {
+        match &run(expression, input)[..] {
+            [Ok(json)] => json.clone(),
+            results => panic!("{results:?}"),
+        }
+    }
+
+    #[test]
+    fn what_an_expression_does_not_touch_keeps_its_spelling_and_its_order() {
+        for input in [
+            r#"{"b":12345678901234567890.10,"a":[-0,1E5,1e400,1.50,-0.0,0],"é\u0007":"\ud83d\ude00"}"#,
+            r#"[123456789012345678901234567890,{"z":1,"y":{"x":null,"w":[true,false]}},""]"#,
+            &format!("[{}]", "9".repeat(5000)),
+        ] {
+            let expected = input.replace("\\ud83d\\ude00", "😀");
+            assert_eq!(one(".", input), expected);
+        }
+        assert_eq!(one(".a = 1", r#"{ "b": 1.0, "a": 2, "c": 3 }"#), r#"{"b":1.0,"a":1,"c":3}"#);
+        assert_eq!(one(".", r#"{"a":1,"b":2,"a":3}"#), r#"{"a":3,"b":2}"#);
+    }
+
+    #[test]
+    fn calculated_numbers_are_written_as_jq_does() {
+        for (expression, result) in [
+            ("1 / 4", "0.25"),
+            ("36 / 3", "12"),
+            ("nan", "null"),
+            ("[infinite, -infinite]", "[1.7976931348623157e+308,-1.7976931348623157e+308]"),
+            ("9007199254740993 + 1", "9007199254740994"),
+            ("\"+1.5\" | fromjson", "1.5"),
+            ("1e1000 * 10", "1.7976931348623157e+308"),
+            ("3.10", "3.10"),
+        ] {
+            assert_eq!(one(expression, "null"), result, "{expression}");
+        }
+    }
+
+    #[test]
+    fn strings_come_raw_where_they_are_asked_for_raw() {
+        let expression = Expression::parse(".a, .b").unwrap();
+        let raw: Vec<_> =
+            expression.run(br#"{"a":"x\ny","b":["x"]}"#).unwrap().map(|output| output.unwrap().raw()).collect();
+        assert_eq!(raw, ["x\ny", r#"["x"]"#]);
+    }
+
+    #[test]
+    fn the_whole_library_is_there() {
+        for (expression, result) in [
+            ("[.[] | select(.n > 1) | .s] | join(\"-\")", "\"b-c\""),
+            ("map(.n) | add", "6"),
+            ("def twice: . * 2; .[1].n | twice", "4"),
+            ("[.[].s | test(\"[bc]\")]", "[false,true,true]"),
+            ("reduce .[] as $x (0; . + $x.n)", "6"),
+            (".[0] | @base64 \"\\(.s)\"", "\"YQ==\""),
+            ("try error(\"no\") catch .", "\"no\""),
+            ("1700000000 | todate", "\"2023-11-14T22:13:20Z\""),
+        ] {
+            assert_eq!(one(expression, r#"[{"n":1,"s":"a"},{"n":2,"s":"b"},{"n":3,"s":"c"}]"#), result);
+        }
+        assert_eq!(run("empty", "1"), []);
+        assert_eq!(run("., 2", "1"), [Ok("1".to_owned()), Ok("2".to_owned())]);
+    }
+
+    #[test]
+    fn an_error_tells_what_and_where_in_one_line() {
+        for (expression, message) in [
+            ("", "not a jq expression: expected term at column 1"),
+            (".a |", "not a jq expression: expected term at column 5"),
+            ("(.a", "not a jq expression: expected closing parenthesis at column 4"),
+            (".a | nope", "not a jq expression: no filter nope at column 6"),
+            (". | \"é\" | map(.;.)", "not a jq expression: no filter map/2 at column 11"),
+            (".\n  | $x", "not a jq expression: no variable $x at line 2, column 5"),
+            (". ] 1", "not a jq expression: expected token at column 3"),
+            ("import \"a\" as a; .", "not a jq expression: modules cannot be loaded at column 9"),
+            ("input", "not a jq expression: no filter input at column 1"),
+        ] {
+            assert_eq!(Expression::parse(expression).unwrap_err().to_string(), message, "{expression}");
+        }
+    }
+
+    #[test]
+    fn a_failing_expression_ends_with_its_error() {
+        assert_eq!(run("1, error(\"no\"), 2", "1"), [Ok("1".to_owned()), Err("no".to_owned())]);
+        assert_eq!(run(".a", "1"), [Err("cannot index 1 with \"a\"".to_owned())]);
+        assert_eq!(run("1, halt, 2", "1"), [Ok("1".to_owned())]);
+        assert_eq!(run("halt_error", "1"), [Err("halted with status 5".to_owned())]);
+        assert_eq!(run("{(1 | tostring | .): 1} | {(1): .}", "1").len(), 1);
+        assert!(run("{(1): 1}", "1")[0].is_err());
+        assert!(run("\"a\" | tobytes", "1")[0].is_err());
+        assert_eq!(run("reduce range(1000) as $i (0; [.])", "1"), [Err(NotJson::TooDeep.to_string())]);
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused() {
+        for input in ["", "NaN", "+1", "{1:2}", "# no", "1 2", "\"\\ud800\"", "b\"a\"", &"[".repeat(1000)] {
+            assert!(Expression::parse(".").unwrap().run(input.as_bytes()).is_err(), "{input}");
+        }
+    }
+
+    #[test]
+    fn no_expression_is_so_long_or_so_deep_that_the_stack_ends() {
+        assert_eq!(Expression::parse(&"(".repeat(20_000)).unwrap_err(), Invalid::TooLong);
+        assert_eq!(Expression::parse(&"[".repeat(101)).unwrap_err(), Invalid::TooDeep);
+        for (piece, end) in [(".|", "."), ("-", "1"), ("1+", "1"), ("def f:", "."), ("try ", "."), ("if . then ", ".")]
+        {
+            let text = piece.repeat((LONGEST - end.len()) / piece.len()) + end;
+            if let Ok(expression) = Expression::parse(&text) {
+                assert!(expression.run(b"1").unwrap().next().unwrap().is_ok(), "{piece}");
+            }
+        }
+        assert_eq!(one("reduce range(100000) as $i (0; [.]) | 1", "1"), "1");
+    }
+
+    #[test]
+    fn an_endless_expression_gives_its_results_one_by_one() {
+        let expression = Expression::parse("repeat(.)").unwrap();
+        assert_eq!(expression.run(b"1").unwrap().take(3).count(), 3);
+    }
+}
