@@ -18,6 +18,10 @@ lint:
 test NAME="":
     cargo test --locked {{NAME}}
 
+# The integration tests on PostgreSQL, or those of a name, with a server of their own: Debian's package is postgresql
+test-postgres NAME="":
+    HOOKCTL_TEST_ENGINE=postgres cargo test --locked --test it -- {{NAME}}
+
 # The long form of the fault tests and of fuzzing
 test-long:
     HOOKCTL_TEST_LONG=1 cargo test --locked --test it fault -- --nocapture

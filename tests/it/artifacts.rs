@@ -57,7 +57,7 @@ fn every_completion_script_is_the_one_that_the_binary_prints() {
     let env = TestEnv::new();
     let print = |shell: &str| env.hookctl(["completions", shell, "--read-only"]).run().ok().text();
     assert_current("completions", &SCRIPTS.map(|(shell, name)| (name.to_owned(), print(shell))).into());
-    assert!(!env.database().exists());
+    assert!(!env.is_made());
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn every_manual_page_is_the_one_that_the_binary_writes() {
     assert_eq!(pages["hookctl.1"], env.hookctl(["man"]).run().ok().text());
     assert!(!pages.contains_key("hookctl-complete.1"), "what only the scripts call has no page");
     assert_current("man", &pages);
-    assert!(!env.database().exists());
+    assert!(!env.is_made());
 }
 
 #[test]

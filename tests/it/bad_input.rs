@@ -334,7 +334,7 @@ fn bad_settings_of_the_environment_are_refused_by_name() {
     for (name, value) in cases {
         let run = env.hookctl(["emit", "task.created"]).env(name, value).run().fails(2);
         assert!(run.err().starts_with(&format!("error: {name}: ")), "{run:?}");
-        assert!(!env.database().exists());
+        assert!(!env.is_made());
     }
 }
 
@@ -369,7 +369,7 @@ fn very_long_and_odd_arguments_end_in_an_error_of_one_line() {
             one_error(&run);
         }
     }
-    assert!(!env.database().exists());
+    assert!(!env.is_made());
 }
 
 /// Runs every case, as text and as JSON, and compares the database before and after.

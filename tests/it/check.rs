@@ -98,7 +98,7 @@ fn what_cannot_be_known_is_unknown_and_told_on_stdout() {
     let (code, line) = check(&env, START, &[]);
     assert_eq!(code, 3);
     assert!(line.starts_with("UNKNOWN - there is no database at "), "{line}");
-    assert!(!env.database().exists());
+    assert!(!env.is_made());
     env.file("hookctl.db", "this is no database, and it is long enough to be told from one".repeat(20));
     let (code, line) = check(&env, START, &["-q"]);
     assert_eq!(code, 3);

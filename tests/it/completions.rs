@@ -32,7 +32,7 @@ fn program(env: &TestEnv, name: &str) -> Command {
     let mut command = Command::new(name);
     command.env_clear().current_dir(env.path()).stdout(Stdio::piped());
     command.env("PATH", format!("{}:{}", binary.display(), std::env::var("PATH").unwrap()));
-    command.env("HOME", env.path()).env("ZDOTDIR", env.path()).env("HOOKCTL_DB", env.database());
+    command.env("HOME", env.path()).env("ZDOTDIR", env.path()).env("HOOKCTL_DB", env.address());
     command.env("TERM", "dumb").env("LC_ALL", "C.UTF-8").env("HOOKCTL_ALLOW_NETWORKS", "127.0.0.0/8");
     command
 }
@@ -150,7 +150,7 @@ fn where_something_is_wrong_nothing_is_said_and_nothing_made() {
     let env = TestEnv::new();
     assert!(offered(&env, &["webhook", "show", "x"]).is_empty());
     assert_eq!(offered(&env, &["emit", "invoice.pai"]), ["invoice.paid"], "the catalogue needs no database");
-    assert!(!env.database().exists());
+    assert!(!env.is_made());
     env.file("hookctl.db", "not a database");
     for words in
         [&["webhook", "show", "x"][..], &["no", "such", "x"], &["--db"], &["--db", "", "webhook", "show", "x"], &[]]
@@ -163,6 +163,6 @@ fn where_something_is_wrong_nothing_is_said_and_nothing_made() {
 #[test]
 fn a_name_that_no_line_can_hold_is_not_offered() {
     let env = prepared();
-    env.sql_write("UPDATE webhooks SET name = 'crm' || char(10) || 'rm -rf' || char(27) WHERE name = 'crm-eu'");
+    env.sql_write("UPDATE webhooks SET name = 'crm\nrm -rf\u{1b}' WHERE name = 'crm-eu'");
     assert_eq!(offered(&env, &["webhook", "show", ""]), [ODD]);
 }

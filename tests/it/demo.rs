@@ -36,7 +36,7 @@ fn the_tour_shows_the_main_job_and_leaves_nothing_behind() {
         assert!(text.contains(shown), "{shown:?} is missing in\n{text}");
     }
     assert!(is_clean(&env));
-    assert!(!env.database().exists(), "the user's own database is not touched");
+    assert!(!env.is_made(), "the user's own database is not touched");
     assert_eq!(run.err(), "");
 }
 
@@ -55,7 +55,7 @@ fn the_users_settings_have_no_say_in_it() {
     assert!(steps.iter().all(|step| step["command"].is_string() && step["output"].is_string()));
     assert!(steps.iter().all(|step| step["exit_code"].is_null() || step["exit_code"] == 0));
     assert!(steps.iter().any(|step| step["command"] == "export HOOKCTL_NOW=2026-01-31T12:02:00.000Z"));
-    assert!(is_clean(&env) && !env.database().exists());
+    assert!(is_clean(&env) && !env.is_made());
 }
 
 #[test]

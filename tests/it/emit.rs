@@ -187,7 +187,7 @@ fn invalid_events_are_refused_and_store_nothing() {
         assert!(error["error"]["message"].as_str().unwrap().contains(part), "{run:?}");
         assert_eq!(error["error"]["exit_code"], 2);
     }
-    assert!(!env.database().exists() || env.sql_value("SELECT count(*) FROM events") == "0");
+    assert!(!env.is_made() || env.sql_value("SELECT count(*) FROM events") == "0");
     let deep = "[".repeat(10_000);
     emit(&env, &["a.b", "--data", "-"]).stdin(deep).run().fails(2);
 }

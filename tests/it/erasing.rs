@@ -42,6 +42,7 @@ type Way<'a> = &'a dyn Fn(&TestEnv);
 
 #[test]
 fn beside_a_drain_that_watches_a_secret_that_was_rotated_expired_or_deleted_is_in_no_file() {
+    only_on_files!();
     let rotated = |env: &TestEnv| drop(rotate(env, "0"));
     let expired = |env: &TestEnv| {
         rotate(env, "1h");
@@ -65,6 +66,7 @@ fn beside_a_drain_that_watches_a_secret_that_was_rotated_expired_or_deleted_is_i
 
 #[test]
 fn a_payload_that_was_pruned_is_in_no_file_beside_a_drain_that_watches() {
+    only_on_files!();
     let (env, receiver, drain) = watched();
     let payload = env.file("payload", "a-payload-that-nobody-may-find-any-more");
     env.hookctl(["emit", "invoice.paid", "--enqueue", "--payload"]).arg(payload).run().ok();
@@ -83,6 +85,7 @@ fn a_payload_that_was_pruned_is_in_no_file_beside_a_drain_that_watches() {
 
 #[test]
 fn a_reader_in_the_way_is_told_of_and_the_next_command_that_writes_removes_what_was_deleted() {
+    only_on_files!();
     let (env, _receiver, drain) = watched();
     drain.signal("TERM");
     drain.wait_timeout(PATIENCE).fails(143);

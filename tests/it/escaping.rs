@@ -151,7 +151,7 @@ fn a_closed_or_full_stdout_ends_quietly_or_in_one_error() {
         let binary = env!("CARGO_BIN_EXE_hookctl");
         let full = std::process::Command::new("sh")
             .args(["-c", &format!("'{binary}' {quoted} > /dev/full")])
-            .env("HOOKCTL_DB", env.database())
+            .env("HOOKCTL_DB", env.address())
             .output()
             .unwrap();
         let told = String::from_utf8(full.stderr).unwrap();
@@ -190,13 +190,13 @@ fn haunted() -> (TestEnv, TestReceiver) {
         .ok();
     env.file("lines", format!("{{\"type\":\"x{evil}\"}}\n{evil}\n"));
     env.sql_write(&format!(
-        "UPDATE webhooks SET name = 'n{evil}', owner = 'o{evil}',
-            settings = json_set(settings, '$.description', '=1+1{evil}');
+        "UPDATE webhooks SET name = 'n{evil}', owner = 'o{evil}';
          UPDATE webhook_state SET disabled_reason = 'r{evil}';
          UPDATE events SET event_type = 't{evil}' WHERE event_id = 'known';
          UPDATE deliveries SET event_type = 't{evil}', error_message = 'm{evil}' WHERE id = 1;
-         INSERT INTO event_types (name, description, is_builtin) VALUES ('type{evil}', 'd{evil}', 0);"
+         INSERT INTO event_types (name, description, is_builtin) VALUES ('type{evil}', 'd{evil}', FALSE);"
     ));
+    env.set_settings(&serde_json::json!({"description": format!("=1+1{evil}")}));
     (env, receiver)
 }
 

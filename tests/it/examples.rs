@@ -130,7 +130,7 @@ impl World {
         command.args(["-c", &format!("{}{}", if is_simple { "exec " } else { "" }, self.to_loopback(line))]);
         command.env_clear().current_dir(env.path()).stdout(Stdio::piped());
         command.env("PATH", format!("{}:{}", binary.display(), std::env::var("PATH").unwrap()));
-        command.env("HOME", env.path()).env("HOOKCTL_DB", env.database());
+        command.env("HOME", env.path()).env("HOOKCTL_DB", env.address());
         command.env("HOOKCTL_ALLOW_NETWORKS", "127.0.0.0/8");
         command.env("SECRET", "abc").env("CI_SECRET", "abc").env("signature", &self.github).env("value", &self.stripe);
         let mut child = Child::start(command, Vec::new());
@@ -245,5 +245,5 @@ fn alone_it_prints_a_short_overview_of_all_commands() {
     for page in pages(&env).iter().filter(|page| !page.command.is_empty() && !page.command.contains(' ')) {
         assert!(overview.contains(&format!("\n  {} ", page.command)), "{}", page.command);
     }
-    assert!(!env.database().exists());
+    assert!(!env.is_made());
 }

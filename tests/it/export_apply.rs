@@ -156,7 +156,7 @@ fn without_a_database_the_file_is_empty_and_no_database_is_made() {
     assert_eq!(serde_json::from_str::<Value>(&file).unwrap(), serde_json::json!({"webhooks": [], "event_types": []}));
     apply(&env, &exported(&env, &[]), &[]).ok();
     apply(&env, ONE, &["--dry-run"]).fails(5);
-    assert!(!env.database().exists());
+    assert!(!env.is_made());
 }
 
 #[test]
@@ -294,7 +294,7 @@ fn one_mistake_and_nothing_is_stored() {
         let run = apply(&env, &format!("{ONE}{line}\n"), &[]).fails(2);
         assert!(run.err().contains(told), "{line}\n{run:?}");
         assert!(run.err().starts_with("error: FILE: ") && run.stdout.is_empty(), "{run:?}");
-        assert!(!env.database().exists(), "{line}");
+        assert!(!env.is_made(), "{line}");
     }
     let json = r#"{"webhooks":[{"name":"one","url":"http://127.0.0.1:9/","events":["a"],"nonsense":1}]}"#;
     assert!(apply(&env, json, &[]).fails(2).err().contains("nonsense"));

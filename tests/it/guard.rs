@@ -1,6 +1,6 @@
 //! The outgoing guard, end to end: no spelling of loopback is reached at any command, and what allows it does so exactly.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Hookctl, Identity, Reply, TestEnv, TestReceiver};
 
@@ -50,7 +50,7 @@ fn a_url_with_a_backslash_is_refused_in_one_line_and_stores_nothing() {
     let url = "http://127.0.0.1\\@example.com/";
     let run = env.hookctl(["webhook", "create", "new", "-e", "*", "--url", url]).run().fails(2);
     assert!(run.err().starts_with("error: --url: the URL holds a backslash"), "{run:?}");
-    assert!(!env.database().exists());
+    assert!(!env.is_made());
 }
 
 #[test]
@@ -82,9 +82,8 @@ fn addresses_of_a_clouds_own_services_are_open_to_a_matching_network_only() {
 fn no_spelling_of_loopback_is_reached_by_test_emit_or_drain_whatever_the_database_holds() {
     let (env, receiver) = guarded();
     for url in spellings(&receiver) {
-        env.sql_write(&format!(
-            "UPDATE webhooks SET settings = json_set(settings, '$.url', '{url}'); DELETE FROM deliveries"
-        ));
+        env.set_settings(&json!({"url": url}));
+        env.sql_write("DELETE FROM deliveries");
         let tested = closed(&env, &["webhook", "test", "hook", "-o", "json"]).run().fails(5).json();
         blocked(&tested);
         let emitted = closed(&env, &["emit", "task.created", "-o", "json"]).run().ok().json();
@@ -102,7 +101,7 @@ fn no_spelling_of_loopback_is_reached_by_test_emit_or_drain_whatever_the_databas
 #[test]
 fn retry_and_resend_are_guarded_too() {
     let (env, receiver) = guarded();
-    env.sql_write(&format!("UPDATE webhooks SET settings = json_set(settings, '$.url', '{}')", receiver.url()));
+    env.set_settings(&json!({"url": receiver.url()}));
     closed(&env, &["emit", "task.created", "--event-id", "e"]).run().ok();
     closed(&env, &["delivery", "retry", "1"]).run().fails(5);
     closed(&env, &["event", "resend", "e", "-w", "hook"]).run().fails(5);
@@ -195,9 +194,7 @@ fn metadata_and_link_local_addresses_are_not_reached_by_allow_private() {
         let run = closed(&env, &create).arg("--allow-private").run().fails(2);
         assert!(run.err().contains("only --allow-network "), "{run:?}");
         let (env, _receiver) = guarded();
-        env.sql_write(&format!(
-            "UPDATE webhooks SET settings = json_set(settings, '$.url', '{url}', '$.allow_private', json('true'))"
-        ));
+        env.set_settings(&json!({"url": url, "allow_private": true}));
         blocked(&closed(&env, &["webhook", "test", "hook", "-o", "json"]).run().fails(5).json());
     }
 }
@@ -224,7 +221,7 @@ fn guarded() -> (TestEnv, TestReceiver) {
     let env = TestEnv::new();
     let receiver = TestReceiver::start(200);
     env.hookctl(["webhook", "create", "hook", "-e", "*", "--url", &receiver.url()]).run().ok();
-    env.sql_write("UPDATE webhooks SET settings = json_set(settings, '$.url', 'https://example.com/')");
+    env.set_settings(&json!({"url": "https://example.com/"}));
     (env, receiver)
 }
 

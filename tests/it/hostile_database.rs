@@ -23,6 +23,7 @@ const COMMANDS: [&[&str]; 6] = [
 
 #[test]
 fn a_file_that_is_no_database_is_refused_and_stays_as_it_is() {
+    only_on_files!();
     for (name, bytes) in [
         ("short text", b"hello\n".to_vec()),
         ("long text", "hello world\n".repeat(5_000).into_bytes()),
@@ -38,6 +39,7 @@ fn a_file_that_is_no_database_is_refused_and_stays_as_it_is() {
 
 #[test]
 fn another_programs_or_a_newer_database_is_refused_and_stays_as_it_is() {
+    only_on_files!();
     let changes = [
         ("PRAGMA application_id = 5", "its application id is 0x5"),
         ("PRAGMA application_id = 0", "its application id is 0x0"),
@@ -59,6 +61,7 @@ fn another_programs_or_a_newer_database_is_refused_and_stays_as_it_is() {
 
 #[test]
 fn an_unknown_database_of_sqlite_is_refused_and_stays_as_it_is() {
+    only_on_files!();
     let env = TestEnv::new();
     Connection::open(env.database())
         .unwrap()
@@ -69,6 +72,7 @@ fn an_unknown_database_of_sqlite_is_refused_and_stays_as_it_is() {
 
 #[test]
 fn tables_that_lack_a_column_are_told_as_damage_without_the_statement() {
+    only_on_files!();
     let env = made();
     alter(&env, "ALTER TABLE webhooks DROP COLUMN owner");
     let run = env.hookctl(["webhook", "list"]).run().fails(1);
@@ -77,6 +81,7 @@ fn tables_that_lack_a_column_are_told_as_damage_without_the_statement() {
 
 #[test]
 fn unreadable_values_are_told_with_their_column() {
+    only_on_files!();
     for (change, column) in [
         ("UPDATE webhooks SET events = 'a' || char(27) || '[2J'", r"webhooks.events: a\u{1b}[2J"),
         ("UPDATE webhooks SET settings = '{'", "webhooks.settings"),
@@ -92,6 +97,7 @@ fn unreadable_values_are_told_with_their_column() {
 
 #[test]
 fn a_truncated_or_damaged_file_never_makes_a_command_panic_or_hang() {
+    only_on_files!();
     let whole = fs::read(made().database()).unwrap();
     let mut damaged: Vec<Vec<u8>> = [50, 100, 512, 4_096, 5_000, whole.len() - 4_096, whole.len() - 1]
         .into_iter()
@@ -124,6 +130,7 @@ fn a_truncated_or_damaged_file_never_makes_a_command_panic_or_hang() {
 
 #[test]
 fn a_truncated_file_is_refused_and_stays_as_it_is() {
+    only_on_files!();
     let whole = fs::read(made().database()).unwrap();
     for length in [50, 99, 100, 600] {
         let env = TestEnv::new();
@@ -134,6 +141,7 @@ fn a_truncated_file_is_refused_and_stays_as_it_is() {
 
 #[test]
 fn what_is_no_file_is_refused() {
+    only_on_files!();
     let env = TestEnv::new();
     fs::create_dir(env.database()).unwrap();
     refused_place(&env, "is a directory, not a database");
@@ -162,6 +170,7 @@ fn what_is_no_file_is_refused() {
 
 #[test]
 fn a_place_below_a_file_is_refused() {
+    only_on_files!();
     let env = TestEnv::new();
     let file = env.file("file", "text");
     let before = digest(&file);
@@ -174,6 +183,7 @@ fn a_place_below_a_file_is_refused() {
 
 #[test]
 fn names_that_sqlite_has_a_meaning_for_are_names_of_files() {
+    only_on_files!();
     for name in ["file:x?mode=memory", ":memory:", "file::memory:", "file:other.db", "a\nb\u{1b}[2J.db", "a%00b?c#d.db"]
     {
         let env = TestEnv::new();
@@ -189,6 +199,7 @@ fn names_that_sqlite_has_a_meaning_for_are_names_of_files() {
 
 #[test]
 fn an_empty_file_is_a_new_database() {
+    only_on_files!();
     let env = TestEnv::new();
     env.file("hookctl.db", "");
     env.hookctl(["webhook", "list"]).run().ok();

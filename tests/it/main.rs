@@ -4,6 +4,10 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+// First: its macros are used in the others.
+#[macro_use]
+mod support;
+
 mod artifacts;
 mod auto_disable;
 mod bad_input;
@@ -35,6 +39,7 @@ mod meanwhile;
 mod metrics;
 mod ordered;
 mod owners;
+mod postgres;
 mod probe;
 mod progress;
 mod prompts;
@@ -49,7 +54,6 @@ mod secrets;
 mod settings;
 mod sign;
 mod stats;
-mod support;
 mod tail;
 mod tidy;
 mod vectors;

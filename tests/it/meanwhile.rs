@@ -3,8 +3,6 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use rusqlite::Connection;
-
 use crate::support::TestEnv;
 
 #[test]
@@ -23,12 +21,11 @@ fn what_is_deleted_between_the_look_up_and_the_change_is_not_found() {
         let env = TestEnv::new();
         env.hookctl(["webhook", "create", "crm", "--url", "http://127.0.0.1:9/", "-e", "*"]).run().ok();
         env.hookctl(["emit", "invoice.paid", "--enqueue"]).run().ok();
-        let other = Connection::open(env.database()).unwrap();
-        other.execute_batch("PRAGMA foreign_keys = ON; BEGIN IMMEDIATE; DELETE FROM webhooks").unwrap();
+        let other = env.begin("DELETE FROM webhooks");
         // It still sees the webhook, and waits to write.
         let child = env.hookctl(command.split(' ')).spawn();
         sleep(Duration::from_millis(700));
-        other.execute_batch("COMMIT").unwrap();
+        other.commit();
         let run = child.wait_timeout(Duration::from_secs(30)).fails(3);
         assert!(run.err().starts_with("error: no "), "{command}: {run:?}");
         assert!(run.stdout.is_empty(), "{command}: {run:?}");

@@ -96,7 +96,7 @@ fn a_file_is_replaced_and_everybody_may_read_it() {
         let status = Command::new("sh")
             .args(["-c", &script, env!("CARGO_BIN_EXE_hookctl")])
             .current_dir(env.path())
-            .env("HOOKCTL_DB", env.database())
+            .env("HOOKCTL_DB", env.address())
             .status()
             .unwrap();
         assert!(status.success());
@@ -113,7 +113,7 @@ fn without_a_database_there_is_the_build_alone() {
     let env = TestEnv::new();
     let text = metrics(&env);
     assert_eq!(samples(&text).len(), 1, "{text}");
-    assert!(!env.database().exists());
+    assert!(!env.is_made());
 }
 
 #[test]

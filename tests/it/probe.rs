@@ -135,7 +135,7 @@ fn matrix(scheme: &'static str) {
         let names: Vec<&str> = checks(&report).iter().map(|check| check["name"].as_str().unwrap()).collect();
         assert_eq!(names, CHECKS);
         assert_eq!(report["scheme"], scheme);
-        assert!(!env.database().exists(), "nothing is stored");
+        assert!(!env.is_made(), "nothing is stored");
     }
 }
 

@@ -53,7 +53,7 @@ fn create_asks_for_everything_and_shows_the_command() {
     let folder = std::path::Path::new(env!("CARGO_BIN_EXE_hookctl")).parent().unwrap();
     let ran = std::process::Command::new("sh")
         .args(["-c", &format!("PATH='{}'\n{command}", folder.display())])
-        .env("HOOKCTL_DB", other.database())
+        .env("HOOKCTL_DB", other.address())
         .env("HOOKCTL_ALLOW_NETWORKS", "127.0.0.0/8")
         .output()
         .unwrap();
@@ -93,7 +93,7 @@ fn no_to_the_last_question_creates_nothing() {
     let mut terminal = env.hookctl(command).at_terminal();
     terminal.shows("Name").types("crm").types(ENTER).shows("Create it?").types("n");
     terminal.ends().ended_with(2);
-    assert!(!env.database().exists());
+    assert!(!env.is_made());
     let mut terminal = env.hookctl(command).arg("--yes").at_terminal();
     terminal.shows("Name").types("-x y").types(ENTER);
     terminal.shows("hookctl webhook create --url http://127.0.0.1:9/ -e '*' --no-secret --yes -- '-x y'");
@@ -121,7 +121,7 @@ fn ctrl_c_at_any_question_leaves_the_terminal_in_order_and_nothing_behind() {
         assert!(shown.has_cursor(), "{}", shown.raw);
         assert!(shown.text().ends_with("nothing was done\n"), "{}", shown.raw);
     }
-    assert!(!env.database().exists());
+    assert!(!env.is_made());
 }
 
 #[test]
@@ -199,5 +199,5 @@ fn nobody_is_asked_without_a_terminal() {
     assert!(piped.text().starts_with("error: NAME is missing\nhint: "), "{}", piped.raw);
     let small = env.hookctl(["webhook", "create"]).at_terminal_of(10).ends().ended_with(2);
     assert!(small.text().contains("NAME is missing"), "{}", small.raw);
-    assert!(!env.database().exists());
+    assert!(!env.is_made());
 }

@@ -38,7 +38,7 @@ fn every_format_lists_every_scheme() {
         assert_eq!(text.lines().count(), names.len() + 1, "{text}");
         assert!(names.iter().all(|name| text.contains(name)), "{text}");
     }
-    assert!(!env.database().exists());
+    assert!(!env.is_made());
 }
 
 #[test]

@@ -101,7 +101,7 @@ fn a_refusal_names_the_option_or_the_entry_and_its_key_with_one_reason() {
         let run = apply(&env, lines).fails(2);
         assert!(run.err().contains(told) && !run.err().contains("555555"), "{told}: {run:?}");
     }
-    assert!(!env.database().exists());
+    assert!(!env.is_made());
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn a_file_with_a_private_key_is_no_ca_certificate_and_nothing_of_it_is_stored() 
     };
     told(create(&env, &["--ca-cert", file]), "--ca-cert");
     told(apply(&env, &format!("events = ['*']\nca_cert = '''\n{both}'''")), "FILE: webhooks[1] (crm): ca_cert");
-    assert!(!env.database().exists());
+    assert!(!env.is_made());
     create(&env, &["--ca-cert", env.file("ca.pem", identity.pem()).to_str().unwrap()]).ok();
     told(env.hookctl(["webhook", "update", "crm", "--ca-cert", file]).run(), "--ca-cert");
     let exported = env.hookctl(["export", "--with-secrets"]).run().ok().text();
@@ -161,7 +161,7 @@ fn a_ca_certificate_is_read_before_it_is_stored() {
         let run = create(&env, &["--ca-cert", file.to_str().unwrap()]).fails(2);
         assert!(run.err().starts_with("error: --ca-cert: "), "{run:?}");
     }
-    assert!(!env.database().exists());
+    assert!(!env.is_made());
 }
 
 #[test]

@@ -126,7 +126,7 @@ fn wrong_questions_are_told_and_sign_nothing() {
         assert_eq!(run.text(), "", "{args:?}");
         assert!(!run.err().contains("hush"), "{run:?}");
     }
-    assert!(!env.database().exists());
+    assert!(!env.is_made());
 }
 
 #[test]

@@ -99,7 +99,7 @@ fn a_database_that_is_not_there_yet_is_waited_for() {
     let (env, receiver) = (TestEnv::new(), TestReceiver::start(200));
     let tail = env.hookctl(["delivery", "tail"]).spawn();
     tail.wait_for_stderr("waiting", SOON);
-    assert!(!env.database().exists());
+    assert!(!env.is_made());
     create(&env, "crm", &receiver.url());
     tail.wait_for_stderr("following", SOON);
     emit(&env, "one");

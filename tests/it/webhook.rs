@@ -208,7 +208,7 @@ fn a_reader_makes_no_file() {
     assert_eq!(told(&env, &["delivery", "list"]), json!([]));
     assert_eq!(told(&env, &["event", "list"]), json!([]));
     env.hookctl(["webhook", "show", "crm"]).run().fails(3);
-    assert!(!env.database().exists());
+    assert!(!env.is_made());
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn a_link_that_somebody_planted_beside_the_file_leads_the_bytes_nowhere() {
             .args(["-c", script, "sh", env!("CARGO_BIN_EXE_hookctl")])
             .args(option.split(' '))
             .current_dir(env.path())
-            .env("HOOKCTL_DB", env.database())
+            .env("HOOKCTL_DB", env.address())
             .output()
             .unwrap();
         assert!(done.status.success(), "{done:?}");
@@ -51,7 +51,7 @@ fn everybody_may_read_metrics_and_the_umask_decides_on_a_page() {
         let done = Command::new("sh")
             .args(["-c", &script, env!("CARGO_BIN_EXE_hookctl")])
             .current_dir(env.path())
-            .env("HOOKCTL_DB", env.database())
+            .env("HOOKCTL_DB", env.address())
             .output()
             .unwrap();
         assert!(done.status.success(), "{done:?}");

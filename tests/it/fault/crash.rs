@@ -3,8 +3,6 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use rusqlite::Connection;
-
 use super::{Dice, PATIENCE, assert_whole, batch, count, moment, requests_by_event, scale, subscribe};
 use crate::support::{Child, Reply, Run, Script, TestEnv, TestReceiver};
 
@@ -157,12 +155,10 @@ fn killed_between_the_answer_and_its_record_it_sends_again_once_the_lease_is_ove
     let drain = env.hookctl(["drain"]).now(&moment(0)).spawn();
     receiver.wait_for(4, PATIENCE);
     // Whoever holds the write lock keeps the answers, which come now, out of the log.
-    let lock = Connection::open(env.database()).unwrap();
-    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let lock = env.lock();
     sleep(Duration::from_millis(800));
     drain.kill();
-    lock.execute_batch("ROLLBACK").unwrap();
-    drop(lock);
+    lock.roll_back();
     assert_eq!(count(&env, "SELECT count(*) FROM attempts"), 0);
     assert_eq!(count(&env, "SELECT count(*) FROM deliveries WHERE claim_token IS NOT NULL"), 4);
     let too_early = env.hookctl(["drain", "-o", "json"]).now(&moment(24)).run().ok().json();

@@ -130,7 +130,7 @@ fn a_backup_taken_during_a_drain_is_private_opens_checks_clean_and_drains() {
     let backup = std::process::Command::new("sh")
         .args(["-c", loose, "sh", env!("CARGO_BIN_EXE_hookctl"), "db", "backup"])
         .arg(&copy)
-        .env("HOOKCTL_DB", env.database())
+        .env("HOOKCTL_DB", env.address())
         .output()
         .unwrap();
     assert!(backup.status.success(), "{backup:?}");

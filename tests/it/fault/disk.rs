@@ -34,6 +34,7 @@ fn size_kib(env: &TestEnv) -> u64 {
 
 #[test]
 fn emit_on_a_full_disk_refuses_the_whole_event_or_accepts_it() {
+    only_on_files!();
     let env = TestEnv::new();
     let receiver = TestReceiver::start(200);
     subscribe(&env, &receiver, &["crm"], &[]);
@@ -67,6 +68,7 @@ fn emit_on_a_full_disk_refuses_the_whole_event_or_accepts_it() {
 
 #[test]
 fn a_drain_whose_disk_fills_up_ends_with_1_and_the_next_one_goes_on() {
+    only_on_files!();
     let env = TestEnv::new();
     let receiver = TestReceiver::start(Reply::with_body(200, vec![b'x'; 60_000]));
     subscribe(&env, &receiver, &["crm"], &["--timeout", "1s"]);
@@ -89,6 +91,7 @@ fn a_drain_whose_disk_fills_up_ends_with_1_and_the_next_one_goes_on() {
 
 #[test]
 fn emit_on_a_disk_that_fills_up_while_it_sends_ends_in_75_with_the_event_id() {
+    only_on_files!();
     let env = TestEnv::new();
     let receiver = TestReceiver::start(Reply::with_body(200, vec![b'x'; 60_000]));
     let names: Vec<String> = (0..10).map(|number| format!("crm-{number}")).collect();
@@ -107,6 +110,7 @@ fn emit_on_a_disk_that_fills_up_while_it_sends_ends_in_75_with_the_event_id() {
 
 #[test]
 fn a_prune_or_a_backup_on_a_full_disk_does_it_whole_or_not_at_all() {
+    only_on_files!();
     let env = TestEnv::new();
     let receiver = TestReceiver::start(Reply::with_body(200, vec![b'x'; 20_000]));
     subscribe(&env, &receiver, &["crm"], &[]);
@@ -150,6 +154,7 @@ impl Drop for SmallDisk {
 
 #[test]
 fn on_a_small_file_system_that_fills_up_each_event_is_accepted_or_refused() {
+    only_on_files!();
     let env = TestEnv::new();
     let Some(disk) = SmallDisk::mount(&env.path().join("disk"), "1m") else { return };
     let database = disk.0.join("h.db");
@@ -174,6 +179,7 @@ fn on_a_small_file_system_that_fills_up_each_event_is_accepted_or_refused() {
 
 #[test]
 fn a_place_that_cannot_be_written_is_told_and_left_alone() {
+    only_on_files!();
     let env = TestEnv::new();
     let receiver = TestReceiver::start(200);
     subscribe(&env, &receiver, &["crm"], &[]);
@@ -224,6 +230,7 @@ fn watching() -> (TestEnv, TestReceiver, crate::support::Child) {
 
 #[test]
 fn a_drain_whose_file_is_deleted_or_replaced_ends_instead_of_working_on_a_ghost() {
+    only_on_files!();
     let delete = |env: &TestEnv| {
         ["hookctl.db", "hookctl.db-wal", "hookctl.db-shm"]
             .iter()
@@ -249,6 +256,7 @@ type Damage<'a> = &'a dyn Fn(&Path);
 
 #[test]
 fn a_drain_whose_file_is_cut_off_or_overwritten_ends_with_1_and_sends_nothing_twice() {
+    only_on_files!();
     let cut_off = |path: &Path| fs::OpenOptions::new().write(true).open(path).unwrap().set_len(5_000).unwrap();
     let empty = |path: &Path| fs::OpenOptions::new().write(true).open(path).unwrap().set_len(0).unwrap();
     let overwrite = |path: &Path| {
@@ -278,6 +286,7 @@ fn a_drain_whose_file_is_cut_off_or_overwritten_ends_with_1_and_sends_nothing_tw
 
 #[test]
 fn a_write_past_the_limit_on_file_sizes_names_the_limit() {
+    only_on_files!();
     let env = TestEnv::new();
     let receiver = TestReceiver::start(200);
     subscribe(&env, &receiver, &["crm"], &[]);

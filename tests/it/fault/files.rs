@@ -17,7 +17,7 @@ fn limited(env: &TestEnv, limit: &str, args: &[&str]) -> Command {
         .env_clear()
         .current_dir(env.path())
         .env("HOME", env.path())
-        .env("HOOKCTL_DB", env.database())
+        .env("HOOKCTL_DB", env.address())
         .env("HOOKCTL_ALLOW_NETWORKS", "127.0.0.0/8")
         .stdout(Stdio::piped());
     command

@@ -15,6 +15,7 @@ fn journal_mode(env: &TestEnv) -> String {
 
 #[test]
 fn a_process_with_too_few_or_too_small_files_takes_the_log_from_nobody() {
+    only_on_files!();
     for (limit, told) in [("-n 5", "ulimit -n"), ("-f 16", "ulimit -f")] {
         let env = TestEnv::new();
         let receiver = TestReceiver::start(200);
@@ -36,6 +37,7 @@ fn a_process_with_too_few_or_too_small_files_takes_the_log_from_nobody() {
 
 #[test]
 fn a_file_that_lost_its_log_is_found_and_gets_it_back_with_the_next_command_that_writes() {
+    only_on_files!();
     let env = TestEnv::new();
     let receiver = TestReceiver::start(200);
     subscribe(&env, &receiver, &["crm"], &[]);
@@ -65,6 +67,7 @@ fn a_file_that_lost_its_log_is_found_and_gets_it_back_with_the_next_command_that
 
 #[test]
 fn processes_that_work_without_a_log_go_on_when_another_gives_it_back() {
+    only_on_files!();
     let env = TestEnv::new();
     let receiver = TestReceiver::start(200);
     subscribe(&env, &receiver, &["crm"], &[]);

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use rusqlite::Connection;
-
 use super::{PATIENCE, assert_whole, batch, count, moment, requests_by_event, scale, subscribe};
 use crate::support::{Reply, TestEnv, TestReceiver};
 
@@ -52,8 +50,7 @@ fn a_database_that_stays_locked_ends_in_75_after_the_wait_and_nothing_is_lost() 
     let receiver = TestReceiver::start(Reply::StatusAfter(Duration::from_millis(300), 200));
     subscribe(&env, &receiver, &["crm"], &["--timeout", "60s"]);
     env.hookctl(["emit", "invoice.paid", "--event-id", "before", "--enqueue"]).run().ok();
-    let lock = Connection::open(env.database()).unwrap();
-    lock.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let lock = env.lock();
     let emit = env.hookctl(["emit", "invoice.paid", "--event-id", "refused"]).spawn();
     let drain = env.hookctl(["drain"]).spawn();
     for refused in [emit, drain] {
@@ -62,7 +59,7 @@ fn a_database_that_stays_locked_ends_in_75_after_the_wait_and_nothing_is_lost() 
         assert!(run.took >= Duration::from_secs(9), "it waits before it gives up: {run:?}");
     }
     assert_eq!(receiver.count(), 0, "what is not stored is not sent");
-    lock.execute_batch("ROLLBACK").unwrap();
+    lock.roll_back();
     env.hookctl(["emit", "invoice.paid", "--event-id", "refused"]).run().ok();
     env.hookctl(["drain"]).run().ok();
     assert!(requests_by_event(&receiver).values().all(|requests| *requests == 1));
@@ -78,10 +75,9 @@ fn what_was_answered_is_recorded_though_the_database_was_locked_for_longer_than_
     env.hookctl(["emit", "invoice.paid", "--enqueue"]).run().ok();
     let drain = env.hookctl(["drain", "-o", "json"]).spawn();
     receiver.wait_for(1, PATIENCE);
-    let lock = Connection::open(env.database()).unwrap();
-    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let lock = env.lock();
     std::thread::sleep(Duration::from_secs(13));
-    lock.execute_batch("ROLLBACK").unwrap();
+    lock.roll_back();
     assert_eq!(drain.wait_timeout(PATIENCE).ok().json()["succeeded"], 1);
     assert_eq!(count(&env, "SELECT count(*) FROM attempts"), 1);
     env.hookctl(["drain"]).run().ok();
@@ -94,11 +90,10 @@ fn a_lock_that_is_let_go_within_the_wait_is_waited_for() {
     let env = TestEnv::new();
     let receiver = TestReceiver::start(200);
     subscribe(&env, &receiver, &["crm"], &[]);
-    let lock = Connection::open(env.database()).unwrap();
-    lock.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let lock = env.lock();
     let emit = env.hookctl(["emit", "invoice.paid"]).spawn();
     std::thread::sleep(Duration::from_millis(1_500));
-    lock.execute_batch("COMMIT").unwrap();
+    lock.commit();
     emit.wait_timeout(PATIENCE).ok();
     assert_eq!(receiver.count(), 1);
 }

@@ -34,6 +34,7 @@ fn leftovers(env: &TestEnv) -> Vec<String> {
 
 #[test]
 fn restore_through_a_symbolic_link_replaces_the_file_that_it_leads_to() {
+    only_on_files!();
     let (env, _receiver) = backed_up();
     env.hookctl(["drain"]).run().ok();
     let link = env.path().join("link.db");
@@ -55,6 +56,7 @@ fn restore_through_a_symbolic_link_replaces_the_file_that_it_leads_to() {
 
 #[test]
 fn restore_keeps_the_owner_the_group_and_the_mode_of_the_file() {
+    only_on_files!();
     let (env, _receiver) = backed_up();
     fs::set_permissions(env.database(), fs::Permissions::from_mode(0o640)).unwrap();
     // Only root can give files away; for others the mode is what there is to keep.
@@ -71,6 +73,7 @@ fn restore_keeps_the_owner_the_group_and_the_mode_of_the_file() {
 
 #[test]
 fn check_sees_a_file_that_its_user_cannot_open_and_mends_it() {
+    only_on_files!();
     let env = TestEnv::new();
     fs::create_dir(env.path().join("data")).unwrap();
     let database = env.path().join("data").join("hookctl.db");
@@ -88,6 +91,7 @@ fn check_sees_a_file_that_its_user_cannot_open_and_mends_it() {
 
 #[test]
 fn a_restore_that_cannot_keep_the_old_file_changes_nothing_and_leaves_the_log() {
+    only_on_files!();
     let (env, _receiver) = backed_up();
     env.hookctl(["drain"]).run().ok();
     // The name for the old file is taken.
@@ -103,6 +107,7 @@ fn a_restore_that_cannot_keep_the_old_file_changes_nothing_and_leaves_the_log() 
 
 #[test]
 fn a_restore_that_is_refused_leaves_the_log_and_nothing_beside_it() {
+    only_on_files!();
     let (env, _receiver) = backed_up();
     let open = rusqlite::Connection::open(env.database()).unwrap();
     open.execute_batch("SELECT count(*) FROM webhooks").unwrap();
@@ -114,6 +119,7 @@ fn a_restore_that_is_refused_leaves_the_log_and_nothing_beside_it() {
 
 #[test]
 fn killed_restores_leave_a_whole_file_with_its_log_and_the_next_one_cleans_up() {
+    only_on_files!();
     let (env, _receiver) = backed_up();
     let mut dice = Dice::new();
     for _ in 0..12 * scale() {
@@ -133,6 +139,7 @@ fn killed_restores_leave_a_whole_file_with_its_log_and_the_next_one_cleans_up() 
 
 #[test]
 fn a_killed_backup_leaves_nothing_under_its_name_and_the_next_one_cleans_up() {
+    only_on_files!();
     let (env, _receiver) = backed_up();
     let payload = env.file("large", vec![b'x'; 1_000_000]);
     for _ in 0..40 {
@@ -161,6 +168,7 @@ fn a_killed_backup_leaves_nothing_under_its_name_and_the_next_one_cleans_up() {
 
 #[test]
 fn the_database_by_a_second_name_is_refused_as_a_backup() {
+    only_on_files!();
     let (env, _receiver) = backed_up();
     fs::hard_link(env.database(), env.path().join("second")).unwrap();
     symlink("hookctl.db", env.path().join("link")).unwrap();
@@ -173,6 +181,7 @@ fn the_database_by_a_second_name_is_refused_as_a_backup() {
 
 #[test]
 fn a_second_name_that_a_killed_restore_left_goes_with_the_next_command_that_writes() {
+    only_on_files!();
     let (env, _receiver) = backed_up();
     let links = || fs::metadata(env.database()).unwrap().nlink();
     let left = env.path().join("hookctl.db.bak-2030-01-01T00-00-00-000Z");
@@ -195,6 +204,7 @@ fn a_second_name_that_a_killed_restore_left_goes_with_the_next_command_that_writ
 
 #[test]
 fn no_restore_that_is_killed_gives_the_database_a_second_name() {
+    only_on_files!();
     let (env, _receiver) = backed_up();
     let mut dice = Dice::new();
     for _ in 0..40 * scale() {

@@ -153,6 +153,7 @@ fn requests(receiver: &TestReceiver, since: usize) -> Vec<String> {
 
 #[test]
 fn at_each_call_of_emit_the_event_is_accepted_whole_or_not_at_all() {
+    only_on_files!();
     if !can_trace() {
         return;
     }
@@ -181,6 +182,7 @@ fn at_each_call_of_emit_the_event_is_accepted_whole_or_not_at_all() {
 
 #[test]
 fn at_each_call_of_drain_nothing_is_lost_charged_or_sent_twice() {
+    only_on_files!();
     if !can_trace() {
         return;
     }
@@ -198,6 +200,7 @@ fn at_each_call_of_drain_nothing_is_lost_charged_or_sent_twice() {
 
 #[test]
 fn at_each_call_of_the_first_command_the_file_is_made_whole_by_the_next() {
+    only_on_files!();
     if !can_trace() {
         return;
     }
@@ -224,6 +227,7 @@ fn at_each_call_of_the_first_command_the_file_is_made_whole_by_the_next() {
 
 #[test]
 fn at_each_call_of_backup_the_copy_is_whole_or_not_there() {
+    only_on_files!();
     if !can_trace() {
         return;
     }
@@ -252,6 +256,7 @@ fn at_each_call_of_backup_the_copy_is_whole_or_not_there() {
 
 #[test]
 fn at_each_call_of_restore_the_database_is_the_old_one_or_the_new_one() {
+    only_on_files!();
     if !can_trace() {
         return;
     }

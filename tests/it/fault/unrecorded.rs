@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use rusqlite::Connection;
-
 use super::{PATIENCE, assert_whole, count, subscribe};
 use crate::support::{Reply, TestEnv, TestReceiver};
 
@@ -44,8 +42,7 @@ fn a_lock_that_outlasts_the_sending_ends_in_75_and_says_what_is_stored() {
     let started = cases.map(|case| {
         let child = case.env.hookctl(case.command.iter().copied()).spawn();
         case.receiver.wait_for(1, PATIENCE);
-        let lock = Connection::open(case.env.database()).unwrap();
-        lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let lock = case.env.lock();
         (case, child, lock)
     });
     for (case, child, lock) in started {
@@ -57,7 +54,7 @@ fn a_lock_that_outlasts_the_sending_ends_in_75_and_says_what_is_stored() {
             let text = run.text();
             assert!(text.contains("\"event_id\": \"e\"") || text.contains("\"accepted\": 1"), "{text}");
         }
-        lock.execute_batch("ROLLBACK").unwrap();
+        lock.roll_back();
         let later = (chrono::Utc::now() + chrono::Duration::minutes(2)).to_rfc3339();
         case.env.hookctl(["drain"]).now(&later).run().ok();
         assert_eq!(

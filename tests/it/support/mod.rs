@@ -5,8 +5,12 @@
 
 mod child;
 mod command;
+mod database;
+#[macro_use]
+mod engine;
 mod env;
 pub mod markdown;
+pub mod postgres;
 mod program;
 mod receiver;
 mod recorded;
@@ -22,7 +26,8 @@ mod wire;
 
 pub use child::Child;
 pub use command::Hookctl;
-pub use env::TestEnv;
+pub use engine::Engine;
+pub use env::{Held, TestEnv};
 pub use program::installed;
 pub use receiver::{TestReceiver, closed_port};
 pub use recorded::Recorded;

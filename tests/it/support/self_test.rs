@@ -231,7 +231,7 @@ fn a_signal_and_an_exit_code_are_told_apart() {
 
 #[test]
 fn the_database_is_read_as_text() {
-    let env = TestEnv::new();
+    let env = TestEnv::on(Engine::File);
     rusqlite::Connection::open(env.database()).unwrap().execute_batch("PRAGMA journal_mode = WAL").unwrap();
     env.sql_write("CREATE TABLE t (a, b, c, d)");
     env.sql_write("INSERT INTO t VALUES (1, 'text', NULL, x'00ff')");
@@ -245,7 +245,7 @@ fn the_binary_runs_in_an_environment_of_its_own() {
     let env = TestEnv::new();
     let run = env.hookctl(["--version"]).now("2026-01-01T00:00:00Z").stdin("nobody reads this").run().ok();
     assert_eq!((run.arguments.as_str(), run.signal), ("--version", None));
-    assert!(!env.database().exists());
+    assert!(!env.is_made());
     let failure = catch_unwind(AssertUnwindSafe(|| run.fails(2))).unwrap_err();
     let message = failure.downcast_ref::<String>().unwrap();
     assert!(message.contains("exit code 2") && message.contains("$ hookctl --version"), "{message}");
