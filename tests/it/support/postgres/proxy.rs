@@ -149,7 +149,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
             let (sender, chunks) = channel();
             let (reading, writing) = (Arc::clone(&link), Arc::clone(&link));
             thread::spawn(move || {
-                let mut buffer = [0; 64 * 1024];
+                let mut buffer = [0; 16 * 1024];
                 let mut from = reading.from(half);
                 while let Ok(count @ 1..) = from.read(&mut buffer) {
                     if reading.is_cut_by(half, &buffer[..count]) {
