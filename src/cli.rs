@@ -46,7 +46,7 @@ pub struct Cli {
     /// When to use colour [env: NO_COLOR, CLICOLOR_FORCE]
     #[arg(long, value_name = "WHEN", default_value = "auto", global = true, help_heading = "Global options")]
     color: ColorChoice,
-    /// Print errors only, no notices and no progress: for cron
+    /// No notices and no progress, for cron; errors, rejected lines and a database that was made are told
     #[arg(short, long, global = true, help_heading = "Global options")]
     quiet: bool,
     /// More messages on stderr; twice for details [env: HOOKCTL_LOG]
@@ -145,7 +145,10 @@ pub fn run(arguments: Vec<OsString>) -> u8 {
         (Err(error), settings) => refuse(&error, &arguments, &settings.unwrap_or_default()),
         (Ok(cli), Err(failure)) => {
             let mut out = cli.output(&Settings::default());
-            report(&mut out, &failure)
+            match cli.command {
+                Some(Command::Check(_)) => commands::check::refused(&mut out, &failure),
+                _ => report(&mut out, &failure),
+            }
         }
     }
 }
@@ -205,7 +208,11 @@ fn refuse(error: &clap::Error, arguments: &[OsString], settings: &Settings) -> u
         clock: Clock::new(settings.now),
     });
     if !matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        return report(&mut out, &refusal::failure(error, arguments));
+        let failure = refusal::failure(error, arguments);
+        return match refusal::command(&command_tree(), arguments).as_deref() {
+            Some("check") => commands::check::refused(&mut out, &failure),
+            _ => report(&mut out, &failure),
+        };
     }
     let done = out.bytes(error.render().to_string().as_bytes()).and_then(|()| out.flush());
     match done.as_ref().map_err(Failure::of) {
@@ -220,7 +227,7 @@ fn with_negative_values(command: clap::Command) -> clap::Command {
     let command = command.mut_args(|argument| {
         let takes_value = matches!(argument.get_action(), ArgAction::Set | ArgAction::Append);
         let is_number = argument.get_value_names().is_some_and(|names| {
-            names.iter().any(|name| matches!(name.as_str(), "N" | "N/UNIT" | "DURATION" | "TIME"))
+            names.iter().any(|name| matches!(name.as_str(), "N" | "N|all" | "N/UNIT" | "DURATION" | "TIME"))
         });
         match takes_value {
             true if is_number && argument.get_num_args().is_none() => argument.allow_hyphen_values(true),

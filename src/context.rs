@@ -55,7 +55,12 @@ impl Context {
         self.refuse_if_read_only()?;
         let path = self.database()?.to_owned();
         self.out.diagnostic(1, &format!("the database is {}", path.display()));
+        let is_missing = !path.exists();
         let store = Store::open(&path, BUSY_TIMEOUT)?;
+        if is_missing {
+            // Also with --quiet: where the name was mistyped, nothing would ever be delivered from there.
+            self.out.announce(&format!("made {}", path.display()));
+        }
         self.report_if_exposed(&path);
         let now = self.now();
         if store.has_expired_secrets(now)? {

@@ -20,6 +20,8 @@ impl Exit {
     /// Not delivered; with `apply --dry-run`, changes to be made.
     pub const NOT_DELIVERED: Exit = Exit(5);
     pub const CONFLICT: Exit = Exit(6);
+    /// Lines of a batch were rejected, the others taken: `EX_DATAERR` of sysexits.h.
+    pub const REJECTED: Exit = Exit(65);
     /// `EX_TEMPFAIL` of sysexits.h.
     pub const BUSY: Exit = Exit(75);
     pub const INTERRUPTED: Exit = Exit::by_signal(2);
@@ -195,7 +197,7 @@ fn of_store(cause: &StoreError, error: &anyhow::Error) -> Failure {
 mod tests {
     use super::*;
 
-    const ALL: [Exit; 11] = [
+    const ALL: [Exit; 12] = [
         Exit::DONE,
         Exit::FAILED,
         Exit::INVALID,
@@ -203,6 +205,7 @@ mod tests {
         Exit::NOT_VALID,
         Exit::NOT_DELIVERED,
         Exit::CONFLICT,
+        Exit::REJECTED,
         Exit::BUSY,
         Exit::by_signal(1),
         Exit::INTERRUPTED,

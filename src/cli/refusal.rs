@@ -81,6 +81,29 @@ pub fn wants_json(arguments: &[OsString], by_default: Option<&str>) -> bool {
     matches!(format.as_deref(), Some("json" | "jsonl"))
 }
 
+/// The first command that the arguments name, with or without options before it. Clap tells none when it refuses.
+pub fn command(tree: &clap::Command, arguments: &[OsString]) -> Option<String> {
+    let takes_value = |is_named: &dyn Fn(&clap::Arg) -> bool| {
+        tree.get_arguments().any(|argument| is_named(argument) && argument.get_action().takes_values())
+    };
+    let mut words = arguments.iter().skip(1).map(|word| word.to_string_lossy());
+    while let Some(word) = words.next() {
+        let is_value_next = match (word.strip_prefix("--"), word.strip_prefix('-')) {
+            (Some(name), _) => takes_value(&|argument| argument.get_long() == Some(name)),
+            // Of flags in one word the last one may take the next word.
+            (None, Some(flags)) => {
+                let first = flags.find(|flag| takes_value(&|argument| argument.get_short() == Some(flag)));
+                first.is_some_and(|at| at + 1 == flags.len())
+            }
+            (None, None) => return Some(word.into_owned()),
+        };
+        if is_value_next {
+            words.next();
+        }
+    }
+    None
+}
+
 /// Whether an option, and not the environment, gives the format.
 fn gives_output(arguments: &[OsString]) -> bool {
     let mut words = arguments.iter().skip(1).map(|word| word.to_string_lossy()).take_while(|word| word != "--");
@@ -155,6 +178,25 @@ mod tests {
         }
         assert!(asks("h x", Some("json")));
         assert!(!asks("h -o csv", Some("json")));
+    }
+
+    #[test]
+    fn the_command_is_found_behind_global_options() {
+        let found = |line: &str| {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            command(&crate::cli::command_tree(), &words)
+        };
+        for line in [
+            "h check --x",
+            "h --db stats check",
+            "h --db=stats -qo json check",
+            "h -ojson -q --yes check",
+            "h -v check",
+        ] {
+            assert_eq!(found(line).as_deref(), Some("check"), "{line}");
+        }
+        assert_eq!(found("h webhook check").as_deref(), Some("webhook"));
+        assert_eq!(found("h --db check"), None);
     }
 
     #[test]

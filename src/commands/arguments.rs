@@ -69,12 +69,18 @@ impl Moment {
 
 /// A moment, for clap.
 pub fn moment(text: &str) -> Result<Moment, String> {
-    if let Some(point) = Timestamp::parse_rfc3339(text) {
+    if let Some(point) = Timestamp::parse_rfc3339(text).or_else(|| midnight(text)) {
         return Ok(Moment::At(point));
     }
-    duration::parse(text)
-        .map(Moment::Ago)
-        .map_err(|_| "not a time; write 2026-01-31T12:00:00Z, or a duration such as 2h for two hours ago".to_owned())
+    duration::parse(text).map(Moment::Ago).map_err(|_| {
+        "not a time; write 2026-01-31, 2026-01-31T12:00:00Z, or a duration such as 2h for two hours ago".to_owned()
+    })
+}
+
+/// The beginning of a day, in UTC: `2026-01-31`.
+fn midnight(text: &str) -> Option<Timestamp> {
+    let is_date = text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    is_date.then(|| Timestamp::parse_rfc3339(&format!("{text}T00:00:00Z"))).flatten()
 }
 
 /// Reads a file, or stdin for `-`, up to `limit` bytes; more is an error that names `option`.

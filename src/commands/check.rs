@@ -7,19 +7,23 @@ use clap::Args;
 use serde::Serialize;
 
 use super::arguments::{self, Moment};
+use super::scope;
 use super::wording::listed;
 use crate::context::{Context, Exit};
 use crate::domain::duration;
-use crate::domain::webhook::DISABLED_BY_HAND;
+use crate::domain::owner::Owner;
+use crate::domain::webhook::{DISABLED_BY_HAND, Health};
 use crate::error::Failure;
-use crate::output::{Cell, Page, Text};
+use crate::output::{Cell, Output, Page, Text};
 use crate::store::{Store, WebhookFilter};
 
 /// One line for a monitor: OK, WARNING, CRITICAL or UNKNOWN
 ///
-/// The line and the exit code are those of a Nagios plugin; after the `|` come performance data. Above a limit is
-/// WARNING, above twice the limit CRITICAL, so `--max-failed 0` makes any failure CRITICAL. A webhook that hookctl disabled,
-/// and a receiver that cannot be reached, are WARNING. No database, or one that cannot be read, is UNKNOWN.
+/// The line and the exit code are those of a Nagios plugin; after the `|` come performance data. WARNING are deliveries that
+/// ended as failed in the time of --since, a webhook whose attempts fail, whose receiver cannot be reached or that hookctl
+/// disabled, and deliveries that are due for longer than 10 minutes. With --max-lag or --max-failed that limit counts: above it
+/// is WARNING, above twice the limit CRITICAL, so `--max-failed 0` makes any failure CRITICAL. No database, one that cannot be
+/// read, and wrong usage are UNKNOWN.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl check
@@ -28,19 +32,26 @@ use crate::store::{Store, WebhookFilter};
 Exit status:
   0  OK
   1  WARNING
-  2  CRITICAL, or wrong usage
-  3  UNKNOWN")]
+  2  CRITICAL
+  3  UNKNOWN, or wrong usage")]
 pub struct Check {
-    /// How long a delivery may be due without having been attempted: nobody drains, or not fast enough
-    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = arguments::duration)]
-    max_lag: Duration,
-    /// How many deliveries may have ended as failed in the time of --since; without it they are shown and not judged
+    /// How long a delivery may be due without having been attempted: nobody drains, or not fast enough [default: 10m, which is
+    /// never CRITICAL]
+    #[arg(long, value_name = "DURATION", value_parser = arguments::duration)]
+    max_lag: Option<Duration>,
+    /// How many deliveries may have ended as failed in the time of --since [default: 0, which is never CRITICAL]
     #[arg(long, value_name = "N", value_parser = count)]
     max_failed: Option<u64>,
     /// How far back failed deliveries count: a duration, or a time
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = arguments::moment)]
     since: Moment,
+    /// Only this owner's webhooks; none for those of no owner
+    #[arg(long, value_name = "OWNER", value_parser = arguments::owner)]
+    owner: Option<Owner>,
 }
+
+/// The limit of --max-lag unless one is given.
+const USUAL_LAG: Duration = Duration::from_secs(600);
 
 /// How bad it is, in the order and with the exit codes of the monitoring plugins' guidelines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -53,10 +64,11 @@ enum Level {
 }
 
 impl Level {
-    fn of(value: u64, limit: u64) -> Level {
-        match value {
-            value if value > limit.saturating_mul(2) => Level::Critical,
-            value if value > limit => Level::Warning,
+    /// Where no limit was given, `usual` counts, and nothing is critical.
+    fn of(value: u64, given: Option<u64>, usual: u64) -> Level {
+        match (value, given) {
+            (value, Some(limit)) if value > limit.saturating_mul(2) => Level::Critical,
+            (value, limit) if value > limit.unwrap_or(usual) => Level::Warning,
             _ => Level::Ok,
         }
     }
@@ -94,6 +106,8 @@ struct Found {
     waiting: u64,
     disabled_webhooks: Vec<String>,
     unreachable_webhooks: Vec<String>,
+    /// Those that can be reached, and whose attempts failed since the last success.
+    failing_webhooks: Vec<String>,
 }
 
 impl Page for CheckView {
@@ -105,6 +119,14 @@ impl Page for CheckView {
             Level::Critical | Level::Unknown => Cell::bad(line),
         });
     }
+}
+
+/// Reports a wrong command line, where monitors read; the exit code.
+pub fn refused(out: &mut Output, failure: &Failure) -> u8 {
+    let view = unknown(failure.message.clone());
+    // A reader that is gone takes no code either.
+    let _ = out.page(&view).and_then(|()| out.flush());
+    view.exit_code
 }
 
 impl Check {
@@ -129,57 +151,72 @@ impl Check {
 
     fn find(&self, context: &Context, store: &Store) -> Result<Found> {
         let now = context.now();
-        let states = store.webhook_states(now)?;
+        let since = self.since.resolve(now);
+        let webhooks_meant = scope::resolve(context, store, &[], self.owner.as_ref())?;
+        let is_meant = |id: i64| webhooks_meant.is_empty() || webhooks_meant.contains(&id);
+        let mut states = store.webhook_states(now)?;
+        states.retain(|state| is_meant(state.webhook_id));
         let oldest = states.iter().filter_map(|state| state.oldest_due_at).min();
-        let webhooks = store.webhooks(&WebhookFilter::default())?;
-        let names = |is_meant: fn(&crate::domain::webhook::Health) -> bool| -> Vec<String> {
+        let webhooks = store.webhooks(&WebhookFilter { owner: self.owner.clone(), ..WebhookFilter::default() })?;
+        let names = |is_meant: &dyn Fn(&Health) -> bool| -> Vec<String> {
             let meant = webhooks.iter().filter(|webhook| is_meant(&webhook.health));
             meant.map(|webhook| webhook.settings.name.clone()).collect()
+        };
+        let is_unreachable = |health: &Health| health.is_active && health.breaker.open_until.is_some();
+        let has_failed_lately = |health: &Health| {
+            health.failing_since.is_some() && health.last_failure_at.is_some_and(|failure| failure >= since)
         };
         Ok(Found {
             backlog: states.iter().map(|state| state.due as u64).sum(),
             oldest_due_seconds: oldest.map_or(0, |due| (now.millis_since(due) / 1_000) as u64),
-            failed: store.count_failed_since(self.since.resolve(now))?,
+            failed: store.count_failed_since(since, &webhooks_meant)?,
             waiting: states.iter().map(|state| (state.pending + state.retrying) as u64).sum(),
-            disabled_webhooks: names(|health| {
+            disabled_webhooks: names(&|health| {
                 !health.is_active && health.disabled_reason.as_deref().is_some_and(|reason| reason != DISABLED_BY_HAND)
             }),
-            unreachable_webhooks: names(|health| health.is_active && health.breaker.open_until.is_some()),
+            unreachable_webhooks: names(&is_unreachable),
+            failing_webhooks: names(&|health| health.is_active && !is_unreachable(health) && has_failed_lately(health)),
         })
     }
 
     fn judge(&self, context: &Context, found: Found) -> CheckView {
-        let (lag, most_lag) = (found.oldest_due_seconds, self.max_lag.as_secs());
+        let (lag, max_lag) = (found.oldest_due_seconds, self.max_lag.map(|lag| lag.as_secs()));
+        let usual_lag = USUAL_LAG.as_secs();
         let mut told: Vec<(Level, String)> = Vec::new();
+        let webhooks = [
+            ("disabled", &found.disabled_webhooks),
+            ("unreachable", &found.unreachable_webhooks),
+            ("failing", &found.failing_webhooks),
+        ];
+        for (what, names) in webhooks.into_iter().filter(|(_, names)| !names.is_empty()) {
+            told.push((Level::Warning, format!("{what}: {}", named(names))));
+        }
         told.push(match found.backlog {
             0 => (Level::Ok, "nothing due".to_owned()),
             count => (
-                Level::of(lag, most_lag),
+                Level::of(lag, max_lag, usual_lag),
                 format!("{count} due, the oldest for {}", duration::rough(Duration::from_secs(lag), 1)),
             ),
         });
-        let failed_level = self.max_failed.map_or(Level::Ok, |limit| Level::of(found.failed, limit));
-        told.push((failed_level, format!("{} failed {}", found.failed, self.since_text(context))));
-        if !found.disabled_webhooks.is_empty() {
-            told.push((Level::Warning, format!("disabled: {}", named(&found.disabled_webhooks))));
-        }
-        if !found.unreachable_webhooks.is_empty() {
-            told.push((Level::Warning, format!("not reached: {}", named(&found.unreachable_webhooks))));
-        }
+        let failed = format!("{} failed {}", found.failed, self.since_text(context));
+        told.push((Level::of(found.failed, self.max_failed, 0), failed));
         let status = told.iter().map(|(level, _)| *level).max().unwrap_or(Level::Ok);
         // What is wrong comes first.
         told.sort_by_key(|(level, _)| std::cmp::Reverse(*level));
-        let failed_limits =
-            self.max_failed.map_or_else(|| ";".to_owned(), |limit| format!("{limit};{}", limit.saturating_mul(2)));
+        let limits = |given: Option<u64>, usual: u64| match given {
+            Some(limit) => format!("{limit};{}", limit.saturating_mul(2)),
+            None => format!("{usual};"),
+        };
         CheckView {
             status,
             exit_code: status.exit().code(),
             message: told.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(", "),
             performance: format!(
-                " | backlog={};;;0 oldest_due={lag}s;{most_lag};{};0 failed={};{failed_limits};0 waiting={};;;0",
+                " | backlog={};;;0 oldest_due={lag}s;{};0 failed={};{};0 waiting={};;;0",
                 found.backlog,
-                most_lag.saturating_mul(2),
+                limits(max_lag, usual_lag),
                 found.failed,
+                limits(self.max_failed, 0),
                 found.waiting
             ),
             found: Some(found),
@@ -223,9 +260,10 @@ mod tests {
 
     #[test]
     fn past_a_limit_is_a_warning_and_past_twice_the_limit_critical() {
-        let levels = [0, 10, 11, 20, 21].map(|value| Level::of(value, 10));
+        let levels = [0, 10, 11, 20, 21].map(|value| Level::of(value, Some(10), 0));
         assert_eq!(levels, [Level::Ok, Level::Ok, Level::Warning, Level::Warning, Level::Critical]);
-        assert_eq!([0, 1].map(|value| Level::of(value, 0)), [Level::Ok, Level::Critical]);
+        assert_eq!([0, 1].map(|value| Level::of(value, Some(0), 0)), [Level::Ok, Level::Critical]);
+        assert_eq!([0, 1, 99].map(|value| Level::of(value, None, 0)), [Level::Ok, Level::Warning, Level::Warning]);
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub mod paging;
 pub mod probe;
 pub mod replace_file;
 pub mod schemes;
+pub mod scope;
 pub mod secret_source;
 pub mod selection;
 pub mod sending;

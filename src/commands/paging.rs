@@ -6,17 +6,62 @@ use anyhow::Result;
 use clap::Args;
 
 use super::arguments;
+use crate::context::Context;
+use crate::output::{Output, Row};
 
 /// The options of every list.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Limit {
-    /// Show at most so many, newest first
-    #[arg(long, value_name = "N", default_value = "50", value_parser = arguments::at_least_one)]
-    pub limit: u64,
+    /// At most so many, newest first, or all [default: 50 in a table, all in JSON, JSON lines and CSV]
+    #[arg(long, value_name = "N|all", value_parser = limit)]
+    limit: Option<u64>,
 }
 
 /// Rows read at once.
 pub const PAGE: u64 = 500;
+
+/// How many rows a table has unless more are asked for.
+const TABLE: u64 = 50;
+
+/// What is left out of a table is counted up to here: a longer count would keep people waiting.
+const MOST_COUNTED: u64 = 10_000;
+
+impl Limit {
+    /// At most how many rows are shown: programs get them all.
+    pub fn rows(self, out: &Output) -> u64 {
+        self.limit.unwrap_or(if out.is_for_people() { TABLE } else { u64::MAX })
+    }
+}
+
+/// `N`, or `all`.
+fn limit(text: &str) -> Result<u64, String> {
+    match text {
+        "all" => Ok(u64::MAX),
+        number => arguments::at_least_one(number).map_err(|error| format!("{error}, nor all")),
+    }
+}
+
+/// Shows a list of at most `limit` rows, and says how many there are where a table was cut. `count` counts them, at most as
+/// many as it is given.
+pub fn show<R: Row>(
+    context: &mut Context,
+    limit: u64,
+    rows: impl IntoIterator<Item = Result<R>>,
+    empty: &str,
+    count: impl FnOnce(u64) -> Result<u64>,
+) -> Result<()> {
+    let mut shown = 0;
+    context.out.list(rows.into_iter().inspect(|_| shown += 1), empty)?;
+    if shown < limit || !context.out.is_for_people() {
+        return Ok(());
+    }
+    let all = count(MOST_COUNTED.max(shown) + 1)?;
+    if all > shown {
+        let more = if all > MOST_COUNTED { format!("more than {}", all - 1) } else { all.to_string() };
+        context.out.notice(&format!("{shown} of {more} shown; `--limit all` shows all, `--before ID` the next page"));
+    }
+    Ok(())
+}
 
 /// Every row up to `limit`, fetched by `fetch(before, limit)`, which returns rows newest first; `id` tells a row's id.
 pub fn rows<R>(

@@ -96,6 +96,11 @@ impl Output {
         Output::with_writers(settings, Box::new(io::stdout()), Box::new(io::stderr()), terminals)
     }
 
+    /// Whether the data is for people to read, not for programs.
+    pub fn is_for_people(&self) -> bool {
+        self.settings.format == Format::Table
+    }
+
     /// Writes a list, each row as it comes, but for the table, which needs them all. When there is none, the table
     /// is a notice of the text `empty`, JSON is `[]`, and JSON lines and CSV are empty.
     pub fn list<R: Row>(&mut self, rows: impl IntoIterator<Item = Result<R>>, empty: &str) -> Result<()> {
@@ -239,10 +244,15 @@ impl Output {
         }
     }
 
+    /// A line that begins with `warning:`, also with --quiet: something was not taken.
+    pub fn alarm(&mut self, text: &str) {
+        self.say("warning: ", Meaning::Warn, text);
+    }
+
     /// A line that begins with `warning:`, unless --quiet.
     pub fn warning(&mut self, text: &str) {
         if !self.settings.quiet {
-            self.say("warning: ", Meaning::Warn, text);
+            self.alarm(text);
         }
     }
 

@@ -46,20 +46,6 @@ impl<'a> Conditions<'a> {
         }
     }
 
-    /// `column` holds the id of a webhook of that owner; of any when there is none.
-    pub fn webhook_owner(&mut self, column: &str, owner: Option<&'a Owner>) {
-        match owner {
-            Some(Owner::Named(name)) => {
-                let name = self.bind(name.as_str());
-                self.add(&format!("{column} IN (SELECT o.id FROM webhooks o WHERE o.owner = {name})"));
-            }
-            Some(Owner::Nobody) => {
-                self.add(&format!("{column} IN (SELECT o.id FROM webhooks o WHERE o.owner IS NULL)"));
-            }
-            None => {}
-        }
-    }
-
     /// One of a short list, which an index answers; any when it is empty.
     pub fn one_of<T>(&mut self, column: &str, list: &'a [T])
     where
@@ -80,6 +66,12 @@ impl<'a> Conditions<'a> {
             }
             exact => self.compare(&format!("{column} ="), exact),
         }
+    }
+
+    /// How many rows `select` finds, counted no further than `most`.
+    pub fn count(self, select: &str, most: Option<u64>) -> (String, Vec<Value<'a>>) {
+        let (rows, values) = self.query(select, "", most);
+        (format!("SELECT count(*) FROM ({rows}) AS found"), values)
     }
 
     /// The statement that `select` begins and `end` ends, of at most `limit` rows, and its parameters.

@@ -86,6 +86,13 @@ impl Store {
         self.rows(&sql, &values, one)
     }
 
+    /// How many deliveries a filter means; counts no further than its limit.
+    pub fn count_deliveries(&self, filter: &DeliveryFilter) -> Result<u64> {
+        let conditions = filter.conditions(self.dialect());
+        let (sql, values) = conditions.count("SELECT d.id FROM deliveries d", filter.limit);
+        self.only(&sql, &values, one)
+    }
+
     /// How many deliveries a filter means, by webhook: name and count. The filter's limit does not count here.
     pub fn count_deliveries_by_webhook(&self, filter: &DeliveryFilter) -> Result<Vec<(String, u64)>> {
         let (sql, values) = filter.conditions(self.dialect()).query(

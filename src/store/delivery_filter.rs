@@ -5,7 +5,6 @@ use super::dialect::Dialect;
 use super::value::Value;
 use crate::domain::attempt::ErrorType;
 use crate::domain::delivery::Status;
-use crate::domain::owner::Owner;
 use crate::domain::time::Timestamp;
 
 /// Which deliveries are meant; empty lists mean all.
@@ -13,8 +12,6 @@ use crate::domain::time::Timestamp;
 pub struct DeliveryFilter {
     pub statuses: Vec<Status>,
     pub webhooks: Vec<i64>,
-    /// Of the webhooks of this owner, or of nobody.
-    pub owner: Option<Owner>,
     /// An event type or pattern.
     pub event_type: Option<String>,
     pub event_row: Option<i64>,
@@ -41,7 +38,6 @@ impl DeliveryFilter {
         let mut conditions = Conditions::after(dialect, values);
         conditions.one_of("d.status", &self.statuses);
         conditions.one_of("d.webhook_id", &self.webhooks);
-        conditions.webhook_owner("d.webhook_id", self.owner.as_ref());
         conditions.one_of("d.error_type", &self.error_types);
         conditions.compare("d.event_id =", self.event_row);
         conditions.event_type("d.event_type", self.event_type.as_deref());

@@ -1,6 +1,7 @@
 //! The table of events.
 
 use super::conditions::Conditions;
+use super::dialect::Dialect;
 use super::row::{Row, one};
 use super::value::params;
 use super::{Result, Store, StoreError};
@@ -38,6 +39,18 @@ pub struct EventFilter {
     pub limit: Option<u64>,
 }
 
+impl EventFilter {
+    fn conditions(&self, dialect: Dialect) -> Conditions<'_> {
+        let mut conditions = Conditions::after(dialect, Vec::new());
+        conditions.event_type("e.event_type", self.event_type.as_deref());
+        conditions.owner("e.owner", self.owner.as_ref());
+        conditions.compare("e.created_at >=", self.since);
+        conditions.compare("e.created_at <", self.until);
+        conditions.compare("e.id <", self.before);
+        conditions
+    }
+}
+
 const SELECT: &str = "SELECT e.id, e.event_id, e.event_type, length(e.payload), e.owner, e.created_at,
     (SELECT count(*) FROM deliveries d WHERE d.event_id = e.id) FROM events e";
 
@@ -58,14 +71,15 @@ impl Store {
 
     /// The events that a filter means, newest first.
     pub fn events(&self, filter: &EventFilter) -> Result<Vec<EventRow>> {
-        let mut conditions = Conditions::after(self.dialect(), Vec::new());
-        conditions.event_type("e.event_type", filter.event_type.as_deref());
-        conditions.owner("e.owner", filter.owner.as_ref());
-        conditions.compare("e.created_at >=", filter.since);
-        conditions.compare("e.created_at <", filter.until);
-        conditions.compare("e.id <", filter.before);
+        let conditions = filter.conditions(self.dialect());
         let (sql, values) = conditions.query(SELECT, "ORDER BY e.id DESC", filter.limit);
         self.rows(&sql, &values, from_row)
+    }
+
+    /// How many events a filter means; counts no further than its limit.
+    pub fn count_events(&self, filter: &EventFilter) -> Result<u64> {
+        let (sql, values) = filter.conditions(self.dialect()).count("SELECT e.id FROM events e", filter.limit);
+        self.only(&sql, &values, one)
     }
 }
 

@@ -97,9 +97,11 @@ impl Store {
         })
     }
 
-    /// How many deliveries ended as failed at `since` or later; tests are not counted.
-    pub fn count_failed_since(&self, since: Timestamp) -> Result<u64> {
-        self.only(FAILED_SINCE, params![since], one)
+    /// How many deliveries ended as failed at `since` or later, of these webhooks, or of all where none is named; tests are not
+    /// counted.
+    pub fn count_failed_since(&self, since: Timestamp, webhooks: &[i64]) -> Result<u64> {
+        let sql = format!("{FAILED_SINCE} AND ($2 OR {})", self.dialect().one_of("webhook_id", "$3"));
+        self.only(&sql, params![since, webhooks.is_empty(), webhooks], one)
     }
 }
 

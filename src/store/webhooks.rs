@@ -135,6 +135,14 @@ impl Store {
         })
     }
 
+    /// The ids of an owner's webhooks, or of those of nobody.
+    pub fn webhook_ids_of(&self, owner: &Owner) -> Result<Vec<i64>> {
+        let mut conditions = Conditions::after(self.dialect(), Vec::new());
+        conditions.owner("owner", Some(owner));
+        let (sql, values) = conditions.query("SELECT id FROM webhooks", "ORDER BY id", None);
+        self.rows(&sql, &values, one)
+    }
+
     /// The names of all webhooks, for suggestions.
     pub fn webhook_names(&self) -> Result<Vec<String>> {
         self.rows("SELECT name FROM webhooks ORDER BY name", &[], one)

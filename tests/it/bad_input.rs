@@ -236,7 +236,7 @@ const OTHERS: &[Case] = &[
     case("delivery list --limit 0", 2, "--limit"),
     case("delivery list --limit -1", 2, "--limit"),
     case("delivery list --limit 99999999999999999999", 2, "--limit"),
-    case("delivery list --event-type 'a b'", 2, "--event-type"),
+    case("delivery list --type 'a b'", 2, "--type"),
     case("delivery list --event-id nothing", 3, "nothing"),
     case("delivery list -w nobody", 3, "nobody"),
     case("delivery show x", 2, "ID: not an id"),
@@ -278,7 +278,6 @@ const OTHERS: &[Case] = &[
     // Looking after it.
     case("stats --by colour", 2, "--by: no such value 'colour'; use webhook, event-type, hour, error-type"),
     case("stats --since 2026-13-01", 2, "--since"),
-    case("check --max-lag soon", 2, "--max-lag"),
     case("metrics --file .", 2, "--file"),
     case("delivery prune", 2, "--older-than"),
     case("delivery prune --older-than -1d -y", 2, "--older-than"),

@@ -25,7 +25,7 @@ const LINES: &str = concat!(
 fn a_bad_line_rejects_itself_only_and_is_named_by_its_number() {
     let (env, receiver) = (TestEnv::new(), TestReceiver::start(200));
     env.create("crm", &receiver.url(), &[]);
-    let run = env.hookctl(["emit", "--batch", "-", "-o", "json"]).stdin(LINES).run().ok();
+    let run = env.hookctl(["emit", "--batch", "-", "-o", "json"]).stdin(LINES).run().fails(65);
     let report = run.json();
     let counts = ["lines", "accepted", "duplicates", "rejected", "deliveries", "succeeded"].map(|key| &report[key]);
     assert_eq!(counts, [&json!(7), &json!(2), &json!(1), &json!(3), &json!(2), &json!(2)], "{report}");
@@ -36,10 +36,10 @@ fn a_bad_line_rejects_itself_only_and_is_named_by_its_number() {
 }
 
 #[test]
-fn strict_turns_a_rejected_line_into_exit_code_5() {
+fn a_rejected_line_wins_over_what_strict_says() {
     let (env, receiver) = (TestEnv::new(), TestReceiver::start(200));
     env.create("crm", &receiver.url(), &[]);
-    env.hookctl(["emit", "--batch", "-", "--strict"]).stdin(LINES).run().fails(5);
+    env.hookctl(["emit", "--batch", "-", "--strict"]).stdin(LINES).run().fails(65);
     assert_eq!(receiver.count(), 2, "the good lines are delivered all the same");
 }
 
@@ -64,7 +64,7 @@ fn dedupe_drops_what_was_said_within_the_window() {
     let line = |id: &str, data: i64| format!("{{\"type\":\"a.b\",\"event_id\":\"{id}\",\"data\":{data}}}\n");
     let lines = [line("x", 1), line("y", 2), line("x", 2)].concat();
     let batch = env.hookctl(["emit", "--batch", "-", "--dedupe", "10m", "-o", "json"]).now(&second(800));
-    let report = batch.stdin(lines).run().ok().json();
+    let report = batch.stdin(lines).run().fails(65).json();
     assert_eq!(
         (&report["duplicates"], &report["rejected"]),
         (&json!(0), &json!(1)),

@@ -31,7 +31,7 @@ fn nothing_due_and_nothing_failed_is_ok() {
     let (code, line) = check(&env, START, &["--max-failed", "3"]);
     assert_eq!(
         (code, line.as_str()),
-        (0, "OK - nothing due, 0 failed in 1h | backlog=0;;;0 oldest_due=0s;600;1200;0 failed=0;3;6;0 waiting=0;;;0")
+        (0, "OK - nothing due, 0 failed in 1h | backlog=0;;;0 oldest_due=0s;600;;0 failed=0;3;6;0 waiting=0;;;0")
     );
 }
 
@@ -45,8 +45,10 @@ fn a_delivery_that_is_due_too_long_is_a_warning_and_then_critical() {
         ("2026-01-01T00:20:00Z", 1, "WARNING - "),
         ("2026-01-01T00:20:01Z", 2, "CRITICAL - 1 due, the oldest for 20m, "),
     ];
+    assert_eq!(check(&env, "2026-01-01T00:10:00Z", &[]).0, 0);
+    assert_eq!(check(&env, "2026-01-01T09:00:00Z", &[]).0, 1, "without a limit that was given nothing is critical");
     for (time, expected, beginning) in cases {
-        let (code, line) = check(&env, time, &[]);
+        let (code, line) = check(&env, time, &["--max-lag", "10m"]);
         assert_eq!(code, expected, "{line}");
         assert!(line.starts_with(beginning), "{line}");
     }
@@ -59,17 +61,19 @@ fn a_delivery_that_is_due_too_long_is_a_warning_and_then_critical() {
 }
 
 #[test]
-fn failed_deliveries_are_judged_when_there_is_a_limit() {
-    let receiver = TestReceiver::start(500);
+fn failed_deliveries_are_a_warning_and_critical_by_a_limit() {
+    // The last one is a success: the webhook is not failing any more.
+    let receiver = TestReceiver::start([500, 500, 500, 500, 200]);
     let env = with_webhook(&receiver.url(), &["--max-retries", "0"]);
     for _ in 0..3 {
         emit(&env, START, &[]);
     }
     env.hookctl(["webhook", "test", "crm"]).now(START).run().fails(5);
+    emit(&env, START, &[]);
     let now = "2026-01-01T00:30:00Z";
     let judged = |more: &[&str]| check(&env, now, more);
-    assert_eq!(judged(&[]).0, 0);
-    assert!(judged(&[]).1.contains("3 failed in 1h") && judged(&[]).1.contains("failed=3;;;0"), "{:?}", judged(&[]));
+    assert_eq!(judged(&[]).0, 1);
+    assert!(judged(&[]).1.contains("3 failed in 1h") && judged(&[]).1.contains("failed=3;0;;0"), "{:?}", judged(&[]));
     assert_eq!(["3", "2", "1", "0"].map(|limit| judged(&["--max-failed", limit]).0), [0, 1, 2, 2]);
     assert_eq!(judged(&["--max-failed", "0", "--since", "10m"]).0, 0);
 }
@@ -89,7 +93,7 @@ fn a_webhook_that_hookctl_disabled_and_one_that_cannot_be_reached_are_warnings()
     }
     let (code, line) = check(&env, START, &[]);
     assert_eq!(code, 1);
-    assert!(line.starts_with("WARNING - not reached: crm, "), "{line}");
+    assert!(line.starts_with("WARNING - unreachable: crm, "), "{line}");
 }
 
 #[test]
@@ -103,7 +107,7 @@ fn what_cannot_be_known_is_unknown_and_told_on_stdout() {
     let (code, line) = check(&env, START, &["-q"]);
     assert_eq!(code, 3);
     assert!(line.starts_with("UNKNOWN - ") && line.contains("is not a hookctl database"), "{line}");
-    env.hookctl(["check", "--max-failed", "-1"]).run().fails(2);
+    env.hookctl(["check", "--max-failed", "-1"]).run().fails(3);
 }
 
 #[test]

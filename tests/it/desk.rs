@@ -67,8 +67,8 @@ fn each_filter_finds_what_it_names() {
     for (filters, found) in [
         (&["--status", "failed"][..], 3),
         (&["-w", "other"], 1),
-        (&["--event-type", "invoice.*"], 1),
-        (&["--event-type", "task.created"], 2),
+        (&["--type", "invoice.*"], 1),
+        (&["--type", "task.created"], 2),
         (&["--event-id", "e-0002"], 1),
         (&["--error-type", "timeout"], 1),
         (&["--error-type", "http_error"], 2),

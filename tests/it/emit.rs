@@ -205,7 +205,7 @@ fn a_batch_tells_bad_lines_by_their_number_and_takes_the_rest() {
                  {\"type\":\"task.created\",\"data\":{},\"event_id\":\"one\"}\n\
                  {\"type\":\"task.created\",\"colour\":1}\n\
                  {\"type\":\"task.created\",\"payload\":{\"a\":1.00}}";
-    let run = emit(&env, &["--batch", "-"]).stdin(lines).run().ok();
+    let run = emit(&env, &["--batch", "-"]).stdin(lines).run().fails(65);
     let told = run.json();
     for (key, count) in
         [("lines", 9), ("accepted", 3), ("duplicates", 1), ("rejected", 4), ("deliveries", 3), ("succeeded", 3)]
@@ -224,7 +224,7 @@ fn a_batch_tells_bad_lines_by_their_number_and_takes_the_rest() {
     let envelope = "{\"event_id\":\"one\",\"event_type\":\"task.created\",\
                     \"timestamp\":\"2026-01-31T12:00:00.000Z\",\"data\":{\"n\":1.0}}";
     assert_eq!(bodies, BTreeSet::from([envelope, "plain text", "{\"a\":1.00}"].map(str::to_owned)));
-    emit(&env, &["--batch", "-", "--strict"]).stdin("nonsense").run().fails(5);
+    emit(&env, &["--batch", "-", "--strict"]).stdin("nonsense").run().fails(65);
 }
 
 /// A part of an event that is refused: the arguments of `emit`, the same in a batch line, and the field that is told.

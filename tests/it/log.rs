@@ -44,8 +44,8 @@ fn each_filter_shows_what_it_means_newest_first() {
         (&["--status", "cancelled"], &[]),
         (&["-w", "good"], &[4, 1]),
         (&["-w", "down", "-w", "3"], &[3, 2]),
-        (&["--event-type", "task.created"], &[2]),
-        (&["--event-type", "invoice.*"], &[4, 1]),
+        (&["--type", "task.created"], &[2]),
+        (&["--type", "invoice.*"], &[4, 1]),
         (&["--event-id", "three"], &[3]),
         (&["--error-type", "connection_error"], &[2]),
         (&["--error-type", "http_error"], &[3]),
@@ -66,7 +66,7 @@ fn each_filter_shows_what_it_means_newest_first() {
         ["--status-code", "6000"],
         ["--since", "2026-13-01"],
         ["--limit", "0"],
-        ["--event-type", "a b"],
+        ["--type", "a b"],
     ] {
         let run = env.hookctl(["delivery", "list"]).args(arguments).run().fails(2);
         assert!(run.err().contains(arguments[0]), "{run:?}");

@@ -30,6 +30,7 @@ mod files;
 mod guard;
 mod guides;
 mod help;
+mod honest;
 mod hostile_answers;
 mod hostile_database;
 mod listen;

@@ -55,7 +55,7 @@ fn filters_mean_the_attempt_itself() {
     create(&env, "crm", &receiver.url());
     create(&env, "other", &receiver.url_at("/other"));
     let failures = tail(&env, &["-w", "crm", "--status-code", "5xx", "--error-type", "http_error", "-o", "jsonl"]);
-    let successes = tail(&env, &["--status", "success", "--event-type", "invoice.*", "-o", "jsonl"]);
+    let successes = tail(&env, &["--status", "success", "--type", "invoice.*", "-o", "jsonl"]);
     env.hookctl(["emit", "invoice.paid", "--data", "{}", "-w", "crm", "--event-id", "a"]).run().ok();
     env.hookctl(["drain"]).run().ok();
     env.hookctl(["emit", "task.created", "--data", "{}", "-w", "other", "--event-id", "b"]).run().ok();

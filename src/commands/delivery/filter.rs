@@ -5,10 +5,12 @@ use clap::Args;
 
 use crate::commands::arguments::{self, Moment};
 use crate::commands::candidates::Candidates;
+use crate::commands::scope;
 use crate::context::Context;
 use crate::domain::attempt::ErrorType;
 use crate::domain::delivery::Status;
 use crate::domain::event_type;
+use crate::domain::owner::Owner;
 use crate::error::Failure;
 use crate::store::{DeliveryFilter, Store};
 
@@ -22,8 +24,11 @@ pub struct Filters {
     /// Of this webhook [repeatable]
     #[arg(short, long = "webhook", value_name = "WEBHOOK", add = Candidates::Webhooks)]
     pub webhooks: Vec<String>,
+    /// Of this owner's webhooks; none for those of no owner
+    #[arg(long, value_name = "OWNER", value_parser = arguments::owner)]
+    pub owner: Option<Owner>,
     /// Of this event type, or pattern
-    #[arg(long, value_name = "TYPE", add = Candidates::EventTypes)]
+    #[arg(long = "type", aliases = ["event-type", "event"], value_name = "TYPE", add = Candidates::EventTypes)]
     pub event_type: Option<String>,
     /// Of this event
     #[arg(long, value_name = "ID", add = Candidates::Events)]
@@ -45,9 +50,10 @@ pub struct Filters {
 impl Filters {
     /// Whether no filter was given.
     pub fn is_empty(&self) -> bool {
-        let Filters { statuses, webhooks, event_type, event_id, error_types, status_codes, since, until } = self;
+        let Filters { statuses, webhooks, owner, event_type, event_id, error_types, status_codes, since, until } = self;
         statuses.is_empty()
             && webhooks.is_empty()
+            && owner.is_none()
             && event_type.is_none()
             && event_id.is_none()
             && error_types.is_empty()
@@ -59,7 +65,7 @@ impl Filters {
     /// The store's filter: names looked up, times resolved.
     pub fn resolve(&self, context: &Context, store: &Store) -> Result<DeliveryFilter> {
         if let Some(pattern) = &self.event_type {
-            event_type::check_pattern(pattern).map_err(|error| Failure::option("--event-type", error))?;
+            event_type::check_pattern(pattern).map_err(|error| Failure::option("--type", error))?;
         }
         let event_row = match &self.event_id {
             Some(id) => Some(context.event(store, id)?.id),
@@ -67,9 +73,8 @@ impl Filters {
         };
         let now = context.now();
         Ok(DeliveryFilter {
-            owner: None,
             statuses: self.statuses.clone(),
-            webhooks: context.webhook_ids(store, &self.webhooks)?,
+            webhooks: scope::resolve(context, store, &self.webhooks, self.owner.as_ref())?,
             event_type: self.event_type.clone(),
             event_row,
             error_types: self.error_types.clone(),

@@ -8,14 +8,14 @@ use super::view::DeliveryView;
 use crate::commands::arguments;
 use crate::commands::paging::{self, Limit};
 use crate::context::{Context, Exit};
-use crate::store::DeliveryFilter;
+use crate::store::{DeliveryFilter, DeliveryRow};
 
 /// List deliveries, newest first
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl delivery list --status failed -w crm
-  hookctl delivery list --event-type 'invoice.*' --since 2h
-  hookctl delivery list --status-code 5xx -o jsonl --limit 1000000")]
+  hookctl delivery list --type 'invoice.*' --since 2h
+  hookctl delivery list --status-code 5xx -o jsonl")]
 pub struct List {
     #[command(flatten)]
     filters: Filters,
@@ -30,18 +30,23 @@ impl List {
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         let store = context.store_to_read()?;
         let filter = self.filters.resolve(context, &store)?;
+        let limit = self.limit.rows(&context.out);
         let rows = paging::rows(
             self.before,
-            self.limit.limit,
-            |row: &crate::store::DeliveryRow| row.id,
+            limit,
+            |row: &DeliveryRow| row.id,
             |before, limit| Ok(store.deliveries(&DeliveryFilter { before, limit: Some(limit), ..filter.clone() })?),
         );
         let views = rows.map(|row| row.map(DeliveryView::from));
+        let count = |most| {
+            let limit = Some(most);
+            Ok(store.count_deliveries(&DeliveryFilter { before: self.before, limit, ..filter.clone() })?)
+        };
         let empty = match self.filters.is_empty() && self.before.is_none() {
             true => "no deliveries yet; `hookctl emit TYPE --data JSON` makes some",
             false => "no deliveries match; see the newest with `hookctl delivery list`",
         };
-        context.out.list(views, empty)?;
+        paging::show(context, limit, views, empty, count)?;
         Ok(Exit::DONE)
     }
 }

@@ -8,6 +8,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::EmitView;
 use super::lines::{Lines, Next};
 use super::options::Emit;
 use crate::commands::sending::{self, Sending, Tally};
@@ -80,6 +81,9 @@ struct BatchView {
     #[serde(flatten)]
     tally: Tally,
     rejections: Vec<Rejection>,
+    /// Events that nobody wanted, and duplicates of events that are not delivered.
+    #[serde(skip)]
+    undelivered: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -136,7 +140,10 @@ pub(super) fn run(emit: &Emit, file: &str, context: &mut Context) -> Result<Exit
         return Err(broken_off(error, stored_lines));
     }
     context.out.outcome(&view)?;
-    Ok(sending.exit(!emit.strict || view.rejected + view.tally.not_delivered() == 0))
+    let is_delivered = view.undelivered == 0 && view.tally.succeeded == view.deliveries;
+    let exit = sending.exit(!emit.strict || is_delivered);
+    // A stop by a signal is told by its own code.
+    Ok(if view.rejected > 0 && sending.stop.exit().is_none() { Exit::REJECTED } else { exit })
 }
 
 /// What went wrong after the first lines were stored.
@@ -240,12 +247,17 @@ impl Batch<'_> {
             match intake.accepted {
                 Accepted::New(_) => {
                     self.view.accepted += 1;
+                    self.view.undelivered += u64::from(intake.deliveries.is_empty());
                     self.view.deliveries += intake.deliveries.len() as u64;
                     if !self.emit.enqueue {
                         self.sending.engine.add_deliveries(intake.deliveries);
                     }
                 }
-                Accepted::Duplicate(_) => self.view.duplicates += 1,
+                Accepted::Duplicate(row) => {
+                    self.view.duplicates += 1;
+                    let is_delivered = !self.emit.strict || EmitView::load(store, row, true)?.is_delivered();
+                    self.view.undelivered += u64::from(!is_delivered);
+                }
                 Accepted::Conflict => self.reject(
                     context,
                     number,
@@ -264,7 +276,7 @@ impl Batch<'_> {
     }
 
     fn reject(&mut self, context: &mut Context, line: u64, reason: String) {
-        context.out.warning(&format!("line {line} rejected: {reason}"));
+        context.out.alarm(&format!("line {line} rejected: {reason}"));
         self.view.rejected += 1;
         if self.view.rejections.len() < MOST_LISTED {
             self.view.rejections.push(Rejection { line, reason });

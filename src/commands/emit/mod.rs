@@ -39,7 +39,7 @@ impl Emit {
         let intake = intakes.into_iter().next().expect("one answer to one event");
         let done = match intake.accepted {
             Accepted::New(row) => self.deliver(context, &store, (row, &event), intake.deliveries),
-            Accepted::Duplicate(row) => duplicate(context, &store, row),
+            Accepted::Duplicate(row) => self.tell_duplicate(context, &store, row),
             Accepted::Conflict => return Err(conflict(&event.event_id).into()),
         };
         done.map_err(|error| accepted_but(error, &event.event_id))
@@ -61,8 +61,9 @@ impl Emit {
             ));
         }
         if self.enqueue || deliveries.is_empty() {
-            context.out.outcome(&EmitView::load(store, event_row, false)?)?;
-            return Ok(Exit::DONE);
+            let view = EmitView::load(store, event_row, false)?;
+            context.out.outcome(&view)?;
+            return Ok(self.exit(&view));
         }
         let count = counted(deliveries.len() as u64, "delivery", "deliveries");
         context.out.notice(&format!("event {} is accepted, with {count}", event.event_id));
@@ -74,15 +75,21 @@ impl Emit {
             context.out.outcome(view)?;
         }
         sent?;
-        let view = view?;
-        Ok(sending.exit(!self.strict || !view.has_failed()))
+        let exit = self.exit(&view?);
+        Ok(sending.stop.exit().unwrap_or(exit))
     }
-}
 
-fn duplicate(context: &mut Context, store: &Store, event_row: i64) -> Result<Exit> {
-    context.out.notice("the same event was accepted before; nothing was sent");
-    context.out.outcome(&EmitView::load(store, event_row, true)?)?;
-    Ok(Exit::DONE)
+    /// The same event was accepted before: it is judged by what became of it.
+    fn tell_duplicate(&self, context: &mut Context, store: &Store, event_row: i64) -> Result<Exit> {
+        context.out.notice("the same event was accepted before; nothing was sent");
+        let view = EmitView::load(store, event_row, true)?;
+        context.out.outcome(&view)?;
+        Ok(self.exit(&view))
+    }
+
+    fn exit(&self, view: &EmitView) -> Exit {
+        if self.strict && !view.is_delivered() { Exit::NOT_DELIVERED } else { Exit::DONE }
+    }
 }
 
 fn conflict(event_id: &str) -> Failure {

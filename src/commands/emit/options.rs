@@ -22,8 +22,9 @@ use crate::domain::owner::Owner;
   hookctl emit invoice.paid --dry-run          # who would get it
 
 Exit status:
-  5         an attempt failed, with --strict
+  5         not every delivery ended in success, with --strict
   6         the event id was used before with another payload
+  65        lines were rejected, with --batch; the others were taken
   129       stopped by SIGHUP (the terminal closed), otherwise as SIGINT
   130, 143  stopped by Ctrl-C or SIGTERM; what was accepted stays due")]
 pub struct Emit {
@@ -63,8 +64,8 @@ pub struct Emit {
     /// Store only; the next drain sends
     #[arg(long)]
     pub(super) enqueue: bool,
-    /// Exit with 5 when an attempt failed; with --batch also when a line was rejected
-    #[arg(long)]
+    /// Exit with 5 unless every delivery ended in success; an event that nobody wants is not delivered either
+    #[arg(long, conflicts_with = "enqueue")]
     pub(super) strict: bool,
     /// Show which webhooks would get it, and why not the others; store and send nothing
     #[arg(long)]

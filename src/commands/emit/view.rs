@@ -38,8 +38,9 @@ impl EmitView {
         Ok(EmitView { event_id: event.event_id, event_type: event.event_type, duplicate, deliveries })
     }
 
-    pub fn has_failed(&self) -> bool {
-        self.deliveries.iter().any(|delivery| matches!(delivery.status, Status::Retrying | Status::Failed))
+    /// Whether there are deliveries and each ended in success.
+    pub fn is_delivered(&self) -> bool {
+        !self.deliveries.is_empty() && self.deliveries.iter().all(|delivery| delivery.status == Status::Success)
     }
 }
 

@@ -17,10 +17,10 @@ use crate::store::{EventFilter, EventRow};
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl event list --type invoice.paid --since 1d
-  hookctl event list -o jsonl --limit 100000")]
+  hookctl event list -o jsonl")]
 pub struct List {
     /// Only this event type, or pattern
-    #[arg(long = "type", value_name = "TYPE", add = Candidates::EventTypes)]
+    #[arg(long = "type", aliases = ["event-type", "event"], value_name = "TYPE", add = Candidates::EventTypes)]
     event_type: Option<String>,
     /// Only those emitted for this owner; none for those of no owner
     #[arg(long, value_name = "OWNER", value_parser = arguments::owner)]
@@ -66,13 +66,15 @@ impl List {
             Some(id) => Some(context.event(&store, id)?.id),
             None => None,
         };
+        let limit = self.limit.rows(&context.out);
         let rows = paging::rows(
             before,
-            self.limit.limit,
+            limit,
             |row: &EventRow| row.id,
             |before, limit| Ok(store.events(&EventFilter { before, limit: Some(limit), ..filter.clone() })?),
         );
-        context.out.list(rows.map(|row| row.map(EventView::from)), empty)?;
+        let count = |most| Ok(store.count_events(&EventFilter { before, limit: Some(most), ..filter.clone() })?);
+        paging::show(context, limit, rows.map(|row| row.map(EventView::from)), empty, count)?;
         Ok(Exit::DONE)
     }
 }

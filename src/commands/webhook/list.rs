@@ -6,7 +6,7 @@ use clap::Args;
 use super::view::WebhookView;
 use crate::commands::arguments;
 use crate::commands::candidates::Candidates;
-use crate::commands::paging::Limit;
+use crate::commands::paging::{self, Limit};
 use crate::context::{Context, Exit};
 use crate::domain::event_type;
 use crate::domain::owner::Owner;
@@ -17,7 +17,7 @@ use crate::store::WebhookFilter;
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl webhook list
-  hookctl webhook list --event invoice.paid  # who gets this event
+  hookctl webhook list --type invoice.paid  # who gets this event
   hookctl webhook list --inactive -o json")]
 pub struct List {
     /// Only active ones
@@ -27,8 +27,8 @@ pub struct List {
     #[arg(long)]
     inactive: bool,
     /// Only those that subscribe to this event type
-    #[arg(long, value_name = "TYPE", add = Candidates::EventTypes)]
-    event: Option<String>,
+    #[arg(long = "type", aliases = ["event", "event-type"], value_name = "TYPE", add = Candidates::EventTypes)]
+    event_type: Option<String>,
     /// Only this owner's; none for those of no owner
     #[arg(long, value_name = "OWNER", value_parser = arguments::owner)]
     owner: Option<Owner>,
@@ -41,8 +41,8 @@ pub struct List {
 
 impl List {
     pub fn run(self, context: &mut Context) -> Result<Exit> {
-        if let Some(event) = &self.event {
-            event_type::check(event).map_err(|error| Failure::option("--event", error))?;
+        if let Some(event_type) = &self.event_type {
+            event_type::check(event_type).map_err(|error| Failure::option("--type", error))?;
         }
         let is_active = match (self.active, self.inactive) {
             (true, _) => Some(true),
@@ -50,22 +50,21 @@ impl List {
             _ => None,
         };
         let store = context.store_to_read()?;
-        let is_whole = is_active.is_none() && self.event.is_none() && self.owner.is_none() && self.before.is_none();
+        let is_whole =
+            is_active.is_none() && self.event_type.is_none() && self.owner.is_none() && self.before.is_none();
         let empty = match is_whole {
             true => "no webhooks yet; make one with `hookctl webhook create NAME --url URL -e PATTERN`",
             false => "no webhooks match; see them all with `hookctl webhook list`",
         };
         let filter = WebhookFilter { is_active, owner: self.owner, before: self.before };
-        let views = store
-            .webhooks(&filter)?
-            .into_iter()
-            .filter(|webhook| self.event.as_ref().is_none_or(|event| webhook.settings.subscribes_to(event)))
-            .take(usize::try_from(self.limit.limit).unwrap_or(usize::MAX))
-            .map(|webhook| {
-                let waiting = store.count_open(webhook.id)?;
-                Ok(WebhookView::new(&webhook, waiting))
-            });
-        context.out.list(views, empty)?;
+        let mut webhooks = store.webhooks(&filter)?;
+        if let Some(event_type) = &self.event_type {
+            webhooks.retain(|webhook| webhook.settings.subscribes_to(event_type));
+        }
+        let (limit, all) = (self.limit.rows(&context.out), webhooks.len() as u64);
+        let shown = webhooks.iter().take(usize::try_from(limit).unwrap_or(usize::MAX));
+        let views = shown.map(|webhook| Ok(WebhookView::new(webhook, store.count_open(webhook.id)?)));
+        paging::show(context, limit, views, empty, |_| Ok(all))?;
         Ok(Exit::DONE)
     }
 }

@@ -12,6 +12,7 @@ use crate::commands::secret_source::SecretSource;
 use crate::commands::webhook::signing::check_keys;
 use crate::context::{Context, Exit};
 use crate::domain::secret::Secret;
+use crate::domain::signature::{Form, Scheme};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::Webhook;
 use crate::error::Failure;
@@ -76,6 +77,14 @@ impl Rotate {
             .into());
         };
         let expires_at = until.filter(|_| !previous.is_empty());
+        let single = single_valued(&webhook.settings.signature_schemes);
+        if expires_at.is_some() && !single.is_empty() {
+            context.out.warning(&format!(
+                "a header of {} holds one signature, which is the new secret's from now on: receivers that check it with the \
+                 old secret refuse until they have the new one; what they refuse is retried",
+                single.join(", ")
+            ));
+        }
         context.out.page(&RotateView {
             webhook: webhook.settings.name,
             webhook_id: webhook.id,
@@ -100,6 +109,12 @@ impl Rotate {
         let option = if self.secret.is_given() { self.secret.option() } else { "WEBHOOK" };
         check_keys(&settings.signature_schemes, secret, option)
     }
+}
+
+/// The schemes whose header holds a single signature, so that there is no overlap for them.
+fn single_valued(schemes: &[String]) -> Vec<&str> {
+    let is_single = |name: &&str| Scheme::find(name).is_some_and(|scheme| !matches!(scheme.form, Form::List { .. }));
+    schemes.iter().map(String::as_str).filter(is_single).collect()
 }
 
 /// What became of the secrets.

@@ -1,0 +1,25 @@
+//! Whose deliveries are meant: those of webhooks, by name and by owner.
+
+use anyhow::Result;
+
+use crate::context::Context;
+use crate::domain::owner::Owner;
+use crate::store::Store;
+
+/// No webhook has this id: stands for the webhooks of an owner who has none.
+const NOBODY: i64 = 0;
+
+/// The ids of the webhooks that `-w` names and `--owner` has; empty where all are meant.
+pub fn resolve(context: &Context, store: &Store, webhooks: &[String], owner: Option<&Owner>) -> Result<Vec<i64>> {
+    let mut ids = context.webhook_ids(store, webhooks)?;
+    let Some(owner) = owner else { return Ok(ids) };
+    let owned = store.webhook_ids_of(owner)?;
+    match webhooks.is_empty() {
+        true => ids = owned,
+        false => ids.retain(|id| owned.contains(id)),
+    }
+    if ids.is_empty() {
+        ids.push(NOBODY);
+    }
+    Ok(ids)
+}

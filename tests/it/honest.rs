@@ -1,0 +1,225 @@
+//! What scripts are told without having to guess: whole lists, rejected lines, what was not delivered, what was made.
+
+use std::time::Duration;
+
+use crate::support::{TestEnv, TestReceiver, closed_port};
+
+const START: &str = "2026-11-25T12:00:00Z";
+
+/// A webhook with so many deliveries that wait.
+fn with_deliveries(count: usize) -> TestEnv {
+    let env = TestEnv::new();
+    env.create("crm", "http://127.0.0.1:9/", &[]);
+    env.enqueue(1, count);
+    env
+}
+
+#[test]
+fn a_list_for_programs_is_whole_and_one_that_is_cut_says_how_many_there_are() {
+    let env = with_deliveries(143);
+    for list in ["delivery", "event"] {
+        let run = |more: &[&str]| env.hookctl([&[list, "list"], more].concat()).run().ok();
+        assert_eq!(run(&["-o", "json"]).json().as_array().unwrap().len(), 143);
+        assert_eq!(run(&["-o", "jsonl"]).jsonl().len(), 143);
+        assert_eq!(run(&["-o", "csv"]).text().lines().count(), 144);
+        assert_eq!(run(&["-o", "jsonl", "--limit", "7"]).jsonl().len(), 7);
+        let table = run(&[]);
+        assert_eq!(table.text().lines().count(), 51);
+        assert!(table.err().starts_with("note: 50 of 143 shown; "), "{table:?}");
+        assert!(run(&["--limit", "100"]).err().starts_with("note: 100 of 143 shown; "));
+        assert_eq!(run(&["-q"]).err(), "");
+        for whole in ["all", "143", "200"] {
+            let table = run(&["--limit", whole]);
+            assert_eq!((table.text().lines().count(), table.err().as_str()), (144, ""), "{whole}");
+        }
+    }
+    let filtered = env.hookctl(["delivery", "list", "--status", "success"]).run().ok();
+    assert!(!filtered.err().contains(" of "), "{filtered:?}");
+}
+
+#[test]
+fn the_list_of_webhooks_says_how_many_there_are_too() {
+    let env = TestEnv::new();
+    for number in 0..4 {
+        env.create(&format!("w{number}"), "http://127.0.0.1:9/", &["-e", if number == 0 { "a.b" } else { "*" }]);
+    }
+    let list = |more: &[&str]| env.hookctl([&["webhook", "list"], more].concat()).run().ok();
+    assert!(list(&["--limit", "2"]).err().starts_with("note: 2 of 4 shown; "));
+    assert!(list(&["--limit", "2", "--type", "c.d"]).err().starts_with("note: 2 of 3 shown; "));
+    assert_eq!(list(&["--limit", "4"]).err(), "");
+    assert_eq!(list(&["--limit", "2", "-o", "json"]).err(), "");
+}
+
+#[test]
+fn a_long_count_ends_early() {
+    let env = with_deliveries(2);
+    env.sql_write(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 12000)
+         INSERT INTO events (event_id, event_type, payload, fingerprint, created_at)
+         SELECT 'x' || i, 'a.b', x'7b7d', randomblob(16), 0 FROM n;",
+    );
+    let run = env.hookctl(["event", "list"]).run().ok();
+    assert!(run.err().starts_with("note: 50 of more than 10000 shown; "), "{run:?}");
+}
+
+#[test]
+fn a_date_is_midnight_utc() {
+    let env = TestEnv::new();
+    for (time, id) in [("2026-11-24T23:59:59.999Z", "before"), ("2026-11-25T00:00:00Z", "midnight"), (START, "noon")] {
+        env.hookctl(["emit", "task.created", "--data", "{}", "--event-id", id]).now(time).run().ok();
+    }
+    let ids = |more: &[&str]| {
+        let rows = env.hookctl([&["event", "list", "-o", "jsonl"], more].concat()).env("TZ", "America/New_York");
+        rows.now(START)
+            .run()
+            .ok()
+            .jsonl()
+            .iter()
+            .map(|row| row["event_id"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&["--since", "2026-11-25"]), ["noon", "midnight"]);
+    assert_eq!(ids(&["--until", "2026-11-25"]), ["before"]);
+    env.hookctl(["event", "list", "--since", "2026-11-31"]).run().fails(2);
+    env.hookctl(["event", "list", "--since", "20261125"]).now(START).run().ok();
+}
+
+#[test]
+fn rejected_lines_are_told_with_quiet_too_and_end_in_65() {
+    let receiver = TestReceiver::start([200, 500]);
+    let env = TestEnv::new();
+    env.create("crm", &receiver.url(), &[]);
+    let batch = |lines: &str, more: &[&str]| {
+        env.hookctl([&["emit", "--batch", "-", "-q"], more].concat()).stdin(lines.to_owned()).run()
+    };
+    let good = r#"{"type":"task.created","data":{}}"#;
+    let run = batch(&format!("{good}\nnot json\n"), &[]).fails(65);
+    assert!(run.err().starts_with("warning: line 2 rejected: "), "{run:?}");
+    assert_eq!(env.statuses(), "success 1", "the other line was taken");
+    let run = batch(&format!("{{}}\n{good}\n"), &["--strict"]).fails(65);
+    assert!(run.err().starts_with("warning: line 1 rejected: "), "it wins over 5\n{run:?}");
+    let run = batch("[]\n", &["--enqueue", "-o", "json"]).fails(65);
+    assert_eq!(run.json()["rejected"], 1);
+    batch(&format!("{good}\n"), &["--enqueue"]).ok();
+}
+
+#[test]
+fn strict_means_that_every_delivery_ended_in_success() {
+    let (good, bad) = (TestReceiver::start(200), TestReceiver::start(500));
+    let env = TestEnv::new();
+    let emit = |id: &str, more: &[&str]| {
+        env.hookctl([&["emit", "task.created", "--data", "{}", "--strict", "--event-id", id], more].concat()).run()
+    };
+    emit("nobody", &[]).fails(5);
+    env.create("good", &good.url(), &[]);
+    emit("one", &[]).ok();
+    env.create("bad", &bad.url(), &["-e", "task.*", "--max-retries", "0"]);
+    emit("two", &[]).fails(5);
+    // A duplicate is judged by what became of it.
+    emit("one", &[]).ok();
+    emit("two", &[]).fails(5);
+    emit("nobody", &[]).fails(5);
+    let run = emit("three", &["--enqueue"]).fails(2);
+    assert!(run.err().contains("--strict") && run.err().contains("--enqueue"), "{run:?}");
+    assert_eq!(env.sql_value("SELECT count(*) FROM events WHERE event_id = 'three'"), "0");
+}
+
+#[test]
+fn strict_judges_a_batch_line_by_line() {
+    let (good, bad) = (TestReceiver::start(200), TestReceiver::start(500));
+    let env = TestEnv::new();
+    env.create("good", &good.url(), &["-e", "task.*"]);
+    env.create("bad", &bad.url(), &["-e", "invoice.*", "--max-retries", "0"]);
+    let batch = |ids: &[(&str, &str)]| {
+        let line = |(event_type, id): &(&str, &str)| {
+            format!("{{\"type\":\"{event_type}\",\"event_id\":\"{id}\",\"data\":1}}\n")
+        };
+        let lines: String = ids.iter().map(line).collect();
+        env.hookctl(["emit", "--batch", "-", "--strict"]).stdin(lines).run()
+    };
+    batch(&[("task.created", "a"), ("task.updated", "b")]).ok();
+    batch(&[("task.created", "c"), ("client.created", "d")]).fails(5);
+    batch(&[("task.created", "e"), ("invoice.paid", "f")]).fails(5);
+    batch(&[("task.created", "a"), ("task.created", "e")]).ok();
+    batch(&[("invoice.paid", "f")]).fails(5);
+}
+
+#[test]
+fn a_database_that_was_made_is_told_with_quiet_too() {
+    let env = TestEnv::new();
+    let emit = |more: &[&str]| env.hookctl([&["emit", "task.created", "--enqueue", "-q"], more].concat()).run().ok();
+    let other = env.path().join("mistyped.db");
+    let first = emit(&["--db", other.to_str().unwrap()]);
+    assert_eq!(first.err(), format!("made {}\n", other.display()));
+    assert_eq!(emit(&["--db", other.to_str().unwrap()]).err(), "");
+    let run = env.hookctl(["drain", "-q", "-o", "json"]).run().ok();
+    assert_eq!(run.err(), format!("made {}\n", env.database().display()));
+    run.json();
+    env.hookctl(["webhook", "list", "--db", "none.db"]).run().ok();
+    assert!(!env.path().join("none.db").exists());
+}
+
+#[test]
+fn a_rotation_that_a_scheme_cannot_overlap_warns() {
+    let env = TestEnv::new();
+    env.create("both", "http://127.0.0.1:9/", &[]);
+    env.create("lists", "http://127.0.0.1:9/", &["--signature", "standard"]);
+    let rotate = |more: &[&str]| env.hookctl([&["webhook", "secret", "rotate"], more].concat()).run().ok().err();
+    let told = rotate(&["both"]);
+    assert!(told.starts_with("warning: a header of timetracker holds one signature"), "{told}");
+    assert_eq!(rotate(&["lists"]), "");
+    assert_eq!(rotate(&["both", "--overlap", "0"]), "", "no overlap was asked for");
+}
+
+#[test]
+fn a_check_of_a_receiver_that_refuses_everything_warns() {
+    let receiver = TestReceiver::start(502);
+    let env = TestEnv::new();
+    env.create("crm", &receiver.url(), &[]);
+    env.create("other", &TestReceiver::start(200).url(), &["-e", "other.*", "--owner", "acme"]);
+    let check = |more: &[&str]| env.hookctl([&["check"], more].concat()).now("2026-01-01T00:30:00Z").run();
+    assert!(check(&[]).ok().text().starts_with("OK - "));
+    env.emit_at(60, "one");
+    let run = check(&[]).fails(1);
+    assert!(run.text().starts_with("WARNING - failing: crm, "), "{run:?}");
+    assert!(check(&["--owner", "acme"]).ok().text().starts_with("OK - "));
+    let run = check(&["--since", "10m"]).fails(1);
+    assert!(!run.text().contains("failing"), "the failure was before, and its retry is due\n{run:?}");
+}
+
+#[test]
+fn a_wrong_command_line_of_check_is_unknown_to_a_monitor() {
+    let env = TestEnv::new();
+    let cases: [&[&str]; 5] = [
+        &["check", "--max-failed", "x"],
+        &["check", "--max-lagg", "1m"],
+        &["-o", "json", "check", "more"],
+        &["--db", "x.db", "check", "--since", "yesterday"],
+        &["check", "-o", "xml"],
+    ];
+    for arguments in cases {
+        let run = env.hookctl(arguments.iter().copied()).time_limit(Duration::from_secs(20)).run().fails(3);
+        assert!(run.text().to_lowercase().contains("unknown"), "{run:?}");
+    }
+    let run = env.hookctl(["check"]).env("HOOKCTL_NOW", "soon").run().fails(3);
+    assert!(run.text().starts_with("UNKNOWN - HOOKCTL_NOW: "), "{run:?}");
+    env.hookctl(["check", "--help"]).run().ok();
+}
+
+#[test]
+fn one_name_means_event_types_in_every_list() {
+    let env = TestEnv::new();
+    env.create("crm", &format!("http://{}/", closed_port()), &[]);
+    env.enqueue(1, 2);
+    for list in ["delivery", "event", "webhook"] {
+        for name in ["--type", "--event", "--event-type"] {
+            let rows = env.hookctl([list, "list", name, "task.created", "-o", "jsonl"]).run().ok().jsonl();
+            assert!(!rows.is_empty(), "{list} {name}");
+        }
+        let help = env.hookctl([list, "list", "--help"]).run().ok().text();
+        assert!(
+            help.contains("--type <TYPE>") && !help.contains("--event-type") && !help.contains("--event "),
+            "{help}"
+        );
+    }
+}
