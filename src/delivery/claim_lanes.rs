@@ -14,8 +14,10 @@ const REFRESH: Duration = Duration::from_millis(500);
 #[derive(Debug, Default)]
 pub(super) struct ClaimLanes {
     lanes: BTreeMap<i64, ClaimLane>,
-    /// The webhook at which the next claim begins, so that all have their turn.
-    next: i64,
+    /// The webhook at which this turn began.
+    first: i64,
+    /// The first webhook that found no room in this turn: it begins the next one, so that all have their turn.
+    denied: Option<i64>,
     /// When everything due is to be sent, not a list.
     draining: Option<Draining>,
 }
@@ -98,15 +100,16 @@ impl ClaimLanes {
         Ok(true)
     }
 
-    /// The webhooks in the order in which they claim.
-    pub(super) fn turns(&self) -> Vec<i64> {
-        let after = self.lanes.range(self.next..);
-        after.chain(self.lanes.range(..self.next)).map(|(id, _)| *id).collect()
+    /// The webhooks in the order in which they claim in this turn.
+    pub(super) fn turns(&mut self) -> Vec<i64> {
+        self.first = self.denied.take().unwrap_or(self.first);
+        let after = self.lanes.range(self.first..);
+        after.chain(self.lanes.range(..self.first)).map(|(id, _)| *id).collect()
     }
 
-    /// Whose turn is first next time.
-    pub(super) fn begin_at(&mut self, id: i64) {
-        self.next = id;
+    /// Notes a webhook that found no room in this turn.
+    pub(super) fn deny(&mut self, id: i64) {
+        self.denied.get_or_insert(id);
     }
 
     pub(super) fn get(&self, id: i64) -> Option<&ClaimLane> {

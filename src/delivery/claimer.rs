@@ -16,7 +16,7 @@ use super::step::Step;
 use super::webhook_cache::WebhookCache;
 use crate::clock::Clock;
 use crate::domain::time::Timestamp;
-use crate::store::{LaneClaim, LaneClaimed, Lease, Store, StoreError};
+use crate::store::{ClaimCost, LaneClaim, LaneClaimed, Lease, RateCost, Store, StoreError};
 
 /// A lease ends this long after the attempt's deadline.
 const LEASE_MARGIN: Duration = Duration::from_secs(20);
@@ -24,10 +24,10 @@ const LEASE_MARGIN: Duration = Duration::from_secs(20);
 const LONGEST_QUEUED: Duration = Duration::from_secs(15);
 /// A run waits for a rate limit that allows the next request within this.
 const LONGEST_RATE_WAIT: Duration = Duration::from_secs(2);
-/// Lanes whose states are read, and whose deliveries are claimed, in one call.
+/// At least so many lanes claim in one transaction, where there are as many.
 const LANES_AT_ONCE: usize = 64;
 
-/// Decides what is claimed, and claims it.
+/// Decides what is claimed.
 #[derive(Debug)]
 pub(super) struct Claimer {
     pub lanes: ClaimLanes,
@@ -37,13 +37,21 @@ pub(super) struct Claimer {
     waits_for_rate: bool,
 }
 
+/// Lanes that claim in one transaction, in their order.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Turns<'a> {
+    pub lanes: &'a [i64],
+    /// How many lanes there are in the whole turn.
+    pub all: usize,
+}
+
 /// What a lane may claim now, and how.
 #[derive(Debug)]
-struct Terms {
+pub(super) struct Terms {
     webhook: Arc<Prepared>,
     most: usize,
-    is_probe: bool,
     lease: Lease,
+    cost: ClaimCost,
 }
 
 impl Claimer {
@@ -57,47 +65,64 @@ impl Claimer {
         }
     }
 
-    /// Claims what the workers need next, into `jobs`. Runs in the step's transaction.
-    pub(super) fn claim(
+    /// Those of these lanes that may find room, so that their states are needed.
+    pub(super) fn with_room(&self, turns: &Turns<'_>, in_flight: &InFlight, room: Room) -> Vec<i64> {
+        let share = room.share(turns.all);
+        turns.lanes.iter().copied().filter(|id| room.most(share, in_flight.of(*id)) > 0).collect()
+    }
+
+    /// What the lanes may claim, as far as there is room.
+    pub(super) fn plan(
         &mut self,
         step: &mut Step<'_>,
+        turns: &Turns<'_>,
         in_flight: &InFlight,
         mut room: Room,
-        jobs: &mut Vec<Job>,
-    ) -> Result<(), StoreError> {
-        let turns = self.lanes.turns();
-        let share = room.share(turns.len());
-        let mut first_denied = None;
-        for lanes in turns.chunks(LANES_AT_ONCE) {
-            let has_room = |id: &i64| room.most(share, in_flight.of(*id)) > 0;
-            step.states.load(step.store, lanes.iter().copied().filter(has_room))?;
-            let (mut planned, mut agreed) = (room, Vec::new());
-            for id in lanes.iter().copied() {
-                match planned.most(share, in_flight.of(id)) {
-                    0 => _ = first_denied.get_or_insert(id),
-                    most => {
-                        let terms = self.terms(step, id, most, turns.len() > 1, in_flight.of(id))?;
-                        planned.take(terms.as_ref().map_or(0, |terms| terms.most), 0);
-                        agreed.extend(terms);
-                    }
+    ) -> Result<Vec<Terms>, StoreError> {
+        let share = room.share(turns.all);
+        let mut plan = Vec::new();
+        for id in turns.lanes.iter().copied() {
+            match room.most(share, in_flight.of(id)) {
+                0 => self.lanes.deny(id),
+                most => {
+                    let terms = self.terms(step, id, most, turns.all > 1, in_flight.of(id))?;
+                    room.take(terms.as_ref().map_or(0, |terms| terms.most), 0);
+                    plan.extend(terms);
                 }
             }
-            let claimed = self.claim_lanes(step.store, &agreed, room.bytes())?;
-            for (terms, claimed) in agreed.into_iter().zip(claimed) {
-                let id = terms.webhook.webhook_id;
-                if claimed.is_full && in_flight.of(id) == 0 {
-                    self.lanes.remove(id); // other processes send as much as may be sent at once
-                }
-                self.lanes.take_out(id, &claimed);
-                self.charge(step, &terms, claimed.deliveries.len());
-                room.take(claimed.deliveries.len(), claimed.bytes());
-                jobs.extend(terms.jobs(claimed));
+        }
+        Ok(plan)
+    }
+
+    /// The plan as the store takes it.
+    pub(super) fn claims<'a>(&'a self, plan: &'a [Terms]) -> Vec<LaneClaim<'a>> {
+        let claim = |terms: &'a Terms| {
+            let settings = &terms.webhook.settings;
+            let keeps_order = settings.is_ordered && self.gates == Gates::Respect;
+            Some(LaneClaim {
+                webhook_id: terms.webhook.webhook_id,
+                wanted: self.lanes.get(terms.webhook.webhook_id)?.wanted(keeps_order),
+                most: terms.most,
+                at_once: settings.concurrency.filter(|_| self.gates == Gates::Respect),
+                lease: terms.lease,
+                cost: terms.cost,
+            })
+        };
+        plan.iter().filter_map(claim).collect()
+    }
+
+    /// Takes what was claimed by a plan out of its lanes, as jobs.
+    pub(super) fn take(&mut self, plan: Vec<Terms>, claimed: Vec<LaneClaimed>, in_flight: &InFlight) -> Vec<Job> {
+        let mut jobs = Vec::new();
+        for (terms, claimed) in plan.into_iter().zip(claimed) {
+            let id = terms.webhook.webhook_id;
+            if claimed.is_full && in_flight.of(id) == 0 {
+                self.lanes.remove(id); // other processes send as much as may be sent at once
             }
+            self.lanes.take_out(id, &claimed);
+            jobs.extend(terms.jobs(claimed));
         }
-        if let Some(id) = first_denied {
-            self.lanes.begin_at(id);
-        }
-        Ok(())
+        jobs
     }
 
     /// What a lane may claim of `most`; `None` is nothing now. A lane that can claim nothing in this run is dropped.
@@ -145,40 +170,12 @@ impl Claimer {
             }
         };
         let lease = Lease { now, until: lease_end(&webhook, now), token: step.random.next_token() };
-        Ok(Some(Terms { webhook, most, is_probe, lease }))
-    }
-
-    fn claim_lanes(&self, store: &Store, agreed: &[Terms], bytes: usize) -> Result<Vec<LaneClaimed>, StoreError> {
-        let claims: Vec<LaneClaim<'_>> = agreed
-            .iter()
-            .filter_map(|terms| {
-                let keeps_order = terms.webhook.settings.is_ordered && self.gates == Gates::Respect;
-                Some(LaneClaim {
-                    webhook_id: terms.webhook.webhook_id,
-                    wanted: self.lanes.get(terms.webhook.webhook_id)?.wanted(keeps_order),
-                    most: terms.most,
-                    at_once: terms.webhook.settings.concurrency.filter(|_| self.gates == Gates::Respect),
-                    lease: terms.lease,
-                })
-            })
-            .collect();
-        store.claim_lanes(&claims, bytes)
-    }
-
-    /// Notes what the claims cost the webhook: a probe that is out, tokens of its rate limit.
-    fn charge(&self, step: &mut Step<'_>, terms: &Terms, count: usize) {
-        let rate_limit = terms.webhook.settings.rate_limit.filter(|_| self.gates == Gates::Respect);
-        if count == 0 || (rate_limit.is_none() && !terms.is_probe) {
-            return;
-        }
-        let now_us = step.clock.now_us();
-        let Some(state) = step.states.change(terms.webhook.webhook_id) else { return };
-        if let Some(limit) = rate_limit {
-            state.health.rate_next_us = limit.take(state.health.rate_next_us, now_us, count as u32);
-        }
-        if terms.is_probe {
-            state.health.breaker = state.health.breaker.with_probe(terms.lease.until);
-        }
+        let rate_limit = webhook.settings.rate_limit.filter(|_| self.gates == Gates::Respect);
+        let rate = rate_limit.map(|limit| RateCost {
+            start_us: limit.start(state.health.rate_next_us, step.clock.now_us()),
+            each_us: limit.interval_us(),
+        });
+        Ok(Some(Terms { webhook, most, lease, cost: ClaimCost { rate, is_probe } }))
     }
 
     /// Gives up what the last run left behind and this one may not need: to be called while nothing is in flight.
@@ -215,9 +212,14 @@ impl Claimer {
     }
 }
 
+/// Of the lanes that are still to claim in a turn, how many claim in one transaction: those that can use up the room.
+pub(super) fn lanes_at_once(room: Room) -> usize {
+    room.lanes().max(LANES_AT_ONCE)
+}
+
 impl Terms {
     fn jobs(self, claimed: LaneClaimed) -> impl Iterator<Item = Job> {
-        let Terms { webhook, is_probe, .. } = self;
+        let Terms { webhook, cost: ClaimCost { is_probe, .. }, .. } = self;
         let start_before = Instant::now() + LONGEST_QUEUED;
         claimed.deliveries.into_iter().map(move |(claimed, payload)| {
             let webhook = Arc::clone(&webhook);

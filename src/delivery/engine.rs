@@ -3,13 +3,13 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::claimer::Claimer;
+use super::claimer::{Claimer, Terms, Turns, lanes_at_once};
 use super::fairness::WorkerShares;
 use super::in_flight::InFlight;
 use super::job::{EndedJob, Ending, Job};
 use super::passage::is_blocked;
 use super::prepared::{failed, millis};
-use super::recorder::record;
+use super::recorder::settle;
 use super::room::Room;
 use super::run::{Gates, RunOptions, Summary, Turn};
 use super::step::Step;
@@ -18,7 +18,7 @@ use super::workers::Workers;
 use crate::clock::Clock;
 use crate::domain::attempt::{Attempt, ErrorType, LocalTrouble};
 use crate::random::Random;
-use crate::store::{Store, StoreError};
+use crate::store::{GroupChange, LaneClaimed, Store, StoreError};
 
 /// How often it is looked whether what is claimed ahead may still go out.
 const RECHECK: Duration = Duration::from_millis(500);
@@ -48,12 +48,16 @@ pub struct Engine<'a> {
     summary: Summary,
 }
 
-/// What a transaction does besides recording.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Next {
-    Claim,
-    Nothing,
+/// What a transaction did.
+struct Done {
+    recorded: Summary,
+    states: WebhookStates,
+    plan: Vec<Terms>,
+    claimed: Vec<LaneClaimed>,
 }
+
+/// Nothing is claimed.
+const NOBODY: Turns<'static> = Turns { lanes: &[], all: 0 };
 
 impl<'a> Engine<'a> {
     /// An engine with nothing to do yet.
@@ -132,7 +136,7 @@ impl<'a> Engine<'a> {
         let is_idle = self.in_flight.is_empty();
         let is_up_to_date = self.claimer.lanes.refresh(self.store, self.options.clock.now(), is_idle)?;
         if !group.is_empty() || !self.claimer.lanes.is_empty() {
-            let states = self.commit(&group, Next::Claim)?;
+            let states = self.commit_turn(&group)?;
             self.take_back_blocked(&group, &states)?;
             self.want_unsent_again(&group);
             self.workers.set_shared(self.claimer.lanes.is_shared_with(self.in_flight.webhooks()));
@@ -183,31 +187,38 @@ impl<'a> Engine<'a> {
         self.workers.gather(rate_wait.map_or(STOP_POLL, |wait| wait.min(STOP_POLL)), self.last_group)
     }
 
+    /// Records a group, and claims for every lane that finds room. Gives the states of the webhooks that the group touched.
+    fn commit_turn(&mut self, group: &[EndedJob]) -> Result<WebhookStates, StoreError> {
+        let turns = self.claimer.lanes.turns();
+        let all = turns.len();
+        let (lanes, mut rest) = turns.split_at(all.min(lanes_at_once(self.room())));
+        let states = self.commit(group, &Turns { lanes, all })?;
+        while let Some(first) = rest.first() {
+            let room = self.room();
+            if room.lanes() == 0 {
+                self.claimer.lanes.deny(*first);
+                break;
+            }
+            let (lanes, others) = rest.split_at(rest.len().min(lanes_at_once(room)));
+            self.commit(&[], &Turns { lanes, all: rest.len() })?;
+            rest = others;
+        }
+        Ok(states)
+    }
+
     /// One transaction: the group's results, and the next claims, which are then handed out. Gives the states of the webhooks
     /// that it touched.
-    fn commit(&mut self, group: &[EndedJob], next: Next) -> Result<WebhookStates, StoreError> {
-        let room = self.room();
+    fn commit(&mut self, group: &[EndedJob], turns: &Turns<'_>) -> Result<WebhookStates, StoreError> {
+        let store = self.store;
         let mut tries_left = if group.is_empty() { 1 } else { TRIES };
         loop {
-            let mut jobs = Vec::new();
-            let states = WebhookStates::default();
-            let mut step = Step { store: self.store, random: &mut self.random, clock: self.options.clock, states };
-            let done = self.store.transaction(|| {
-                let recorded = record(&mut step, group)?;
-                if next == Next::Claim {
-                    self.claimer.claim(&mut step, &self.in_flight, room, &mut jobs)?;
-                }
-                step.states.save(step.store)?;
-                Ok::<_, StoreError>(recorded)
-            });
-            let states = step.states;
-            match done {
-                Ok(recorded) => {
+            match store.transaction(|| self.step(group, turns)) {
+                Ok(Done { recorded, states, plan, claimed }) => {
+                    let jobs = self.claimer.take(plan, claimed, &self.in_flight);
                     self.enter(group, recorded, jobs);
                     return Ok(states);
                 }
                 Err(error) => {
-                    self.claimer.lanes.want_again(&jobs);
                     tries_left -= 1;
                     if !matches!(error, StoreError::Busy) || tries_left == 0 {
                         return Err(self.not_recorded(group, error));
@@ -215,6 +226,26 @@ impl<'a> Engine<'a> {
                 }
             }
         }
+    }
+
+    /// Reads, decides, writes. Runs in a transaction.
+    fn step(&mut self, group: &[EndedJob], turns: &Turns<'_>) -> Result<Done, StoreError> {
+        let room = self.room();
+        let claiming = self.claimer.with_room(turns, &self.in_flight, room);
+        let mut step = Step::locked(self.store, &mut self.random, self.options.clock, group, &claiming)?;
+        let recorded = settle(&mut step, group);
+        let plan = self.claimer.plan(&mut step, turns, &self.in_flight, room)?;
+        recorded.store_announcements(&mut step)?;
+        let claimed = self.store.commit_group(&GroupChange {
+            results: &recorded.results,
+            released: &recorded.released,
+            now: step.now(),
+            attempt_counts: &recorded.attempt_counts,
+            states: &step.states.changes(),
+            lanes: &self.claimer.claims(&plan),
+            bytes: room.bytes(),
+        })?;
+        Ok(Done { recorded: recorded.summary, states: step.states, plan, claimed })
     }
 
     /// What a transaction's failure means: of requests that were made, nobody knows what became of them.
@@ -242,7 +273,7 @@ impl<'a> Engine<'a> {
     fn record_unsent(&mut self, mut group: Vec<EndedJob>, webhook_id: Option<i64>) -> Result<(), StoreError> {
         group.extend(self.workers.take_back(webhook_id));
         if !group.is_empty() {
-            self.commit(&group, Next::Nothing)?;
+            self.commit(&group, &NOBODY)?;
         }
         Ok(())
     }
@@ -280,8 +311,7 @@ impl<'a> Engine<'a> {
         self.rechecked = Instant::now();
         let now = self.options.clock.now();
         let webhooks: Vec<i64> = self.in_flight.webhooks().collect();
-        let mut states = WebhookStates::default();
-        states.load(self.store, webhooks.iter().copied())?;
+        let states = WebhookStates::new(self.store.healths(&webhooks)?);
         for id in webhooks {
             let state = states.get(id);
             let is_changed = state.is_some_and(|state| self.claimer.claimed_version(id) != Some(state.version));
@@ -294,7 +324,7 @@ impl<'a> Engine<'a> {
             if unsent.is_empty() {
                 continue;
             }
-            self.commit(&unsent, Next::Nothing)?;
+            self.commit(&unsent, &NOBODY)?;
             if is_changed {
                 self.want_unsent_again(&unsent);
             }
@@ -315,7 +345,7 @@ impl<'a> Engine<'a> {
         // Workers that were done but had not yet handed in what they brought: a matter of microseconds.
         self.collect_until(Instant::now() + HAND_IN, &mut group);
         self.claimer.lanes.clear();
-        self.commit(&group, Next::Nothing).map(|_| ())
+        self.commit(&group, &NOBODY).map(|_| ())
     }
 
     /// Adds results to a group until it holds everything in flight, or the time has come.

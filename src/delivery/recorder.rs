@@ -1,4 +1,4 @@
-//! Recording what attempts brought: one group, one transaction.
+//! What attempts brought: what a group of results makes of its deliveries and webhooks.
 
 use serde_json::json;
 
@@ -12,39 +12,33 @@ use crate::domain::event_type::{DELIVERY_FAILED, WEBHOOK_DISABLED, WEBHOOK_TEST,
 use crate::domain::statistics::duration_bound;
 use crate::store::{AttemptCount, AttemptResult, ClaimStanding, Claimed, StoreError};
 
-/// Writes a group of results with all that follows from them; what they make of their webhooks is left in the step's states.
-/// Runs in the step's transaction. The summary counts this group alone.
-pub(super) fn record(step: &mut Step<'_>, group: &[EndedJob]) -> Result<Summary, StoreError> {
-    let mut recorder = Recorder::default();
-    if group.is_empty() {
-        return Ok(recorder.summary);
-    }
-    step.states.load(step.store, group.iter().map(|ended| ended.job.claimed.webhook_id))?;
-    let claims: Vec<&Claimed> = group.iter().map(|ended| &ended.job.claimed).collect();
-    // A result whose claim was lost meanwhile changes nothing: whoever claimed the delivery since decides.
-    let standings = step.store.claim_standings(&claims)?;
-    for (ended, standing) in group.iter().zip(standings) {
-        recorder.settle(step, ended, standing);
-    }
-    step.store.record_results(&recorder.results)?;
-    step.store.release(&recorder.released, step.now())?;
-    step.store.count_attempts(&recorder.attempt_counts)?;
-    let now = step.now();
-    announce(step.store, step.random, now, &recorder.announcements)?;
-    Ok(recorder.summary)
-}
-
-/// What a group comes to, before it is written.
+/// What a group of results comes to, before it is written. What it makes of the webhooks is in the step's states.
 #[derive(Debug, Default)]
-struct Recorder<'a> {
-    summary: Summary,
-    results: Vec<AttemptResult<'a>>,
-    released: Vec<&'a Claimed>,
-    attempt_counts: Vec<AttemptCount>,
+pub(super) struct Recorded<'a> {
+    /// Of this group alone.
+    pub summary: Summary,
+    pub results: Vec<AttemptResult<'a>>,
+    pub released: Vec<&'a Claimed>,
+    pub attempt_counts: Vec<AttemptCount>,
     announcements: Vec<Announcement>,
 }
 
-impl<'a> Recorder<'a> {
+/// Settles a group of results. One whose claim was lost meanwhile changes nothing: whoever claimed the delivery since decides.
+pub(super) fn settle<'a>(step: &mut Step<'_>, group: &'a [EndedJob]) -> Recorded<'a> {
+    let mut recorded = Recorded::default();
+    for (ended, standing) in group.iter().zip(std::mem::take(&mut step.standings)) {
+        recorded.settle(step, ended, standing);
+    }
+    recorded
+}
+
+impl<'a> Recorded<'a> {
+    /// Stores the events that say what the group did.
+    pub(super) fn store_announcements(&self, step: &mut Step<'_>) -> Result<(), StoreError> {
+        let now = step.now();
+        announce(step.store, step.random, now, &self.announcements)
+    }
+
     fn settle(&mut self, step: &mut Step<'_>, ended: &'a EndedJob, standing: ClaimStanding) {
         let job = &ended.job;
         let (attempt, is_interrupted) = match &ended.ending {

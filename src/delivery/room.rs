@@ -40,6 +40,11 @@ impl Room {
         }
     }
 
+    /// How many lanes may find room.
+    pub(super) fn lanes(self) -> usize {
+        self.deliveries_of_new.max(self.deliveries)
+    }
+
     /// What each of `lanes` may claim at the most.
     pub(super) fn share(self, lanes: usize) -> usize {
         if lanes > 1 { self.deliveries.div_ceil(lanes).max(1) } else { usize::MAX }

@@ -1,21 +1,43 @@
 //! One write transaction of a run.
 
+use super::job::EndedJob;
 use super::webhook_states::WebhookStates;
 use crate::clock::Clock;
 use crate::domain::time::Timestamp;
 use crate::random::Random;
-use crate::store::Store;
+use crate::store::{ClaimStanding, Claimed, Store, StoreError};
 
-/// What recording and claiming in one transaction share.
+/// What a transaction decides by, and what the decisions change.
 #[derive(Debug)]
 pub(super) struct Step<'a> {
     pub store: &'a Store,
     pub random: &'a mut Random,
     pub clock: Clock,
     pub states: WebhookStates,
+    /// Of the claims of the group, in its order.
+    pub standings: Vec<ClaimStanding>,
 }
 
-impl Step<'_> {
+impl<'a> Step<'a> {
+    /// Reads what is decided by, for a group of results and for webhooks that may claim, and locks it until the transaction
+    /// ends.
+    pub(super) fn locked(
+        store: &'a Store,
+        random: &'a mut Random,
+        clock: Clock,
+        group: &[EndedJob],
+        claiming: &[i64],
+    ) -> Result<Step<'a>, StoreError> {
+        let claims: Vec<&Claimed> = group.iter().map(|ended| &ended.job.claimed).collect();
+        let mut webhooks: Vec<i64> =
+            claims.iter().map(|claimed| claimed.webhook_id).chain(claiming.iter().copied()).collect();
+        webhooks.sort_unstable();
+        webhooks.dedup();
+        let locked = store.lock_group(&claims, &webhooks)?;
+        let states = WebhookStates::new(locked.states);
+        Ok(Step { store, random, clock, states, standings: locked.standings })
+    }
+
     pub(super) fn now(&self) -> Timestamp {
         self.clock.now()
     }

@@ -44,7 +44,9 @@ impl Breaker {
         }
     }
 
-    /// The breaker while a probe is under way: nothing else goes until `lease_until`.
+    /// The breaker while a probe is under way: nothing else goes until `lease_until`. The store writes it so as it claims the
+    /// probe.
+    #[cfg(test)]
     #[must_use]
     pub fn with_probe(self, lease_until: Timestamp) -> Breaker {
         Breaker { open_until: Some(lease_until), probing: true, ..self }

@@ -72,25 +72,22 @@ impl RateLimit {
         if room < 0 { 0 } else { ((room / self.interval_us()) as u32 + 1).min(wanted) }
     }
 
-    /// The kept number after `taken` requests at `now_us`.
-    pub fn take(self, next_us: i64, now_us: i64, taken: u32) -> i64 {
-        self.start(next_us, now_us).saturating_add(self.interval_us() * i64::from(taken))
+    /// The kept number from which requests at `now_us` count.
+    pub fn start(self, next_us: i64, now_us: i64) -> i64 {
+        let empty = now_us + self.burst_us() + self.interval_us();
+        // The bucket is never emptier than empty. A number from a clock that ran far ahead is not believed at all: an empty
+        // bucket that is looked at again and again without being taken from would stay empty until the clock came true.
+        if next_us > empty + CLOCK_TOLERANCE_US { now_us } else { next_us.clamp(now_us, empty) }
+    }
+
+    /// What each request adds to the kept number.
+    pub fn interval_us(self) -> i64 {
+        (self.period_ms * 1_000 / i64::from(self.count)).max(1)
     }
 
     /// Microseconds from `now_us` until one more may go; 0 when one may go now.
     pub fn wait_us(self, next_us: i64, now_us: i64) -> i64 {
         (self.start(next_us, now_us) - self.burst_us() - now_us).max(0)
-    }
-
-    /// The bucket is never emptier than empty. A number from a clock that ran far ahead is not believed at all: an empty bucket
-    /// that is looked at again and again without being taken from would stay empty until the clock came true.
-    fn start(self, next_us: i64, now_us: i64) -> i64 {
-        let empty = now_us + self.burst_us() + self.interval_us();
-        if next_us > empty + CLOCK_TOLERANCE_US { now_us } else { next_us.clamp(now_us, empty) }
-    }
-
-    fn interval_us(self) -> i64 {
-        (self.period_ms * 1_000 / i64::from(self.count)).max(1)
     }
 
     fn burst_us(self) -> i64 {
@@ -101,6 +98,10 @@ impl RateLimit {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn take(limit: RateLimit, next_us: i64, now_us: i64, taken: u32) -> i64 {
+        limit.start(next_us, now_us) + limit.interval_us() * i64::from(taken)
+    }
 
     #[test]
     fn it_reads_what_it_writes() {
@@ -118,7 +119,7 @@ mod tests {
         let (mut next, mut sent) = (0, Vec::new());
         for now in (0..6_000_000_i64).step_by(1_000).map(|us| us + 1_000_000) {
             let taken = limit.available(next, now, 1_000);
-            next = if taken > 0 { limit.take(next, now, taken) } else { next };
+            next = if taken > 0 { take(limit, next, now, taken) } else { next };
             sent.extend(std::iter::repeat_n(now, taken as usize));
         }
         assert!((300..=306).contains(&sent.len()), "{}", sent.len());
@@ -131,7 +132,7 @@ mod tests {
     #[test]
     fn a_clock_set_back_does_not_stall_it() {
         let limit = RateLimit::parse("1/s").unwrap();
-        let next = limit.take(0, 1_000_000_000_000, 1);
+        let next = take(limit, 0, 1_000_000_000_000, 1);
         assert!(limit.wait_us(next, 5_000_000) <= 1_000_000);
         // Nobody took anything meanwhile, so the number that is kept is still the one from the future.
         for now in [5_000_000, 6_000_000, 7_000_000] {

@@ -55,6 +55,36 @@ pub struct LaneClaim<'a> {
     /// How many claims of the webhook all processes together may hold at a time, where that is limited.
     pub at_once: Option<u32>,
     pub lease: Lease,
+    pub cost: ClaimCost,
+}
+
+/// What claims change in their webhook's state, where any is made.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ClaimCost {
+    pub rate: Option<RateCost>,
+    /// The claim is a probe: nothing else goes until its lease ends.
+    pub is_probe: bool,
+}
+
+/// Tokens of a rate limit, in microseconds of [`crate::domain::webhook::Health::rate_next_us`].
+#[derive(Clone, Copy, Debug)]
+pub struct RateCost {
+    /// The number that is kept where nothing is claimed.
+    pub start_us: i64,
+    /// What each claim adds.
+    pub each_us: i64,
+}
+
+impl ClaimCost {
+    pub(super) fn is_any(self) -> bool {
+        self.is_probe || self.rate.is_some()
+    }
+}
+
+impl RateCost {
+    pub(super) fn after(self, claims: usize) -> i64 {
+        self.start_us.saturating_add(self.each_us.saturating_mul(claims as i64))
+    }
 }
 
 /// Which of a webhook's due deliveries.
@@ -86,9 +116,8 @@ pub struct LaneClaimed {
 }
 
 impl LaneClaimed {
-    /// The bytes of the payloads, those of a shared one counted each time.
-    pub fn bytes(&self) -> usize {
-        self.deliveries.iter().map(|(_, payload)| payload.bytes.len()).sum()
+    pub fn count(&self) -> usize {
+        self.deliveries.len()
     }
 }
 

@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use super::{NOW, claim, emit, options, step, stored};
-use crate::delivery::claimer::Claimer;
+use super::{NOW, claim, emit, options, stored};
+use crate::clock::Clock;
+use crate::delivery::claimer::{Claimer, Turns};
 use crate::delivery::fairness::WorkerShares;
 use crate::delivery::in_flight::InFlight;
 use crate::delivery::job::{EndedJob, Ending, Job};
 use crate::delivery::room::Room;
 use crate::delivery::run::Gates;
+use crate::delivery::step::Step;
 use crate::domain::rate_limit::RateLimit;
 use crate::domain::webhook::{Counters, Settings};
 use crate::random::Random;
-use crate::store::{HealthChange, Lease, Store};
+use crate::store::{GroupChange, HealthChange, Lease, Store};
 
 /// A run with so many workers, on a store of its own.
 struct Run {
@@ -53,10 +55,23 @@ impl Run {
     fn claim(&mut self) -> Vec<Job> {
         self.claimer.lanes.refresh(&self.store, NOW, true).unwrap();
         let room = Room::new(self.shares, &self.in_flight, self.last_group, self.limit);
-        let mut step = step(&self.store, &mut self.random, NOW);
-        let mut jobs = Vec::new();
-        self.claimer.claim(&mut step, &self.in_flight, room, &mut jobs).unwrap();
-        step.states.save(&self.store).unwrap();
+        let lanes = self.claimer.lanes.turns();
+        let turns = Turns { lanes: &lanes, all: lanes.len() };
+        let claiming = self.claimer.with_room(&turns, &self.in_flight, room);
+        let clock = Clock::new(Some(NOW));
+        let mut step = Step::locked(&self.store, &mut self.random, clock, &[], &claiming).unwrap();
+        let plan = self.claimer.plan(&mut step, &turns, &self.in_flight, room).unwrap();
+        let change = GroupChange {
+            results: &[],
+            released: &[],
+            now: NOW,
+            attempt_counts: &[],
+            states: &step.states.changes(),
+            lanes: &self.claimer.claims(&plan),
+            bytes: room.bytes(),
+        };
+        let claimed = self.store.commit_group(&change).unwrap();
+        let jobs = self.claimer.take(plan, claimed, &self.in_flight);
         jobs.iter().for_each(|job| self.in_flight.enter(job));
         jobs
     }

@@ -13,10 +13,9 @@ use std::time::{Duration, Instant};
 use super::accept;
 use super::job::{EndedJob, Job};
 use super::prepared::{Clients, Prepared, failed};
-use super::recorder::record;
+use super::recorder::settle;
 use super::run::{Gates, RunOptions, Summary};
 use super::step::Step;
-use super::webhook_states::WebhookStates;
 use crate::clock::Clock;
 use crate::domain::attempt::{Answer, Attempt, AttemptError, ErrorType, Outcome, Trigger};
 use crate::domain::event::NewEvent;
@@ -24,7 +23,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::webhook::Settings;
 use crate::random::Random;
 use crate::signals::Stop;
-use crate::store::{Claimed, LaneClaim, LaneClaimed, Lease, Payload, Store, Wanted};
+use crate::store::{ClaimCost, Claimed, GroupChange, LaneClaim, LaneClaimed, Lease, Payload, Store, Wanted};
 
 /// The moment at which the tests begin.
 const NOW: Timestamp = Timestamp::START;
@@ -134,21 +133,33 @@ fn job(claimed: Claimed, webhook: &Arc<Prepared>) -> Job {
     }
 }
 
-/// A step at that moment.
-fn step<'a>(store: &'a Store, random: &'a mut Random, now: Timestamp) -> Step<'a> {
-    Step { store, random, clock: Clock::new(Some(now)), states: WebhookStates::default() }
-}
-
 /// Records results as one transaction of a run does.
 fn record_group(store: &Store, random: &mut Random, now: Timestamp, group: &[EndedJob]) -> Summary {
-    let mut step = step(store, random, now);
-    let summary = record(&mut step, group).unwrap();
-    step.states.save(store).unwrap();
-    summary
+    let mut step = Step::locked(store, random, Clock::new(Some(now)), group, &[]).unwrap();
+    let recorded = settle(&mut step, group);
+    recorded.store_announcements(&mut step).unwrap();
+    let change = GroupChange {
+        results: &recorded.results,
+        released: &recorded.released,
+        now,
+        attempt_counts: &recorded.attempt_counts,
+        states: &step.states.changes(),
+        lanes: &[],
+        bytes: 0,
+    };
+    store.commit_group(&change).unwrap();
+    recorded.summary
 }
 
 /// Claims these deliveries of a webhook, as far as they are due.
 fn claim(store: &Store, webhook_id: i64, listed: &[i64], lease: Lease) -> LaneClaimed {
-    let lane = LaneClaim { webhook_id, wanted: Wanted::Listed(listed), most: listed.len(), at_once: None, lease };
+    let lane = LaneClaim {
+        webhook_id,
+        wanted: Wanted::Listed(listed),
+        most: listed.len(),
+        at_once: None,
+        lease,
+        cost: ClaimCost::default(),
+    };
     store.claim_lanes(&[lane], usize::MAX).unwrap().remove(0)
 }

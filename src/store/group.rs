@@ -1,0 +1,67 @@
+//! What a turn of the engine asks: one read that locks, one write.
+
+use super::claims::{Claimed, LaneClaim, LaneClaimed};
+use super::metrics::AttemptCount;
+use super::results::{AttemptResult, ClaimStanding};
+use super::value::values;
+use super::webhook_state::HealthChange;
+use super::{Result, Store};
+use crate::domain::time::Timestamp;
+use crate::domain::webhook::Health;
+
+/// What a turn decides by. It stays so until the turn's transaction ends.
+#[derive(Debug, Default)]
+pub struct LockedGroup {
+    /// Of the claims, in their order.
+    pub standings: Vec<ClaimStanding>,
+    /// Webhook, state, and the version of its settings. Those that were deleted are left out.
+    pub states: Vec<(i64, Health, i64)>,
+}
+
+/// What a turn decided.
+#[derive(Debug)]
+pub struct GroupChange<'a> {
+    /// Of claims that hold.
+    pub results: &'a [AttemptResult<'a>],
+    pub released: &'a [&'a Claimed],
+    /// When what was released is due.
+    pub now: Timestamp,
+    pub attempt_counts: &'a [AttemptCount],
+    pub states: &'a [HealthChange<'a>],
+    pub lanes: &'a [LaneClaim<'a>],
+    /// No more is claimed once the payloads have so many bytes.
+    pub bytes: usize,
+}
+
+impl Store {
+    /// Whether claims still hold, and the states of webhooks. First in a write transaction.
+    pub fn lock_group(&self, claims: &[&Claimed], webhooks: &[i64]) -> Result<LockedGroup> {
+        Ok(LockedGroup { states: self.healths(webhooks)?, standings: self.claim_standings(claims)? })
+    }
+
+    /// Writes what a turn decided, and claims: an answer for each lane. Last in a write transaction.
+    pub fn commit_group(&self, change: &GroupChange<'_>) -> Result<Vec<LaneClaimed>> {
+        self.record_results(change.results)?;
+        self.release(change.released, change.now)?;
+        self.count_attempts(change.attempt_counts)?;
+        self.save_healths(change.states)?;
+        let claimed = self.claim_lanes(change.lanes, change.bytes)?;
+        self.charge_lanes(change.lanes, &claimed)?;
+        Ok(claimed)
+    }
+
+    /// Notes in the states of webhooks what claims cost them.
+    fn charge_lanes(&self, lanes: &[LaneClaim<'_>], claimed: &[LaneClaimed]) -> Result<()> {
+        let charged = lanes.iter().zip(claimed).filter(|(lane, claimed)| lane.cost.is_any() && claimed.count() > 0);
+        self.execute_each(
+            "UPDATE webhook_state SET rate_next_us = coalesce($1, rate_next_us),
+                breaker_open_until = coalesce($2, breaker_open_until),
+                breaker_probing = CASE WHEN $2 IS NULL THEN breaker_probing ELSE TRUE END
+             WHERE webhook_id = $3",
+            charged.map(|(lane, claimed)| {
+                let next_us = lane.cost.rate.map(|rate| rate.after(claimed.count()));
+                values![next_us, lane.cost.is_probe.then_some(lane.lease.until), lane.webhook_id]
+            }),
+        )
+    }
+}
