@@ -41,6 +41,15 @@ pub fn id(text: &str) -> Result<i64, String> {
         .ok_or_else(|| "not an id; ids are whole numbers, as lists show them".to_owned())
 }
 
+/// An entity's type, and its id where one is given: `invoice`, `invoice:42`, for clap.
+pub fn entity(text: &str) -> Result<(String, Option<String>), String> {
+    let (kind, id) = text.split_once(':').map_or((text, None), |(kind, id)| (kind, Some(id)));
+    match kind.is_empty() || id.is_some_and(str::is_empty) {
+        true => Err("not an entity; write TYPE or TYPE:ID, such as invoice:42".to_owned()),
+        false => Ok((kind.to_owned(), id.map(str::to_owned))),
+    }
+}
+
 /// A number of worker threads, 1 to 512, for clap.
 pub fn concurrency(text: &str) -> Result<usize, String> {
     match text.parse() {

@@ -73,6 +73,11 @@ pub struct NewEvent {
     pub owner: Option<String>,
     /// The webhook that an operational event is about, which does not get it itself.
     pub about: Option<i64>,
+    /// What it is found by, as the envelope has it.
+    pub entity_type: Option<String>,
+    pub entity_id: Option<String>,
+    /// What the order of deliveries goes by, such as `customer-7`.
+    pub key: Option<String>,
     /// When it was accepted.
     pub created_at: Timestamp,
 }

@@ -12,6 +12,9 @@ use super::{event_type, json, owner::Owner};
 /// The most characters of an entity, written as `TYPE:ID:NAME`.
 const LONGEST_ENTITY: usize = 1_000;
 
+/// The most characters of a key.
+const LONGEST_KEY: usize = 200;
+
 #[derive(Clone, Debug, Default)]
 pub struct Draft<'a> {
     pub event_type: Cow<'a, str>,
@@ -19,6 +22,8 @@ pub struct Draft<'a> {
     pub event_id: Option<Cow<'a, str>>,
     /// Only this owner's webhooks get it, when set.
     pub owner: Option<Cow<'a, str>>,
+    /// What it belongs to, such as a customer; it is found by this, and sent to nobody.
+    pub key: Option<Cow<'a, str>>,
     /// Bytes that are sent as they are, in place of an envelope of `content`.
     pub payload: Option<Vec<u8>>,
     pub content: Content<'a>,
@@ -30,6 +35,7 @@ pub enum Field {
     Type,
     EventId,
     Owner,
+    Key,
     Payload,
     User,
     Entity,
@@ -45,6 +51,7 @@ impl Field {
             Field::Type => "TYPE",
             Field::EventId => "--event-id",
             Field::Owner => "--owner",
+            Field::Key => "--key",
             Field::Payload => "--payload",
             Field::User => "--user",
             Field::Entity => "--entity",
@@ -84,6 +91,7 @@ impl Draft<'_> {
         wrong(Field::Type, event_type::check(&self.event_type))?;
         wrong(Field::EventId, self.event_id.as_deref().map_or(Ok(()), event::check_id))?;
         wrong(Field::Owner, self.owner.as_deref().map_or(Ok(()), |owner| owner.parse::<Owner>().map(drop)))?;
+        wrong(Field::Key, self.key.as_deref().map_or(Ok(()), |key| text::check_line(key, LONGEST_KEY)))?;
         if self.payload.is_some() && !self.content.is_empty() {
             return Err(DraftError::new(
                 Field::Payload,
@@ -106,7 +114,7 @@ impl Draft<'_> {
     /// The event, checked; `random` makes its id where the draft has none.
     pub fn into_event(self, now: Timestamp, random: u128) -> Result<NewEvent, DraftError> {
         self.check()?;
-        let Draft { event_type, event_id, owner, payload, content } = self;
+        let Draft { event_type, event_id, owner, key, payload, content } = self;
         let event_id = event_id.map_or_else(|| event::new_id(now, random), Cow::into_owned);
         let (field, payload, fingerprint) = if let Some(bytes) = payload {
             let fingerprint = event::fingerprint(&[Some(event_type.as_bytes()), Some(&bytes)]);
@@ -119,6 +127,7 @@ impl Draft<'_> {
             let reason = format!("the payload has {} bytes; {PAYLOAD_LIMIT} are the most", payload.len());
             return Err(DraftError::new(field, reason));
         }
+        let entity = content.entity;
         Ok(NewEvent {
             event_id,
             event_type: event_type.into_owned(),
@@ -127,6 +136,9 @@ impl Draft<'_> {
             // `none` is nobody, as in the option.
             owner: owner.filter(|owner| owner != "none").map(Cow::into_owned),
             about: None,
+            entity_type: entity.as_ref().map(|entity| entity.kind.clone()),
+            entity_id: entity.map(|entity| entity.id),
+            key: key.map(Cow::into_owned),
             created_at: now,
         })
     }
@@ -168,6 +180,8 @@ mod tests {
             (Field::EventId, Draft { event_id: Some("a.b".into()), ..draft() }),
             (Field::EventId, Draft { event_id: Some(long.as_str().into()), ..draft() }),
             (Field::Owner, Draft { owner: Some(" ".into()), ..draft() }),
+            (Field::Key, Draft { key: Some("".into()), ..draft() }),
+            (Field::Key, Draft { key: Some("a\nb".into()), ..draft() }),
             (Field::Owner, Draft { owner: Some("a\u{200b}".into()), ..draft() }),
             (Field::Payload, Draft { payload: Some(Vec::new()), content: action("paid"), ..draft() }),
             (Field::Payload, Draft { payload: Some(vec![b'x'; PAYLOAD_LIMIT + 1]), ..draft() }),

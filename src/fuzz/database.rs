@@ -82,6 +82,9 @@ fn take_in(store: &Store, event_id: &str) -> Result<(), StoreError> {
         fingerprint: event::fingerprint(&[Some(event_id.as_bytes())]),
         owner: None,
         about: None,
+        entity_type: None,
+        entity_id: None,
+        key: None,
         created_at: now(),
     };
     accept(store, [&event], &store.subscribers()?, &[], None).map(drop)

@@ -88,8 +88,9 @@ impl Store {
             return Ok(Accepted::Duplicate(twin));
         }
         let inserted = self.insert(
-            "INSERT INTO events (event_id, event_type, payload, fingerprint, owner, about, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)
+            "INSERT INTO events (event_id, event_type, payload, fingerprint, owner, about, entity_type, entity_id, key,
+                created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
              ON CONFLICT (event_id) DO NOTHING",
             params![
                 &event.event_id,
@@ -98,6 +99,9 @@ impl Store {
                 event.fingerprint.as_slice(),
                 &event.owner,
                 event.about,
+                &event.entity_type,
+                &event.entity_id,
+                &event.key,
                 event.created_at
             ],
         )?;
@@ -169,6 +173,9 @@ mod tests {
             fingerprint: [fingerprint; 16],
             owner: None,
             about: None,
+            entity_type: None,
+            entity_id: None,
+            key: None,
             created_at: NOW,
         }
     }

@@ -3,7 +3,7 @@
 use super::counters::CounterChanges;
 use super::delivery_filter::DeliveryFilter;
 use super::row::{Row, one, pair};
-use super::value::params;
+use super::value::{Value, params};
 use super::{Result, Store};
 use crate::domain::attempt::ErrorType;
 use crate::domain::delivery::Status;
@@ -18,6 +18,10 @@ pub struct DeliveryRow {
     pub event_row: i64,
     pub event_id: String,
     pub event_type: String,
+    /// Of its event.
+    pub key: Option<String>,
+    /// Of its webhook.
+    pub owner: Option<String>,
     pub status: Status,
     pub attempt_count: u32,
     /// Retries used of the budget.
@@ -53,7 +57,8 @@ pub struct Removed {
 }
 
 const SELECT: &str = "SELECT d.id, d.webhook_id, (SELECT w.name FROM webhooks w WHERE w.id = d.webhook_id), d.event_id,
-    (SELECT e.event_id FROM events e WHERE e.id = d.event_id), d.event_type, d.status, d.attempt_count, d.retry_count,
+    (SELECT e.event_id FROM events e WHERE e.id = d.event_id), d.event_type,
+    (SELECT e.key FROM events e WHERE e.id = d.event_id), (SELECT w.owner FROM webhooks w WHERE w.id = d.webhook_id), d.status, d.attempt_count, d.retry_count,
     d.due_at, d.claim_token IS NOT NULL, d.is_test, d.created_at, d.started_at, d.completed_at, d.duration_ms,
     d.response_status_code, d.error_type, d.error_message FROM deliveries d";
 
@@ -75,8 +80,12 @@ impl Store {
 
     /// The deliveries that a filter means, newest first.
     pub fn deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>> {
-        let (sql, values) = filter.conditions(self.dialect()).query(SELECT, ORDER, filter.limit);
+        let (sql, values) = self.deliveries_query(filter);
         self.rows(&sql, &values, from_row)
+    }
+
+    pub(super) fn deliveries_query<'a>(&self, filter: &'a DeliveryFilter) -> (String, Vec<Value<'a>>) {
+        filter.conditions(self.dialect()).query(SELECT, ORDER, filter.limit)
     }
 
     /// The ids that a filter means, newest first.
@@ -189,6 +198,8 @@ fn from_row(row: &mut Row<'_>) -> Result<DeliveryRow> {
         event_row: row.next()?,
         event_id: row.next()?,
         event_type: row.next()?,
+        key: row.next()?,
+        owner: row.next()?,
         status: row.next()?,
         attempt_count: row.next()?,
         retry_count: row.next()?,
@@ -212,8 +223,7 @@ mod tests {
     /// How SQLite answers the list that a filter means.
     fn plan(filter: &DeliveryFilter) -> String {
         let store = Store::empty().expect("a database");
-        let (sql, _) = filter.conditions(store.dialect()).query(SELECT, ORDER, filter.limit);
-        store.plan(&sql)
+        store.plan(&store.deliveries_query(filter).0)
     }
 
     fn filter() -> DeliveryFilter {

@@ -2,6 +2,7 @@
 
 use super::conditions::Conditions;
 use super::dialect::Dialect;
+use super::subject::Subject;
 use super::value::Value;
 use crate::domain::attempt::ErrorType;
 use crate::domain::delivery::Status;
@@ -15,7 +16,11 @@ pub struct DeliveryFilter {
     /// An event type or pattern.
     pub event_type: Option<String>,
     pub event_row: Option<i64>,
+    /// Of events with this entity and key.
+    pub subject: Subject,
     pub error_types: Vec<ErrorType>,
+    /// Whose last attempt took longer, in milliseconds.
+    pub longer_than_ms: Option<i64>,
     /// Ranges, both ends included.
     pub status_codes: Vec<(u16, u16)>,
     /// Created at this time or later.
@@ -48,6 +53,8 @@ impl DeliveryFilter {
             let ranges: Vec<String> = self.status_codes.iter().map(range).collect();
             conditions.add(&format!("({})", ranges.join(" OR ")));
         }
+        self.subject.of_deliveries(&mut conditions, "d.event_id");
+        conditions.compare("d.duration_ms >", self.longer_than_ms);
         conditions.compare("d.created_at >=", self.since);
         conditions.compare("d.created_at <", self.until);
         conditions.compare("d.id <", self.before);

@@ -3,7 +3,8 @@
 use super::conditions::Conditions;
 use super::dialect::Dialect;
 use super::row::{Row, one};
-use super::value::params;
+use super::subject::Subject;
+use super::value::{Value, params};
 use super::{Result, Store, StoreError};
 use crate::domain::owner::Owner;
 use crate::domain::time::Timestamp;
@@ -18,6 +19,9 @@ pub struct EventRow {
     pub payload_size: i64,
     /// Only this owner's webhooks got it, when set.
     pub owner: Option<String>,
+    pub entity_type: Option<String>,
+    pub entity_id: Option<String>,
+    pub key: Option<String>,
     pub created_at: Timestamp,
     pub deliveries: i64,
 }
@@ -29,6 +33,8 @@ pub struct EventFilter {
     pub event_type: Option<String>,
     /// Emitted for this owner, or for nobody.
     pub owner: Option<Owner>,
+    pub subject: Subject,
+    pub event_id: Option<String>,
     /// Accepted at this time or later.
     pub since: Option<Timestamp>,
     /// Accepted before this time.
@@ -44,6 +50,8 @@ impl EventFilter {
         let mut conditions = Conditions::after(dialect, Vec::new());
         conditions.event_type("e.event_type", self.event_type.as_deref());
         conditions.owner("e.owner", self.owner.as_ref());
+        self.subject.of_events(&mut conditions, "e");
+        conditions.compare("e.event_id =", self.event_id.as_deref());
         conditions.compare("e.created_at >=", self.since);
         conditions.compare("e.created_at <", self.until);
         conditions.compare("e.id <", self.before);
@@ -51,7 +59,8 @@ impl EventFilter {
     }
 }
 
-const SELECT: &str = "SELECT e.id, e.event_id, e.event_type, length(e.payload), e.owner, e.created_at,
+const SELECT: &str = "SELECT e.id, e.event_id, e.event_type, length(e.payload), e.owner, e.entity_type, e.entity_id,
+    e.key, e.created_at,
     (SELECT count(*) FROM deliveries d WHERE d.event_id = e.id) FROM events e";
 
 impl Store {
@@ -71,9 +80,12 @@ impl Store {
 
     /// The events that a filter means, newest first.
     pub fn events(&self, filter: &EventFilter) -> Result<Vec<EventRow>> {
-        let conditions = filter.conditions(self.dialect());
-        let (sql, values) = conditions.query(SELECT, "ORDER BY e.id DESC", filter.limit);
+        let (sql, values) = self.events_query(filter);
         self.rows(&sql, &values, from_row)
+    }
+
+    pub(super) fn events_query<'a>(&self, filter: &'a EventFilter) -> (String, Vec<Value<'a>>) {
+        filter.conditions(self.dialect()).query(SELECT, "ORDER BY e.id DESC", filter.limit)
     }
 
     /// How many events a filter means; counts no further than its limit.
@@ -90,6 +102,9 @@ fn from_row(row: &mut Row<'_>) -> Result<EventRow> {
         event_type: row.next()?,
         payload_size: row.next()?,
         owner: row.next()?,
+        entity_type: row.next()?,
+        entity_id: row.next()?,
+        key: row.next()?,
         created_at: row.next()?,
         deliveries: row.next()?,
     })

@@ -25,6 +25,7 @@ mod row;
 mod secrets;
 mod sqlite;
 mod statistics;
+mod subject;
 mod value;
 mod webhook_state;
 mod webhooks;

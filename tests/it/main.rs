@@ -27,6 +27,7 @@ mod export_apply;
 mod fairness;
 mod fault;
 mod files;
+mod found;
 mod guard;
 mod guides;
 mod help;

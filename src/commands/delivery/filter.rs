@@ -1,5 +1,7 @@
 //! The filters of the log, shared by every command that means several deliveries.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use clap::Args;
 
@@ -30,6 +32,12 @@ pub struct Filters {
     /// Of this event type, or pattern
     #[arg(long = "type", aliases = ["event-type", "event"], value_name = "TYPE", add = Candidates::EventTypes)]
     pub event_type: Option<String>,
+    /// Of events about this entity, or about all of a type
+    #[arg(long, value_name = "TYPE[:ID]", value_parser = arguments::entity)]
+    pub entity: Option<(String, Option<String>)>,
+    /// Of events with this key
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
     /// Of this event
     #[arg(long, value_name = "ID", add = Candidates::Events)]
     pub event_id: Option<String>,
@@ -39,6 +47,9 @@ pub struct Filters {
     /// Whose last answer had this status code: 503, or 5xx [repeatable, or with commas]
     #[arg(long = "status-code", value_name = "CODE", value_delimiter = ',', value_parser = status_code)]
     pub status_codes: Vec<(u16, u16)>,
+    /// Whose last attempt took longer
+    #[arg(long, value_name = "DURATION", value_parser = arguments::duration)]
+    pub longer_than: Option<Duration>,
     /// Created at this time or later: a time, or 2h for two hours ago
     #[arg(long, value_name = "TIME", value_parser = arguments::moment)]
     pub since: Option<Moment>,
@@ -50,14 +61,18 @@ pub struct Filters {
 impl Filters {
     /// Whether no filter was given.
     pub fn is_empty(&self) -> bool {
-        let Filters { statuses, webhooks, owner, event_type, event_id, error_types, status_codes, since, until } = self;
+        let Filters { statuses, webhooks, owner, event_type, entity, key, .. } = self;
+        let Filters { event_id, error_types, status_codes, longer_than, since, until, .. } = self;
         statuses.is_empty()
             && webhooks.is_empty()
             && owner.is_none()
             && event_type.is_none()
+            && entity.is_none()
+            && key.is_none()
             && event_id.is_none()
             && error_types.is_empty()
             && status_codes.is_empty()
+            && longer_than.is_none()
             && since.is_none()
             && until.is_none()
     }
@@ -77,6 +92,8 @@ impl Filters {
             webhooks: scope::resolve(context, store, &self.webhooks, self.owner.as_ref())?,
             event_type: self.event_type.clone(),
             event_row,
+            subject: store.subject(self.entity.clone(), self.key.clone())?,
+            longer_than_ms: self.longer_than.map(|length| i64::try_from(length.as_millis()).unwrap_or(i64::MAX)),
             error_types: self.error_types.clone(),
             status_codes: self.status_codes.clone(),
             since: self.since.map(|moment| moment.resolve(now)),

@@ -25,6 +25,8 @@ pub struct DeliveryView {
     webhook: String,
     event_type: String,
     event_id: String,
+    key: Option<String>,
+    owner: Option<String>,
     status: Status,
     attempt_number: u32,
     response_status_code: Option<u16>,
@@ -48,6 +50,8 @@ impl From<DeliveryRow> for DeliveryView {
             webhook: row.webhook,
             event_type: row.event_type,
             event_id: row.event_id,
+            key: row.key,
+            owner: row.owner,
             status: row.status,
             attempt_number: row.attempt_count,
             response_status_code: row.response_status_code,
@@ -255,6 +259,9 @@ impl Page for DeliveryPage {
         text.field("Webhook", Cell::id(&delivery.webhook));
         text.field("Event", Cell::id(&delivery.event_id));
         text.field("Type", &delivery.event_type);
+        if let Some(key) = &delivery.key {
+            text.field("Key", key);
+        }
         text.field("Status", status_cell(delivery.status));
         if let Some(error) = &delivery.error_message {
             text.field("Error", Cell::bad(error));

@@ -47,6 +47,7 @@ struct Line<'a> {
     #[serde(borrow)]
     payload: Option<&'a RawValue>,
     event_id: Option<String>,
+    key: Option<String>,
     #[serde(borrow)]
     user: Option<&'a RawValue>,
     entity: Option<LineEntity>,
@@ -307,6 +308,7 @@ impl<'a> Line<'a> {
         Ok(Draft {
             event_type: self.event_type.into(),
             event_id: self.event_id.map(Cow::Owned),
+            key: self.key.map(Cow::Owned),
             owner: self.owner.map(Cow::Owned).or(owner.map(Cow::Borrowed)),
             payload: self.payload.map(payload_bytes).transpose()?,
             content: Content {

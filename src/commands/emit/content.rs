@@ -22,6 +22,7 @@ pub(super) fn draft<'a>(emit: &'a Emit, event_type: &'a str) -> Result<Draft<'a>
     let draft = Draft {
         event_type: event_type.into(),
         event_id: emit.event_id.as_deref().map(Cow::Borrowed),
+        key: emit.key.as_deref().map(Cow::Borrowed),
         owner: emit.owner.as_ref().and_then(Owner::name).map(Cow::Borrowed),
         payload: emit.payload.as_ref().map(|file| read_input("--payload", file, PAYLOAD_LIMIT)).transpose()?,
         content: Content {

@@ -52,6 +52,9 @@ pub struct Emit {
     /// The event's id; the same id and content again is a duplicate, which sends nothing
     #[arg(long, value_name = "ID", help_heading = "Content")]
     pub(super) event_id: Option<String>,
+    /// What it belongs to, such as customer-7, to be found by; it is not sent
+    #[arg(long, value_name = "KEY")]
+    pub(super) key: Option<String>,
     /// Drop the event when the same type and content was accepted within this time
     #[arg(long, value_name = "DURATION", value_parser = arguments::duration)]
     pub(super) dedupe: Option<Duration>,
@@ -73,8 +76,8 @@ pub struct Emit {
     /// Requests at once
     #[arg(long, value_name = "N", default_value = "16", value_parser = arguments::concurrency)]
     pub(super) concurrency: usize,
-    /// Read events from a file, or stdin with -: one JSON object a line with type, data or payload, event_id, user,
+    /// Read events from a file, or stdin with -: one JSON object a line with type, data or payload, event_id, key, user,
     /// entity, action, description, owner
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["event_type", "data", "payload", "user", "entity", "action", "description", "event_id", "dry_run"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["event_type", "data", "payload", "user", "entity", "action", "description", "event_id", "key", "dry_run"])]
     pub(super) batch: Option<String>,
 }

@@ -17,6 +17,7 @@ use crate::store::{EventFilter, EventRow};
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl event list --type invoice.paid --since 1d
+  hookctl event list --entity invoice:42
   hookctl event list -o jsonl")]
 pub struct List {
     /// Only this event type, or pattern
@@ -25,6 +26,15 @@ pub struct List {
     /// Only those emitted for this owner; none for those of no owner
     #[arg(long, value_name = "OWNER", value_parser = arguments::owner)]
     owner: Option<Owner>,
+    /// Only those about this entity, or about all of a type
+    #[arg(long, value_name = "TYPE[:ID]", value_parser = arguments::entity)]
+    entity: Option<(String, Option<String>)>,
+    /// Only those with this key
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+    /// Only the one with this event id
+    #[arg(long, value_name = "ID", add = Candidates::Events)]
+    event_id: Option<String>,
     /// Accepted at this time or later: a time, or 2h for two hours ago
     #[arg(long, value_name = "TIME", value_parser = arguments::moment)]
     since: Option<Moment>,
@@ -47,6 +57,9 @@ impl List {
         let now = context.now();
         let is_whole = self.event_type.is_none()
             && self.owner.is_none()
+            && self.entity.is_none()
+            && self.key.is_none()
+            && self.event_id.is_none()
             && self.since.is_none()
             && self.until.is_none()
             && self.before.is_none();
@@ -57,6 +70,8 @@ impl List {
         let filter = EventFilter {
             event_type: self.event_type,
             owner: self.owner,
+            subject: store.subject(self.entity, self.key)?,
+            event_id: self.event_id,
             since: self.since.map(|moment| moment.resolve(now)),
             until: self.until.map(|moment| moment.resolve(now)),
             before: None,

@@ -13,6 +13,9 @@ pub struct EventView {
     event_id: String,
     event_type: String,
     owner: Option<String>,
+    entity_type: Option<String>,
+    entity_id: Option<String>,
+    key: Option<String>,
     payload_size: i64,
     delivery_count: i64,
     created_at: Timestamp,
@@ -24,6 +27,9 @@ impl From<EventRow> for EventView {
             event_id: row.event_id,
             event_type: row.event_type,
             owner: row.owner,
+            entity_type: row.entity_type,
+            entity_id: row.entity_id,
+            key: row.key,
             payload_size: row.payload_size,
             delivery_count: row.deliveries,
             created_at: row.created_at,
@@ -31,13 +37,22 @@ impl From<EventRow> for EventView {
     }
 }
 
+impl EventView {
+    /// `invoice:42`.
+    fn entity(&self) -> Option<String> {
+        Some(format!("{}:{}", self.entity_type.as_deref()?, self.entity_id.as_deref()?))
+    }
+}
+
 impl Row for EventView {
-    const COLUMNS: &'static [&'static str] = &["event", "type", "bytes", "deliveries", "created"];
+    const COLUMNS: &'static [&'static str] = &["event", "type", "entity", "bytes", "deliveries", "created"];
+    const SPARE: &'static [&'static str] = &["entity", "bytes"];
 
     fn cells(&self, look: &Look) -> Vec<Cell> {
         vec![
             Cell::id(&self.event_id),
             Cell::plain(&self.event_type),
+            self.entity().into(),
             Cell::number(self.payload_size),
             Cell::number(self.delivery_count),
             look.ago(Some(self.created_at)),
@@ -63,6 +78,12 @@ impl Page for EventPage {
         text.field("Type", &self.event.event_type);
         if let Some(owner) = &self.event.owner {
             text.field("Owner", owner);
+        }
+        if let Some(entity) = self.event.entity() {
+            text.field("Entity", entity);
+        }
+        if let Some(key) = &self.event.key {
+            text.field("Key", key);
         }
         let created = text.look().exact(Some(self.event.created_at));
         text.field("Created", created);

@@ -67,6 +67,9 @@ impl World {
             fingerprint: [0; 16],
             owner: None,
             about: None,
+            entity_type: None,
+            entity_id: None,
+            key: None,
             created_at: now,
         };
         let intakes = accept(&store, [&event], &store.subscribers().unwrap(), &[], None).unwrap();

@@ -61,6 +61,9 @@ fn emit(store: &Store, events: std::ops::Range<usize>, bytes: usize) -> Vec<(i64
         fingerprint: [0; 16],
         owner: None,
         about: None,
+        entity_type: None,
+        entity_id: None,
+        key: None,
         created_at: NOW,
     });
     let events: Vec<NewEvent> = events.collect();

@@ -58,11 +58,16 @@ CREATE TABLE events (
     fingerprint BLOB    NOT NULL,        -- 16 bytes of a SHA-256 over what the sender said
     owner       TEXT,                    -- only this owner's webhooks get it, when set
     about       INTEGER,                 -- the webhook that an operational event is about, which does not get it itself
+    entity_type TEXT,                    -- what it is about, as the envelope says, to be found by
+    entity_id   TEXT,
+    key         TEXT,                    -- whose order its deliveries keep, such as customer-7
     created_at  INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX events_by_type ON events (event_type);
 CREATE INDEX events_by_fingerprint ON events (fingerprint); -- emit --dedupe
 CREATE INDEX events_by_time ON events (created_at);
+CREATE INDEX events_by_entity ON events (entity_type, entity_id) WHERE entity_type IS NOT NULL;
+CREATE INDEX events_by_key ON events (key) WHERE key IS NOT NULL;
 
 CREATE TABLE deliveries (
     id                   INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice: receivers see it
