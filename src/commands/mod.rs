@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod arguments;
+pub mod backfill;
 pub mod candidates;
 pub mod catalogue;
 pub mod check;

@@ -61,7 +61,7 @@ pub fn accept<'e>(
 }
 
 /// The delivery that a webhook gets of an event.
-pub fn new_delivery(webhook: &Subscriber) -> NewDelivery {
+fn new_delivery(webhook: &Subscriber) -> NewDelivery {
     NewDelivery { webhook_id: webhook.id, is_ordered: webhook.is_ordered, is_test: false }
 }
 

@@ -21,7 +21,7 @@ mod webhook_cache;
 mod webhook_states;
 mod workers;
 
-pub use accept::{Matching, accept, new_delivery};
+pub use accept::{Matching, accept};
 pub use engine::Engine;
 pub use prepared::{Clients, Prepared, Request, USER_AGENT};
 pub use run::{Gates, RunOptions, Summary, Turn};

@@ -8,8 +8,11 @@ use super::run::Summary;
 use super::step::Step;
 use crate::domain::attempt::Attempt;
 use crate::domain::delivery::{self, Ended, Settlement, Status};
-use crate::domain::event_type::{DELIVERY_FAILED, WEBHOOK_DISABLED, WEBHOOK_TEST, is_operational};
+use crate::domain::event_type::{
+    DELIVERY_FAILED, WEBHOOK_DISABLED, WEBHOOK_FAILING, WEBHOOK_RECOVERED, WEBHOOK_TEST, is_operational,
+};
 use crate::domain::statistics::duration_bound;
+use crate::domain::webhook::{FAILURES_TO_REPORT, Health};
 use crate::store::{AttemptCount, AttemptResult, ClaimStanding, Claimed, StoreError};
 
 /// What a group of results comes to, before it is written. What it makes of the webhooks is in the step's states.
@@ -71,7 +74,7 @@ impl<'a> Recorded<'a> {
         let id = job.claimed.webhook_id;
         let jitter = step.random.next_jitter();
         let state = step.states.change(id)?;
-        let was_active = state.health.is_active;
+        let before = state.health.clone();
         let ended = Ended {
             outcome: &attempt.outcome,
             at: attempt.completed_at,
@@ -80,12 +83,36 @@ impl<'a> Recorded<'a> {
             is_test: job.claimed.is_test,
         };
         let settlement = delivery::settle(&job.webhook.settings, &mut state.health, &ended);
-        if was_active && !state.health.is_active {
-            let webhook = &job.webhook.settings.name;
-            let data = json!({ "webhook_id": id, "webhook": webhook, "reason": state.health.disabled_reason });
+        let after = state.health.clone();
+        self.announce_change(job, attempt, &before, &after);
+        Some(settlement)
+    }
+
+    /// Announces what an attempt changed about its webhook: each change once.
+    fn announce_change(&mut self, job: &Job, attempt: &Attempt, before: &Health, after: &Health) {
+        let (id, webhook) = (job.claimed.webhook_id, &job.webhook.settings.name);
+        if before.failures < FAILURES_TO_REPORT && after.failures >= FAILURES_TO_REPORT {
+            let error = attempt.outcome.error.as_ref();
+            let data = json!({
+                "webhook_id": id,
+                "webhook": webhook,
+                "failures": after.failures,
+                "failing_since": after.failing_since,
+                "response_status_code": attempt.outcome.answer.as_ref().map(|answer| answer.status),
+                "error_type": error.map(|error| error.error_type),
+                "error_message": error.map(|error| &error.message),
+            });
+            self.announce(job, WEBHOOK_FAILING, data);
+        }
+        if before.failures >= FAILURES_TO_REPORT && after.failures == 0 {
+            let (failures, since) = (before.failures, before.failing_since);
+            let data = json!({ "webhook_id": id, "webhook": webhook, "failures": failures, "failing_since": since });
+            self.announce(job, WEBHOOK_RECOVERED, data);
+        }
+        if before.is_active && !after.is_active {
+            let data = json!({ "webhook_id": id, "webhook": webhook, "reason": after.disabled_reason });
             self.announce(job, WEBHOOK_DISABLED, data);
         }
-        Some(settlement)
     }
 
     fn give_back(&mut self, step: &mut Step<'_>, job: &'a Job, standing: ClaimStanding) {

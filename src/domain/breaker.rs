@@ -1,9 +1,12 @@
-//! The breaker: a receiver that cannot be reached is left alone for a while.
+//! The breaker: a receiver that cannot be reached, or fails every request, is left alone for a while.
 
 use super::time::Timestamp;
 
 /// So many failures to connect, or time-outs, in a row open the breaker.
 pub const FAILURES_TO_OPEN: u32 = 5;
+
+/// So many failed attempts of any kind in a row open it too.
+pub const ANY_FAILURES_TO_OPEN: u32 = 10;
 
 /// The first pause, in milliseconds; each failed probe doubles it.
 pub const FIRST_PAUSE_MS: i64 = 60_000;
@@ -14,7 +17,7 @@ pub const LONGEST_PAUSE_MS: i64 = 3_600_000;
 /// A webhook's breaker as the database keeps it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Breaker {
-    /// Failures to connect and time-outs since the last answer.
+    /// Failures to connect and time-outs since the last answer; 0 while it is open because of other failures.
     pub failures: u32,
     /// Set while open: until when nothing is sent; from then on one probe may go.
     pub open_until: Option<Timestamp>,
@@ -58,25 +61,33 @@ impl Breaker {
         Breaker::default()
     }
 
-    /// The breaker after an answer that was no success. The receiver can be reached, so a row of failures ends; but only a
-    /// success closes an open breaker.
+    /// Whether it is open because the receiver gives no answer.
+    pub fn is_open_on_connecting(self) -> bool {
+        self.open_until.is_some() && self.failures > 0
+    }
+
+    /// The breaker after an answer that was no success, the last of `row` failed attempts. The receiver can be reached; but
+    /// only a success closes an open breaker.
     #[must_use]
-    pub fn after_refusal(self, now: Timestamp) -> Breaker {
+    pub fn after_refusal(self, row: u32, now: Timestamp) -> Breaker {
         match (self.open_until, self.probing) {
-            (None, _) => Breaker::default(),
-            (Some(_), true) => self.with_longer_pause(now),
+            (None, _) if row < ANY_FAILURES_TO_OPEN => Breaker::default(),
+            (None, _) | (Some(_), true) => Breaker { failures: 0, ..self }.with_longer_pause(now),
+            // What was already under way when it opened says nothing new.
             (Some(_), false) => self,
         }
     }
 
-    /// The breaker after a failure to connect or a time-out. What was already under way when it opened says nothing new.
+    /// The breaker after a failure to connect or a time-out, the last of `row` failed attempts.
     #[must_use]
-    pub fn after_no_answer(self, now: Timestamp) -> Breaker {
+    pub fn after_no_answer(self, row: u32, now: Timestamp) -> Breaker {
         let counted = Breaker { failures: self.failures.saturating_add(1), ..self };
         match (self.open_until, self.probing) {
-            (None, _) if counted.failures < FAILURES_TO_OPEN => counted,
-            (Some(_), false) => counted,
-            (None, _) | (Some(_), true) => counted.with_longer_pause(now),
+            (Some(_), false) => self,
+            (Some(_), true) => counted.with_longer_pause(now),
+            (None, _) if counted.failures >= FAILURES_TO_OPEN => counted.with_longer_pause(now),
+            (None, _) if row >= ANY_FAILURES_TO_OPEN => Breaker { failures: 0, ..self }.with_longer_pause(now),
+            (None, _) => counted,
         }
     }
 
@@ -101,21 +112,42 @@ mod tests {
     }
 
     fn opened() -> Breaker {
-        (0..5).fold(Breaker::default(), |breaker, _| breaker.after_no_answer(at(0)))
+        unanswered(5, 0)
+    }
+
+    /// After so many failures to connect at that second.
+    fn unanswered(count: u32, second: i64) -> Breaker {
+        (1..=count).fold(Breaker::default(), |breaker, row| breaker.after_no_answer(row, at(second)))
     }
 
     #[test]
     fn the_fifth_failure_in_a_row_opens_it_for_a_minute() {
-        let four = (0..4).fold(Breaker::default(), |breaker, _| breaker.after_no_answer(at(0)));
-        assert_eq!(four.passage(at(0)), Passage::Closed);
+        assert_eq!(unanswered(4, 0).passage(at(0)), Passage::Closed);
         assert_eq!(opened().passage(at(59)), Passage::Open(at(60)));
         assert_eq!(opened().passage(at(60)), Passage::Probe);
     }
 
     #[test]
-    fn an_answer_of_any_kind_breaks_the_row() {
-        let four = (0..4).fold(Breaker::default(), |breaker, _| breaker.after_no_answer(at(0)));
-        assert_eq!(four.after_refusal(at(0)).after_no_answer(at(0)).passage(at(0)), Passage::Closed);
+    fn an_answer_ends_the_row_of_failures_to_connect() {
+        let mixed = unanswered(4, 0).after_refusal(5, at(0)).after_no_answer(6, at(0));
+        assert_eq!(mixed.passage(at(0)), Passage::Closed);
+    }
+
+    #[test]
+    fn the_tenth_failure_of_any_kind_opens_it_too() {
+        let refused = (1..=9).fold(Breaker::default(), |breaker, row| breaker.after_refusal(row, at(0)));
+        assert_eq!(refused.passage(at(0)), Passage::Closed);
+        for tenth in [refused.after_refusal(10, at(0)), refused.after_no_answer(10, at(0))] {
+            assert_eq!((tenth.passage(at(0)), tenth.is_open_on_connecting()), (Passage::Open(at(60)), false));
+        }
+        assert!(opened().is_open_on_connecting());
+    }
+
+    #[test]
+    fn the_last_probe_says_why_it_is_open() {
+        let refused = opened().with_probe(at(100)).after_refusal(6, at(61));
+        assert!(!refused.is_open_on_connecting());
+        assert!(refused.with_probe(at(200)).after_no_answer(7, at(181)).is_open_on_connecting());
     }
 
     #[test]
@@ -123,7 +155,7 @@ mod tests {
         let mut breaker = opened();
         let mut pauses = Vec::new();
         for _ in 0..8 {
-            breaker = breaker.with_probe(at(100)).after_no_answer(at(0));
+            breaker = breaker.with_probe(at(100)).after_no_answer(9, at(0));
             pauses.push(breaker.pause_ms / 60_000);
         }
         assert_eq!(pauses, [2, 4, 8, 16, 32, 60, 60, 60]);
@@ -131,7 +163,8 @@ mod tests {
 
     #[test]
     fn what_was_under_way_when_it_opened_does_not_lengthen_the_pause() {
-        assert_eq!(opened().after_no_answer(at(3)).open_until, opened().open_until);
+        assert_eq!(opened().after_no_answer(6, at(3)), opened());
+        assert_eq!(opened().after_refusal(6, at(3)), opened());
     }
 
     #[test]
@@ -144,13 +177,13 @@ mod tests {
     #[test]
     fn only_a_success_closes_it() {
         let probing = opened().with_probe(at(110));
-        assert_eq!(probing.after_refusal(at(61)).passage(at(62)), Passage::Open(at(181)));
+        assert_eq!(probing.after_refusal(6, at(61)).passage(at(62)), Passage::Open(at(181)));
         assert_eq!(probing.after_success(), Breaker::default());
     }
 
     #[test]
     fn a_clock_set_back_does_not_keep_it_open() {
-        let breaker = (0..5).fold(Breaker::default(), |breaker, _| breaker.after_no_answer(at(1_000_000)));
+        let breaker = unanswered(5, 1_000_000);
         assert_eq!(breaker.passage(at(5)), Passage::Probe);
     }
 }

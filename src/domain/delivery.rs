@@ -155,17 +155,19 @@ fn record_health(settings: &Settings, health: &mut Health, ended: &Ended<'_>) {
     let Some(error) = &outcome.error else {
         health.last_success_at = Some(at);
         health.failing_since = None;
+        health.failures = 0;
         health.breaker = health.breaker.after_success();
         return;
     };
     health.last_failure_at = Some(at);
     let failing_since = *health.failing_since.get_or_insert(at);
+    health.failures = health.failures.saturating_add(1);
     health.breaker = match error.error_type {
         ErrorType::Timeout | ErrorType::ConnectionError | ErrorType::DnsError | ErrorType::TlsError => {
-            health.breaker.after_no_answer(at)
+            health.breaker.after_no_answer(health.failures, at)
         }
         ErrorType::BlockedAddress => health.breaker,
-        _ => health.breaker.after_refusal(at),
+        _ => health.breaker.after_refusal(health.failures, at),
     };
     let status = outcome.answer.as_ref().map(|answer| answer.status);
     if matches!(status, Some(429 | 502 | 503 | 504)) {

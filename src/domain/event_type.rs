@@ -7,13 +7,17 @@ pub const LONGEST: usize = 100;
 
 /// What `webhook test` sends.
 pub const WEBHOOK_TEST: &str = "webhook.test";
+/// Announces that a webhook fails: see [`super::webhook::FAILURES_TO_REPORT`].
+pub const WEBHOOK_FAILING: &str = "webhook.failing";
+/// Announces that a webhook that was failing delivered again.
+pub const WEBHOOK_RECOVERED: &str = "webhook.recovered";
 /// Announces that hookctl disabled a webhook.
 pub const WEBHOOK_DISABLED: &str = "webhook.disabled";
 /// Announces that a delivery ended as failed.
 pub const DELIVERY_FAILED: &str = "delivery.failed";
 
 /// The operational events: hookctl's own, each about a webhook.
-const OPERATIONAL: [&str; 2] = [WEBHOOK_DISABLED, DELIVERY_FAILED];
+const OPERATIONAL: [&str; 4] = [WEBHOOK_FAILING, WEBHOOK_RECOVERED, WEBHOOK_DISABLED, DELIVERY_FAILED];
 
 /// Why a text is neither an event type nor a pattern.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

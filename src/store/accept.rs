@@ -70,18 +70,6 @@ impl Store {
         Ok(intakes)
     }
 
-    /// Stores and counts deliveries of an event that was accepted before, but for webhooks that have one: webhook and delivery.
-    pub fn deliver(
-        &self,
-        event_row: i64,
-        event_type: &str,
-        deliveries: &[NewDelivery],
-        now: Timestamp,
-    ) -> Result<Vec<(i64, i64)>> {
-        let new = self.insert_deliveries(&[(Owed { event_row, event_type, now }, deliveries)])?;
-        Ok(new.into_iter().flatten().collect())
-    }
-
     fn insert_event(&self, offer: &Offer<'_>) -> Result<Accepted> {
         let event = offer.event;
         if let Some(twin) = self.known_twin(offer)? {
@@ -226,10 +214,10 @@ mod tests {
     #[test]
     fn a_webhook_gets_an_event_once_and_a_test_is_not_counted() {
         let (store, webhook) = webhook();
-        accept(&store, webhook, &[event("one", 1)], None);
-        let mut delivery = NewDelivery { webhook_id: webhook, is_ordered: false, is_test: false };
-        assert_eq!(store.deliver(1, "a.b", &[delivery], NOW).unwrap(), []);
-        delivery.is_test = true;
+        for expected in [1, 0] {
+            assert_eq!(accept(&store, webhook, &[event("one", 1)], None)[0].deliveries.len(), expected);
+        }
+        let delivery = NewDelivery { webhook_id: webhook, is_ordered: false, is_test: true };
         let offer = Offer { event: &event("test", 2), deliveries: vec![delivery], known_since: None };
         assert_eq!(store.accept(&[offer]).unwrap()[0].deliveries.len(), 1);
         assert_eq!(store.webhook(webhook).unwrap().unwrap().counters.total, 1);

@@ -21,7 +21,11 @@ impl CounterChanges {
     }
 
     pub fn create(&mut self, webhook_id: i64) {
-        self.add(webhook_id, Counters { total: 1, ..Counters::default() });
+        self.create_many(webhook_id, 1);
+    }
+
+    pub fn create_many(&mut self, webhook_id: i64, count: u64) {
+        self.add(webhook_id, Counters { total: count as i64, ..Counters::default() });
     }
 
     /// Some delivery took on `status`.

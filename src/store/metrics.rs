@@ -28,7 +28,7 @@ pub struct WebhookState {
     pub retrying: i64,
     /// Taken back by hand; those pruned are counted too.
     pub cancelled: i64,
-    /// Due now; 0 while the webhook is disabled.
+    /// Due now; 0 while the webhook is disabled or paused.
     pub due: i64,
     /// Since when the oldest of these is due.
     pub oldest_due_at: Option<Timestamp>,
@@ -36,7 +36,8 @@ pub struct WebhookState {
 
 const STATES: &str = "SELECT s.webhook_id, coalesce(o.pending, 0), coalesce(o.retrying, 0),
         coalesce(c.cancelled, 0) + s.pruned_total - s.pruned_successful - s.pruned_failed,
-        CASE WHEN s.is_active THEN coalesce(o.due, 0) ELSE 0 END, CASE WHEN s.is_active THEN o.oldest END
+        CASE WHEN s.is_active AND s.paused_at IS NULL THEN coalesce(o.due, 0) ELSE 0 END,
+        CASE WHEN s.is_active AND s.paused_at IS NULL THEN o.oldest END
     FROM webhook_state s LEFT JOIN (
         SELECT webhook_id, count(*) FILTER (WHERE status = 'pending') AS pending,
             count(*) FILTER (WHERE status = 'retrying') AS retrying,

@@ -4,6 +4,7 @@
 mod accept;
 mod attempt_log;
 mod attempts;
+mod backfill;
 mod backlog;
 mod check;
 mod claims;
@@ -32,6 +33,7 @@ mod webhooks;
 
 pub use accept::{Accepted, Intake, NewDelivery, Offer};
 pub use attempt_log::LoggedAttempt;
+pub use backfill::Past;
 pub use backlog::Backlog;
 pub use check::{Check, Finding};
 pub use claims::{ClaimCost, Claimed, LaneClaim, LaneClaimed, Lease, Payload, RateCost, Wanted};

@@ -11,7 +11,8 @@ use crate::domain::time::Timestamp;
 use crate::domain::webhook::{Counters, Health};
 
 /// What [`health`] reads, and the counters after it.
-pub(super) const COLUMNS: &str = "is_active, disabled_reason, disabled_at, failing_since, held_until,
+pub(super) const COLUMNS: &str =
+    "is_active, disabled_reason, disabled_at, paused_at, failures, failing_since, held_until,
     breaker_failures, breaker_open_until, breaker_pause_ms, breaker_probing, rate_next_us, last_delivery_at,
     last_success_at, last_failure_at, version, total_deliveries, successful_deliveries, failed_deliveries";
 
@@ -25,16 +26,31 @@ pub struct HealthChange<'a> {
 
 impl Store {
     /// The state of a new webhook.
-    pub(super) fn insert_state(&self, webhook_id: i64, is_active: bool) -> Result<()> {
-        let sql = "INSERT INTO webhook_state (webhook_id, is_active) VALUES ($1, $2)";
-        self.execute(sql, params![webhook_id, is_active]).map(drop)
+    pub(super) fn insert_state(&self, webhook_id: i64, is_active: bool, now: Timestamp) -> Result<()> {
+        let disabled_at = (!is_active).then_some(now);
+        let sql = "INSERT INTO webhook_state (webhook_id, is_active, disabled_at) VALUES ($1, $2, $3)";
+        self.execute(sql, params![webhook_id, is_active, disabled_at]).map(drop)
     }
 
-    /// Resumes a webhook with a clean slate: no hold, breaker closed, failures forgotten.
+    /// Keeps the deliveries of an active webhook back, while events are owed to it as before.
+    pub fn pause_webhook(&self, id: i64, now: Timestamp) -> Result<()> {
+        let sql = "UPDATE webhook_state SET paused_at = $1 WHERE webhook_id = $2 AND is_active AND paused_at IS NULL";
+        let paused = self.execute(sql, params![now, id])?;
+        if paused > 0 { self.touch(id, now) } else { Ok(()) }
+    }
+
+    /// Lets the deliveries of a paused webhook go.
+    pub fn resume_webhook(&self, id: i64, now: Timestamp) -> Result<()> {
+        let sql = "UPDATE webhook_state SET paused_at = NULL WHERE webhook_id = $1 AND paused_at IS NOT NULL";
+        let resumed = self.execute(sql, params![id])?;
+        if resumed > 0 { self.touch(id, now) } else { Ok(()) }
+    }
+
+    /// Makes a webhook active with a clean slate: no hold, breaker closed, failures forgotten.
     pub fn enable_webhook(&self, id: i64, now: Timestamp) -> Result<()> {
         self.execute(
             "UPDATE webhook_state SET is_active = TRUE, disabled_reason = NULL, disabled_at = NULL,
-                failing_since = NULL, held_until = NULL, breaker_failures = 0, breaker_open_until = NULL,
+                paused_at = NULL, failures = 0, failing_since = NULL, held_until = NULL, breaker_failures = 0, breaker_open_until = NULL,
                 breaker_pause_ms = 0, breaker_probing = FALSE
              WHERE webhook_id = $1",
             params![id],
@@ -45,7 +61,7 @@ impl Store {
     /// Stops a webhook, for a reason that people read. One that is stopped keeps its reason.
     pub fn disable_webhook(&self, id: i64, reason: &str, now: Timestamp) -> Result<()> {
         let disabled = self.execute(
-            "UPDATE webhook_state SET is_active = FALSE, disabled_reason = $1, disabled_at = $2
+            "UPDATE webhook_state SET is_active = FALSE, disabled_reason = $1, disabled_at = $2, paused_at = NULL
              WHERE webhook_id = $3 AND is_active",
             params![reason, now, id],
         )?;
@@ -83,6 +99,7 @@ impl Store {
                 health.is_active,
                 &health.disabled_reason,
                 health.disabled_at,
+                health.failures,
                 health.failing_since,
                 health.held_until,
                 health.breaker.failures,
@@ -100,12 +117,12 @@ impl Store {
             ]
         };
         self.execute_each(
-            "UPDATE webhook_state SET is_active = $1, disabled_reason = $2, disabled_at = $3, failing_since = $4,
-                held_until = $5, breaker_failures = $6, breaker_open_until = $7, breaker_pause_ms = $8,
-                breaker_probing = $9, rate_next_us = $10, last_delivery_at = $11, last_success_at = $12,
-                last_failure_at = $13, total_deliveries = total_deliveries + $14,
-                successful_deliveries = successful_deliveries + $15, failed_deliveries = failed_deliveries + $16
-             WHERE webhook_id = $17",
+            "UPDATE webhook_state SET is_active = $1, disabled_reason = $2, disabled_at = $3, failures = $4,
+                failing_since = $5, held_until = $6, breaker_failures = $7, breaker_open_until = $8,
+                breaker_pause_ms = $9, breaker_probing = $10, rate_next_us = $11, last_delivery_at = $12,
+                last_success_at = $13, last_failure_at = $14, total_deliveries = total_deliveries + $15,
+                successful_deliveries = successful_deliveries + $16, failed_deliveries = failed_deliveries + $17
+             WHERE webhook_id = $18",
             changes.iter().map(values),
         )
     }
@@ -117,6 +134,8 @@ pub(super) fn health(row: &mut Row<'_>) -> Result<(Health, i64)> {
         is_active: row.next()?,
         disabled_reason: row.next()?,
         disabled_at: row.next()?,
+        paused_at: row.next()?,
+        failures: row.next()?,
         failing_since: row.next()?,
         held_until: row.next()?,
         breaker: Breaker {

@@ -10,13 +10,15 @@ use super::{Result, Store, StoreError};
 use crate::domain::members::Members;
 use crate::domain::owner::Owner;
 use crate::domain::time::Timestamp;
-use crate::domain::webhook::{Counters, Settings, Webhook};
+use crate::domain::webhook::{Counters, FAILURES_TO_REPORT, Settings, Webhook};
 
 /// Which webhooks a list shows.
 #[derive(Clone, Debug, Default)]
 pub struct WebhookFilter {
     /// Only active, or only inactive ones.
     pub is_active: Option<bool>,
+    /// Only those whose last attempts failed, or whose breaker is open.
+    pub is_failing: bool,
     /// Only this owner's, or only those of nobody.
     pub owner: Option<Owner>,
     /// Only ids below this one.
@@ -31,6 +33,7 @@ pub struct Subscriber {
     pub events: Vec<String>,
     pub owner: Option<String>,
     pub is_active: bool,
+    pub is_paused: bool,
     /// Whether its deliveries keep their order.
     pub is_ordered: bool,
 }
@@ -64,7 +67,7 @@ impl Store {
         );
         let id =
             inserted.map_err(|error| name_taken(error, settings))?.expect("an INSERT that stores nothing is an error");
-        self.insert_state(id, is_active)?;
+        self.insert_state(id, is_active, now)?;
         Ok(id)
     }
 
@@ -113,6 +116,10 @@ impl Store {
     pub fn webhooks(&self, filter: &WebhookFilter) -> Result<Vec<Webhook>> {
         let mut conditions = Conditions::after(self.dialect(), Vec::new());
         conditions.compare("is_active =", filter.is_active);
+        if filter.is_failing {
+            let failures = conditions.bind(FAILURES_TO_REPORT);
+            conditions.add(&format!("(failures >= {failures} OR breaker_open_until IS NOT NULL)"));
+        }
         conditions.owner("owner", filter.owner.as_ref());
         conditions.compare("id <", filter.before);
         let (sql, values) = conditions.query(&select(""), "ORDER BY id DESC", None);
@@ -121,7 +128,7 @@ impl Store {
 
     /// Every webhook as far as `emit` needs it, oldest first.
     pub fn subscribers(&self) -> Result<Vec<Subscriber>> {
-        let sql = "SELECT w.id, w.name, w.events, w.owner, s.is_active, w.is_ordered
+        let sql = "SELECT w.id, w.name, w.events, w.owner, s.is_active, s.paused_at IS NOT NULL, w.is_ordered
              FROM webhooks w JOIN webhook_state s ON s.webhook_id = w.id ORDER BY w.id";
         self.rows(sql, &[], |row| {
             Ok(Subscriber {
@@ -130,6 +137,7 @@ impl Store {
                 events: row.next_json("webhooks.events")?,
                 owner: row.next()?,
                 is_active: row.next()?,
+                is_paused: row.next()?,
                 is_ordered: row.next()?,
             })
         })

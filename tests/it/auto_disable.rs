@@ -38,6 +38,74 @@ fn five_days_without_a_success_disable_it_and_that_is_announced() {
     );
 }
 
+/// Every attempt at once, one event after the other.
+fn fail(env: &TestEnv, seconds: std::ops::Range<i64>) {
+    for second in seconds {
+        env.emit_at(second, &format!("at-{second}"));
+    }
+}
+
+#[test]
+fn a_receiver_that_answers_502_to_everything_does_not_look_healthy() {
+    let (env, receiver) = (TestEnv::new(), TestReceiver::start(502));
+    env.create("gateway", &receiver.url(), &[]);
+    let condition = |second| env.webhook_at(second, "gateway")["condition"].take();
+    assert_eq!(condition(0), serde_json::Value::Null);
+    for attempt in 0..5_i64 {
+        env.emit_at(attempt * 100, &format!("e-{attempt}"));
+        assert_eq!(condition(attempt * 100), if attempt < 4 { "held" } else { "failing" }, "{attempt}");
+    }
+    let listed = |flags: &[&str]| env.json_at(500, &[&["webhook", "list"], flags].concat());
+    assert_eq!(listed(&[])[0]["condition"], "failing");
+    assert_eq!(listed(&["--failing"])[0]["name"], "gateway");
+    receiver.now_answers(200);
+    env.emit_at(600, "well");
+    assert_eq!((condition(600), listed(&["--failing"])), (serde_json::Value::Null, serde_json::json!([])));
+}
+
+#[test]
+fn failing_and_recovered_are_announced_once_for_each_transition() {
+    let env = TestEnv::new();
+    let (failing, listening) = (TestReceiver::start(500), TestReceiver::start(200));
+    env.create("failing", &failing.url(), &["-e", "task.*,webhook.*", "--max-retries", "0", "--disable-after", "0"]);
+    env.create("listening", &listening.url(), &["-e", "webhook.*"]);
+    fail(&env, 0..4);
+    env.at(4, &["drain"]).ok();
+    assert_eq!(types(&listening), Vec::<String>::new());
+    fail(&env, 4..9);
+    env.at(9, &["drain"]).ok();
+    assert_eq!(types(&listening), ["webhook.failing"], "the fifth, and no other");
+    let data = &listening.requests()[0].json()["data"];
+    assert_eq!((&data["webhook"], &data["failures"]), (&"failing".into(), &5.into()));
+    assert_eq!((&data["response_status_code"], &data["error_type"]), (&500.into(), &"http_error".into()));
+    failing.now_answers(200);
+    fail(&env, 20..22);
+    env.at(22, &["drain"]).ok();
+    assert_eq!(types(&listening), ["webhook.failing", "webhook.recovered"]);
+    assert_eq!(listening.requests()[1].json()["data"]["failures"], 9);
+    failing.now_answers(500);
+    fail(&env, 30..36);
+    env.at(36, &["drain"]).ok();
+    assert_eq!(types(&listening).len(), 3, "failing again");
+    assert!(types(&failing).iter().all(|name| name == "task.created"), "it does not hear of itself");
+}
+
+#[test]
+fn two_watchers_that_fail_do_not_announce_each_other_for_ever() {
+    let env = TestEnv::new();
+    let nobody = format!("http://{}/", closed_port());
+    for name in ["a", "b"] {
+        env.create(name, &nobody, &["-e", "*,webhook.*,delivery.*", "--max-retries", "0", "--disable-after", "0"]);
+    }
+    fail(&env, 0..6);
+    for hour in 1..50 {
+        env.at(hour * 3_600, &["drain"]).ok();
+    }
+    let announced = env.sql("SELECT count(*) FROM events WHERE event_type IN ('webhook.failing', 'webhook.recovered')");
+    assert_eq!(announced, [["2"]], "one for each");
+    assert_eq!(env.json_at(50 * 3_600, &["drain"])["remaining_due"], 0);
+}
+
 #[test]
 fn a_success_in_between_starts_the_count_again() {
     let (env, failing, _listening) = failing_and_listening(&[]);

@@ -48,10 +48,26 @@ fn time_outs_open_it_too_and_other_answers_do_not() {
 
     let (env, receiver) = (TestEnv::new(), TestReceiver::start(500));
     env.create("bad", &receiver.url(), &["--retry-delay", "1h"]);
+    env.enqueue(0, 9);
+    env.at(0, &["drain", "--concurrency", "1"]).ok();
+    assert_eq!(receiver.count(), 9);
+    assert_eq!(env.webhook_at(0, "bad")["breaker"]["state"], "closed");
+}
+
+#[test]
+fn ten_refusals_in_a_row_open_it_too_and_one_probe_tells_when_they_end() {
+    let (env, receiver) = (TestEnv::new(), TestReceiver::start(500));
+    env.create("bad", &receiver.url(), &["--retry-delay", "1h"]);
     env.enqueue(0, 20);
     env.at(0, &["drain", "--concurrency", "1"]).ok();
-    assert_eq!(receiver.count(), 20);
-    assert_eq!(env.webhook_at(0, "bad")["breaker"]["state"], "closed");
+    let made = receiver.count();
+    assert!((10..20).contains(&made), "{made}");
+    let webhook = env.webhook_at(0, "bad");
+    assert_eq!((&webhook["breaker"]["state"], &webhook["condition"]), (&"open".into(), &"failing".into()));
+    assert!(env.at(0, &["webhook", "show", "bad"]).ok().text().contains("refused many requests in a row"));
+    assert_eq!(env.json_at(60, &["drain"])["claimed"], 1, "one probe");
+    receiver.now_answers(200);
+    assert_eq!(env.json_at(180, &["drain"])["succeeded"], 20 - made - 1);
 }
 
 #[test]

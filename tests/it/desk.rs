@@ -169,13 +169,13 @@ fn disable_says_how_many_wait_and_enable_how_many_resume() {
     env.create("crm", &receiver.url(), &[]);
     env.enqueue(0, 3);
     let disabled = env.at(0, &["webhook", "disable", "crm", "-o", "json"]).ok();
-    assert_eq!(disabled.json()[0]["waiting_deliveries"], 3);
+    assert_eq!(disabled.json()[0]["waiting"], 3);
     assert!(disabled.err().contains("3 deliveries wait"), "{disabled:?}");
     assert_eq!(env.json_at(0, &["drain"])["claimed"], 0);
     let enabled = env.at(0, &["webhook", "enable", "crm", "-o", "json"]).ok();
-    assert!(enabled.err().contains("3 deliveries resume"), "{enabled:?}");
+    assert!(enabled.err().contains("3 deliveries go out"), "{enabled:?}");
     let cancelled = env.json_at(0, &["webhook", "disable", "crm", "--cancel"]);
-    assert_eq!(numbers(&cancelled[0], &["waiting_deliveries", "cancelled_deliveries"]), [0, 3]);
+    assert_eq!(numbers(&cancelled[0], &["waiting", "cancelled_deliveries"]), [0, 3]);
     env.at(0, &["webhook", "enable", "crm"]).ok();
     assert_eq!((env.json_at(0, &["drain"])["claimed"].as_i64(), receiver.count()), (Some(0), 0));
 }

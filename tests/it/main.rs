@@ -10,6 +10,7 @@ mod support;
 
 mod artifacts;
 mod auto_disable;
+mod backfill;
 mod bad_input;
 mod batch;
 mod breaker;
@@ -41,6 +42,7 @@ mod meanwhile;
 mod metrics;
 mod ordered;
 mod owners;
+mod pause;
 mod postgres;
 mod probe;
 mod progress;

@@ -109,7 +109,7 @@ fn a_disabled_webhooks_deliveries_wait_until_it_is_enabled() {
     create(&env, "crm", &receiver.url());
     env.hookctl(["emit", "a.b", "--data", "{}", "--enqueue"]).run().ok();
     let disabled = env.hookctl(["webhook", "disable", "crm", "-o", "json"]).run().ok().json();
-    assert_eq!(disabled[0]["waiting_deliveries"], 1);
+    assert_eq!(disabled[0]["waiting"], 1);
     assert_eq!(env.hookctl(["drain", "-o", "json"]).run().ok().json()["claimed"], 0);
     assert_eq!(receiver.count(), 0);
     env.hookctl(["webhook", "enable", "crm"]).run().ok();

@@ -12,7 +12,7 @@ use crate::context::{Context, Exit};
 ///
 /// The request is shown as the last attempt sent it, by the webhook's present settings and secrets; values of headers that
 /// are credentials by their name, and of the URL's query, are masked. For one that is not finished it says what it waits
-/// for, in JSON as `waiting.for`: attempt, enable, receiver, breaker, retry, order or drain.
+/// for, in JSON as `waiting.for`: attempt, enable, resume, receiver, breaker, retry, order or drain.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl delivery show 42

@@ -10,7 +10,7 @@ use crate::store::{DeliveryRow, Store};
 /// What a delivery waits for.
 #[derive(Clone, Debug, Serialize)]
 pub struct Waiting {
-    /// For programs: `attempt`, `enable`, `receiver`, `breaker`, `retry`, `order` or `drain`.
+    /// For programs: `attempt`, `enable`, `resume`, `receiver`, `breaker`, `retry`, `order` or `drain`.
     #[serde(rename = "for")]
     pub cause: &'static str,
     /// When that ends by itself.
@@ -37,6 +37,9 @@ impl Waiting {
                     &format!("`hookctl webhook enable`: the webhook is disabled ({reason})"),
                 );
             }
+            Some(Pause::ByHand) => {
+                return waiting("resume", None, "`hookctl webhook resume`: the webhook is paused");
+            }
             Some(Pause::Held(until)) => {
                 return waiting("receiver", Some(until), "the receiver, which asked for patience");
             }
@@ -46,6 +49,9 @@ impl Waiting {
                     Some(until),
                     "the receiver, which could not be reached several times in a row",
                 );
+            }
+            Some(Pause::Refusing(until)) => {
+                return waiting("breaker", Some(until), "the receiver, which refused many requests in a row");
             }
             None => {}
         }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::EmitView;
+use super::held_back::HeldBack;
 use super::lines::{Lines, Next};
 use super::options::Emit;
 use crate::commands::sending::{self, Sending, Tally};
@@ -22,7 +23,7 @@ use crate::domain::time::Timestamp;
 use crate::error::Failure;
 use crate::output::{Page, Text};
 use crate::random::Random;
-use crate::store::{Accepted, Store};
+use crate::store::{Accepted, Store, StoreError};
 
 /// How many lines are stored in one transaction while deliveries are sent.
 const GROUP: usize = 500;
@@ -124,13 +125,15 @@ pub(super) fn run(emit: &Emit, file: &str, context: &mut Context) -> Result<Exit
         sending: Sending::new(context, &store, options)?,
         random: context.random()?,
         view: BatchView::default(),
+        held_back: HeldBack::default(),
         bytes: 0,
         is_sending: false,
         group_bytes: 0,
         stored_lines: 0,
     };
     let done = batch.read(context, &input, size).and_then(|()| batch.finish(context));
-    let Batch { mut view, sending, stored_lines, .. } = batch;
+    let Batch { mut view, held_back, sending, stored_lines, .. } = batch;
+    held_back.tell(context);
     view.tally = sending.tally();
     if let Err(error) = done {
         if stored_lines == 0 {
@@ -164,6 +167,7 @@ struct Batch<'a> {
     sending: Sending<'a>,
     random: Random,
     view: BatchView,
+    held_back: HeldBack,
     bytes: u64,
     /// Whether the engine had something to do when it last turned.
     is_sending: bool,
@@ -238,9 +242,11 @@ impl Batch<'_> {
             return Ok(());
         }
         let store = self.store;
-        let intakes = store.transaction(|| {
+        let (subscribers, intakes) = store.transaction(|| {
+            let subscribers = store.subscribers()?;
             let events = group.iter().map(|(_, event)| event);
-            accept(store, events, &store.subscribers()?, &self.named, self.emit.dedupe)
+            let intakes = accept(store, events, &subscribers, &self.named, self.emit.dedupe)?;
+            Ok::<_, StoreError>((subscribers, intakes))
         })?;
         self.group_bytes = 0;
         self.stored_lines = group.last().map_or(self.stored_lines, |(number, _)| *number);
@@ -249,6 +255,7 @@ impl Batch<'_> {
                 Accepted::New(_) => {
                     self.view.accepted += 1;
                     self.view.undelivered += u64::from(intake.deliveries.is_empty());
+                    self.held_back.note(&subscribers, &event, &self.named);
                     self.view.deliveries += intake.deliveries.len() as u64;
                     if !self.emit.enqueue {
                         self.sending.engine.add_deliveries(intake.deliveries);

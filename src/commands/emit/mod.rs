@@ -3,6 +3,7 @@
 pub mod batch;
 mod content;
 mod dry_run;
+mod held_back;
 mod lines;
 mod options;
 mod view;
@@ -10,6 +11,7 @@ mod view;
 use anyhow::Result;
 
 pub use self::content::{failure, json_argument};
+use self::held_back::HeldBack;
 pub use self::options::Emit;
 pub use self::view::EmitView;
 use crate::commands::catalogue::warn_of_unknown_type;
@@ -35,10 +37,18 @@ impl Emit {
         let event = draft.into_event(context.now(), context.random()?.next_u128()).map_err(failure)?;
         let store = context.store_to_write()?;
         let named = context.webhook_ids(&store, &self.webhooks)?;
-        let intakes = store.transaction(|| accept(&store, [&event], &store.subscribers()?, &named, self.dedupe))?;
+        let mut held_back = HeldBack::default();
+        let intakes = store.transaction(|| {
+            let subscribers = store.subscribers()?;
+            held_back.note(&subscribers, &event, &named);
+            accept(&store, [&event], &subscribers, &named, self.dedupe)
+        })?;
         let intake = intakes.into_iter().next().expect("one answer to one event");
         let done = match intake.accepted {
-            Accepted::New(row) => self.deliver(context, &store, (row, &event), intake.deliveries),
+            Accepted::New(row) => {
+                held_back.tell(context);
+                self.deliver(context, &store, (row, &event), intake.deliveries)
+            }
             Accepted::Duplicate(row) => self.tell_duplicate(context, &store, row),
             Accepted::Conflict => return Err(conflict(&event.event_id).into()),
         };

@@ -83,7 +83,7 @@ impl Create {
             context.out.notice("requests to this webhook are not signed (--no-secret)");
         }
         let Some(webhook) = webhook else { return Ok(Exit::DONE) };
-        let mut view = WebhookView::new(&webhook, 0);
+        let mut view = WebhookView::new(&webhook, 0, now);
         view.secret = secret.map(|secret| secret.expose().into_owned());
         context.out.page(&view)?;
         Ok(Exit::DONE)

@@ -18,6 +18,7 @@ use crate::store::WebhookFilter;
 #[command(after_help = "Examples:
   hookctl webhook list
   hookctl webhook list --type invoice.paid  # who gets this event
+  hookctl webhook list --failing
   hookctl webhook list --inactive -o json")]
 pub struct List {
     /// Only active ones
@@ -26,6 +27,9 @@ pub struct List {
     /// Only disabled ones
     #[arg(long)]
     inactive: bool,
+    /// Only those whose last attempts failed, five or more in a row, or that are left alone for it
+    #[arg(long)]
+    failing: bool,
     /// Only those that subscribe to this event type
     #[arg(long = "type", aliases = ["event", "event-type"], value_name = "TYPE", add = Candidates::EventTypes)]
     event_type: Option<String>,
@@ -50,20 +54,23 @@ impl List {
             _ => None,
         };
         let store = context.store_to_read()?;
-        let is_whole =
-            is_active.is_none() && self.event_type.is_none() && self.owner.is_none() && self.before.is_none();
+        let is_whole = is_active.is_none()
+            && !self.failing
+            && self.event_type.is_none()
+            && self.owner.is_none()
+            && self.before.is_none();
         let empty = match is_whole {
             true => "no webhooks yet; make one with `hookctl webhook create NAME --url URL -e PATTERN`",
             false => "no webhooks match; see them all with `hookctl webhook list`",
         };
-        let filter = WebhookFilter { is_active, owner: self.owner, before: self.before };
-        let mut webhooks = store.webhooks(&filter)?;
+        let filter = WebhookFilter { is_active, is_failing: self.failing, owner: self.owner, before: self.before };
+        let (mut webhooks, now) = (store.webhooks(&filter)?, context.now());
         if let Some(event_type) = &self.event_type {
             webhooks.retain(|webhook| webhook.settings.subscribes_to(event_type));
         }
         let (limit, all) = (self.limit.rows(&context.out), webhooks.len() as u64);
         let shown = webhooks.iter().take(usize::try_from(limit).unwrap_or(usize::MAX));
-        let views = shown.map(|webhook| Ok(WebhookView::new(webhook, store.count_open(webhook.id)?)));
+        let views = shown.map(|webhook| Ok(WebhookView::new(webhook, store.count_open(webhook.id)?, now)));
         paging::show(context, limit, views, empty, |_| Ok(all))?;
         Ok(Exit::DONE)
     }

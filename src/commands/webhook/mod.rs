@@ -8,9 +8,12 @@ mod dialog;
 pub mod disable;
 pub mod enable;
 pub mod list;
+pub mod pause;
+pub mod resume;
 pub mod secret;
 pub mod show;
 pub mod signing;
+mod state;
 pub mod test;
 pub mod update;
 pub mod view;
@@ -32,6 +35,8 @@ pub enum Command {
     Update(Box<update::Update>),
     Enable(enable::Enable),
     Disable(disable::Disable),
+    Pause(pause::Pause),
+    Resume(resume::Resume),
     #[command(visible_alias = "rm")]
     Delete(delete::Delete),
     Test(test::Test),
@@ -49,6 +54,8 @@ impl Command {
             Command::Update(command) => command.run(context),
             Command::Enable(command) => command.run(context),
             Command::Disable(command) => command.run(context),
+            Command::Pause(command) => command.run(context),
+            Command::Resume(command) => command.run(context),
             Command::Delete(command) => command.run(context),
             Command::Test(command) => command.run(context),
             Command::Secret(command) => command.run(context),

@@ -25,7 +25,7 @@ impl Show {
         let store = context.store_to_read()?;
         let webhook = context.webhook(&store, &self.webhook)?;
         let waiting = store.count_open(webhook.id)?;
-        context.out.page(&WebhookView::new(&webhook, waiting))?;
+        context.out.page(&WebhookView::new(&webhook, waiting, context.now()))?;
         Ok(Exit::DONE)
     }
 }

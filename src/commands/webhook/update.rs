@@ -90,7 +90,7 @@ impl Update {
         let named = self.change.events.iter().flatten().chain(&self.add_events);
         warn_of_unknown_types(context, &store, named)?;
         let Some(webhook) = webhook else { return Ok(Exit::DONE) };
-        let mut view = WebhookView::new(&webhook, store.count_open(webhook.id)?);
+        let mut view = WebhookView::new(&webhook, store.count_open(webhook.id)?, now);
         view.secret = new_secret.filter(|_| !self.secret.is_given()).map(|secret| secret.expose().into_owned());
         context.out.page(&view)?;
         Ok(Exit::DONE)

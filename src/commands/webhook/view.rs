@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::domain::duration;
 use crate::domain::time::Timestamp;
-use crate::domain::webhook::{Settings, Webhook};
+use crate::domain::webhook::{Condition, Settings, State, Webhook};
 use crate::output::{Cell, Look, Page, Row, Text};
 
 /// A webhook with TimeTracker's keys and hookctl's own; never the secret, but for the one time it is created.
@@ -16,16 +16,22 @@ pub struct WebhookView {
     #[serde(flatten)]
     settings: Settings,
     has_ca_cert: bool,
+    state: State,
+    condition: Option<Condition>,
     is_active: bool,
     disabled_reason: Option<String>,
     disabled_at: Option<Timestamp>,
+    paused_at: Option<Timestamp>,
+    /// Failed attempts since the last success.
+    failures: u32,
     failing_since: Option<Timestamp>,
     held_until: Option<Timestamp>,
     breaker: BreakerView,
     total_deliveries: i64,
     successful_deliveries: i64,
     failed_deliveries: i64,
-    waiting_deliveries: u64,
+    /// Deliveries that are not finished.
+    waiting: u64,
     last_delivery_at: Option<Timestamp>,
     last_success_at: Option<Timestamp>,
     last_failure_at: Option<Timestamp>,
@@ -45,8 +51,8 @@ struct BreakerView {
 }
 
 impl WebhookView {
-    /// The view of a webhook of which `waiting` deliveries are not finished.
-    pub fn new(webhook: &Webhook, waiting: u64) -> WebhookView {
+    /// The view at `now` of a webhook of which `waiting` deliveries are not finished.
+    pub fn new(webhook: &Webhook, waiting: u64, now: Timestamp) -> WebhookView {
         let health = &webhook.health;
         let mut settings = webhook.settings.masked();
         settings.retry.max_retries = settings.retry.limit();
@@ -54,9 +60,13 @@ impl WebhookView {
             id: webhook.id,
             has_ca_cert: settings.ca_cert.take().is_some(),
             settings,
+            state: health.state(),
+            condition: health.condition(now),
             is_active: health.is_active,
             disabled_reason: health.disabled_reason.clone(),
             disabled_at: health.disabled_at,
+            paused_at: health.paused_at,
+            failures: health.failures,
             failing_since: health.failing_since,
             held_until: health.held_until,
             breaker: BreakerView {
@@ -67,7 +77,7 @@ impl WebhookView {
             total_deliveries: webhook.counters.total,
             successful_deliveries: webhook.counters.successful,
             failed_deliveries: webhook.counters.failed,
-            waiting_deliveries: waiting,
+            waiting,
             last_delivery_at: health.last_delivery_at,
             last_success_at: health.last_success_at,
             last_failure_at: health.last_failure_at,
@@ -78,27 +88,24 @@ impl WebhookView {
         }
     }
 
-    fn state(&self) -> Cell {
-        match (self.is_active, self.breaker.open_until) {
-            (false, _) => Cell::bad("disabled"),
-            (true, Some(_)) => Cell::warn("paused"),
-            (true, None) => Cell::good("active"),
-        }
-    }
-
     fn describe_state(&self, text: &mut Text) {
-        text.field("State", self.state());
+        text.field("State", state_cell(self.state, self.condition));
         if let Some(reason) = &self.disabled_reason {
             let at = text.look().exact(self.disabled_at);
             text.field("Disabled", Cell::bad(reason));
             text.field("Disabled at", at);
         }
+        if self.paused_at.is_some() {
+            let at = text.look().exact(self.paused_at);
+            text.field("Paused at", at);
+        }
         if self.breaker.open_until.is_some() {
             let until = text.look().exact(self.breaker.open_until);
-            text.field(
-                "Breaker",
-                Cell::warn("open: the receiver could not be reached; one probe goes out after the pause"),
-            );
+            let reason = match self.condition {
+                Some(Condition::Unreachable) => "the receiver could not be reached",
+                _ => "the receiver refused many requests in a row",
+            };
+            text.field("Breaker", Cell::warn(format!("open: {reason}; one probe goes out after the pause")));
             text.field("Paused until", until);
         }
         if let Some(until) = self.held_until.filter(|until| *until > text.look().now()) {
@@ -171,6 +178,18 @@ impl WebhookView {
     }
 }
 
+/// One word: what is wrong with an active webhook, else its state.
+pub fn state_cell(state: State, condition: Option<Condition>) -> Cell {
+    match (state, condition) {
+        (State::Disabled, _) => Cell::bad("disabled"),
+        (State::Paused, _) => Cell::warn("paused"),
+        (State::Active, Some(Condition::Unreachable)) => Cell::bad("unreachable"),
+        (State::Active, Some(Condition::Failing)) => Cell::bad("failing"),
+        (State::Active, Some(Condition::Held)) => Cell::warn("held"),
+        (State::Active, None) => Cell::good("active"),
+    }
+}
+
 impl Page for WebhookView {
     fn describe(&self, text: &mut Text) {
         let settings = &self.settings;
@@ -190,7 +209,7 @@ impl Page for WebhookView {
         text.blank();
         let counted = format!(
             "{} in all, {} delivered, {} failed, {} waiting",
-            self.total_deliveries, self.successful_deliveries, self.failed_deliveries, self.waiting_deliveries
+            self.total_deliveries, self.successful_deliveries, self.failed_deliveries, self.waiting
         );
         text.field("Deliveries", counted);
         let (success, failure) = (text.look().exact(self.last_success_at), text.look().exact(self.last_failure_at));
@@ -214,7 +233,7 @@ impl Row for WebhookView {
         vec![
             Cell::number(self.id),
             Cell::name(&self.settings.name),
-            self.state(),
+            state_cell(self.state, self.condition),
             self.settings.events.join(",").into(),
             Cell::plain(&self.settings.url),
             Cell::number(self.successful_deliveries),

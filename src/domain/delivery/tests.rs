@@ -5,6 +5,7 @@ use crate::domain::attempt::Answer;
 use crate::domain::breaker::Breaker;
 use crate::domain::retry::RetryPolicy;
 use crate::domain::webhook::rules::DEFAULT_DISABLE_AFTER_MS;
+use crate::domain::webhook::{Condition, Pause};
 
 const HOUR: i64 = 3_600_000;
 /// The day was a Friday.
@@ -24,6 +25,8 @@ fn healthy() -> Health {
         is_active: true,
         disabled_reason: None,
         disabled_at: None,
+        paused_at: None,
+        failures: 0,
         failing_since: None,
         held_until: None,
         breaker: Breaker::default(),
@@ -68,7 +71,7 @@ fn delay(outcome: &Outcome) -> i64 {
 #[test]
 fn a_success_finishes_the_delivery_and_heals_the_webhook() {
     let mut health = Health { failing_since: Some(at(-HOUR)), ..healthy() };
-    health.breaker = (0..5).fold(health.breaker, |breaker, _| breaker.after_no_answer(at(-HOUR)));
+    health.breaker = (1..=5).fold(health.breaker, |breaker, row| breaker.after_no_answer(row, at(-HOUR)));
     let settlement = settle(&settings(), &mut health, &Ended { retry_count: 2, ..ended(&answer(204, &[]), 0) });
     assert_eq!(settlement, Settlement { status: Status::Success, due_at: None, retry_count: 2 });
     assert_eq!((health.failing_since, health.breaker), (None, Breaker::default()));
@@ -166,7 +169,7 @@ fn the_header_abort_message_fails_the_delivery_alone() {
 #[test]
 fn a_blocked_address_is_final_and_no_matter_of_the_breaker() {
     let mut health = healthy();
-    health.breaker = (0..4).fold(health.breaker, |breaker, _| breaker.after_no_answer(at(0)));
+    health.breaker = (1..=4).fold(health.breaker, |breaker, row| breaker.after_no_answer(row, at(0)));
     let before = health.breaker;
     let settlement = settle(&settings(), &mut health, &ended(&no_answer(ErrorType::BlockedAddress), 0));
     assert_eq!((settlement.status, health.breaker), (Status::Failed, before));
@@ -184,9 +187,43 @@ fn five_failures_to_get_an_answer_open_the_breaker_and_an_answer_breaks_the_row(
     }
     for outcome in [answer(500, &[]), no_answer(ErrorType::ProtocolError)] {
         let mut health = healthy();
-        health.breaker = (0..4).fold(health.breaker, |breaker, _| breaker.after_no_answer(at(0)));
+        health.breaker = (1..=4).fold(health.breaker, |breaker, row| breaker.after_no_answer(row, at(0)));
         settle(&settings(), &mut health, &ended(&outcome, 0));
         assert_eq!(health.breaker, Breaker::default(), "{outcome:?}");
+    }
+}
+
+#[test]
+fn ten_failures_of_any_kind_open_the_breaker_and_a_success_ends_the_row() {
+    let mut health = healthy();
+    let condition = |health: &Health, millis| (health.failures, health.condition(at(millis)));
+    for row in 1..=10 {
+        assert_eq!(health.breaker.open_until, None);
+        settle(&settings(), &mut health, &ended(&answer(500, &[]), 0));
+        assert_eq!(condition(&health, 0), (row, (row >= 5).then_some(Condition::Failing)));
+    }
+    assert_eq!((health.pause(at(0)), health.breaker.failures), (Some(Pause::Refusing(at(60_000))), 0));
+    settle(&settings(), &mut health, &ended(&answer(200, &[]), 1));
+    assert_eq!((condition(&health, 1), health.pause(at(1))), ((0, None), None));
+}
+
+#[test]
+fn the_condition_says_what_is_wrong_with_the_receiver() {
+    let after = |outcome: &Outcome, count: u32| {
+        let mut health = healthy();
+        for _ in 0..count {
+            settle(&settings(), &mut health, &ended(outcome, 0));
+        }
+        health
+    };
+    for (health, expected) in [
+        (after(&answer(502, &[]), 1), Some(Condition::Held)),
+        (after(&answer(502, &[]), 5), Some(Condition::Failing)),
+        (after(&answer(500, &[]), 4), None),
+        (after(&no_answer(ErrorType::Timeout), 4), None),
+        (after(&no_answer(ErrorType::Timeout), 5), Some(Condition::Unreachable)),
+    ] {
+        assert_eq!(health.condition(at(0)), expected);
     }
 }
 

@@ -20,9 +20,11 @@ CREATE TABLE webhook_state (
     is_active             INTEGER NOT NULL CHECK (is_active IN (0, 1)),
     disabled_reason       TEXT,
     disabled_at           INTEGER,
+    paused_at             INTEGER,                           -- by hand: events are owed to it, nothing is sent
+    failures              INTEGER NOT NULL DEFAULT 0,        -- failed attempts since the last success
     failing_since         INTEGER,                           -- first failure since the last success
     held_until            INTEGER,                           -- Retry-After for the whole webhook
-    breaker_failures      INTEGER NOT NULL DEFAULT 0,
+    breaker_failures      INTEGER NOT NULL DEFAULT 0,        -- of these, the last ones, those without an answer
     breaker_open_until    INTEGER,
     breaker_pause_ms      INTEGER NOT NULL DEFAULT 0,
     breaker_probing       INTEGER NOT NULL DEFAULT 0,
@@ -195,6 +197,8 @@ INSERT INTO event_types (is_builtin, name, description) VALUES
     (1, 'api_token.rotated', 'An API token was renewed'),
     (1, 'api_token.revoked', 'An API token was revoked'),
     (1, 'webhook.test', 'Sent by `webhook test`'),
+    (1, 'webhook.failing', 'Five attempts of a webhook failed in a row'),
+    (1, 'webhook.recovered', 'A webhook that was failing delivered again'),
     (1, 'webhook.disabled', 'hookctl disabled a webhook'),
     (1, 'delivery.failed', 'A delivery ended as failed');
 

@@ -1,0 +1,151 @@
+//! Delivering events of the past: which ones, to whom, and in which portions. Done again after it was broken off, it goes on
+//! where it was: no webhook gets an event twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
+
+use anyhow::Result;
+
+use crate::domain::event_type;
+use crate::domain::time::Timestamp;
+use crate::store::{EventFilter, Past, Store, StoreError, Subscriber};
+
+/// How many rows of events are looked at in one transaction, so that nobody waits long for the lock.
+const PART: i64 = 10_000;
+
+/// Which of the events that a filter means a webhook gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Those that it subscribes to and has no delivery of.
+    Missing,
+    /// All; those that it had are delivered again.
+    Everything,
+}
+
+#[derive(Debug)]
+pub struct Backfill {
+    pasts: Vec<Past>,
+    scope: Scope,
+    /// Rows of events, oldest first.
+    parts: Vec<RangeInclusive<i64>>,
+}
+
+/// What a backfill comes to.
+#[derive(Debug, Default)]
+pub struct Preview {
+    pub events: u64,
+    pub deliveries: u64,
+    /// By the webhook's name.
+    pub by_webhook: BTreeMap<String, u64>,
+    /// The row of the last event that is meant.
+    last: Option<i64>,
+}
+
+impl Backfill {
+    /// The events that `filter` means, for these webhooks.
+    pub fn by_filter(store: &Store, webhooks: Vec<Subscriber>, filter: EventFilter, scope: Scope) -> Result<Backfill> {
+        let span = if webhooks.is_empty() { None } else { store.span_of_events(&filter)? };
+        let parts = span.map(|(first, last)| (first..=last).step_by(PART as usize).map(move |start| (start, last)));
+        let parts = parts.into_iter().flatten().map(|(start, last)| start..=last.min(start + PART - 1)).collect();
+        Backfill::new(store, webhooks, filter, scope, parts)
+    }
+
+    /// The events in these rows.
+    pub fn by_rows(store: &Store, webhooks: Vec<Subscriber>, rows: &[i64], scope: Scope) -> Result<Backfill> {
+        let rows: BTreeSet<i64> = rows.iter().copied().collect();
+        let parts = rows.into_iter().map(|row| row..=row).collect();
+        Backfill::new(store, webhooks, EventFilter::default(), scope, parts)
+    }
+
+    fn new(
+        store: &Store,
+        webhooks: Vec<Subscriber>,
+        filter: EventFilter,
+        scope: Scope,
+        parts: Vec<RangeInclusive<i64>>,
+    ) -> Result<Backfill> {
+        let mut types = store.types_of_events()?;
+        if let Some(pattern) = &filter.event_type {
+            types.retain(|name| event_type::matches(pattern, name));
+        }
+        let past = |webhook: Subscriber| {
+            let is_wanted = |name: &&String| {
+                scope == Scope::Everything || webhook.events.iter().any(|pattern| event_type::subscribes(pattern, name))
+            };
+            let types: Vec<String> = types.iter().filter(is_wanted).cloned().collect();
+            Past::new(webhook, types, filter.clone())
+        };
+        Ok(Backfill { pasts: webhooks.into_iter().map(past).collect(), scope, parts })
+    }
+
+    /// What it comes to, of at most `limit` events, the oldest.
+    pub fn preview(&self, store: &Store, limit: Option<u64>) -> Result<Preview> {
+        let mut preview = Preview::default();
+        let most = limit.unwrap_or(u64::MAX);
+        for part in &self.parts {
+            let mut events = BTreeSet::new();
+            let mut by_webhook = Vec::new();
+            for past in &self.pasts {
+                let mut rows = store.missing_events(past, part)?;
+                if self.scope == Scope::Everything {
+                    rows.extend(store.delivered_events(past, part)?.into_iter().map(|(event, _)| event));
+                }
+                events.extend(rows.iter().copied());
+                by_webhook.push((&past.webhook.name, rows));
+            }
+            let left = usize::try_from(most - preview.events).unwrap_or(usize::MAX);
+            let last = events.iter().take(left).next_back().copied();
+            preview.events += events.len().min(left) as u64;
+            for (name, rows) in by_webhook {
+                let count = rows.iter().filter(|row| Some(**row) <= last).count() as u64;
+                preview.deliveries += count;
+                if count > 0 {
+                    *preview.by_webhook.entry(name.clone()).or_default() += count;
+                }
+            }
+            preview.last = last.or(preview.last);
+            if preview.events == most {
+                break;
+            }
+        }
+        Ok(preview)
+    }
+
+    /// The same backfill of those events alone that a preview counted.
+    #[must_use]
+    pub fn up_to(mut self, preview: &Preview) -> Backfill {
+        let last = preview.last.unwrap_or(i64::MIN);
+        self.parts.retain(|part| *part.start() <= last);
+        if let Some(part) = self.parts.last_mut() {
+            *part = *part.start()..=last.min(*part.end());
+        }
+        self
+    }
+
+    /// The portions, each for one transaction.
+    pub fn parts(&self) -> &[RangeInclusive<i64>] {
+        &self.parts
+    }
+
+    /// Makes the deliveries of one portion, in the caller's transaction. How many are new or due again.
+    pub fn carry_out_part(&self, store: &Store, part: &RangeInclusive<i64>, now: Timestamp) -> Result<u64, StoreError> {
+        let mut count = 0;
+        for past in &self.pasts {
+            let had = match self.scope {
+                Scope::Missing => Vec::new(),
+                Scope::Everything => store.delivered_events(past, part)?,
+            };
+            count += store.deliver_missing(past, part, now)?;
+            if !had.is_empty() {
+                let had: Vec<i64> = had.into_iter().map(|(_, delivery)| delivery).collect();
+                count += store.retry_deliveries(&had, now)?.len() as u64;
+            }
+        }
+        Ok(count)
+    }
+
+    /// Makes all deliveries in the caller's transaction.
+    pub fn carry_out(&self, store: &Store, now: Timestamp) -> Result<u64, StoreError> {
+        self.parts.iter().map(|part| self.carry_out_part(store, part, now)).sum()
+    }
+}

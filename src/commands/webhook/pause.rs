@@ -1,0 +1,48 @@
+//! `hookctl webhook pause`
+
+use anyhow::Result;
+use clap::Args;
+
+use super::state;
+use crate::commands::candidates::Candidates;
+use crate::commands::wording::counted;
+use crate::context::{Context, Exit};
+use crate::domain::webhook::State;
+use crate::error::Failure;
+
+/// Keep deliveries to webhooks back; events go on being owed to them
+///
+/// For maintenance of a receiver, or while a leaked secret is replaced: nothing is sent until `webhook resume`, and nothing is
+/// missed. `webhook disable` is for a receiver that is to get no more events.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  hookctl webhook pause crm
+  hookctl webhook pause crm && hookctl webhook resume crm")]
+pub struct Pause {
+    /// Their names or ids
+    #[arg(value_name = "WEBHOOK", add = Candidates::Webhooks, required = true)]
+    webhooks: Vec<String>,
+}
+
+impl Pause {
+    pub fn run(self, context: &mut Context) -> Result<Exit> {
+        let store = context.store_to_write()?;
+        let now = context.now();
+        let views = state::change(context, &store, &self.webhooks, |webhook| {
+            if webhook.health.state() == State::Disabled {
+                let name = &webhook.settings.name;
+                return Err(Failure::invalid(format!("WEBHOOK: '{name}' is disabled: nothing is sent to it already"))
+                    .hint(format!("`hookctl webhook enable {name}` makes it active"))
+                    .into());
+            }
+            Ok(store.pause_webhook(webhook.id, now)?)
+        })?;
+        let waiting: u64 = views.iter().map(|view| view.waiting).sum();
+        context.out.list(views.into_iter().map(Ok), "")?;
+        if waiting > 0 {
+            let waits = counted(waiting, "delivery waits", "deliveries wait");
+            context.out.notice(&format!("{waits} until `hookctl webhook resume`"));
+        }
+        Ok(Exit::DONE)
+    }
+}

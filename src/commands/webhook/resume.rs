@@ -1,0 +1,46 @@
+//! `hookctl webhook resume`
+
+use anyhow::Result;
+use clap::Args;
+
+use super::state;
+use crate::commands::candidates::Candidates;
+use crate::commands::wording::counted;
+use crate::context::{Context, Exit};
+use crate::domain::webhook::State;
+use crate::error::Failure;
+
+/// Let the deliveries of paused webhooks go
+///
+/// What waited goes out with the next drain. A webhook that is disabled is made active by `webhook enable`.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  hookctl webhook resume crm && hookctl drain -w crm")]
+pub struct Resume {
+    /// Their names or ids
+    #[arg(value_name = "WEBHOOK", add = Candidates::Webhooks, required = true)]
+    webhooks: Vec<String>,
+}
+
+impl Resume {
+    pub fn run(self, context: &mut Context) -> Result<Exit> {
+        let store = context.store_to_write()?;
+        let now = context.now();
+        let views = state::change(context, &store, &self.webhooks, |webhook| {
+            if webhook.health.state() == State::Disabled {
+                let name = &webhook.settings.name;
+                return Err(Failure::invalid(format!("WEBHOOK: '{name}' is disabled, not paused"))
+                    .hint(format!("`hookctl webhook enable {name}` makes it active"))
+                    .into());
+            }
+            Ok(store.resume_webhook(webhook.id, now)?)
+        })?;
+        let waiting: u64 = views.iter().map(|view| view.waiting).sum();
+        context.out.list(views.into_iter().map(Ok), "")?;
+        if waiting > 0 {
+            let goes = counted(waiting, "delivery goes out", "deliveries go out");
+            context.out.notice(&format!("{goes} with the next `hookctl drain`"));
+        }
+        Ok(Exit::DONE)
+    }
+}
