@@ -30,8 +30,8 @@ pub struct Context {
     pub is_yes: bool,
 }
 
-/// How long a command waits for a database that another keeps locked.
-pub const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a command waits for a database that another keeps locked, unless `HOOKCTL_BUSY_TIMEOUT` is set.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a command that deleted something waits for those who still read the write-ahead log; nobody writes meanwhile.
 const ERASE_WAIT: Duration = Duration::from_secs(2);
@@ -39,6 +39,10 @@ const ERASE_WAIT: Duration = Duration::from_secs(2);
 impl Context {
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    pub fn busy_timeout(&self) -> Duration {
+        self.settings.busy_timeout.unwrap_or(BUSY_TIMEOUT)
     }
 
     /// Where the database is.
@@ -56,7 +60,7 @@ impl Context {
         let path = self.database()?.to_owned();
         self.out.diagnostic(1, &format!("the database is {}", path.display()));
         let is_missing = !path.exists();
-        let store = Store::open(&path, BUSY_TIMEOUT)?;
+        let store = Store::open(&path, self.busy_timeout())?;
         if is_missing {
             // Also with --quiet: where the name was mistyped, nothing would ever be delivered from there.
             self.out.announce(&format!("made {}", path.display()));
@@ -81,10 +85,10 @@ impl Context {
     /// Opens the database to read; `None` when it is not there.
     pub fn store_if_any(&mut self) -> Result<Option<Store>> {
         let path = self.database()?.to_owned();
-        let store = match Store::open_read_only(&path, BUSY_TIMEOUT) {
+        let store = match Store::open_read_only(&path, self.busy_timeout()) {
             Ok(Some(store)) => store,
             Ok(None) => return Ok(None),
-            Err(StoreError::Older { .. }) if !self.is_read_only => Store::open(&path, BUSY_TIMEOUT)?,
+            Err(StoreError::Older { .. }) if !self.is_read_only => Store::open(&path, self.busy_timeout())?,
             Err(error) => return Err(error.into()),
         };
         self.report_if_exposed(&path);

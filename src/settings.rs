@@ -2,9 +2,11 @@
 //! variables.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::domain::duration;
 use crate::domain::network::parse_networks;
 use crate::domain::owner::Owner;
 use crate::domain::text;
@@ -24,6 +26,8 @@ pub struct Settings {
     pub networks: Vec<IpNet>,
     /// `HOOKCTL_NOW`: the time of this run.
     pub now: Option<Timestamp>,
+    /// `HOOKCTL_BUSY_TIMEOUT`: how long a command waits for a database that another keeps locked.
+    pub busy_timeout: Option<Duration>,
     /// `HOOKCTL_LOG`: how much to tell, 0 to 3.
     pub verbose: u8,
     /// `HOOKCTL_OUTPUT`, which the command line reads: kept for errors of the command line itself.
@@ -49,6 +53,10 @@ impl Settings {
             ),
             None => None,
         };
+        let busy_timeout = match text("HOOKCTL_BUSY_TIMEOUT")? {
+            Some(text) => Some(duration::parse(&text).map_err(|error| Failure::option("HOOKCTL_BUSY_TIMEOUT", error))?),
+            None => None,
+        };
         let verbose = match text("HOOKCTL_LOG")?.as_deref() {
             None | Some("0" | "off" | "error") => 0,
             Some("1" | "info" | "warn") => 1,
@@ -68,6 +76,7 @@ impl Settings {
             user: user(),
             networks,
             now,
+            busy_timeout,
             verbose,
             output: std::env::var("HOOKCTL_OUTPUT").ok(),
             no_color: text("NO_COLOR")?.is_some(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::support::{Reply, TestEnv, TestReceiver};
 
-/// How long until a receiver that takes 40 ms had its 200, in a drain with 8 workers, of which it holds half: two seconds.
+/// How long until a receiver that takes 40 ms had its 200, in a drain with 8 workers, of which it holds half: one second.
 fn time_of_good(with_silent: Option<&TestReceiver>) -> Duration {
     let env = TestEnv::new();
     let good = TestReceiver::start(Reply::StatusAfter(Duration::from_millis(40), 200));
@@ -12,10 +12,10 @@ fn time_of_good(with_silent: Option<&TestReceiver>) -> Duration {
         env.create("silent", &silent.url(), &["--timeout", "5s"]);
     }
     env.create("good", &good.url(), if with_silent.is_some() { &[] } else { &["--concurrency", "4"] });
-    env.enqueue(0, 200);
+    env.enqueue(0, 100);
     let started = std::time::Instant::now();
     let drain = env.hookctl(["drain", "--concurrency", "8"]).spawn();
-    let last = good.wait_for(200, Duration::from_secs(30))[199].at;
+    let last = good.wait_for(100, Duration::from_secs(30))[99].at;
     drop(drain);
     last - started
 }
@@ -24,9 +24,10 @@ fn time_of_good(with_silent: Option<&TestReceiver>) -> Duration {
 fn a_webhook_that_never_answers_does_not_slow_the_one_beside_it() {
     let silent = TestReceiver::start(Reply::Stall);
     // The best of three: the machine's noise only ever adds.
-    let best = |with: Option<&TestReceiver>| (0..3).map(|_| time_of_good(with)).min().unwrap();
-    let (alone, beside) = (best(None), best(Some(&silent)));
-    assert!(beside < alone * 3 / 2, "{beside:?} beside it, {alone:?} alone");
+    let mut times = (0..3).map(|_| (time_of_good(None), time_of_good(Some(&silent))));
+    let is_near = |(alone, beside): &(Duration, Duration)| *beside < *alone * 3 / 2;
+    let slow: Vec<_> = times.by_ref().take_while(|times| !is_near(times)).collect();
+    assert!(slow.len() < 3, "alone, and beside it: {slow:?}");
 }
 
 /// Deliveries to a receiver that does so and to one that takes 20 ms, in a drain with 8 workers: the connections to the

@@ -16,17 +16,22 @@ const GRACE: Duration = Duration::from_millis(500);
 #[test]
 fn an_answer_that_drips_or_stalls_ends_as_a_timeout_at_the_deadline() {
     let every = Duration::from_millis(200);
-    for reply in [
+    let replies = [
         Reply::DripHead(every),
         Reply::DripBody(every),
         Reply::DripBody(Duration::from_millis(5)),
         Reply::Stall,
         Reply::StallInHead,
         Reply::StallInBody,
-    ] {
-        let delivery = answered(reply.clone());
-        failed_with(&delivery, "timeout", &format!("{reply:?}"));
-    }
+    ];
+    std::thread::scope(|scope| {
+        for reply in replies {
+            scope.spawn(|| {
+                let name = format!("{reply:?}");
+                failed_with(&answered(reply), "timeout", &name);
+            });
+        }
+    });
 }
 
 #[test]

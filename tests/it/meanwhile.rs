@@ -7,7 +7,7 @@ use crate::support::TestEnv;
 
 #[test]
 fn what_is_deleted_between_the_look_up_and_the_change_is_not_found() {
-    for command in [
+    let waiting = [
         "webhook secret rotate crm",
         "webhook secret expire crm",
         "webhook update crm --timeout 5s",
@@ -17,14 +17,18 @@ fn what_is_deleted_between_the_look_up_and_the_change_is_not_found() {
         "webhook test crm",
         "delivery retry 1",
         "delivery cancel 1",
-    ] {
+    ]
+    .map(|command| {
         let env = TestEnv::new();
         env.hookctl(["webhook", "create", "crm", "--url", "http://127.0.0.1:9/", "-e", "*"]).run().ok();
         env.hookctl(["emit", "invoice.paid", "--enqueue"]).run().ok();
         let other = env.begin("DELETE FROM webhooks");
         // It still sees the webhook, and waits to write.
         let child = env.hookctl(command.split(' ')).spawn();
-        sleep(Duration::from_millis(700));
+        (command, env, other, child)
+    });
+    sleep(Duration::from_secs(1));
+    for (command, _env, other, child) in waiting {
         other.commit();
         let run = child.wait_timeout(Duration::from_secs(30)).fails(3);
         assert!(run.err().starts_with("error: no "), "{command}: {run:?}");

@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::commands::wording::counted;
-use crate::context::{BUSY_TIMEOUT, Context, Exit};
+use crate::context::{Context, Exit};
 use crate::error::{Failure, Kind};
 use crate::output::{Page, Text};
 use crate::store::{Info, Store, StoreError, is_database_file};
@@ -77,7 +77,7 @@ impl Restore {
             error => error.into(),
         })?;
         progress.finish();
-        Store::open(&target, BUSY_TIMEOUT)?;
+        Store::open(&target, context.busy_timeout())?;
         let view = RestoreView {
             webhooks: rows("webhooks"),
             deliveries: rows("deliveries"),
@@ -93,7 +93,7 @@ impl Restore {
     /// The backup, open and found sound.
     fn verified(&self, context: &mut Context) -> Result<(Store, Info)> {
         let shown = self.file.display();
-        let Some(backup) = Store::open_to_copy(&self.file, BUSY_TIMEOUT)? else {
+        let Some(backup) = Store::open_to_copy(&self.file, context.busy_timeout())? else {
             return Err(Failure::option("FILE", format!("{shown} is not there, or is empty")).into());
         };
         if let Some(finding) = backup.check_backup(context.now())?.into_iter().next() {

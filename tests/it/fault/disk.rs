@@ -222,7 +222,7 @@ fn watching() -> (TestEnv, TestReceiver, crate::support::Child) {
     let receiver = TestReceiver::start(200);
     subscribe(&env, &receiver, &["crm"], &[]);
     env.hookctl(["emit", "invoice.paid", "--enqueue"]).run().ok();
-    let drain = env.hookctl(["drain", "--watch", "100ms"]).spawn();
+    let drain = env.hookctl(["drain", "--watch", "100ms"]).env("HOOKCTL_BUSY_TIMEOUT", "500ms").spawn();
     receiver.wait_for(1, PATIENCE);
     std::thread::sleep(Duration::from_millis(200));
     (env, receiver, drain)
@@ -271,7 +271,7 @@ fn a_drain_whose_file_is_cut_off_or_overwritten_ends_with_1_and_sends_nothing_tw
         let (env, receiver, mut drain) = watching();
         fault(&env.database());
         // What the drain has in memory may do for a while; the next process reads the file, and so does the drain then.
-        let emit = env.hookctl(["emit", "invoice.paid", "--enqueue"]).run();
+        let emit = env.hookctl(["emit", "invoice.paid", "--enqueue"]).env("HOOKCTL_BUSY_TIMEOUT", "500ms").run();
         assert_ne!(emit.code, None, "{name}: {emit:?}");
         std::thread::sleep(Duration::from_millis(400));
         if drain.is_running() {
