@@ -43,6 +43,12 @@ impl Stop {
         }
     }
 
+    /// Asks as Ctrl-C does.
+    #[cfg(test)]
+    pub fn ask(&self) {
+        self.signal.store(SIGINT as usize, Ordering::Relaxed);
+    }
+
     pub fn is_asked(&self) -> bool {
         self.exit().is_some()
     }

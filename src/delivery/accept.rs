@@ -9,7 +9,7 @@ use crate::domain::event_type;
 use crate::domain::owner;
 use crate::domain::time::Timestamp;
 use crate::random::Random;
-use crate::store::{Intake, NewDelivery, Offer, Store, StoreError, Subscriber};
+use crate::store::{Intake, NewClaim, NewDelivery, Offer, Store, StoreError, Subscriber};
 
 /// Whether a webhook gets an event, or why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,29 +40,50 @@ impl Matching {
     }
 }
 
-/// Stores events, each with a delivery for each webhook that wants it, but for those that were accepted before within
-/// `dedupe`. `named` is empty where all webhooks may get them. Runs in the caller's transaction.
+/// How the first deliveries of an event that is sent at once are claimed.
+#[derive(Clone, Copy, Debug)]
+pub struct SentAtOnce {
+    pub claim: NewClaim,
+    /// At most so many.
+    pub most: usize,
+}
+
+/// Who gets events, and how they are taken in.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AcceptOptions<'a> {
+    pub subscribers: &'a [Subscriber],
+    /// No others than these, unless it is empty.
+    pub named: &'a [i64],
+    /// An event that was accepted before within this time is a duplicate.
+    pub dedupe: Option<Duration>,
+    pub at_once: Option<SentAtOnce>,
+}
+
+/// Stores events, each with a delivery for each webhook that wants it. Runs in the caller's transaction.
 pub fn accept<'e>(
     store: &Store,
     events: impl IntoIterator<Item = &'e NewEvent>,
-    subscribers: &[Subscriber],
-    named: &[i64],
-    dedupe: Option<Duration>,
+    options: AcceptOptions<'_>,
 ) -> Result<Vec<Intake>, StoreError> {
+    let AcceptOptions { subscribers, named, dedupe, at_once } = options;
     let offer = |event: &'e NewEvent| {
         let is_wanted = |webhook: &&Subscriber| {
             event.about != Some(webhook.id)
                 && Matching::of(webhook, &event.event_type, event.owner.as_deref(), named) == Matching::Wanted
         };
         let known_since = dedupe.map(|window| event.created_at.minus(window));
-        Offer { event, deliveries: subscribers.iter().filter(is_wanted).map(new_delivery).collect(), known_since }
+        let mut deliveries: Vec<NewDelivery> = subscribers.iter().filter(is_wanted).map(new_delivery).collect();
+        if let Some(SentAtOnce { claim, most }) = at_once {
+            deliveries.iter_mut().take(most).for_each(|delivery| delivery.claim = Some(claim));
+        }
+        Offer { event, deliveries, known_since }
     };
     store.accept(&events.into_iter().map(offer).collect::<Vec<_>>())
 }
 
 /// The delivery that a webhook gets of an event.
 fn new_delivery(webhook: &Subscriber) -> NewDelivery {
-    NewDelivery { webhook_id: webhook.id, is_ordered: webhook.is_ordered, is_test: false }
+    NewDelivery { webhook_id: webhook.id, is_ordered: webhook.is_ordered, is_test: false, claim: None }
 }
 
 /// An operational event: what hookctl has to say about a webhook. It belongs to the webhook's owner.
@@ -86,7 +107,8 @@ pub fn announce(
     }
     let events = announcements.iter().map(|announcement| announcement.event(random, now));
     let events = events.collect::<Result<Vec<NewEvent>, StoreError>>()?;
-    accept(store, &events, &store.subscribers()?, &[], None).map(drop)
+    let subscribers = store.subscribers()?;
+    accept(store, &events, AcceptOptions { subscribers: &subscribers, ..AcceptOptions::default() }).map(drop)
 }
 
 impl Announcement {

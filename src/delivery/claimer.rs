@@ -16,10 +16,10 @@ use super::step::Step;
 use super::webhook_cache::WebhookCache;
 use crate::clock::Clock;
 use crate::domain::time::Timestamp;
-use crate::store::{ClaimCost, LaneClaim, LaneClaimed, Lease, RateCost, Store, StoreError};
+use crate::store::{
+    ClaimCost, Claimed, LEASE_MARGIN_MS, LaneClaim, LaneClaimed, Lease, Payload, RateCost, Store, StoreError,
+};
 
-/// A lease ends this long after the attempt's deadline.
-const LEASE_MARGIN: Duration = Duration::from_secs(20);
 /// A claim that no worker began after this long is given back: the rest of its lease must hold the whole attempt.
 const LONGEST_QUEUED: Duration = Duration::from_secs(15);
 /// A run waits for a rate limit that allows the next request within this.
@@ -109,6 +109,23 @@ impl Claimer {
             })
         };
         plan.iter().filter_map(claim).collect()
+    }
+
+    /// Deliveries that were claimed as they were stored, as jobs; those whose webhook was deleted since are left out.
+    pub(super) fn ready(
+        &mut self,
+        store: &Store,
+        now: Timestamp,
+        claimed: Vec<(Claimed, Arc<Payload>)>,
+    ) -> Result<Vec<Job>, StoreError> {
+        let start_before = Instant::now() + LONGEST_QUEUED;
+        let mut jobs = Vec::with_capacity(claimed.len());
+        for (claimed, payload) in claimed {
+            if let Some(webhook) = self.webhooks.fresh(store, claimed.webhook_id, now)? {
+                jobs.push(Job { claimed, payload, webhook, start_before, is_probe: false });
+            }
+        }
+        Ok(jobs)
     }
 
     /// Takes what was claimed by a plan out of its lanes, as jobs.
@@ -230,7 +247,7 @@ impl Terms {
 
 /// When a claim that is made now ends by itself.
 fn lease_end(webhook: &Prepared, now: Timestamp) -> Timestamp {
-    now.plus_millis((webhook.timeout() + LEASE_MARGIN).as_millis() as i64)
+    now.plus_millis(webhook.timeout().as_millis() as i64 + LEASE_MARGIN_MS)
 }
 
 /// How many of a webhook's deliveries may be in flight: those that its workers send, and, where its receiver answers, some

@@ -1,5 +1,6 @@
 //! The coordinator: it claims and records in group commits, worker threads send. No transaction is open while a request is.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,8 +18,9 @@ use super::webhook_states::WebhookStates;
 use super::workers::Workers;
 use crate::clock::Clock;
 use crate::domain::attempt::{Attempt, ErrorType, LocalTrouble};
+use crate::domain::event::NewEvent;
 use crate::random::Random;
-use crate::store::{GroupChange, LaneClaimed, Store, StoreError};
+use crate::store::{Claimed, GroupChange, LaneClaimed, Payload, Store, StoreError};
 
 /// How often it is looked whether what is claimed ahead may still go out.
 const RECHECK: Duration = Duration::from_millis(500);
@@ -39,6 +41,8 @@ pub struct Engine<'a> {
     random: Random,
     shares: WorkerShares,
     claimer: Claimer,
+    /// Claimed as they were stored, and not handed out yet.
+    claimed: Vec<(Claimed, Arc<Payload>)>,
     in_flight: InFlight,
     workers: Workers,
     last_group: usize,
@@ -68,6 +72,7 @@ impl<'a> Engine<'a> {
             random,
             shares,
             claimer: Claimer::new(&options, shares),
+            claimed: Vec::new(),
             in_flight: InFlight::default(),
             workers: Workers::new(shares, options.clock),
             last_group: 0,
@@ -81,6 +86,16 @@ impl<'a> Engine<'a> {
     /// Adds deliveries, each given with its webhook.
     pub fn add_deliveries(&mut self, deliveries: impl IntoIterator<Item = (i64, i64)>) {
         self.claimer.lanes.add(deliveries);
+    }
+
+    /// Adds deliveries of an event that were claimed as they were stored.
+    pub fn add_claimed(&mut self, claimed: Vec<Claimed>, event: &NewEvent) {
+        let payload = Arc::new(Payload {
+            event_id: event.event_id.clone(),
+            event_type: event.event_type.clone(),
+            bytes: event.payload.clone(),
+        });
+        self.claimed.extend(claimed.into_iter().map(|claimed| (claimed, Arc::clone(&payload))));
     }
 
     /// Adds everything that is due, and becomes due meanwhile, for these webhooks; for all when none is named.
@@ -118,6 +133,7 @@ impl<'a> Engine<'a> {
     /// An error is a [`StoreError`], [`StoreError::NotRecorded`] when requests had been made; or a [`LocalTrouble`], once
     /// everything that was sent is recorded and every other claim given back.
     pub fn turn(&mut self) -> anyhow::Result<Turn> {
+        self.hand_out_claimed()?;
         let group = self.gather();
         self.note_trouble(&group);
         if self.options.stop.is_asked() {
@@ -143,6 +159,22 @@ impl<'a> Engine<'a> {
         }
         // A drain ends when a fresh look found nothing that may be claimed.
         if is_up_to_date { self.state() } else { Ok(Turn::Busy) }
+    }
+
+    /// Hands out what was claimed as it was stored, unless the program was asked to stop: then it is given back.
+    fn hand_out_claimed(&mut self) -> Result<(), StoreError> {
+        if self.claimed.is_empty() {
+            return Ok(());
+        }
+        let claimed = std::mem::take(&mut self.claimed);
+        let jobs = self.claimer.ready(self.store, self.options.clock.now(), claimed)?;
+        if !self.options.stop.is_asked() {
+            self.enter(&[], Summary::default(), jobs);
+            return Ok(());
+        }
+        jobs.iter().for_each(|job| self.in_flight.enter(job));
+        let unsent: Vec<EndedJob> = jobs.into_iter().map(EndedJob::unsent).collect();
+        self.commit(&unsent, &NOBODY).map(drop)
     }
 
     fn state(&self) -> anyhow::Result<Turn> {

@@ -21,7 +21,8 @@ mod webhook_cache;
 mod webhook_states;
 mod workers;
 
-pub use accept::{Matching, accept};
+pub use accept::{AcceptOptions, Matching, SentAtOnce, accept};
 pub use engine::Engine;
 pub use prepared::{Clients, Prepared, Request, USER_AGENT};
+pub use room::most_at_once;
 pub use run::{Gates, RunOptions, Summary, Turn};

@@ -23,6 +23,11 @@ pub(super) struct Room {
     bytes_of_new: usize,
 }
 
+/// How many deliveries of one event a run with so many workers may claim at first.
+pub fn most_at_once(workers: usize, payload_bytes: usize) -> usize {
+    (2 * workers).min((MOST_BYTES / payload_bytes.max(1)).max(1))
+}
+
 impl Room {
     /// `left` is how many more deliveries the run may attempt, those in flight included.
     pub(super) fn new(shares: WorkerShares, in_flight: &InFlight, last_group: usize, left: Option<u64>) -> Room {

@@ -43,6 +43,16 @@ impl WebhookCache {
         {
             return Ok(Some(Arc::clone(&snapshot.webhook)));
         }
+        self.fresh(store, id, now)
+    }
+
+    /// The webhook with its settings and secrets of now.
+    pub(super) fn fresh(
+        &mut self,
+        store: &Store,
+        id: i64,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Prepared>>, StoreError> {
         // Its connections are closed with the snapshot, when no other webhook shares them.
         self.snapshots.remove(&id);
         let Some(webhook) = store.webhook(id)? else { return Ok(None) };

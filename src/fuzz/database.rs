@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use crate::delivery::accept;
+use crate::delivery::{AcceptOptions, accept};
 use crate::domain::event::{self, NewEvent};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::Settings;
@@ -87,7 +87,8 @@ fn take_in(store: &Store, event_id: &str) -> Result<(), StoreError> {
         key: None,
         created_at: now(),
     };
-    accept(store, [&event], &store.subscribers()?, &[], None).map(drop)
+    let subscribers = store.subscribers()?;
+    accept(store, [&event], AcceptOptions { subscribers: &subscribers, ..AcceptOptions::default() }).map(drop)
 }
 
 fn changed(good: &[u8], changes: &[u8]) -> Vec<u8> {

@@ -1,9 +1,12 @@
 //! Taking events in, each with its deliveries: a set of them in the caller's transaction.
 
+use super::claims::{Claimed, LEASE_MARGIN_MS, Lease};
 use super::counters::CounterChanges;
+use super::dialect::Dialect;
 use super::row::{one, pair};
 use super::value::{params, values};
 use super::{Result, Store};
+use crate::domain::attempt::Trigger;
 use crate::domain::event::NewEvent;
 use crate::domain::time::Timestamp;
 
@@ -24,14 +27,26 @@ pub struct NewDelivery {
     pub is_ordered: bool,
     /// A test is not counted.
     pub is_test: bool,
+    /// To be claimed as it is stored, where nothing in its webhook's state and settings limits what is sent.
+    pub claim: Option<NewClaim>,
+}
+
+/// A claim that is made as a delivery is stored.
+#[derive(Clone, Copy, Debug)]
+pub struct NewClaim {
+    /// When it is made.
+    pub now: Timestamp,
+    pub token: i64,
 }
 
 /// What became of an event.
 #[derive(Clone, Debug)]
 pub struct Intake {
     pub accepted: Accepted,
-    /// The new deliveries: webhook and delivery.
+    /// The new deliveries that are due: webhook and delivery.
     pub deliveries: Vec<(i64, i64)>,
+    /// Those that are claimed.
+    pub claimed: Vec<Claimed>,
 }
 
 /// What became of an event that was handed in; with its row.
@@ -61,11 +76,11 @@ impl Store {
                 let event = Owed { event_row, event_type: &offer.event.event_type, now: offer.event.created_at };
                 owed.push((event, offer.deliveries.as_slice()));
             }
-            intakes.push(Intake { accepted, deliveries: Vec::new() });
+            intakes.push(Intake { accepted, deliveries: Vec::new(), claimed: Vec::new() });
         }
         let mut new = self.insert_deliveries(&owed)?.into_iter();
         for intake in intakes.iter_mut().filter(|intake| matches!(intake.accepted, Accepted::New(_))) {
-            intake.deliveries = new.next().unwrap_or_default();
+            (intake.deliveries, intake.claimed) = new.next().unwrap_or_default();
         }
         Ok(intakes)
     }
@@ -114,35 +129,89 @@ impl Store {
         )
     }
 
-    /// The new deliveries of each event: webhook and delivery.
-    fn insert_deliveries(&self, owed: &[(Owed<'_>, &[NewDelivery])]) -> Result<Vec<Vec<(i64, i64)>>> {
+    fn insert_deliveries(&self, owed: &[(Owed<'_>, &[NewDelivery])]) -> Result<Vec<NewlyOwed>> {
         let each = owed.iter().flat_map(|(event, deliveries)| deliveries.iter().map(move |delivery| (event, delivery)));
-        let mut ids = self
-            .insert_each(
-                "INSERT INTO deliveries (webhook_id, event_id, event_type, status, due_at, is_ordered, is_test, created_at)
-                 VALUES ($1, $2, $3, 'pending', $4, $5, $6, $4)
-                 ON CONFLICT (event_id, webhook_id) DO NOTHING",
-                each.map(|(event, delivery)| {
-                    let NewDelivery { webhook_id, is_ordered, is_test } = delivery;
-                    values![webhook_id, event.event_row, event.event_type, event.now, is_ordered, is_test]
-                }),
-            )?
-            .into_iter();
+        let leases = self.leases(owed)?;
+        let ids = self.insert_each(
+            INSERT_DELIVERY,
+            each.zip(&leases).map(|((event, delivery), lease)| {
+                let NewDelivery { webhook_id, is_ordered, is_test, .. } = delivery;
+                let (due_at, token) = lease.map_or((event.now, None), |lease| (lease.until, Some(lease.token)));
+                values![webhook_id, event.event_row, event.event_type, due_at, token, is_ordered, is_test, event.now]
+            }),
+        )?;
+        let mut inserted = ids.into_iter().zip(leases);
         let mut changes = CounterChanges::default();
-        let mut new_of = |deliveries: &[NewDelivery]| {
-            let mut new = Vec::with_capacity(deliveries.len());
-            for (delivery, id) in deliveries.iter().zip(&mut ids) {
+        let mut new_of = |(event, deliveries): &(Owed<'_>, &[NewDelivery])| {
+            let (mut due, mut claimed) = NewlyOwed::default();
+            for (delivery, (id, lease)) in deliveries.iter().zip(&mut inserted) {
                 let Some(id) = id else { continue };
-                new.push((delivery.webhook_id, id));
+                match lease {
+                    Some(lease) => claimed.push(first_claim(id, event.event_row, delivery, lease.token)),
+                    None => due.push((delivery.webhook_id, id)),
+                }
                 if !delivery.is_test {
                     changes.create(delivery.webhook_id);
                 }
             }
-            new
+            (due, claimed)
         };
-        let new = owed.iter().map(|(_, deliveries)| new_of(deliveries)).collect();
+        let new = owed.iter().map(&mut new_of).collect();
         self.count(&changes)?;
         Ok(new)
+    }
+
+    /// How each delivery is claimed as it is stored, of all events; `None` where it is not.
+    fn leases(&self, owed: &[(Owed<'_>, &[NewDelivery])]) -> Result<Vec<Option<Lease>>> {
+        let each = owed.iter().flat_map(|(_, deliveries)| deliveries.iter());
+        let claims: Vec<(i64, NewClaim)> =
+            each.clone().filter_map(|delivery| Some((delivery.webhook_id, delivery.claim?))).collect();
+        if claims.is_empty() {
+            return Ok(vec![None; each.count()]);
+        }
+        let dialect = self.dialect();
+        let (timeout, unlimited) = (dialect.setting("w.settings", "timeout_seconds"), unlimited(dialect));
+        let sql = format!(
+            "SELECT CAST(1000 * CAST({timeout} AS NUMERIC) AS BIGINT) FROM webhooks w JOIN webhook_state s ON s.webhook_id = w.id
+             WHERE w.id = $1 AND {unlimited} AND coalesce(s.held_until, 0) <= $2"
+        );
+        let timeouts = self.first_each(&sql, claims.iter().map(|(id, claim)| values![id, claim.now]), one::<i64>)?;
+        let mut timeouts = timeouts.into_iter();
+        let lease = |delivery: &NewDelivery| {
+            let NewClaim { now, token } = delivery.claim?;
+            let until = now.plus_millis(timeouts.next()?? + LEASE_MARGIN_MS);
+            Some(Lease { now, until, token })
+        };
+        Ok(each.map(lease).collect())
+    }
+}
+
+/// The deliveries of an event that are due, webhook and delivery, and those that are claimed.
+type NewlyOwed = (Vec<(i64, i64)>, Vec<Claimed>);
+
+const INSERT_DELIVERY: &str = "INSERT INTO deliveries
+        (webhook_id, event_id, event_type, status, due_at, claim_token, is_ordered, is_test, created_at)
+     VALUES ($1, $2, $3, 'pending', $4, $5, $6, $7, $8)
+     ON CONFLICT (event_id, webhook_id) DO NOTHING";
+
+/// Whether everything that is due for webhook `w` with state `s` may go at once, but for a hold.
+fn unlimited(dialect: Dialect) -> String {
+    let (rate, at_once) = (dialect.setting("w.settings", "rate_limit"), dialect.setting("w.settings", "concurrency"));
+    format!(
+        "s.is_active AND s.paused_at IS NULL AND s.breaker_open_until IS NULL AND NOT w.is_ordered AND {rate} IS NULL AND {at_once} IS NULL"
+    )
+}
+
+fn first_claim(id: i64, event_row: i64, delivery: &NewDelivery, token: i64) -> Claimed {
+    Claimed {
+        id,
+        webhook_id: delivery.webhook_id,
+        event_row,
+        attempt_number: 1,
+        retry_count: 0,
+        trigger: Trigger::Scheduled,
+        is_test: delivery.is_test,
+        token,
     }
 }
 
@@ -170,7 +239,7 @@ mod tests {
 
     /// What became of events that are offered together, each to one webhook.
     fn accept(store: &Store, webhook_id: i64, events: &[NewEvent], known_since: Option<Timestamp>) -> Vec<Intake> {
-        let delivery = NewDelivery { webhook_id, is_ordered: false, is_test: false };
+        let delivery = NewDelivery { webhook_id, is_ordered: false, is_test: false, claim: None };
         let offer = |event| Offer { event, deliveries: vec![delivery], known_since };
         store.accept(&events.iter().map(offer).collect::<Vec<_>>()).unwrap()
     }
@@ -212,12 +281,38 @@ mod tests {
     }
 
     #[test]
+    fn a_delivery_that_is_to_be_claimed_is_stored_so_where_nothing_limits_what_is_sent() {
+        let claimed = |change: fn(&mut Settings)| {
+            let store = Store::empty().unwrap();
+            let mut settings = Settings { name: "crm".to_owned(), timeout_ms: 5_000, ..Settings::default() };
+            change(&mut settings);
+            let webhook_id = store.insert_webhook(&settings, true, None, NOW).unwrap();
+            if settings.description.is_some() {
+                store.pause_webhook(webhook_id, NOW).unwrap();
+            }
+            let claim = Some(NewClaim { now: NOW, token: 7 });
+            let delivery = NewDelivery { webhook_id, is_ordered: settings.is_ordered, is_test: false, claim };
+            let offer = Offer { event: &event("one", 1), deliveries: vec![delivery], known_since: None };
+            let intake = store.accept(&[offer]).unwrap().remove(0);
+            assert_eq!(intake.deliveries.len() + intake.claimed.len(), 1);
+            let row = store.delivery(1).unwrap().unwrap();
+            assert_eq!(row.is_claimed, !intake.claimed.is_empty());
+            intake.claimed.first().map(|claimed| (claimed.id, claimed.token, row.due_at))
+        };
+        assert_eq!(claimed(|_| ()), Some((1, 7, Some(NOW.plus_millis(25_000)))));
+        assert_eq!(claimed(|settings| settings.is_ordered = true), None);
+        assert_eq!(claimed(|settings| settings.concurrency = Some(9)), None);
+        assert_eq!(claimed(|settings| settings.description = Some("paused".to_owned())), None);
+        assert_eq!(claimed(|settings| settings.set_rate_limit("100/s").unwrap()), None);
+    }
+
+    #[test]
     fn a_webhook_gets_an_event_once_and_a_test_is_not_counted() {
         let (store, webhook) = webhook();
         for expected in [1, 0] {
             assert_eq!(accept(&store, webhook, &[event("one", 1)], None)[0].deliveries.len(), expected);
         }
-        let delivery = NewDelivery { webhook_id: webhook, is_ordered: false, is_test: true };
+        let delivery = NewDelivery { webhook_id: webhook, is_ordered: false, is_test: true, claim: None };
         let offer = Offer { event: &event("test", 2), deliveries: vec![delivery], known_since: None };
         assert_eq!(store.accept(&[offer]).unwrap()[0].deliveries.len(), 1);
         assert_eq!(store.webhook(webhook).unwrap().unwrap().counters.total, 1);

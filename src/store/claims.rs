@@ -9,6 +9,9 @@ use super::{Result, Store, StoreError};
 use crate::domain::attempt::Trigger;
 use crate::domain::time::Timestamp;
 
+/// A lease ends this long after the attempt's deadline, in milliseconds.
+pub const LEASE_MARGIN_MS: i64 = 20_000;
+
 /// A delivery that this process, and no other, may attempt.
 #[derive(Clone, Debug)]
 pub struct Claimed {

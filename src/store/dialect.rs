@@ -48,6 +48,13 @@ impl Dialect {
         }
     }
 
+    /// What the JSON in `column` has at `key`, as text or NULL.
+    pub fn setting(self, column: &str, key: &str) -> String {
+        match self {
+            Dialect::Sqlite => format!("{column} ->> '{key}'"),
+        }
+    }
+
     /// After a SELECT in a write transaction: its rows stay as they were read. SQLite's transaction locks the whole file.
     pub fn for_update(self) -> &'static str {
         match self {

@@ -31,12 +31,12 @@ mod value;
 mod webhook_state;
 mod webhooks;
 
-pub use accept::{Accepted, Intake, NewDelivery, Offer};
+pub use accept::{Accepted, Intake, NewClaim, NewDelivery, Offer};
 pub use attempt_log::LoggedAttempt;
 pub use backfill::Past;
 pub use backlog::Backlog;
 pub use check::{Check, Finding};
-pub use claims::{ClaimCost, Claimed, LaneClaim, LaneClaimed, Lease, Payload, RateCost, Wanted};
+pub use claims::{ClaimCost, Claimed, LEASE_MARGIN_MS, LaneClaim, LaneClaimed, Lease, Payload, RateCost, Wanted};
 pub use deliveries::{DeliveryRow, Removed};
 pub use delivery_filter::DeliveryFilter;
 pub use error::{Result, StoreError};

@@ -14,7 +14,7 @@ use super::lines::{Lines, Next};
 use super::options::Emit;
 use crate::commands::sending::{self, Sending, Tally};
 use crate::context::{Context, Exit};
-use crate::delivery::{Summary, Turn, accept};
+use crate::delivery::{AcceptOptions, Summary, Turn, accept};
 use crate::domain::envelope::{Content, Entity};
 use crate::domain::event::{NewEvent, PAYLOAD_LIMIT};
 use crate::domain::event_draft::Draft;
@@ -243,9 +243,9 @@ impl Batch<'_> {
         }
         let store = self.store;
         let (subscribers, intakes) = store.transaction(|| {
-            let subscribers = store.subscribers()?;
-            let events = group.iter().map(|(_, event)| event);
-            let intakes = accept(store, events, &subscribers, &self.named, self.emit.dedupe)?;
+            let (subscribers, dedupe) = (store.subscribers()?, self.emit.dedupe);
+            let options = AcceptOptions { subscribers: &subscribers, named: &self.named, dedupe, at_once: None };
+            let intakes = accept(store, group.iter().map(|(_, event)| event), options)?;
             Ok::<_, StoreError>((subscribers, intakes))
         })?;
         self.group_bytes = 0;

@@ -18,10 +18,10 @@ use crate::commands::catalogue::warn_of_unknown_type;
 use crate::commands::sending::{self, Sending};
 use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
-use crate::delivery::accept;
+use crate::delivery::{AcceptOptions, SentAtOnce, Summary, accept, most_at_once};
 use crate::domain::event::NewEvent;
 use crate::error::{Failure, Kind};
-use crate::store::{Accepted, Store, StoreError};
+use crate::store::{Accepted, Intake, NewClaim, Store, StoreError};
 
 impl Emit {
     pub fn run(self, context: &mut Context) -> Result<Exit> {
@@ -34,20 +34,26 @@ impl Emit {
             return dry_run::run(&self, event_type, context);
         }
         context.refuse_if_read_only()?;
-        let event = draft.into_event(context.now(), context.random()?.next_u128()).map_err(failure)?;
+        let mut random = context.random()?;
+        let event = draft.into_event(context.now(), random.next_u128()).map_err(failure)?;
         let store = context.store_to_write()?;
         let named = context.webhook_ids(&store, &self.webhooks)?;
         let mut held_back = HeldBack::default();
+        let token = random.next_token();
         let intakes = store.transaction(|| {
             let subscribers = store.subscribers()?;
             held_back.note(&subscribers, &event, &named);
-            accept(&store, [&event], &subscribers, &named, self.dedupe)
+            let most = most_at_once(self.concurrency, event.payload.len());
+            let at_once = SentAtOnce { claim: NewClaim { now: context.now(), token }, most };
+            let at_once = Some(at_once).filter(|_| !self.enqueue);
+            let options = AcceptOptions { subscribers: &subscribers, named: &named, dedupe: self.dedupe, at_once };
+            accept(&store, [&event], options)
         })?;
         let intake = intakes.into_iter().next().expect("one answer to one event");
         let done = match intake.accepted {
             Accepted::New(row) => {
                 held_back.tell(context);
-                self.deliver(context, &store, (row, &event), intake.deliveries)
+                self.deliver(context, &store, (row, &event), intake)
             }
             Accepted::Duplicate(row) => self.tell_duplicate(context, &store, row),
             Accepted::Conflict => return Err(conflict(&event.event_id).into()),
@@ -61,25 +67,27 @@ impl Emit {
         context: &mut Context,
         store: &Store,
         (event_row, event): (i64, &NewEvent),
-        deliveries: Vec<(i64, i64)>,
+        intake: Intake,
     ) -> Result<Exit> {
-        let event_type = &event.event_type;
+        let (event_type, owed) = (&event.event_type, intake.deliveries.len() + intake.claimed.len());
         warn_of_unknown_type(context, store, event_type)?;
-        if deliveries.is_empty() {
+        if owed == 0 {
             context.out.notice(&format!(
                 "no active webhook wants {event_type}; the event is stored (`hookctl emit {event_type} --dry-run` tells why)"
             ));
         }
-        if self.enqueue || deliveries.is_empty() {
+        if self.enqueue || owed == 0 {
             let view = EmitView::load(store, event_row, false)?;
             context.out.outcome(&view)?;
             return Ok(self.exit(&view));
         }
-        let count = counted(deliveries.len() as u64, "delivery", "deliveries");
+        let count = counted(owed as u64, "delivery", "deliveries");
         context.out.notice(&format!("event {} is accepted, with {count}", event.event_id));
-        let options = sending::options(context, self.concurrency.min(deliveries.len()))?;
+        let options = sending::options(context, self.concurrency.min(owed))?;
         let mut sending = Sending::new(context, store, options)?;
-        let sent = sending.deliver(context, "Delivering", deliveries);
+        sending.engine.add_claimed(intake.claimed, event);
+        sending.engine.add_deliveries(intake.deliveries);
+        let sent = sending.finish(context, "Delivering", Summary::default(), owed as u64);
         let view = EmitView::load(store, event_row, false);
         if let Ok(view) = &view {
             context.out.outcome(view)?;

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::{claim, job, record_group, webhook};
-use crate::delivery::accept;
+use super::{accept_all, claim, job, record_group, webhook};
 use crate::delivery::job::{EndedJob, Ending, Job};
 use crate::delivery::prepared::{Prepared, failed};
 use crate::domain::attempt::{Answer, Attempt, AttemptError, ErrorType, Outcome};
@@ -72,8 +71,7 @@ impl World {
             key: None,
             created_at: now,
         };
-        let intakes = accept(&store, [&event], &store.subscribers().unwrap(), &[], None).unwrap();
-        let delivery = intakes[0].deliveries[0].1;
+        let delivery = accept_all(&store, &[event])[0].1;
         World { store, webhook, random: Random::new().unwrap(), now, delivery, claims: Vec::new() }
     }
 

@@ -10,12 +10,12 @@ mod worker;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::accept;
 use super::job::{EndedJob, Job};
 use super::prepared::{Clients, Prepared, failed};
 use super::recorder::settle;
 use super::run::{Gates, RunOptions, Summary};
 use super::step::Step;
+use super::{AcceptOptions, accept};
 use crate::clock::Clock;
 use crate::domain::attempt::{Answer, Attempt, AttemptError, ErrorType, Outcome, Trigger};
 use crate::domain::event::NewEvent;
@@ -67,7 +67,14 @@ fn emit(store: &Store, events: std::ops::Range<usize>, bytes: usize) -> Vec<(i64
         created_at: NOW,
     });
     let events: Vec<NewEvent> = events.collect();
-    let intakes = accept(store, &events, &store.subscribers().unwrap(), &[], None).unwrap();
+    accept_all(store, &events)
+}
+
+/// The deliveries that webhooks get of events, webhook and delivery.
+fn accept_all(store: &Store, events: &[NewEvent]) -> Vec<(i64, i64)> {
+    let subscribers = store.subscribers().unwrap();
+    let options = AcceptOptions { subscribers: &subscribers, ..AcceptOptions::default() };
+    let intakes = accept(store, events, options).unwrap();
     intakes.into_iter().flat_map(|intake| intake.deliveries).collect()
 }
 

@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use super::{NOW, emit, options, stored};
 use crate::delivery::engine::Engine;
-use crate::delivery::run::Turn;
+use crate::delivery::run::{RunOptions, Turn};
+use crate::delivery::{AcceptOptions, SentAtOnce, accept};
+use crate::domain::event::NewEvent;
 use crate::random::Random;
-use crate::store::{Store, StoreError};
+use crate::signals::Stop;
+use crate::store::{NewClaim, Store, StoreError};
 
 /// A file with a webhook whose receiver refuses every connection.
 fn refused(folder: &tempfile::TempDir) -> PathBuf {
@@ -72,4 +75,48 @@ fn a_run_attempts_each_delivery_once_and_counts_it() {
     let summary = engine.run(|_| ()).unwrap();
     assert_eq!((summary.claimed, summary.retrying, summary.finished(), summary.not_delivered()), (4, 4, 4, 4));
     assert_eq!((summary.succeeded, summary.failed, summary.lost), (0, 0, 0));
+}
+
+/// An event with a delivery that is claimed as it is stored, in an engine.
+fn claimed_at_once(store: &Store, stop: Stop) -> Engine<'_> {
+    let event = NewEvent {
+        event_id: "e-1".to_owned(),
+        event_type: "a.b".to_owned(),
+        payload: b"{}".to_vec(),
+        fingerprint: [0; 16],
+        owner: None,
+        about: None,
+        entity_type: None,
+        entity_id: None,
+        key: None,
+        created_at: NOW,
+    };
+    let subscribers = store.subscribers().unwrap();
+    let at_once = Some(SentAtOnce { claim: NewClaim { now: NOW, token: 7 }, most: 2 });
+    let options = AcceptOptions { subscribers: &subscribers, at_once, ..AcceptOptions::default() };
+    let intake = accept(store, [&event], options).unwrap().remove(0);
+    assert_eq!((intake.deliveries.len(), intake.claimed.len()), (0, 1));
+    assert_eq!(store.count_due(NOW, &[]).unwrap(), 0, "nobody else claims it");
+    let mut engine = Engine::new(store, RunOptions { stop, ..super::options(2) }, Random::new().unwrap());
+    engine.add_claimed(intake.claimed, &event);
+    engine
+}
+
+#[test]
+fn a_delivery_that_was_claimed_as_it_was_stored_is_attempted_by_that_claim() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&refused(&folder), Duration::from_secs(5)).unwrap();
+    let summary = claimed_at_once(&store, Stop::default()).run(|_| ()).unwrap();
+    assert_eq!((summary.claimed, summary.retrying, summary.lost), (1, 1, 0));
+    assert_eq!(store.attempts(1).unwrap().len(), 1);
+}
+
+#[test]
+fn a_delivery_that_was_claimed_as_it_was_stored_is_due_again_where_the_run_is_stopped_before_it_began() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&refused(&folder), Duration::from_secs(5)).unwrap();
+    let stop = Stop::default();
+    stop.ask();
+    claimed_at_once(&store, stop).run(|_| ()).unwrap();
+    assert_eq!((store.attempts(1).unwrap().len(), store.count_due(NOW, &[]).unwrap()), (0, 1));
 }
