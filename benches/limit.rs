@@ -10,7 +10,7 @@ use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
 use crate::domain::network::AddressPolicy;
 use crate::domain::target_url;
-use crate::http::{Client, OutgoingRequest, Shared, Target};
+use crate::http::{Client, Egress, OutgoingRequest, Shared, Target};
 
 /// The headers that every request of hookctl has, without the signatures'.
 const HEADERS: [(&str, &str); 6] = [
@@ -27,7 +27,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// Requests per second of `count` posts of a 500-byte body by `workers` threads with hookctl's client.
 pub fn http_limit(url: &str, workers: usize, count: usize) -> f64 {
     let policy = AddressPolicy { allow_private: true, allow_networks: Vec::new() };
-    let client = Client::new(&Shared::new(workers), &policy, None).expect("a client");
+    let client = Client::new(&Shared::new(workers), &Egress { policy, ..Egress::default() }).expect("a client");
     let target = Target::new(&target_url::parse(url).expect("a URL")).expect("a target");
     let send = move || {
         let request = OutgoingRequest { method: "POST", target: &target, headers: &HEADERS, body: &BODY };

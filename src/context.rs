@@ -10,6 +10,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::webhook::Webhook;
 pub use crate::error::Exit;
 use crate::error::{Failure, Kind};
+use crate::http::Surroundings;
 use crate::output::Output;
 use crate::random::Random;
 use crate::settings::Settings;
@@ -147,6 +148,11 @@ impl Context {
             true => Ok(()),
             false => Err(Failure::invalid("not done: the answer was no").into()),
         }
+    }
+
+    /// What the environment says for the requests of every webhook.
+    pub fn surroundings(&self) -> Surroundings {
+        Surroundings { networks: self.settings.networks.clone(), proxy: self.settings.proxy.clone() }
     }
 
     /// A source of random numbers.

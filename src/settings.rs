@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use crate::domain::duration;
 use crate::domain::network::parse_networks;
 use crate::domain::owner::Owner;
+use crate::domain::proxy::ProxyLogin;
 use crate::domain::text;
 use crate::domain::time::Timestamp;
 use crate::error::Failure;
@@ -24,6 +25,8 @@ pub struct Settings {
     pub user: Option<String>,
     /// `HOOKCTL_ALLOW_NETWORKS`: addresses that every webhook may call.
     pub networks: Vec<IpNet>,
+    /// `HOOKCTL_PROXY`: the proxy of every webhook that names none.
+    pub proxy: Option<ProxyLogin>,
     /// `HOOKCTL_NOW`: the time of this run.
     pub now: Option<Timestamp>,
     /// `HOOKCTL_BUSY_TIMEOUT`: how long a command waits for a database that another keeps locked.
@@ -45,6 +48,10 @@ impl Settings {
         let networks = match text("HOOKCTL_ALLOW_NETWORKS")? {
             Some(text) => parse_networks(&text).map_err(|error| Failure::option("HOOKCTL_ALLOW_NETWORKS", error))?,
             None => Vec::new(),
+        };
+        let proxy = match text("HOOKCTL_PROXY")?.as_deref() {
+            None | Some("none") => None,
+            Some(text) => Some(ProxyLogin::parse(text).map_err(|error| Failure::option("HOOKCTL_PROXY", error))?),
         };
         let now = match text("HOOKCTL_NOW")? {
             Some(text) => Some(
@@ -75,6 +82,7 @@ impl Settings {
             owner,
             user: user(),
             networks,
+            proxy,
             now,
             busy_timeout,
             verbose,
@@ -90,12 +98,12 @@ impl Settings {
 ///
 /// Errors do not repeat the name: whoever mixes up the two has given the secret itself.
 pub fn secret_variable(option: &str, name: &str) -> Result<Vec<u8>, Failure> {
-    let fail = |reason: &str| Failure::option(option, reason);
-    if name.is_empty() || name.contains(['=', '\0']) {
-        return Err(fail("not the name of an environment variable"));
+    if !is_name(name) {
+        return Err(Failure::option(option, "not the name of an environment variable"));
     }
-    std::env::var_os(name).map(std::ffi::OsString::into_encoded_bytes).ok_or_else(|| {
-        fail("that environment variable is not set").hint("give the name of a variable, not the secret itself")
+    variable(name).ok_or_else(|| {
+        Failure::option(option, "that environment variable is not set")
+            .hint("give the name of a variable, not the secret itself")
     })
 }
 
@@ -103,6 +111,15 @@ pub fn secret_variable(option: &str, name: &str) -> Result<Vec<u8>, Failure> {
 fn user() -> Option<String> {
     let name = |variable| text(variable).ok().flatten().filter(|name| text::check_line(name, LONGEST_USER).is_ok());
     name("USER").or_else(|| name("LOGNAME"))
+}
+
+/// The value of a variable, if it is set.
+pub fn variable(name: &str) -> Option<Vec<u8>> {
+    is_name(name).then(|| std::env::var_os(name)).flatten().map(std::ffi::OsString::into_encoded_bytes)
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains(['=', '\0'])
 }
 
 /// A variable's value; an empty one counts as not set.

@@ -12,8 +12,10 @@ use super::wording::listed;
 use crate::context::{Context, Exit};
 use crate::domain::duration;
 use crate::domain::owner::Owner;
-use crate::domain::webhook::{DISABLED_BY_HAND, Health};
+use crate::domain::time::Timestamp;
+use crate::domain::webhook::{DISABLED_BY_HAND, Health, Webhook};
 use crate::error::Failure;
+use crate::http::client_cert_expiry;
 use crate::output::{Cell, Output, Page, Text};
 use crate::store::{Store, WebhookFilter};
 
@@ -21,7 +23,7 @@ use crate::store::{Store, WebhookFilter};
 ///
 /// The line and the exit code are those of a Nagios plugin; after the `|` come performance data. WARNING are deliveries that
 /// ended as failed in the time of --since, a webhook whose attempts fail, whose receiver cannot be reached or that hookctl
-/// disabled, and deliveries that are due for longer than 10 minutes. With --max-lag or --max-failed that limit counts: above it
+/// disabled, a client certificate that ends within 14 days, and deliveries that are due for longer than 10 minutes. With --max-lag or --max-failed that limit counts: above it
 /// is WARNING, above twice the limit CRITICAL, so `--max-failed 0` makes any failure CRITICAL. No database, one that cannot be
 /// read, and wrong usage are UNKNOWN.
 #[derive(Args, Debug)]
@@ -87,6 +89,9 @@ impl Level {
     }
 }
 
+/// A client certificate that ends within this is a warning.
+const CERTIFICATE_WARNING: Duration = Duration::from_secs(14 * 86_400);
+
 #[derive(Debug, Serialize)]
 struct CheckView {
     status: Level,
@@ -108,6 +113,8 @@ struct Found {
     unreachable_webhooks: Vec<String>,
     /// Those that can be reached, and whose attempts failed since the last success.
     failing_webhooks: Vec<String>,
+    /// Whose client certificate has expired, or does so within [`CERTIFICATE_WARNING`].
+    expiring_certificates: Vec<String>,
 }
 
 impl Page for CheckView {
@@ -176,6 +183,7 @@ impl Check {
             }),
             unreachable_webhooks: names(&is_unreachable),
             failing_webhooks: names(&|health| health.is_active && !is_unreachable(health) && has_failed_lately(health)),
+            expiring_certificates: expiring(&webhooks, now),
         })
     }
 
@@ -187,6 +195,7 @@ impl Check {
             ("disabled", &found.disabled_webhooks),
             ("unreachable", &found.unreachable_webhooks),
             ("failing", &found.failing_webhooks),
+            ("client certificate expiring", &found.expiring_certificates),
         ];
         for (what, names) in webhooks.into_iter().filter(|(_, names)| !names.is_empty()) {
             told.push((Level::Warning, format!("{what}: {}", named(names))));
@@ -229,6 +238,15 @@ impl Check {
             moment @ Moment::At(_) => format!("since {}", moment.resolve(context.now()).rfc3339()),
         }
     }
+}
+
+/// The webhooks whose client certificate ends soon, or has ended.
+fn expiring(webhooks: &[Webhook], now: Timestamp) -> Vec<String> {
+    let ends_soon = |webhook: &&Webhook| {
+        let expiry = webhook.settings.egress.client_cert.as_deref().and_then(client_cert_expiry);
+        expiry.is_some_and(|expiry| expiry.minus(CERTIFICATE_WARNING) <= now)
+    };
+    webhooks.iter().filter(ends_soon).map(|webhook| webhook.settings.name.clone()).collect()
 }
 
 fn unknown(message: String) -> CheckView {

@@ -17,6 +17,7 @@ pub mod emit;
 pub mod event;
 pub mod event_type;
 pub mod export;
+pub mod given_credential;
 pub mod help;
 pub mod listen;
 pub mod man;

@@ -19,7 +19,7 @@ pub struct Sending<'a> {
 pub fn options(context: &Context, concurrency: usize) -> Result<RunOptions> {
     Ok(RunOptions {
         concurrency,
-        networks: context.settings.networks.clone(),
+        surroundings: context.surroundings(),
         clock: context.clock,
         stop: context.stop_on_signals()?,
         limit: None,

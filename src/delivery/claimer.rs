@@ -58,7 +58,7 @@ impl Claimer {
     pub(super) fn new(options: &RunOptions, shares: WorkerShares) -> Claimer {
         Claimer {
             lanes: ClaimLanes::default(),
-            webhooks: WebhookCache::new(Clients::new(options.networks.clone(), options.concurrency)),
+            webhooks: WebhookCache::new(Clients::new(options.surroundings.clone(), options.concurrency)),
             shares,
             gates: options.gates,
             waits_for_rate: options.waits_for_rate,

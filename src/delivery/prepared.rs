@@ -5,32 +5,28 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use ipnet::IpNet;
-
 use crate::clock::Clock;
 use crate::domain::attempt::{Attempt, AttemptError, ErrorType, LocalTrouble, Outcome};
-use crate::domain::network::AddressPolicy;
 use crate::domain::signature::{Message, Scheme, Signer};
 use crate::domain::target_url;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{Settings, Webhook};
-use crate::http::{Client, ClientError, OutgoingRequest, Shared, Target};
+use crate::http::{Client, ClientError, Egress, OutgoingRequest, Shared, Surroundings, Target};
 use crate::store::{Claimed, Payload, Store, StoreError};
 
 pub const USER_AGENT: &str = concat!("hookctl/", env!("CARGO_PKG_VERSION"));
 
-/// HTTP clients, one for each address policy with its roots. A client lives as long as a prepared webhook uses it.
+/// HTTP clients, one for each way that requests leave. A client lives as long as a prepared webhook uses it.
 #[derive(Debug)]
 pub struct Clients {
-    networks: Vec<IpNet>,
+    surroundings: Surroundings,
     shared: Shared,
-    made: HashMap<(AddressPolicy, Option<String>), Weak<Client>>,
+    made: HashMap<Egress, Weak<Client>>,
 }
 
 impl Clients {
-    /// `networks` are allowed for every webhook.
-    pub fn new(networks: Vec<IpNet>, concurrency: usize) -> Clients {
-        Clients { networks, shared: Shared::new(concurrency), made: HashMap::new() }
+    pub fn new(surroundings: Surroundings, concurrency: usize) -> Clients {
+        Clients { surroundings, shared: Shared::new(concurrency), made: HashMap::new() }
     }
 
     /// Closes connections that were idle for too long, and forgets clients that no webhook uses any more.
@@ -40,14 +36,12 @@ impl Clients {
     }
 
     fn client(&mut self, settings: &Settings) -> Result<Arc<Client>, ClientError> {
-        let mut policy = settings.addresses.clone();
-        policy.allow_networks.extend(&self.networks);
-        let key = (policy, settings.ca_cert.clone());
-        if let Some(client) = self.made.get(&key).and_then(Weak::upgrade) {
+        let egress = Egress::new(settings, &self.surroundings);
+        if let Some(client) = self.made.get(&egress).and_then(Weak::upgrade) {
             return Ok(client);
         }
-        let client = Arc::new(Client::new(&self.shared, &key.0, key.1.as_deref())?);
-        self.made.insert(key, Arc::downgrade(&client));
+        let client = Arc::new(Client::new(&self.shared, &egress)?);
+        self.made.insert(egress, Arc::downgrade(&client));
         Ok(client)
     }
 }
@@ -76,10 +70,11 @@ pub struct Request<'a> {
 }
 
 impl Prepared {
-    /// Reads the webhook's live secrets. A webhook with a setting that cannot be used is prepared all the same: its attempts
+    /// Reads the webhook's live secrets and its credentials. A webhook with a setting that cannot be used is prepared all the same: its attempts
     /// fail with the reason.
     pub fn new(store: &Store, webhook: Webhook, clients: &mut Clients, now: Timestamp) -> Result<Prepared, StoreError> {
-        let Webhook { id, settings, version, .. } = webhook;
+        let Webhook { id, mut settings, version, .. } = webhook;
+        store.load_credentials(id, &mut settings)?;
         let signers = make_signers(store, id, &settings, now)?;
         let connection = signers.as_ref().map_err(String::clone).and_then(|_| connect(&settings, clients));
         let signers = signers.unwrap_or_default();

@@ -6,7 +6,7 @@ use super::accept::{Announcement, announce};
 use super::job::{EndedJob, Ending, Job};
 use super::run::Summary;
 use super::step::Step;
-use crate::domain::attempt::Attempt;
+use crate::domain::attempt::{Attempt, Trigger};
 use crate::domain::delivery::{self, Ended, Settlement, Status};
 use crate::domain::event_type::{
     DELIVERY_FAILED, WEBHOOK_DISABLED, WEBHOOK_FAILING, WEBHOOK_RECOVERED, WEBHOOK_TEST, is_operational,
@@ -79,6 +79,7 @@ impl<'a> Recorded<'a> {
             outcome: &attempt.outcome,
             at: attempt.completed_at,
             retry_count: job.claimed.retry_count,
+            free_attempts: free_attempts(&job.claimed),
             jitter,
             is_test: job.claimed.is_test,
         };
@@ -185,6 +186,14 @@ impl<'a> Recorded<'a> {
     fn announce(&mut self, job: &Job, event_type: &'static str, data: serde_json::Value) {
         let (webhook_id, owner) = (job.claimed.webhook_id, job.webhook.settings.owner.clone());
         self.announcements.push(Announcement { event_type, webhook_id, owner, data });
+    }
+}
+
+/// Attempts before this one that cost no retry. A retry by hand begins anew.
+fn free_attempts(claimed: &Claimed) -> u32 {
+    match claimed.trigger {
+        Trigger::Manual => 0,
+        Trigger::Scheduled => claimed.attempt_number.saturating_sub(1 + claimed.retry_count),
     }
 }
 

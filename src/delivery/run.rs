@@ -2,9 +2,8 @@
 
 use std::time::Instant;
 
-use ipnet::IpNet;
-
 use crate::clock::Clock;
+use crate::http::Surroundings;
 use crate::signals::Stop;
 
 /// Whether a webhook's state can hold its deliveries back.
@@ -21,8 +20,8 @@ pub enum Gates {
 pub struct RunOptions {
     /// Worker threads at the most.
     pub concurrency: usize,
-    /// Addresses allowed for every webhook.
-    pub networks: Vec<IpNet>,
+    /// What the environment says for every webhook.
+    pub surroundings: Surroundings,
     pub clock: Clock,
     pub stop: Stop,
     /// At most so many deliveries are attempted.

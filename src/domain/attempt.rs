@@ -25,13 +25,15 @@ pub enum ErrorType {
     ProtocolError,
     /// The address may not be called (the outgoing guard).
     BlockedAddress,
+    /// The proxy that the request was to go through could not be used. It says nothing about the receiver.
+    ProxyError,
     /// Anything else.
     UnknownError,
 }
 
 impl ErrorType {
     /// Every error type, in the order of the documentation.
-    pub const ALL: [ErrorType; 8] = [
+    pub const ALL: [ErrorType; 9] = [
         ErrorType::HttpError,
         ErrorType::Timeout,
         ErrorType::ConnectionError,
@@ -39,6 +41,7 @@ impl ErrorType {
         ErrorType::TlsError,
         ErrorType::ProtocolError,
         ErrorType::BlockedAddress,
+        ErrorType::ProxyError,
         ErrorType::UnknownError,
     ];
 
@@ -52,6 +55,7 @@ impl ErrorType {
             ErrorType::TlsError => "tls_error",
             ErrorType::ProtocolError => "protocol_error",
             ErrorType::BlockedAddress => "blocked_address",
+            ErrorType::ProxyError => "proxy_error",
             ErrorType::UnknownError => "unknown_error",
         }
     }

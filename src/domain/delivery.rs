@@ -50,6 +50,11 @@ impl Status {
     }
 }
 
+/// After a proxy's failure a delivery is due again after so long, in milliseconds; each further one doubles it.
+pub const FIRST_PROXY_DELAY_MS: i64 = 60_000;
+/// No such delay is longer: one hour.
+pub const LONGEST_PROXY_DELAY_MS: i64 = 3_600_000;
+
 /// After a 429, 502, 503 or 504 that names no time the whole webhook is held back for so long, in milliseconds.
 pub const LEAST_HOLD_MS: i64 = 60_000;
 
@@ -82,6 +87,8 @@ pub struct Ended<'a> {
     pub at: Timestamp,
     /// Retries that the delivery had used before.
     pub retry_count: u32,
+    /// Attempts that it had had before, by schedule, and that cost no retry.
+    pub free_attempts: u32,
     /// In −1.0..=1.0, see [`super::retry::RetryPolicy::delay_with_jitter`].
     pub jitter: f64,
     /// A test is attempted once only.
@@ -91,13 +98,17 @@ pub struct Ended<'a> {
 /// Decides what becomes of a delivery and writes into `health` what the outcome says about its webhook.
 /// Rules: docs/design/delivery-life.md; throttling, 410 and `webhook-delivery` follow the Standard Webhooks specification's advice to senders.
 pub fn settle(settings: &Settings, health: &mut Health, ended: &Ended<'_>) -> Settlement {
-    let Ended { outcome, at, retry_count, jitter, is_test } = *ended;
+    let Ended { outcome, at, retry_count, free_attempts, jitter, is_test } = *ended;
     if !is_test {
         record_health(settings, health, ended);
     }
     let Some(error) = &outcome.error else {
         return Settlement { status: Status::Success, due_at: None, retry_count };
     };
+    if error.error_type == ErrorType::ProxyError && !is_test {
+        let delay = FIRST_PROXY_DELAY_MS.saturating_mul(1 << free_attempts.min(16)).min(LONGEST_PROXY_DELAY_MS);
+        return Settlement { status: Status::Retrying, due_at: Some(at.plus_millis(delay)), retry_count };
+    }
     let delay =
         if is_test || is_final(outcome, error) { None } else { settings.retry.delay_with_jitter(retry_count, jitter) };
     let Some(delay) = delay else {
@@ -159,6 +170,13 @@ fn record_health(settings: &Settings, health: &mut Health, ended: &Ended<'_>) {
         health.breaker = health.breaker.after_success();
         return;
     };
+    if error.error_type == ErrorType::ProxyError {
+        // Nobody knows more about the receiver than before. If this was the breaker's probe, another one may go.
+        if health.breaker.probing {
+            health.breaker = health.breaker.with_probe_allowed(at);
+        }
+        return;
+    }
     health.last_failure_at = Some(at);
     let failing_since = *health.failing_since.get_or_insert(at);
     health.failures = health.failures.saturating_add(1);

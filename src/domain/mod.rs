@@ -2,6 +2,7 @@
 
 pub mod attempt;
 pub mod breaker;
+pub mod credential;
 pub mod custom_headers;
 pub mod delivery;
 pub mod duration;
@@ -14,6 +15,7 @@ pub mod json;
 pub mod members;
 pub mod network;
 pub mod owner;
+pub mod proxy;
 pub mod rate_limit;
 pub mod retry;
 pub mod seconds;

@@ -1,9 +1,13 @@
-//! Signing secrets: held so that nothing shows them by accident.
+//! Secrets: held so that nothing shows them by accident.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use serde::{Serialize, Serializer};
+
+/// What is shown in place of a secret.
+pub const MASKED: &str = "***";
 
 /// What a secret for the `standard` scheme begins with (Standard Webhooks).
 pub const STANDARD_PREFIX: &str = "whsec_";
@@ -16,8 +20,9 @@ const MAX_BYTES: usize = 1_024;
 /// Key lengths that Standard Webhooks allows for symmetric secrets, in bytes.
 const STANDARD_KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
-/// A signing secret. It has no `Display` and no `Serialize`, and its `Debug` hides it; only [`Secret::expose`] shows it.
-#[derive(Clone)]
+/// The value of a signing secret or of another credential. `Display`, `Debug` and `Serialize` mask it; only
+/// [`Secret::expose`] and [`Secret::bytes`] give it.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret(Vec<u8>);
 
 /// Why a text is no secret, or not one for the scheme at hand. The text itself is never part of it.
@@ -65,6 +70,11 @@ impl Secret {
     /// A new secret from 32 bytes of the system's generator: `whsec_` and their base64, usable by every HMAC scheme.
     pub fn generate(random: [u8; 32]) -> Secret {
         Secret(format!("{STANDARD_PREFIX}{}", STANDARD.encode(random)).into_bytes())
+    }
+
+    /// Takes a credential that is no signing secret, as its own rules found it to be right.
+    pub fn of_text(text: impl Into<String>) -> Secret {
+        Secret(text.into().into_bytes())
     }
 
     /// Takes any text of 1 to 1,024 bytes without control characters.
@@ -135,6 +145,18 @@ impl fmt::Debug for Secret {
     }
 }
 
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(MASKED)
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(MASKED)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,8 +174,10 @@ mod tests {
     }
 
     #[test]
-    fn debug_does_not_show_it() {
-        assert_eq!(format!("{:?}", secret("hush-hush")), "Secret(..)");
+    fn no_form_of_it_shows_it() {
+        let secret = secret("hush-hush");
+        assert_eq!(format!("{secret:?} {secret}"), "Secret(..) ***");
+        assert_eq!(serde_json::to_string(&secret).unwrap(), r#""***""#);
     }
 
     #[test]

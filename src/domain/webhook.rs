@@ -1,10 +1,12 @@
 //! Webhooks: who wants which events, and how they are to be sent.
 
+mod egress;
 mod field;
 pub mod masked;
 pub mod rules;
 mod settings;
 
+pub use egress::{EgressSettings, LONGEST_CLIENT_PEM};
 pub use field::{Field, Invalid};
 pub use rules::{DEFAULT_CONCURRENCY, LONGEST_TIMEOUT_MS};
 pub use settings::{LONGEST_CA_CERT, Settings};

@@ -12,7 +12,7 @@ use crate::domain::network::AddressPolicy;
 use crate::domain::retry::LONGEST_DELAY_MS;
 use crate::domain::target_url;
 use crate::domain::time::Timestamp;
-use crate::http::{Client, OutgoingRequest, Shared, Target};
+use crate::http::{Client, Egress, OutgoingRequest, Shared, Target};
 
 /// The deadline of an attempt: the connection ends with the answer, so that none is waited for as long.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -53,7 +53,7 @@ impl Wire {
         let policy = AddressPolicy { allow_private: true, allow_networks: Vec::new() };
         let url = target_url::parse(&format!("http://127.0.0.1:{port}/hook")).expect("it is a URL");
         Wire {
-            client: Client::new(&Shared::new(0), &policy, None).expect("a client"),
+            client: Client::new(&Shared::new(0), &Egress { policy, ..Egress::default() }).expect("a client"),
             target: Target::new(&url).expect("a target"),
             answers,
         }

@@ -8,15 +8,16 @@ use ureq::Agent;
 use ureq::http::{Method, Request, Response, StatusCode};
 
 use super::connector::GuardedConnector;
+use super::egress::Egress;
 use super::errors::{self, AnswerTooLong, StaleConnection};
+use super::gateway::Gateway;
 use super::idle::IdlePool;
-use super::local;
 use super::look_up::LookUps;
 use super::resolver::GuardedResolver;
 use super::target::{ClientError, OutgoingRequest, Target};
-use super::tls::TlsRoots;
+use super::tls::Tls;
+use super::{local, tls};
 use crate::domain::attempt::{Answer, AttemptError, BODY_LIMIT, ErrorType, LocalTrouble, Outcome};
-use crate::domain::network::AddressPolicy;
 
 /// The largest head of an answer, in bytes; the buffer is larger so that more than this can be seen.
 const HEAD_LIMIT: usize = 23 * 1024;
@@ -53,7 +54,7 @@ impl Shared {
     }
 }
 
-/// Sends requests under one address policy and one set of TLS roots; shared by all worker threads.
+/// Sends requests that leave in one way; shared by all worker threads.
 ///
 /// Its idle connections serve no other client, and are closed with it.
 #[derive(Debug)]
@@ -61,6 +62,8 @@ pub struct Client {
     agent: Agent,
     number: u64,
     idle: Arc<IdlePool>,
+    /// Of a proxy that reads requests, what its answer means when it wants a login.
+    proxy_login: Option<String>,
 }
 
 impl Drop for Client {
@@ -71,16 +74,23 @@ impl Drop for Client {
 
 /// Whether certificates can be trusted as roots.
 pub fn check_ca_cert(pem: &str) -> Result<(), ClientError> {
-    TlsRoots::new(Some(pem)).map(|_| ())
+    tls::roots(pem).map(|_| ())
 }
 
 impl Client {
-    /// Trusts `ca_cert_pem` beside the public roots; they are loaded at the first https request.
-    pub fn new(shared: &Shared, policy: &AddressPolicy, ca_cert_pem: Option<&str>) -> Result<Client, ClientError> {
+    /// The roots of TLS are loaded at the first https request.
+    pub fn new(shared: &Shared, egress: &Egress) -> Result<Client, ClientError> {
         let (idle, number) = (Arc::clone(&shared.idle), shared.idle.next_client());
-        let roots = TlsRoots::new(ca_cert_pem)?;
-        let resolver = GuardedResolver::new(policy.clone(), Arc::clone(&shared.look_ups));
-        let connector = GuardedConnector { roots, idle: Arc::clone(&idle), client: number };
+        let tls = Tls::new(egress)?;
+        let gateway = egress.proxy.clone().map(|login| Gateway {
+            login,
+            leaves_names: egress.proxy_resolves,
+            look_ups: Arc::clone(&shared.look_ups),
+            tls: tls.for_proxy(),
+        });
+        let proxy_login = gateway.as_ref().filter(|gateway| gateway.reads_requests(false)).map(Gateway::wants_login);
+        let resolver = GuardedResolver::new(egress, Arc::clone(&shared.look_ups));
+        let connector = GuardedConnector { tls, gateway, idle: Arc::clone(&idle), client: number };
         let config = Agent::config_builder()
             .proxy(None)
             .max_redirects(0)
@@ -93,7 +103,7 @@ impl Client {
             .output_buffer_size(OUTPUT_BUFFER)
             .max_idle_connections(0)
             .build();
-        Ok(Client { agent: Agent::with_parts(config, connector, resolver), number, idle })
+        Ok(Client { agent: Agent::with_parts(config, connector, resolver), number, idle, proxy_login })
     }
 
     /// Sends the request and reads the answer; everything ends within `deadline`, counted from the call.
@@ -114,13 +124,27 @@ impl Client {
             ended => ended,
         };
         let outcome = match ended {
-            Ok(response) => read_answer(response, request.target, deadline)?,
+            Ok(response) => self.read_answer(response, request.target, deadline)?,
             Err(error) => {
                 let error = errors::before_answer(&error, request.target, deadline)?;
                 Outcome { error: Some(error), ..Outcome::default() }
             }
         };
         Ok(Outcome { resent, ..outcome })
+    }
+
+    fn read_answer(
+        &self,
+        response: Response<ureq::Body>,
+        target: &Target,
+        deadline: Duration,
+    ) -> Result<Outcome, LocalTrouble> {
+        let mut outcome = read_answer(response, target, deadline)?;
+        let status = outcome.answer.as_ref().map(|answer| answer.status);
+        if let (Some(407), false, Some(message)) = (status, target.is_tls(), &self.proxy_login) {
+            outcome.error = Some(AttemptError { error_type: ErrorType::ProxyError, message: message.clone() });
+        }
+        Ok(outcome)
     }
 
     #[cfg(test)]

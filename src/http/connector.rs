@@ -7,16 +7,18 @@ use ureq::Error;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport};
 
 use super::errors::{AnswerTooLong, StaleConnection, is_hang_up};
+use super::gateway::Gateway;
 use super::idle::{IdlePool, Key};
-use super::tls::TlsRoots;
+use super::tls::Tls;
 use super::wire::Wire;
 
-/// Connects to the addresses that the resolver allowed, with TLS for https.
+/// Connects to the addresses that the resolver allowed, by the proxy if there is one, with TLS for https.
 ///
 /// The idle connections are kept in a pool of our own: ureq's belongs to one agent, and so to one address policy.
 #[derive(Debug)]
 pub struct GuardedConnector {
-    pub roots: TlsRoots,
+    pub tls: Tls,
+    pub gateway: Option<Gateway>,
     pub idle: Arc<IdlePool>,
     /// The client's number in the pool.
     pub client: u64,
@@ -26,13 +28,17 @@ impl GuardedConnector {
     fn open(&self, details: &ConnectionDetails) -> Result<Box<dyn Transport>, Error> {
         let buffers = || LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
         let started = Instant::now();
-        let wire = Wire::connect(&details.addrs, details.timeout, buffers())?;
+        let wire: Box<dyn Transport> = match &self.gateway {
+            Some(gateway) => gateway.open(details, &buffers)?,
+            None => Box::new(Wire::connect(&details.addrs, details.timeout, buffers())?),
+        };
         if !details.needs_tls() {
-            return Ok(Box::new(wire));
+            return Ok(wire);
         }
+        let host = details.uri.host().ok_or(Error::HostNotFound)?;
         let mut timeout = details.timeout;
         timeout.after = timeout.after.saturating_sub(started.elapsed()).into();
-        Ok(Box::new(self.roots.open(wire, details, timeout, buffers())?))
+        Ok(Box::new(self.tls.open(wire, host, details, timeout, buffers())?))
     }
 }
 

@@ -3,11 +3,14 @@
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
+use rustls::AlertDescription;
+
 use super::local;
 use super::target::Target;
 use crate::domain::attempt::{AttemptError, ErrorType, LocalTrouble};
 use crate::domain::duration;
 use crate::domain::network::BlockedAddress;
+use crate::domain::proxy::Proxy;
 
 /// A name that could not be turned into an address.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +24,22 @@ pub struct LookUpError {
 #[derive(Debug, thiserror::Error)]
 #[error("the TLS handshake failed: {0}")]
 pub struct HandshakeError(pub String);
+
+/// The proxy could not be used. It says nothing about the receiver.
+#[derive(Debug, thiserror::Error)]
+#[error("the proxy {0}")]
+pub struct ProxyFailure(String);
+
+impl ProxyFailure {
+    pub fn new(proxy: &Proxy, reason: &str) -> ProxyFailure {
+        ProxyFailure(format!("{} failed: {reason}", proxy.place()))
+    }
+}
+
+/// The proxy says that it was the receiver that could not be reached.
+#[derive(Debug, thiserror::Error)]
+#[error("by the proxy {0}")]
+pub struct BeyondProxy(pub String);
 
 /// A kept-alive connection turned out to be closed before any byte of an answer came.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +109,8 @@ fn sort(error: &ureq::Error, target: &Target, deadline: Duration, moment: &str) 
         ureq::Error::Io(error) => sort_io(error, target, deadline, moment),
         ureq::Error::Other(inner) => match inner {
             inner if inner.is::<BlockedAddress>() => (ErrorType::BlockedAddress, inner.to_string()),
+            inner if inner.is::<ProxyFailure>() => (ErrorType::ProxyError, inner.to_string()),
+            inner if inner.is::<BeyondProxy>() => (ErrorType::ConnectionError, format!("cannot reach {place} {inner}")),
             inner if inner.is::<LookUpError>() => (ErrorType::DnsError, inner.to_string()),
             inner if inner.is::<HandshakeError>() => (ErrorType::TlsError, format!("{place}: {inner}")),
             inner if inner.is::<AnswerTooLong>() => {
@@ -133,8 +154,31 @@ fn sort_io(error: &io::Error, target: &Target, deadline: Duration, moment: &str)
         }
         ErrorKind::UnexpectedEof => (ErrorType::ConnectionError, format!("{place} closed the connection {moment}")),
         // rustls reports what is wrong with a record this way.
-        ErrorKind::InvalidData if target.is_tls() => (ErrorType::TlsError, format!("{place}: {error}")),
+        ErrorKind::InvalidData if target.is_tls() => (ErrorType::TlsError, format!("{place}: {}", tls_reason(error))),
         _ => (ErrorType::ConnectionError, format!("cannot reach {place}: {error}")),
+    }
+}
+
+/// What a receiver has against the certificate of the client comes as an alert (RFC 8446 section 6.2).
+pub fn tls_reason(error: &io::Error) -> String {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match inner {
+        Some(rustls::Error::AlertReceived(AlertDescription::CertificateRequired)) => {
+            "the receiver asks for a client certificate; give one with --client-cert and --client-key".to_owned()
+        }
+        Some(rustls::Error::AlertReceived(AlertDescription::CertificateExpired)) => {
+            "the receiver says that the client certificate expired".to_owned()
+        }
+        Some(rustls::Error::AlertReceived(
+            alert @ (AlertDescription::UnknownCA
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::DecryptError
+            | AlertDescription::AccessDenied),
+        )) => format!("the receiver does not accept the client certificate ({alert:?})"),
+        _ => error.to_string(),
     }
 }
 

@@ -2,11 +2,15 @@
 
 mod client;
 mod connector;
+mod egress;
 mod errors;
+mod gateway;
+mod identity;
 mod idle;
 mod local;
 mod look_up;
 mod resolver;
+mod socks;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -15,6 +19,8 @@ mod trust;
 mod wire;
 
 pub use client::{Client, Shared, check_ca_cert};
+pub use egress::{Egress, Surroundings};
+pub use identity::{check_client, client_cert_expiry};
 pub use look_up::LookUps;
 pub use resolver::refusal;
 pub use target::{ClientError, OutgoingRequest, Target};

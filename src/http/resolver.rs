@@ -12,6 +12,7 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
+use super::egress::Egress;
 use super::errors::LookUpError;
 use super::look_up::{LookUpFailure, LookUps};
 use super::target::Target;
@@ -24,18 +25,20 @@ const MAX_ADDRESSES: usize = 16;
 #[derive(Debug)]
 pub struct GuardedResolver {
     policy: AddressPolicy,
+    /// Whether names are left to the proxy; addresses in a URL are judged all the same.
+    leaves_names: bool,
     look_ups: Arc<LookUps>,
 }
 
-/// Whether a policy refuses the target's addresses as they are now. A look-up that fails, or takes longer than `patience`,
+/// Whether the guard refuses the target's addresses as they are now. A look-up that fails, or takes longer than `patience`,
 /// refuses nothing: the name may be known by the time something is sent, and is checked then.
 pub fn refusal(
     look_ups: &Arc<LookUps>,
-    policy: &AddressPolicy,
+    egress: &Egress,
     target: &Target,
     patience: Duration,
 ) -> Option<BlockedAddress> {
-    let resolver = GuardedResolver::new(policy.clone(), Arc::clone(look_ups));
+    let resolver = GuardedResolver::new(egress, Arc::clone(look_ups));
     match resolver.addresses(&target.uri, patience, ureq::Timeout::Resolve) {
         Err(Error::Other(error)) => error.downcast::<BlockedAddress>().ok().map(|blocked| *blocked),
         _ => None,
@@ -43,17 +46,20 @@ pub fn refusal(
 }
 
 impl GuardedResolver {
-    pub fn new(policy: AddressPolicy, look_ups: Arc<LookUps>) -> Self {
-        Self { policy, look_ups }
+    pub fn new(egress: &Egress, look_ups: Arc<LookUps>) -> Self {
+        Self { policy: egress.policy.clone(), leaves_names: egress.leaves_names(), look_ups }
     }
 
-    /// The addresses of the URI's host, all of them allowed.
+    /// The addresses of the URI's host, all of them allowed; none where its name is left to the proxy.
     fn addresses(&self, uri: &Uri, patience: Duration, reason: ureq::Timeout) -> Result<Arc<[IpAddr]>, Error> {
         let blocked = |blocked: BlockedAddress| Error::Other(Box::new(blocked));
         let host = uri.host().ok_or(Error::HostNotFound)?;
         let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
         if address.is_err() {
             self.policy.check_name(host).map_err(blocked)?;
+            if self.leaves_names {
+                return Ok(Arc::from([]));
+            }
         }
         let found = match address {
             Ok(address) => Ok(Arc::from([address])),

@@ -8,6 +8,10 @@ use url::Url;
 pub enum ClientError {
     #[error("the CA certificate cannot be used: {0}")]
     CaCertificate(String),
+    #[error("the client certificate cannot be used: {0}")]
+    ClientCertificate(String),
+    #[error("the client key cannot be used: {0}")]
+    ClientKey(String),
     /// The HTTP library refuses the URL.
     #[error("the URL cannot be called: {0}")]
     Url(String),

@@ -1,4 +1,4 @@
-//! TLS over a [`Wire`]: always verified, against the public roots and the one that a webhook adds.
+//! TLS over a connection: always verified, against the public roots and those that a webhook adds.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -6,48 +6,46 @@ use std::sync::{Arc, OnceLock};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use ureq::Error;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, LazyBuffers, NextTimeout, Transport, TransportAdapter};
 
-use super::errors::HandshakeError;
-use super::local;
+use super::egress::Egress;
+use super::errors::{HandshakeError, tls_reason};
 use super::target::ClientError;
 use super::trust::Trust;
-use super::wire::Wire;
+use super::{identity, local};
 
-/// The roots that a client trusts; made into a TLS configuration at the first use.
-pub struct TlsRoots {
+/// Whom a client trusts, and as whom it presents itself; made into a TLS configuration at the first use.
+pub struct Tls {
     added: Vec<CertificateDer<'static>>,
+    system_roots: bool,
+    identity: Option<Arc<CertifiedKey>>,
     config: OnceLock<Arc<ClientConfig>>,
 }
 
-impl TlsRoots {
-    pub fn new(ca_cert_pem: Option<&str>) -> Result<TlsRoots, ClientError> {
-        let refused = |reason: String| ClientError::CaCertificate(reason);
-        let Some(pem) = ca_cert_pem else { return Ok(TlsRoots { added: Vec::new(), config: OnceLock::new() }) };
-        let added = CertificateDer::pem_slice_iter(pem.as_bytes())
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| refused(format!("it is not PEM: {error:?}")))?;
-        if added.is_empty() {
-            return Err(refused("it holds no PEM certificate (-----BEGIN CERTIFICATE-----)".to_owned()));
-        }
-        let mut store = RootCertStore::empty();
-        for certificate in &added {
-            store.add(certificate.clone()).map_err(|error| refused(error.to_string()))?;
-        }
-        Ok(TlsRoots { added, config: OnceLock::new() })
+impl Tls {
+    pub fn new(egress: &Egress) -> Result<Tls, ClientError> {
+        let added = egress.ca_cert.as_deref().map_or_else(|| Ok(Vec::new()), roots)?;
+        let identity = identity::shared(egress.identity.as_ref())?;
+        Ok(Tls { added, system_roots: egress.system_roots, identity, config: OnceLock::new() })
     }
 
-    /// Opens TLS on a connection, as the host that the URL names.
+    /// The same trust for a proxy, which is shown no certificate.
+    pub fn for_proxy(&self) -> Tls {
+        Tls { added: self.added.clone(), system_roots: self.system_roots, identity: None, config: OnceLock::new() }
+    }
+
+    /// Opens TLS on a connection to that host.
     pub fn open(
         &self,
-        wire: Wire,
+        wire: Box<dyn Transport>,
+        host: &str,
         details: &ConnectionDetails,
         timeout: NextTimeout,
         buffers: LazyBuffers,
     ) -> Result<TlsWire, Error> {
-        let host = details.uri.host().ok_or(Error::HostNotFound)?;
         let name = ServerName::try_from(host.trim_start_matches('[').trim_end_matches(']').to_owned())
             .map_err(|error| handshake(&error))?;
         let mut connection = ClientConnection::new(self.config()?, name).map_err(|error| handshake(&error))?;
@@ -58,7 +56,7 @@ impl TlsRoots {
             connection.complete_io(&mut socket).map_err(|error| match Error::from(error) {
                 timeout @ Error::Timeout(_) => timeout,
                 Error::Io(error) if local::trouble(&error).is_some() => Error::Io(error),
-                Error::Io(error) => handshake(&error),
+                Error::Io(error) => handshake(&tls_reason(&error)),
                 other => other,
             })?;
         }
@@ -70,26 +68,55 @@ impl TlsRoots {
             return Ok(Arc::clone(config));
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let trust = Trust::new(&self.added, Arc::clone(&provider)).map_err(|error| handshake(&error))?;
+        let mut added = self.added.clone();
+        if self.system_roots {
+            added.extend(system_roots().iter().cloned());
+        }
+        let trust = Trust::new(&added, Arc::clone(&provider)).map_err(|error| handshake(&error))?;
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| handshake(&error))?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(trust))
-            .with_no_client_auth();
+            .with_custom_certificate_verifier(Arc::new(trust));
+        let config = match &self.identity {
+            Some(key) => config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(key)))),
+            None => config.with_no_client_auth(),
+        };
         Ok(Arc::clone(self.config.get_or_init(|| Arc::new(config))))
     }
 }
 
-impl fmt::Debug for TlsRoots {
+/// Reads certificates that are to be trusted.
+pub fn roots(pem: &str) -> Result<Vec<CertificateDer<'static>>, ClientError> {
+    let refused = |reason: String| ClientError::CaCertificate(reason);
+    let added = CertificateDer::pem_slice_iter(pem.as_bytes())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| refused(format!("it is not PEM: {error:?}")))?;
+    if added.is_empty() {
+        return Err(refused("it holds no PEM certificate (-----BEGIN CERTIFICATE-----)".to_owned()));
+    }
+    let mut store = RootCertStore::empty();
+    for certificate in &added {
+        store.add(certificate.clone()).map_err(|error| refused(error.to_string()))?;
+    }
+    Ok(added)
+}
+
+/// The certificates that this machine trusts, read once; those that can be read count.
+fn system_roots() -> &'static [CertificateDer<'static>] {
+    static ROOTS: OnceLock<Vec<CertificateDer<'static>>> = OnceLock::new();
+    ROOTS.get_or_init(|| rustls_native_certs::load_native_certs().certs)
+}
+
+impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsRoots").field("added", &self.added.len()).finish_non_exhaustive()
+        f.debug_struct("Tls").field("added", &self.added.len()).finish_non_exhaustive()
     }
 }
 
 /// A TLS connection with its buffers.
 pub struct TlsWire {
-    stream: StreamOwned<ClientConnection, TransportAdapter<Wire>>,
+    stream: StreamOwned<ClientConnection, TransportAdapter>,
     buffers: LazyBuffers,
 }
 

@@ -10,6 +10,7 @@ mod check;
 mod claims;
 mod conditions;
 mod counters;
+mod credentials;
 mod deliveries;
 mod delivery_filter;
 mod dialect;

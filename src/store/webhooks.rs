@@ -68,6 +68,7 @@ impl Store {
         let id =
             inserted.map_err(|error| name_taken(error, settings))?.expect("an INSERT that stores nothing is an error");
         self.insert_state(id, is_active, now)?;
+        self.save_credentials(id, settings)?;
         Ok(id)
     }
 
@@ -85,6 +86,7 @@ impl Store {
             ],
         );
         updated.map_err(|error| name_taken(error, settings))?;
+        self.save_credentials(id, settings)?;
         self.touch(id, now)?;
         self.execute(
             "UPDATE deliveries SET is_ordered = $1 WHERE webhook_id = $2 AND due_at IS NOT NULL AND is_ordered <> $1",

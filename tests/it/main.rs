@@ -19,6 +19,7 @@ mod completions;
 mod demo;
 mod desk;
 mod drain;
+mod egress;
 mod emit;
 mod erasing;
 mod escaping;

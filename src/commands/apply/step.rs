@@ -6,10 +6,12 @@ use anyhow::Result;
 use serde_json::Value;
 
 use crate::commands::configuration::entry::WebhookEntry;
+use crate::commands::webhook::egress::check_identity;
 use crate::commands::webhook::signing::{check_keys, default_schemes};
 use crate::context::Context;
+use crate::domain::credential::Credential;
 use crate::domain::secret::Secret;
-use crate::domain::webhook::{Field, Settings, Webhook};
+use crate::domain::webhook::{Field, Invalid, Settings, Webhook};
 use crate::random::Random;
 use crate::store::Store;
 
@@ -57,12 +59,16 @@ impl Step {
         let refused = |invalid| entry.place.invalid(invalid);
         let mut settings = Settings::default();
         settings.set_name(&entry.name).map_err(refused)?;
-        let existing = store.find_webhook(&entry.name)?;
+        let mut existing = store.find_webhook(&entry.name)?;
+        if let Some(webhook) = &mut existing {
+            store.load_credentials(webhook.id, &mut webhook.settings)?;
+        }
         settings.owner = match &existing {
             Some(webhook) => webhook.settings.owner.clone(),
             None => context.settings.owner.clone(),
         };
         entry.change.apply(&mut settings).map_err(refused)?;
+        keep_credentials(&mut settings, existing.as_ref()).map_err(refused)?;
         let secret = secret_step(context, store, entry, existing.as_ref(), &mut settings)?;
         let was_active = existing.as_ref().is_none_or(|webhook| webhook.health.is_active);
         let is_active = entry.is_active.unwrap_or(was_active);
@@ -76,6 +82,9 @@ impl Step {
         if !differences.is_empty() {
             settings.check().map_err(refused)?;
         }
+        if differences.iter().any(|difference| [Field::CLIENT_CERT, Field::CLIENT_KEY].contains(&difference.field)) {
+            check_identity(context, &settings).map_err(refused)?;
+        }
         Ok(Step { existing, settings, is_active, secret, differences })
     }
 
@@ -83,6 +92,25 @@ impl Step {
     pub fn is_empty(&self) -> bool {
         self.existing.is_some() && self.differences.is_empty()
     }
+}
+
+/// A credential whose variable is not set stays as the webhook has it.
+fn keep_credentials(settings: &mut Settings, existing: Option<&Webhook>) -> Result<(), Invalid> {
+    let mut existing = existing.map(|webhook| webhook.settings.clone()).unwrap_or_default();
+    let known = existing.credentials_mut();
+    for (name, credential) in settings.credentials_mut() {
+        if credential.value.is_some() {
+            continue;
+        }
+        if let Some((_, kept)) = known.iter().find(|(known, _)| *known == name) {
+            credential.value.clone_from(&kept.value);
+            continue;
+        }
+        let source = credential.source.as_ref().map_or_else(String::new, |source| format!(" ({source})"));
+        let field = Settings::field_of_credential(&name);
+        return Err(field.invalid(format!("there is no value for it{source}: the variable is not set")));
+    }
+    Ok(())
 }
 
 /// Decides on the secret, and fills in the schemes that it can key when the file names none.
@@ -134,9 +162,14 @@ fn differences(
     let (before, shown_before) =
         before.map_or_else(Default::default, |(settings, is_active)| values(settings, is_active));
     let (after, shown_after) = values(settings, is_active);
+    let credentials_before = existing.map(|webhook| credentials(&webhook.settings)).unwrap_or_default();
+    let credentials_after = credentials(settings);
     let mut differences: Vec<Difference> = Field::ALL
         .iter()
-        .filter(|field| before.get(field.key) != after.get(field.key))
+        .filter(|field| {
+            before.get(field.key) != after.get(field.key)
+                || credentials_before.get(field.key) != credentials_after.get(field.key)
+        })
         .map(|field| {
             let shown = |values: &Values| values.get(field.key).cloned().unwrap_or_default();
             difference(*field, shown(&shown_before), shown(&shown_after))
@@ -152,11 +185,22 @@ type Values = HashMap<&'static str, Value>;
 
 /// The values of all settings, and the same as they may be shown.
 fn values(settings: &Settings, is_active: bool) -> (Values, Values) {
-    let of = |settings: &Settings| {
+    let of = |mut settings: Settings| {
+        // Where a credential comes from is no difference, and its value is compared by itself.
+        settings.credentials_mut().into_iter().for_each(|(_, credential)| *credential = Credential::default());
         let values = settings.values().into_iter().chain([(Field::IS_ACTIVE, is_active.into())]);
         values.map(|(field, value)| (field.key, value)).collect()
     };
-    (of(settings), of(&settings.masked()))
+    (of(settings.clone()), of(settings.masked()))
+}
+
+/// The credentials of each setting.
+fn credentials(settings: &Settings) -> HashMap<&'static str, Vec<(String, Option<Secret>)>> {
+    let mut credentials: HashMap<_, Vec<_>> = HashMap::new();
+    for (name, credential) in settings.clone().credentials_mut() {
+        credentials.entry(Settings::field_of_credential(&name).key).or_default().push((name, credential.value.clone()));
+    }
+    credentials
 }
 
 /// A change as people see it; one that is masked is reported all the same.

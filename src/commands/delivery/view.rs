@@ -14,6 +14,7 @@ use crate::domain::event::payload_hash;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{Webhook, masked};
 use crate::error::{Failure, Kind};
+use crate::http::Surroundings;
 use crate::output::{Cell, Look, Page, Row, Text};
 use crate::store::{DeliveryRow, Payload, Store};
 
@@ -209,7 +210,7 @@ impl RequestView {
         last: Option<&Attempt>,
     ) -> Result<RequestView> {
         let timestamp = last.map_or_else(|| context.now(), |attempt| attempt.started_at);
-        let mut clients = Clients::new(Vec::new(), 0);
+        let mut clients = Clients::new(Surroundings::default(), 0);
         let prepared = Prepared::new(store, webhook, &mut clients, timestamp)?;
         let attempt_number = last.map_or(1, |attempt| attempt.number);
         let request = Request { delivery_id: delivery.id, attempt_number, payload, timestamp };

@@ -23,6 +23,11 @@ pub const GUIDES: &[Guide] = &[
         text: include_str!("../../../docs/secrets.md"),
     },
     Guide {
+        name: "egress",
+        about: "Proxies, client certificates, and whom TLS trusts",
+        text: include_str!("../../../docs/egress.md"),
+    },
+    Guide {
         name: "monitoring",
         about: "Checks, metrics, alert rules and reports",
         text: include_str!("../../../docs/monitoring.md"),

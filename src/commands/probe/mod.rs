@@ -22,6 +22,7 @@ use super::emit::json_argument;
 use super::replace_file::replace;
 use super::signature_options::{Keyed, SignatureOptions, stdin_twice};
 use crate::commands::candidates::Candidates;
+use crate::commands::webhook::egress::{EgressChange, check_identity};
 use crate::context::{Context, Exit};
 use crate::domain::event_type::{self, WEBHOOK_TEST};
 use crate::domain::network::{AddressPolicy, parse_networks};
@@ -29,7 +30,7 @@ use crate::domain::signature::Scheme;
 use crate::domain::webhook::Settings;
 use crate::domain::{json, target_url};
 use crate::error::Failure;
-use crate::http::{Client, Shared, Target};
+use crate::http::{Client, Egress, Shared, Target};
 use crate::new_file::Readers;
 use crate::random::Random;
 
@@ -39,7 +40,7 @@ use crate::random::Random;
 /// body or an old timestamp; each check tells what was expected and what was seen. What the scheme cannot say is not judged:
 /// a scheme that signs no time has no request that is too old. Nothing is stored.
 ///
-/// With -w the webhook's secrets, scheme, method, headers and content type are used, and its certificate authority; with
+/// With -w the webhook's secrets, scheme, method, headers and content type are used, and its certificates and proxy; with
 /// several schemes, the one that the receiver takes. Loopback addresses need no flag.
 #[derive(Args, Debug)]
 #[command(
@@ -109,6 +110,8 @@ pub struct Probe {
     /// Allow exactly these addresses besides public and loopback ones [repeatable, or with commas]
     #[arg(long = "allow-network", value_name = "CIDR", help_heading = "Addresses")]
     allow_networks: Vec<String>,
+    #[command(flatten)]
+    egress: EgressChange,
     /// Write the report as JUnit XML to this file too
     #[arg(long, value_name = "FILE")]
     junit: Option<String>,
@@ -124,9 +127,14 @@ impl Probe {
         self.check()?;
         let policy = self.policy(context)?;
         let keyed = self.options.resolve(context)?;
-        let settings = self.settings(context)?;
-        let client = Client::new(&Shared::new(1), &policy, settings.ca_cert.as_deref())
-            .map_err(|error| Failure::option("--webhook", error))?;
+        let mut settings = self.settings(context)?;
+        self.egress.apply(&mut settings.egress)?;
+        settings.egress.check()?;
+        if self.egress.presents_anew() {
+            check_identity(context, &settings)?;
+        }
+        let egress = Egress { policy, ..Egress::new(&settings, &context.surroundings()) };
+        let client = Client::new(&Shared::new(1), &egress).map_err(|error| Failure::option("--webhook", error))?;
         let started = context.now();
         let makers = self.makers(context, keyed, settings, url.as_str())?;
         let taken = choose(&makers, |maker| {
@@ -225,7 +233,10 @@ impl Probe {
     fn settings(&self, context: &mut Context) -> Result<Settings> {
         let Some(name) = &self.options.webhook else { return Ok(Settings::default()) };
         let store = context.store_to_read()?;
-        Ok(context.webhook(&store, name)?.settings)
+        let webhook = context.webhook(&store, name)?;
+        let mut settings = webhook.settings;
+        store.load_credentials(webhook.id, &mut settings)?;
+        Ok(settings)
     }
 }
 

@@ -136,6 +136,7 @@ fn check_reached(outcome: &Outcome) -> Result<(), Failure> {
     let (None, Some(error)) = (&outcome.answer, &outcome.error) else { return Ok(()) };
     match error.error_type {
         ErrorType::BlockedAddress => Err(Failure::option("URL", &error.message)),
+        ErrorType::ProxyError => Err(Failure::new(Kind::Failed, &error.message)),
         ErrorType::ConnectionError | ErrorType::DnsError | ErrorType::TlsError | ErrorType::UnknownError => {
             Err(Failure::new(Kind::Failed, format!("cannot reach the receiver: {}", error.message))
                 .hint("start it, or check the URL; nothing was judged"))

@@ -9,14 +9,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ipnet::IpNet;
 use url::Host;
 
 use crate::context::Context;
-use crate::domain::network::{AddressPolicy, BlockedAddress};
+use crate::domain::network::BlockedAddress;
 use crate::domain::target_url;
 use crate::domain::webhook::{Field, Invalid, Settings};
-use crate::http::{LookUps, Target, refusal};
+use crate::http::{Egress, LookUps, Surroundings, Target, refusal};
 
 /// How long one look-up may take.
 const LONGEST_LOOK_UP: Duration = Duration::from_secs(2);
@@ -33,7 +32,7 @@ pub fn check(context: &Context, settings: &Settings) -> Result<(), Invalid> {
 /// Checks the addresses of many webhooks; each name is looked up once. What is refused, with its place in the list, the
 /// first one last.
 pub fn check_all(context: &Context, all: &[&Settings]) -> Vec<(usize, Invalid)> {
-    let (questions, mut refused) = questions(&context.settings.networks, all);
+    let (questions, mut refused) = questions(&context.surroundings(), all);
     let (look_ups, deadline) = (LookUps::new(), Instant::now() + LONGEST_LOOK_UPS);
     for (question, blocked) in ask(&questions, |question| question.answer(&look_ups, deadline)) {
         refused.extend(question.askers.iter().map(|index| (*index, Field::URL.invalid(&blocked))));
@@ -42,13 +41,13 @@ pub fn check_all(context: &Context, all: &[&Settings]) -> Vec<(usize, Invalid)> 
     refused
 }
 
-/// What is to be looked up for these webhooks, and those whose URL cannot be called at all. `networks` are allowed for all.
-fn questions(networks: &[IpNet], all: &[&Settings]) -> (Vec<Question>, Vec<(usize, Invalid)>) {
+/// What is to be looked up for these webhooks, and those whose URL cannot be called at all.
+fn questions(surroundings: &Surroundings, all: &[&Settings]) -> (Vec<Question>, Vec<(usize, Invalid)>) {
     let (mut questions, mut refused) = (HashMap::new(), Vec::new());
     for (index, settings) in all.iter().enumerate() {
-        match Question::new(networks, settings) {
+        match Question::new(surroundings, settings) {
             Ok(question) => {
-                let key = (question.policy.clone(), question.host.clone());
+                let key = (question.egress.policy.clone(), question.egress.leaves_names(), question.host.clone());
                 questions.entry(key).or_insert(question).askers.push(index);
             }
             Err(invalid) => refused.push((index, invalid)),
@@ -59,7 +58,7 @@ fn questions(networks: &[IpNet], all: &[&Settings]) -> (Vec<Question>, Vec<(usiz
 
 /// Whether a policy refuses the addresses of a host, and for which webhooks that is asked.
 struct Question {
-    policy: AddressPolicy,
+    egress: Egress,
     host: String,
     is_name: bool,
     target: Target,
@@ -67,13 +66,12 @@ struct Question {
 }
 
 impl Question {
-    fn new(networks: &[IpNet], settings: &Settings) -> Result<Question, Invalid> {
+    fn new(surroundings: &Surroundings, settings: &Settings) -> Result<Question, Invalid> {
         let url = target_url::parse(&settings.url).map_err(|error| Field::URL.invalid(error))?;
         let target = Target::new(&url).map_err(|error| Field::URL.invalid(error))?;
-        let mut policy = settings.addresses.clone();
-        policy.allow_networks.extend(networks);
+        let egress = Egress::new(settings, surroundings);
         let host = url.host_str().unwrap_or_default().to_owned();
-        Ok(Question { policy, host, is_name: matches!(url.host(), Some(Host::Domain(_))), target, askers: Vec::new() })
+        Ok(Question { egress, host, is_name: matches!(url.host(), Some(Host::Domain(_))), target, askers: Vec::new() })
     }
 
     /// The refused address; `None` when there is none, or the time is over before a name could be looked up.
@@ -82,7 +80,7 @@ impl Question {
         if self.is_name && left.is_zero() {
             return None;
         }
-        refusal(look_ups, &self.policy, &self.target, left)
+        refusal(look_ups, &self.egress, &self.target, left)
     }
 }
 
@@ -122,7 +120,7 @@ mod tests {
     fn a_thousand_webhooks_of_one_host_are_one_look_up_for_each_policy() {
         let url = |number: usize| format!("http://unknown.example:{}/{number}", 1 + number % 3);
         let all: Vec<Settings> = (0..1_000).map(|number| settings(&url(number), number % 2 == 0)).collect();
-        let (questions, refused) = questions(&[], &all.iter().collect::<Vec<_>>());
+        let (questions, refused) = questions(&Surroundings::default(), &all.iter().collect::<Vec<_>>());
         assert_eq!((questions.len(), refused.len()), (2, 0));
         assert_eq!(questions.iter().map(|question| question.askers.len()).sum::<usize>(), 1_000);
     }
@@ -146,7 +144,7 @@ mod tests {
     fn after_the_deadline_addresses_are_judged_and_names_are_let_through() {
         let over = Instant::now();
         for (url, is_refused) in [("http://localhost/", false), ("http://127.0.0.1/", true), ("http://[::1]/", true)] {
-            let (questions, _) = questions(&[], &[&settings(url, false)]);
+            let (questions, _) = questions(&Surroundings::default(), &[&settings(url, false)]);
             assert_eq!(questions[0].answer(&LookUps::new(), over).is_some(), is_refused, "{url}");
         }
     }

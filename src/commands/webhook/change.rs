@@ -1,14 +1,15 @@
 //! A change of settings: options of create and update, and a webhook's keys in a configuration file.
 
-use std::convert::Infallible;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _};
+use serde::de::{DeserializeOwned, Deserializer, Error as _};
 use serde_json::{Map, Value};
 
+use super::egress::EgressChange;
+use super::pem::Pem;
 use crate::commands::arguments;
 use crate::commands::candidates::Candidates;
 use crate::domain::webhook::{Field, Invalid, LONGEST_CA_CERT, Settings};
@@ -88,29 +89,16 @@ pub struct Change {
     /// Trust this certificate authority too (PEM file, certificates alone)
     #[arg(long, value_name = "FILE", value_parser = Pem::from_str, help_heading = "Addresses")]
     pub ca_cert: Option<Pem>,
-}
-
-/// Certificates: a file that the option names, or the text that a configuration file holds.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(from = "String")]
-pub enum Pem {
-    File(String),
-    Text(String),
+    #[command(flatten)]
+    #[serde(skip)]
+    pub egress: EgressChange,
 }
 
 impl Change {
     /// The change that the keys of a file ask for; an error is that of the first key that cannot be read.
     pub fn from_keys(keys: Map<String, Value>) -> Result<Change, Unreadable> {
-        let table = Value::Object(keys);
-        Change::deserialize(&table).map_err(|error| {
-            // The library does not say which key it was: each is tried alone.
-            let unreadable = |(key, value): (&String, &Value)| {
-                let alone = Value::from(Map::from_iter([(key.clone(), value.clone())]));
-                Change::deserialize(&alone).err().map(|error| Unreadable::new(key, &error))
-            };
-            let first = table.as_object().into_iter().flatten().find_map(unreadable);
-            first.unwrap_or_else(|| Unreadable { key: String::new(), reason: error.to_string() })
-        })
+        let (egress, keys): (Map<_, _>, Map<_, _>) = keys.into_iter().partition(|(key, _)| EgressChange::has_key(key));
+        Ok(Change { egress: read(egress)?, ..read(keys)? })
     }
 
     /// Writes what was given into `settings`, each value checked by itself.
@@ -142,44 +130,25 @@ impl Change {
         settings.is_ordered = self.is_ordered.unwrap_or(settings.is_ordered);
         settings.addresses.allow_private = self.allow_private.unwrap_or(settings.addresses.allow_private);
         if let Some(pem) = &self.ca_cert {
-            let is_path = matches!(pem, Pem::Text(text) if !text.contains("-----BEGIN"));
-            if is_path {
-                return Err(Field::CA_CERT.invalid("it holds no PEM; put the certificate itself here, not its path"));
-            }
-            let pem = pem.read()?;
+            let pem = pem.read(Field::CA_CERT, LONGEST_CA_CERT)?;
             settings.set_ca_cert(&pem)?;
             check_ca_cert(&pem).map_err(|error| Field::CA_CERT.invalid(error))?;
         }
-        Ok(())
+        self.egress.apply(&mut settings.egress)
     }
 }
 
-/// As the option takes it.
-impl FromStr for Pem {
-    type Err = Infallible;
-
-    fn from_str(name: &str) -> Result<Pem, Infallible> {
-        Ok(Pem::File(name.to_owned()))
-    }
-}
-
-/// As a file takes it.
-impl From<String> for Pem {
-    fn from(text: String) -> Pem {
-        Pem::Text(text)
-    }
-}
-
-impl Pem {
-    fn read(&self) -> Result<String, Invalid> {
-        let bytes = match self {
-            Pem::Text(text) => return Ok(text.clone()),
-            Pem::File(name) => {
-                arguments::read_file(name, LONGEST_CA_CERT).map_err(|reason| Field::CA_CERT.invalid(reason))?
-            }
+fn read<T: DeserializeOwned>(keys: Map<String, Value>) -> Result<T, Unreadable> {
+    let table = Value::Object(keys);
+    T::deserialize(&table).map_err(|error| {
+        // The library does not say which key it was: each is tried alone.
+        let unreadable = |(key, value): (&String, &Value)| {
+            let alone = Value::from(Map::from_iter([(key.clone(), value.clone())]));
+            T::deserialize(&alone).err().map(|error| Unreadable::new(key, &error))
         };
-        String::from_utf8(bytes).map_err(|_| Field::CA_CERT.invalid("not a PEM file"))
-    }
+        let first = table.as_object().into_iter().flatten().find_map(unreadable);
+        first.unwrap_or_else(|| Unreadable { key: String::new(), reason: error.to_string() })
+    })
 }
 
 /// A key of a file that cannot be read.

@@ -6,6 +6,7 @@ use clap::Args;
 use super::addresses;
 use super::change::Change;
 use super::dialog::{self, Draft};
+use super::egress;
 use super::signing::{check_keys, default_schemes};
 use super::view::WebhookView;
 use crate::commands::catalogue::warn_of_unknown_types;
@@ -68,6 +69,7 @@ impl Create {
         self.change.apply(&mut settings)?;
         let secret = self.secret(context, &mut settings)?;
         settings.check()?;
+        egress::check_identity(context, &settings)?;
         addresses::check(context, &settings)?;
         let store = context.store_to_write()?;
         let now = context.now();

@@ -5,6 +5,7 @@ use clap::Args;
 
 use super::addresses;
 use super::change::Change;
+use super::egress;
 use super::signing::check_keys;
 use super::view::WebhookView;
 use crate::commands::candidates::Candidates;
@@ -69,8 +70,15 @@ impl Update {
         let store = context.store_to_write()?;
         let webhook = context.webhook(&store, &self.webhook)?;
         let now = context.now();
-        let settings = self.changed(webhook.settings.clone())?;
+        let mut settings = webhook.settings.clone();
+        if self.change.egress.presents_anew() {
+            store.load_credentials(webhook.id, &mut settings)?;
+        }
+        let settings = self.changed(settings)?;
         settings.check()?;
+        if self.change.egress.presents_anew() {
+            egress::check_identity(context, &settings)?;
+        }
         addresses::check(context, &settings)?;
         let new_secret = self.new_secret(context, &store, webhook.id, &settings, secret)?;
         let webhook = store.transaction(|| {

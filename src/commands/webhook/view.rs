@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::domain::duration;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{Condition, Settings, State, Webhook};
+use crate::http::client_cert_expiry;
 use crate::output::{Cell, Look, Page, Row, Text};
 
 /// A webhook with TimeTracker's keys and hookctl's own; never the secret, but for the one time it is created.
@@ -18,6 +19,8 @@ pub struct WebhookView {
     has_ca_cert: bool,
     state: State,
     condition: Option<Condition>,
+    /// When the client certificate expires; null without one.
+    client_cert_expires_at: Option<Timestamp>,
     is_active: bool,
     disabled_reason: Option<String>,
     disabled_at: Option<Timestamp>,
@@ -56,8 +59,10 @@ impl WebhookView {
         let health = &webhook.health;
         let mut settings = webhook.settings.masked();
         settings.retry.max_retries = settings.retry.limit();
+        settings.egress.client_cert = None;
         WebhookView {
             id: webhook.id,
+            client_cert_expires_at: webhook.settings.egress.client_cert.as_deref().and_then(client_cert_expiry),
             has_ca_cert: settings.ca_cert.take().is_some(),
             settings,
             state: health.state(),
@@ -156,6 +161,26 @@ impl WebhookView {
         }
         if self.has_ca_cert {
             text.field("TLS", "trusts a certificate authority of its own");
+        }
+        self.describe_egress(text);
+    }
+
+    fn describe_egress(&self, text: &mut Text) {
+        let egress = &self.settings.egress;
+        if egress.system_roots {
+            text.field("System roots", "trusted too");
+        }
+        if let Some(proxy) = &egress.proxy {
+            text.field("Proxy", proxy.to_string());
+        }
+        if egress.proxy_resolves {
+            text.field("Names", "left to the proxy: which addresses they lead to is not checked");
+        }
+        if let Some(expires_at) = self.client_cert_expires_at {
+            let is_over = expires_at <= text.look().now();
+            let date = expires_at.rfc3339();
+            let cell = if is_over { Cell::bad(format!("expired at {date}")) } else { format!("until {date}").into() };
+            text.field("Client cert", cell);
         }
     }
 

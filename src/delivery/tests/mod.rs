@@ -44,7 +44,7 @@ fn stored(store: &Store, name: &str, change: impl FnOnce(&mut Settings)) -> i64 
 /// A stored webhook made ready.
 fn prepared(store: &Store, id: i64) -> Arc<Prepared> {
     let webhook = store.webhook(id).unwrap().unwrap();
-    Arc::new(Prepared::new(store, webhook, &mut Clients::new(Vec::new(), 1), NOW).unwrap())
+    Arc::new(Prepared::new(store, webhook, &mut Clients::new(crate::http::Surroundings::default(), 1), NOW).unwrap())
 }
 
 /// A webhook, stored and made ready.
@@ -82,7 +82,7 @@ fn accept_all(store: &Store, events: &[NewEvent]) -> Vec<(i64, i64)> {
 fn options(concurrency: usize) -> RunOptions {
     RunOptions {
         concurrency,
-        networks: Vec::new(),
+        surroundings: crate::http::Surroundings::default(),
         clock: Clock::new(Some(NOW)),
         stop: Stop::default(),
         limit: None,

@@ -54,7 +54,7 @@ fn no_answer(error_type: ErrorType) -> Outcome {
 }
 
 fn ended(outcome: &Outcome, millis: i64) -> Ended<'_> {
-    Ended { outcome, at: at(millis), retry_count: 0, jitter: 0.0, is_test: false }
+    Ended { outcome, at: at(millis), retry_count: 0, free_attempts: 0, jitter: 0.0, is_test: false }
 }
 
 fn settled(outcome: &Outcome) -> (Settlement, Health) {
@@ -164,6 +164,33 @@ fn the_header_abort_message_fails_the_delivery_alone() {
     for value in ["", "later", "disabled"] {
         assert_eq!(settled(&answer(500, &[("webhook-delivery", value)])).0.status, Status::Retrying, "{value}");
     }
+}
+
+#[test]
+fn a_proxys_failure_costs_no_retry_and_says_nothing_about_the_receiver() {
+    let outcome = no_answer(ErrorType::ProxyError);
+    let no_retries = Settings { retry: RetryPolicy { max_retries: 0, ..RetryPolicy::default() }, ..settings() };
+    for (free_attempts, minutes) in [(0, 1), (1, 2), (2, 4), (5, 32), (6, 60), (4_000_000_000, 60)] {
+        let mut health = healthy();
+        let settlement = settle(&no_retries, &mut health, &Ended { free_attempts, ..ended(&outcome, 0) });
+        let due_at = Some(at(minutes * 60_000));
+        assert_eq!(settlement, Settlement { status: Status::Retrying, due_at, retry_count: 0 });
+        assert_eq!(health, Health { last_delivery_at: Some(at(0)), ..healthy() });
+    }
+    let test = settle(&settings(), &mut healthy(), &Ended { is_test: true, ..ended(&outcome, 0) });
+    assert_eq!(test.status, Status::Failed, "a test is never tried again");
+}
+
+#[test]
+fn a_probe_that_a_proxy_ended_is_made_again_and_no_pause_gets_longer() {
+    let probing = Breaker { failures: 5, open_until: Some(at(HOUR)), pause_ms: 60_000, probing: true };
+    let mut health = Health { breaker: probing, ..healthy() };
+    settle(&settings(), &mut health, &ended(&no_answer(ErrorType::ProxyError), 0));
+    assert_eq!(health.breaker, Breaker { open_until: Some(at(0)), probing: false, ..probing });
+    let open = Breaker { probing: false, ..probing };
+    let mut health = Health { breaker: open, ..healthy() };
+    settle(&settings(), &mut health, &ended(&no_answer(ErrorType::ProxyError), 0));
+    assert_eq!(health.breaker, open);
 }
 
 #[test]

@@ -47,6 +47,12 @@ fields! {
     ALLOW_PRIVATE: "allow_private", "--allow-private", false;
     ALLOW_NETWORKS: "allow_networks", "--allow-network", false;
     CA_CERT: "ca_cert", "--ca-cert", true;
+    SYSTEM_ROOTS: "system_roots", "--system-roots", false;
+    PROXY: "proxy", "--proxy", true;
+    PROXY_PASSWORD: "proxy_password", "--proxy-password-env", true;
+    PROXY_RESOLVES: "proxy_resolves", "--proxy-resolves", false;
+    CLIENT_CERT: "client_cert", "--client-cert", true;
+    CLIENT_KEY: "client_key", "--client-key", true;
     IS_ACTIVE: "is_active", "--inactive", false;
     SECRET: "secret", "--secret-stdin", true;
     SECRET_ENV: "secret_env", "--secret-env", true;

@@ -7,9 +7,11 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::egress::EgressSettings;
 use super::field::{Field, Invalid};
 use super::masked;
 use super::rules::{DEFAULT_DISABLE_AFTER_MS, LONGEST_TIMEOUT_MS, METHODS, check_name};
+use crate::domain::credential::Credential;
 use crate::domain::custom_headers::{HeaderError, MAX_HEADERS};
 use crate::domain::network::{AddressPolicy, parse_networks};
 use crate::domain::owner::Owner;
@@ -73,6 +75,8 @@ pub struct Settings {
     /// A certificate authority that it trusts besides the built-in ones, PEM.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_cert: Option<String>,
+    #[serde(flatten)]
+    pub egress: EgressSettings,
 }
 
 /// What a new webhook starts from; the numbers are TimeTracker's.
@@ -96,6 +100,7 @@ impl Default for Settings {
             is_ordered: false,
             addresses: AddressPolicy::default(),
             ca_cert: None,
+            egress: EgressSettings::default(),
         }
     }
 }
@@ -272,6 +277,7 @@ impl Settings {
     /// Checks what only the whole tells: that no two signatures, nor a signature and a header of the webhook's own, write
     /// the same header.
     pub fn check(&self) -> Result<(), Invalid> {
+        self.egress.check()?;
         let schemes = self.signature_schemes.iter().filter_map(|name| Scheme::find(name));
         let names: Vec<&str> = schemes.flat_map(Scheme::written_headers).collect();
         let is_repeated =
@@ -290,8 +296,27 @@ impl Settings {
             url: masked::url(&self.url),
             headers: masked::headers(&self.headers),
             ca_cert: self.ca_cert.as_ref().map(|_| "(a certificate)".to_owned()),
+            egress: EgressSettings {
+                client_cert: self.egress.client_cert.as_ref().map(|_| "(a certificate)".to_owned()),
+                client_key: self.egress.client_key.as_ref().map(Credential::masked),
+                proxy_password: self.egress.proxy_password.as_ref().map(Credential::masked),
+                ..self.egress.clone()
+            },
             ..self.clone()
         }
+    }
+
+    /// The credentials among the settings, each with its name in the database.
+    pub fn credentials_mut(&mut self) -> Vec<(String, &mut Credential)> {
+        let egress = &mut self.egress;
+        let own = [(Field::PROXY_PASSWORD, &mut egress.proxy_password), (Field::CLIENT_KEY, &mut egress.client_key)];
+        own.into_iter().filter_map(|(field, own)| Some((field.key.to_owned(), own.as_mut()?))).collect()
+    }
+
+    /// The setting that a credential of that name belongs to.
+    pub fn field_of_credential(name: &str) -> Field {
+        let key = name.split_once(':').map_or(name, |(key, _)| key);
+        Field::of_key(key).unwrap_or(Field::HEADERS)
     }
 
     /// Every setting that has a value, in the order of [`Field::ALL`].
@@ -341,6 +366,10 @@ mod tests {
         settings.set_concurrency("2").unwrap();
         settings.set_allow_networks(&["10.0.0.0/8,fd00::1".to_owned()]).unwrap();
         settings.set_ca_cert("-----BEGIN CERTIFICATE-----").unwrap();
+        settings.egress.set_proxy("http://user@proxy.example:3128").unwrap();
+        settings.egress.set_proxy_password(Credential::default()).unwrap();
+        settings.egress.set_client_cert("-----BEGIN CERTIFICATE-----").unwrap();
+        settings.egress.client_key = Some(Credential::default());
         settings
     }
 

@@ -6,15 +6,15 @@ use std::time::Duration;
 use rcgen::{CertificateParams, KeyPair};
 
 use super::receiver::Receiver;
-use super::{AMPLE, open_policy, post};
+use super::{AMPLE, egress, open_policy, post};
 use crate::domain::network::{AddressPolicy, parse_networks};
-use crate::http::{Client, Shared};
+use crate::http::{Client, Egress, Shared};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 fn of(shared: &Shared, networks: &str) -> Client {
     let policy = AddressPolicy { allow_private: false, allow_networks: parse_networks(networks).unwrap() };
-    Client::new(shared, &policy, None).unwrap()
+    Client::new(shared, &egress(&policy)).unwrap()
 }
 
 #[test]
@@ -26,8 +26,8 @@ fn a_connection_opened_under_one_policy_or_ca_is_not_used_under_another() {
     let clients = [
         of(&shared, "127.0.0.1"),
         of(&shared, "127.0.0.0/8"),
-        Client::new(&shared, &open_policy(), None).unwrap(),
-        Client::new(&shared, &open_policy(), Some(&root)).unwrap(),
+        Client::new(&shared, &egress(&open_policy())).unwrap(),
+        Client::new(&shared, &Egress { ca_cert: Some(root), ..egress(&open_policy()) }).unwrap(),
     ];
     for _ in 0..3 {
         for client in &clients {

@@ -12,13 +12,17 @@ mod tls;
 use std::time::Duration;
 
 use super::look_up::{Ask, LookUps};
-use super::{Client, OutgoingRequest, Shared, Target};
+use super::{Client, Egress, OutgoingRequest, Shared, Target};
 use crate::domain::attempt::{ErrorType, Outcome};
 use crate::domain::network::AddressPolicy;
 use crate::domain::target_url;
 
 /// Long enough never to be reached by a test that ends for another reason.
 const AMPLE: Duration = Duration::from_secs(20);
+
+fn egress(policy: &AddressPolicy) -> Egress {
+    Egress { policy: policy.clone(), ..Egress::default() }
+}
 
 fn open_policy() -> AddressPolicy {
     AddressPolicy { allow_private: true, allow_networks: Vec::new() }
@@ -29,12 +33,12 @@ fn client() -> Client {
 }
 
 fn client_of(policy: &AddressPolicy) -> Client {
-    Client::new(&Shared::new(16), policy, None).unwrap()
+    Client::new(&Shared::new(16), &egress(policy)).unwrap()
 }
 
 /// A client whose names are looked up by `ask`, on at most `threads` threads, and kept for so long.
 fn client_asking(policy: &AddressPolicy, ask: Box<Ask>, kept: Duration, threads: usize) -> Client {
-    Client::new(&Shared::with_look_ups(LookUps::with(ask, kept, threads), 16), policy, None).unwrap()
+    Client::new(&Shared::with_look_ups(LookUps::with(ask, kept, threads), 16), &egress(policy)).unwrap()
 }
 
 fn target(url: &str) -> Target {

@@ -7,8 +7,17 @@ use super::migrate::{APPLICATION_ID, NEWEST};
 use crate::store::{Result, Store, StoreError};
 
 /// What the migrations make.
-pub const TABLES: [&str; 8] =
-    ["webhooks", "webhook_state", "secrets", "events", "deliveries", "attempts", "attempt_counts", "event_types"];
+pub const TABLES: [&str; 9] = [
+    "webhooks",
+    "webhook_state",
+    "secrets",
+    "credentials",
+    "events",
+    "deliveries",
+    "attempts",
+    "attempt_counts",
+    "event_types",
+];
 
 impl Store {
     /// Refuses another program's file and a newer schema before anything is written. Judged by one snapshot: another process

@@ -52,6 +52,14 @@ CREATE TABLE secrets (
 ) STRICT;
 CREATE INDEX secrets_of_webhook ON secrets (webhook_id);
 
+-- The credentials among the settings, apart from them, so that a webhook is read without them.
+CREATE TABLE credentials (
+    webhook_id INTEGER NOT NULL REFERENCES webhooks (id) ON DELETE CASCADE,
+    name       TEXT    NOT NULL,                  -- the setting
+    value      TEXT    NOT NULL,
+    PRIMARY KEY (webhook_id, name)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE events (
     id          INTEGER PRIMARY KEY,
     event_id    TEXT    NOT NULL UNIQUE, -- what receivers drop duplicates by

@@ -1,0 +1,89 @@
+//! A credential as options and files give it: by the environment variable or the file that holds it.
+
+use std::convert::Infallible;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
+use serde_json::Value;
+
+use super::arguments;
+use crate::domain::credential::{Credential, Source};
+use crate::domain::secret::Secret;
+use crate::domain::webhook::{Field, Invalid};
+use crate::settings;
+
+/// Where a credential is, or its text: `export --with-secrets` writes that into a file.
+#[derive(Clone, Debug, PartialEq)]
+pub enum GivenCredential {
+    /// As an option names it: it must be there.
+    Named(Source),
+    /// As a file refers to it: where the variable is not set, a webhook keeps what it has.
+    Referred(Source),
+    Text(Secret),
+}
+
+impl GivenCredential {
+    /// As an option of that kind takes it.
+    #[allow(clippy::unnecessary_wraps, reason = "clap takes functions that may fail")]
+    pub fn env(name: &str) -> Result<GivenCredential, Infallible> {
+        Ok(GivenCredential::Named(Source::Env(name.to_owned())))
+    }
+
+    /// The path is kept from the root on: other commands run elsewhere.
+    #[allow(clippy::unnecessary_wraps, reason = "clap takes functions that may fail")]
+    pub fn file(name: &str) -> Result<GivenCredential, Infallible> {
+        let path = std::path::absolute(name).ok().and_then(|path| path.into_os_string().into_string().ok());
+        Ok(GivenCredential::Named(Source::File(path.unwrap_or_else(|| name.to_owned()))))
+    }
+
+    /// The credential with its value; without one where a file refers to a variable that is not set.
+    pub fn read(&self, field: Field, longest: usize) -> Result<Credential, Invalid> {
+        let (source, is_referred) = match self {
+            GivenCredential::Text(secret) => return Ok(Credential::new(secret.clone(), None)),
+            GivenCredential::Named(source) => (source, false),
+            GivenCredential::Referred(source) => (source, true),
+        };
+        let field = of_source(field, source);
+        let bytes = match source {
+            Source::Env(name) => match settings::variable(name) {
+                Some(bytes) => bytes,
+                None if is_referred => return Ok(Credential { value: None, source: Some(source.clone()) }),
+                None => {
+                    return Err(field
+                        .invalid("that environment variable is not set")
+                        .hint("give the name of a variable, not the credential itself"));
+                }
+            },
+            // Whoever mixes up the two has given the credential itself as the name.
+            Source::File(path) => arguments::read_file(path, longest)
+                .map_err(|reason| field.invalid(reason.replace(&format!("'{path}'"), "the file")))?,
+        };
+        let text = String::from_utf8(bytes).map_err(|_| field.invalid("it is not UTF-8"))?;
+        let text = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+        match text.is_empty() {
+            true => Err(field.invalid("it is empty")),
+            false => Ok(Credential::new(Secret::of_text(text), Some(source.clone()))),
+        }
+    }
+}
+
+/// The field, with the option that names this kind of source.
+fn of_source(field: Field, source: &Source) -> Field {
+    let flag = match (field, source) {
+        (Field::PROXY_PASSWORD, Source::File(_)) => "--proxy-password-file",
+        _ => field.flag,
+    };
+    Field { flag, ..field }
+}
+
+/// `{ env = "VARIABLE" }`, `{ file = "PATH" }`, or the text itself.
+impl<'de> Deserialize<'de> for GivenCredential {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<GivenCredential, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(text) => Ok(GivenCredential::Text(Secret::of_text(text))),
+            other => Source::deserialize(other)
+                .map(GivenCredential::Referred)
+                .map_err(|_| D::Error::custom("write { env = \"VARIABLE\" } or { file = \"PATH\" }")),
+        }
+    }
+}

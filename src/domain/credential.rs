@@ -1,0 +1,104 @@
+//! A credential among the settings: a value that is masked wherever it could be seen, and where it came from.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::secret::{MASKED, Secret};
+
+/// Where a credential is read from. `export` writes this in place of the value, and `apply` reads the value from there.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The environment variable of that name.
+    Env(String),
+    /// The file at that path.
+    File(String),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Env(name) => write!(f, "from the environment variable {name}"),
+            Source::File(path) => write!(f, "from the file {path}"),
+        }
+    }
+}
+
+/// A credential of a webhook. The settings hold it without its value until [`Settings::credentials_mut`] fills it in: what
+/// needs no credential reads none. It serialises as its source, or masked.
+///
+/// [`Settings::credentials_mut`]: super::webhook::Settings::credentials_mut
+#[derive(Clone, Debug, Default)]
+pub struct Credential {
+    pub value: Option<Secret>,
+    pub source: Option<Source>,
+}
+
+impl Credential {
+    pub fn new(value: Secret, source: Option<Source>) -> Credential {
+        Credential { value: Some(value), source }
+    }
+
+    /// Without its source, as it may be shown.
+    #[must_use]
+    pub fn masked(&self) -> Credential {
+        Credential::default()
+    }
+}
+
+/// Two credentials are the same when their values are, wherever they came from. One whose value is not there is what the
+/// webhook has.
+impl PartialEq for Credential {
+    fn eq(&self, other: &Credential) -> bool {
+        match (&self.value, &other.value) {
+            (Some(one), Some(other)) => one == other,
+            _ => true,
+        }
+    }
+}
+
+impl Serialize for Credential {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.source {
+            Some(source) => source.serialize(serializer),
+            None => serializer.serialize_str(MASKED),
+        }
+    }
+}
+
+/// As the database holds it; the value is in a table of its own.
+impl<'de> Deserialize<'de> for Credential {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Credential, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Source(Source),
+            Masked(serde::de::IgnoredAny),
+        }
+        Ok(match Written::deserialize(deserializer)? {
+            Written::Source(source) => Credential { value: None, source: Some(source) },
+            Written::Masked(_) => Credential::default(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_form_of_it_shows_the_value() {
+        let source = Source::Env("CRM_TOKEN".to_owned());
+        for credential in [
+            Credential::new(Secret::of_text("hunter2"), None),
+            Credential::new(Secret::of_text("hunter2"), Some(source.clone())),
+        ] {
+            let forms = [format!("{credential:?}"), serde_json::to_string(&credential).unwrap()];
+            assert!(forms.iter().all(|form| !form.contains("hunter2")), "{forms:?}");
+            let read: Credential = serde_json::from_str(&forms[1]).unwrap();
+            assert_eq!((read.value.is_some(), read.source), (false, credential.source));
+        }
+        assert_eq!(serde_json::to_string(&source).unwrap(), r#"{"env":"CRM_TOKEN"}"#);
+    }
+}

@@ -1,0 +1,46 @@
+//! Credentials among the settings of webhooks, each in a row of its own: settings are read without them.
+
+use super::row::one;
+use super::value::params;
+use super::{Result, Store};
+use crate::domain::secret::Secret;
+use crate::domain::webhook::Settings;
+
+impl Store {
+    /// Fills in the values of a webhook's credentials.
+    pub fn load_credentials(&self, webhook_id: i64, settings: &mut Settings) -> Result<()> {
+        let mut credentials = settings.credentials_mut();
+        if credentials.is_empty() {
+            return Ok(());
+        }
+        let sql = "SELECT name, value FROM credentials WHERE webhook_id = $1";
+        self.each(sql, params![webhook_id], |row| {
+            let (name, value): (String, String) = (row.next()?, row.next()?);
+            if let Some((_, credential)) = credentials.iter_mut().find(|(known, _)| *known == name) {
+                credential.value.get_or_insert_with(|| Secret::of_text(value));
+            }
+            Ok(())
+        })
+    }
+
+    /// Writes the credentials of a webhook whose values are there, and deletes those that it has no longer.
+    pub(super) fn save_credentials(&self, webhook_id: i64, settings: &Settings) -> Result<()> {
+        let mut settings = settings.clone();
+        let credentials = settings.credentials_mut();
+        let stored =
+            self.rows("SELECT name FROM credentials WHERE webhook_id = $1", params![webhook_id], one::<String>)?;
+        for name in stored.iter().filter(|name| !credentials.iter().any(|(kept, _)| kept == *name)) {
+            let sql = "DELETE FROM credentials WHERE webhook_id = $1 AND name = $2";
+            let gone = self.execute(sql, params![webhook_id, name])?;
+            self.note_deletion(gone);
+        }
+        for (name, credential) in credentials {
+            let Some(value) = &credential.value else { continue };
+            let sql = "INSERT INTO credentials (webhook_id, name, value) VALUES ($1, $2, $3)
+                 ON CONFLICT (webhook_id, name) DO UPDATE SET value = excluded.value";
+            self.execute(sql, params![webhook_id, &name, value.expose()])?;
+            self.note_deletion(stored.iter().filter(|known| **known == name).count());
+        }
+        Ok(())
+    }
+}
