@@ -12,9 +12,12 @@ pub const LONGEST_DELAY_MS: i64 = 24 * 3_600_000;
 /// The most retries that a webhook may ask for.
 pub const MOST_RETRIES: u32 = 100;
 
-/// The presets of `--retry-schedule`, by name; `timetracker` is the exponential default.
+/// The presets of `--retry-schedule` that are lists, by name.
 pub const PRESETS: [(&str, &str); 2] =
     [("standard", "5s,5m,30m,2h,5h,10h,14h,20h,24h"), ("svix", "5s,5m,30m,2h,5h,10h,10h")];
+
+/// The preset that is a formula.
+const TIMETRACKER: &str = "timetracker";
 
 /// How often, and how long apart, a webhook's deliveries are retried.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,10 +33,10 @@ pub struct RetryPolicy {
     pub schedule: Option<Vec<i64>>,
 }
 
-/// TimeTracker's: three retries, from one minute.
+/// The schedule `standard`; where it is taken away, the numbers are TimeTracker's.
 impl Default for RetryPolicy {
     fn default() -> RetryPolicy {
-        RetryPolicy { max_retries: 3, delay_ms: 60_000, schedule: None }
+        RetryPolicy::preset("standard").expect("the preset is a constant that a test reads")
     }
 }
 
@@ -58,6 +61,24 @@ mod schedule {
 }
 
 impl RetryPolicy {
+    /// TimeTracker's: three retries, from one minute.
+    pub fn timetracker() -> RetryPolicy {
+        RetryPolicy { max_retries: 3, delay_ms: 60_000, schedule: None }
+    }
+
+    /// The policy of `5s,5m,30m` or of a preset's name.
+    pub fn preset(text: &str) -> Result<RetryPolicy, ScheduleError> {
+        match text {
+            TIMETRACKER => Ok(RetryPolicy::timetracker()),
+            list => Ok(RetryPolicy { schedule: Some(parse_schedule(list)?), ..RetryPolicy::timetracker() }),
+        }
+    }
+
+    /// From the first attempt to the last, in milliseconds, without jitter.
+    pub fn span_ms(&self) -> i64 {
+        self.delays().iter().sum()
+    }
+
     /// How many retries there are at the most.
     pub fn limit(&self) -> u32 {
         self.schedule.as_ref().map_or(self.max_retries, |delays| delays.len() as u32)
@@ -104,17 +125,14 @@ pub enum ScheduleError {
     TooMany(usize),
 }
 
-/// Reads `5s,5m,30m` or a preset's name into delays; `None` for `timetracker`, the exponential default.
-pub fn parse_schedule(text: &str) -> Result<Option<Vec<i64>>, ScheduleError> {
-    if text == "timetracker" {
-        return Ok(None);
-    }
+/// Reads `5s,5m,30m`, or the name of a preset that is a list, into delays.
+fn parse_schedule(text: &str) -> Result<Vec<i64>, ScheduleError> {
     let list = PRESETS.iter().find(|(name, _)| *name == text).map_or(text, |(_, list)| list);
     let delays = list.split(',').map(|item| parse_delay(item.trim())).collect::<Result<Vec<i64>, _>>()?;
     if delays.len() > MOST_RETRIES as usize {
         return Err(ScheduleError::TooMany(delays.len()));
     }
-    Ok(Some(delays))
+    Ok(delays)
 }
 
 fn parse_delay(item: &str) -> Result<i64, ScheduleError> {
@@ -136,17 +154,18 @@ mod tests {
     }
 
     #[test]
-    fn the_default_policy_waits_one_two_and_four_minutes() {
-        assert_eq!(exponential(3, 60_000).delays(), [60_000, 120_000, 240_000]);
+    fn by_default_it_tries_for_three_days_and_timetracker_for_seven_minutes() {
+        let default = RetryPolicy::default();
+        assert_eq!((default.limit(), default.span_ms()), (9, ((75 * 60 + 35) * 60 + 5) * 1_000));
+        assert_eq!(RetryPolicy::timetracker().delays(), [60_000, 120_000, 240_000]);
+        assert_eq!(RetryPolicy::preset("timetracker"), Ok(RetryPolicy::timetracker()));
     }
 
     #[test]
     fn a_schedule_takes_the_place_of_the_formula() {
-        let schedule = parse_schedule("5s,5m,1h").unwrap();
-        assert_eq!(RetryPolicy { max_retries: 9, delay_ms: 1, schedule }.delays(), [5_000, 300_000, 3_600_000]);
-        assert_eq!(parse_schedule("timetracker"), Ok(None));
-        assert_eq!(parse_schedule("standard").unwrap().unwrap().len(), 9);
-        assert_eq!(parse_schedule("svix").unwrap().unwrap().len(), 7);
+        assert_eq!(RetryPolicy::preset("5s,5m,1h").unwrap().delays(), [5_000, 300_000, 3_600_000]);
+        assert_eq!(parse_schedule("standard").unwrap().len(), 9);
+        assert_eq!(parse_schedule("svix").unwrap().len(), 7);
     }
 
     #[test]
@@ -159,10 +178,10 @@ mod tests {
     #[test]
     fn a_schedule_has_at_most_a_hundred_delays_of_at_most_a_day() {
         let of = |count: usize| parse_schedule(&vec!["1s"; count].join(","));
-        assert_eq!(of(100).unwrap().unwrap().len(), 100);
+        assert_eq!(of(100).unwrap().len(), 100);
         assert_eq!(of(101), Err(ScheduleError::TooMany(101)));
         assert_eq!(of(250), Err(ScheduleError::TooMany(250)));
-        assert_eq!(parse_schedule("24h"), Ok(Some(vec![LONGEST_DELAY_MS])));
+        assert_eq!(parse_schedule("24h"), Ok(vec![LONGEST_DELAY_MS]));
         assert_eq!(parse_schedule("1441m"), Err(ScheduleError::TooLong("1441m".to_owned())));
         assert_eq!(parse_schedule("30h"), Err(ScheduleError::TooLong("30h".to_owned())));
     }

@@ -30,7 +30,7 @@ fn a_fresh_webhook_gets_history_oldest_first_as_far_as_it_wants_it() {
         serde_json::json!({"events": 2, "deliveries": 2, "by_webhook": [{"webhook": "fresh", "deliveries": 2}]})
     );
     assert_eq!((receiver.count(), env.statuses()), (0, String::new()), "a preview stores nothing");
-    let resent = env.json_at(30, &["event", "resend", "--missing", "-w", "fresh"]);
+    let resent = env.json_at(30, &["event", "resend", "--missing", "-w", "fresh", "--concurrency", "1"]);
     assert_eq!((&resent["deliveries"], &resent["succeeded"]), (&2.into(), &2.into()), "{resent}");
     assert_eq!(ids(&receiver), ["old-task", "new-task"]);
     let again = env.at(31, &["event", "resend", "--missing", "-w", "fresh"]).ok();

@@ -8,7 +8,10 @@ use serde_json::Value;
 use crate::support::{Reply, TestEnv, TestReceiver};
 
 fn create(env: &TestEnv, name: &str, url: &str) -> Value {
-    env.hookctl(["webhook", "create", name, "--url", url, "-e", "*", "-o", "json"]).run().ok().json()
+    env.hookctl(["webhook", "create", name, "--url", url, "-e", "*", "--retry-schedule", "timetracker", "-o", "json"])
+        .run()
+        .ok()
+        .json()
 }
 
 fn millis(time: &Value) -> i64 {

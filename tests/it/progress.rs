@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Hookctl, Reply, TestEnv, TestReceiver};
+use crate::support::{Hookctl, Reply, Script, TestEnv, TestReceiver};
 
 const ENTRIES: usize = 1_200;
 
@@ -28,7 +28,12 @@ fn shows(run: Hookctl, parts: &[&str], code: i32) {
 
 #[test]
 fn each_long_task_tells_done_rate_failures_and_time_left() {
-    let receiver = TestReceiver::start(Reply::StatusAfter(Duration::from_millis(8), 500));
+    // A success now and then keeps the breaker closed.
+    let turn = std::sync::atomic::AtomicUsize::new(0);
+    let receiver = TestReceiver::start(Script::each(move |_| {
+        let is_success = turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 4 == 3;
+        Reply::StatusAfter(Duration::from_millis(8), if is_success { 200 } else { 500 })
+    }));
     let env = filled(&receiver.url());
     shows(env.hookctl(["emit", "--batch", "events.jsonl", "--enqueue"]), &["Reading [", "/1,200", "/s", " left"], 0);
     shows(

@@ -24,6 +24,64 @@ fn retry_after(status: u16, value: &str) -> Reply {
 }
 
 #[test]
+fn a_delivery_is_not_given_up_after_seven_minutes_but_tried_for_three_days() {
+    let (env, receiver) = (TestEnv::new(), TestReceiver::start(500));
+    let create = ["webhook", "create", "crm", "--url", &receiver.url(), "-e", "*"];
+    let created = env.hookctl(create).run().ok();
+    let told = "after 5s, then 5m, then 30m, then 2h, then 5h, then 10h, then 14h, then 20h, then 1d (9 in 3d3h)";
+    assert!(created.text().contains(told), "{created:?}");
+    let webhook = env.webhook_at(0, "crm");
+    assert_eq!((&webhook["max_retries"], webhook["retry_schedule"].as_array().unwrap().len()), (&9.into(), 9));
+    env.emit_at(0, "one");
+    env.at(3_600, &["drain"]).ok();
+    assert_eq!(env.statuses(), "retrying 1", "after an hour");
+    let mut now = 3_600;
+    for hours in [1, 3, 6, 11, 16, 22] {
+        now += hours * 3_600;
+        env.at(now, &["drain"]).ok();
+    }
+    assert_eq!(env.statuses(), "retrying 1", "after 60 hours");
+    receiver.now_answers(200);
+    env.at(now + 27 * 3_600, &["drain"]).ok();
+    assert_eq!(env.statuses(), "success 1");
+}
+
+#[test]
+fn presets_and_numbers_say_how_long_retries_take() {
+    let env = TestEnv::new();
+    let shown = |name: &str, flags: &[&str]| {
+        let create = ["webhook", "create", name, "--url", "https://crm.example/", "-e", "*"];
+        let text = env.hookctl(create).args(flags.iter().copied()).run().ok().text();
+        text.lines()
+            .filter(|line| line.starts_with("Retries") || line.starts_with("Order"))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    for (name, flags, ends) in [
+        ("a", &["--retry-schedule", "timetracker"][..], vec!["after 1m, then 2m, then 4m (3 in 7m)"]),
+        ("b", &["--retry-schedule", "svix"], vec!["(7 in 1d3h)"]),
+        ("c", &["--max-retries", "1"], vec!["after 1m (1 in 1m)"]),
+        ("d", &["--retry-delay", "1s"], vec!["after 1s, then 2s, then 4s (3 in 7s)"]),
+        ("e", &["--max-retries", "0"], vec!["none"]),
+        ("f", &["--ordered"], vec!["(3 in 7m)", "one that fails holds the rest for up to 7m"]),
+        ("g", &["--ordered", "--retry-schedule", "standard"], vec!["(9 in 3d3h)", "for up to 3d3h"]),
+        ("h", &["--ordered", "--max-retries", "2"], vec!["(2 in 3m)", "for up to 3m"]),
+    ] {
+        let lines = shown(name, flags);
+        assert_eq!(lines.len(), ends.len(), "{lines:?}");
+        for (line, end) in lines.iter().zip(ends) {
+            assert!(line.ends_with(end), "{name}: {line}");
+        }
+    }
+    let file = env.file(
+        "hookctl.toml",
+        "[[webhooks]]\nname = \"f\"\nurl = \"https://crm.example/\"\nevents = [\"*\"]\nretry_schedule = \"svix\"\n",
+    );
+    env.hookctl(["apply", file.to_str().unwrap()]).run().ok();
+    assert_eq!(env.webhook_at(0, "f")["max_retries"], 7);
+}
+
+#[test]
 fn show_prints_the_delay_before_each_retry() {
     let env = TestEnv::new();
     let presets = [

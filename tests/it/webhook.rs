@@ -78,11 +78,12 @@ fn a_webhook_keeps_every_setting_it_was_created_with() {
 }
 
 #[test]
-fn the_defaults_are_timetrackers() {
+fn the_defaults_are_timetrackers_but_for_the_retries() {
     let env = TestEnv::new();
     let webhook = told(&env, &["webhook", "create", "crm", "--url", URL, "-e", "*"]);
     let expected = json!({
-        "http_method": "POST", "content_type": "application/json", "max_retries": 3, "retry_delay_seconds": 60,
+        "http_method": "POST", "content_type": "application/json", "max_retries": 9,
+        "retry_schedule": ["5s", "5m", "30m", "2h", "5h", "10h", "14h", "20h", "1d"],
         "timeout_seconds": 30, "is_active": true, "owner": "tester", "signature_schemes": ["timetracker", "standard"],
         "disable_after_seconds": 432_000,
     });
@@ -119,7 +120,7 @@ fn update_changes_what_is_named_and_nothing_else() {
     assert_eq!(after["events"], json!(["c.d", "e.f"]));
     assert_eq!(after["headers"], json!({"X-B": "3"}));
     assert_eq!(after["max_retries"], 0);
-    for key in ["name", "events", "headers", "max_retries", "updated_at"] {
+    for key in ["name", "events", "headers", "max_retries", "retry_schedule", "updated_at"] {
         after[key] = before[key].clone();
     }
     assert_eq!(after, before);

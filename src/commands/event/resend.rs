@@ -157,7 +157,10 @@ impl Resend {
         let sent = self.send(context, &store, &events, &preview, &mut sending);
         view.tally = Some(sending.tally());
         let shown = sent.and_then(|()| self.show(context, &store, &events, &view));
-        let is = counted(preview.deliveries, "delivery is", "deliveries are");
+        let is = match self.ids.len() {
+            1 => counted(preview.deliveries, "delivery of it is", "deliveries of it are"),
+            _ => counted(preview.deliveries, "delivery is", "deliveries are"),
+        };
         shown.map_err(|error| broken_off(error, &format!("{is} due")))?;
         Ok(sending.exit(sending.tally().not_delivered() == 0))
     }

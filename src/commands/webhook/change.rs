@@ -52,16 +52,16 @@ pub struct Change {
     /// Who it belongs to; none for nobody [default: HOOKCTL_OWNER, else nobody]
     #[arg(long, value_name = "OWNER")]
     pub owner: Option<String>,
-    /// How often a failed delivery is tried again [default: 3]
+    /// Instead of a schedule: how often a failed delivery is tried again [default: 3, with --retry-delay]
     #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Retries and limits")]
     #[serde(deserialize_with = "text")]
     pub max_retries: Option<String>,
-    /// The delay before the first retry; it doubles with each, up to 24h [default: 60s]
+    /// Instead of a schedule: the delay before the first retry; it doubles with each, up to 24h [default: 60s]
     #[arg(long, value_name = "DURATION", value_parser = arguments::duration, help_heading = "Retries and limits")]
     #[serde(rename = "retry_delay_seconds", deserialize_with = "length")]
     pub retry_delay: Option<Duration>,
-    /// The delays one by one, or a preset: timetracker, standard, svix. Overrides --max-retries and --retry-delay; a later
-    /// `webhook update` with one of those removes it
+    /// The delay before each retry, or a preset: standard (9 retries in 3 days: 5s,5m,30m,2h,5h,10h,14h,20h,24h), svix (7 in
+    /// 28 hours), timetracker (3, after 1, 2 and 4 minutes) [default: standard; timetracker with --ordered]
     #[arg(long, value_name = "LIST", conflicts_with_all = ["max_retries", "retry_delay"], help_heading = "Retries and limits")]
     #[serde(deserialize_with = "text")]
     pub retry_schedule: Option<String>,
@@ -108,6 +108,10 @@ impl Change {
                 $(if let Some(value) = $given { settings.$set(value)?; })*
             };
         }
+        if let Some(is_ordered) = self.is_ordered {
+            // Before the retries, which are then as given.
+            settings.set_ordered(is_ordered);
+        }
         set! {
             self.url.as_deref() => set_url;
             self.events.as_deref() => set_events;
@@ -127,7 +131,6 @@ impl Change {
             self.concurrency.as_deref() => set_concurrency;
             self.allow_networks.as_deref() => set_allow_networks;
         }
-        settings.is_ordered = self.is_ordered.unwrap_or(settings.is_ordered);
         settings.addresses.allow_private = self.allow_private.unwrap_or(settings.addresses.allow_private);
         if let Some(pem) = &self.ca_cert {
             let pem = pem.read(Field::CA_CERT, LONGEST_CA_CERT)?;

@@ -150,7 +150,11 @@ impl WebhookView {
             text.field("Concurrency", concurrency);
         }
         if settings.is_ordered {
-            text.field("Order", "one delivery at a time, in the order of emission");
+            let holds = match settings.retry.limit() {
+                0 => String::new(),
+                _ => format!("; one that fails holds the rest for up to {}", self.retry_span()),
+            };
+            text.field("Order", format!("one delivery at a time, in the order of emission{holds}"));
         }
         if settings.addresses.allow_private {
             text.field("Addresses", "private ones allowed");
@@ -184,7 +188,12 @@ impl WebhookView {
         }
     }
 
-    /// The delay before each retry: `after 1m, then 2m, then 4m`.
+    /// How long a failed delivery is tried for.
+    fn retry_span(&self) -> String {
+        duration::rough(Duration::from_millis(self.settings.retry.span_ms().unsigned_abs()), 2)
+    }
+
+    /// The delay before each retry, and how long that is: `after 1m, then 2m, then 4m (3 in 7m)`.
     fn retry_times(&self) -> String {
         let times: Vec<String> = self
             .settings
@@ -196,9 +205,10 @@ impl WebhookView {
         match times.len() {
             0 => "none".to_owned(),
             count if count > 12 => {
-                format!("after {} … then {} ({count} retries)", times[..10].join(", then "), times[count - 1])
+                let (first, last) = (times[..10].join(", then "), &times[count - 1]);
+                format!("after {first} … then {last} ({count} in {})", self.retry_span())
             }
-            _ => format!("after {}", times.join(", then ")),
+            count => format!("after {} ({count} in {})", times.join(", then "), self.retry_span()),
         }
     }
 }

@@ -16,6 +16,7 @@ fn settings() -> Settings {
         name: "crm".to_owned(),
         url: "https://crm.example/".to_owned(),
         events: vec!["*".to_owned()],
+        retry: RetryPolicy::timetracker(),
         ..Settings::default()
     }
 }

@@ -16,7 +16,7 @@ use crate::domain::custom_headers::{HeaderError, MAX_HEADERS};
 use crate::domain::network::{AddressPolicy, parse_networks};
 use crate::domain::owner::Owner;
 use crate::domain::rate_limit::RateLimit;
-use crate::domain::retry::{self, LONGEST_DELAY_MS, MOST_RETRIES, RetryPolicy};
+use crate::domain::retry::{LONGEST_DELAY_MS, MOST_RETRIES, RetryPolicy};
 use crate::domain::signature::{Scheme, schemes};
 use crate::domain::text::{LONGEST_DESCRIPTION, TextError, check_lines};
 use crate::domain::{custom_headers, event_type, members, seconds, target_url};
@@ -79,7 +79,7 @@ pub struct Settings {
     pub egress: EgressSettings,
 }
 
-/// What a new webhook starts from; the numbers are TimeTracker's.
+/// What a new webhook starts from.
 impl Default for Settings {
     fn default() -> Settings {
         Settings {
@@ -203,10 +203,19 @@ impl Settings {
     }
 
     pub fn set_retry_schedule(&mut self, text: &str) -> Result<(), Invalid> {
-        self.retry.schedule = retry::parse_schedule(text).map_err(|error| {
-            Field::RETRY_SCHEDULE.invalid(error).hint("write 5s,5m,1h, or timetracker, standard or svix")
+        self.retry = RetryPolicy::preset(text).map_err(|error| {
+            Field::RETRY_SCHEDULE.invalid(error).hint("write 5s,5m,1h, or standard, svix or timetracker")
         })?;
         Ok(())
+    }
+
+    /// Sets whether order is kept. Days of retries would hold everything behind one failure: unless retries are given, an
+    /// ordered webhook has those of the preset `timetracker`.
+    pub fn set_ordered(&mut self, is_ordered: bool) {
+        if is_ordered && !self.is_ordered && self.retry == RetryPolicy::default() {
+            self.retry = RetryPolicy::timetracker();
+        }
+        self.is_ordered = is_ordered;
     }
 
     pub fn set_timeout(&mut self, timeout: Duration) -> Result<(), Invalid> {

@@ -80,7 +80,10 @@ pub fn moment(seconds: i64) -> String {
 pub fn subscribe(env: &TestEnv, receiver: &TestReceiver, names: &[&str], options: &[&str]) {
     for name in names {
         let url = receiver.url_at(&format!("/{name}"));
-        let args = ["webhook", "create", name, "--url", &url, "-e", "*"];
+        let mut args = vec!["webhook", "create", name, "--url", &url, "-e", "*"];
+        if !options.iter().any(|option| option.contains("retr")) {
+            args.extend(["--retry-schedule", "timetracker"]);
+        }
         env.hookctl(args).args(options.iter().copied()).run().ok();
     }
 }

@@ -32,11 +32,15 @@ impl TestEnv {
         self.hookctl(arguments).args(["-o", "json"]).now(&second(seconds)).run().ok().json()
     }
 
-    /// Creates a webhook, at second 0, for every event unless the flags name some.
+    /// Creates a webhook, at second 0, for every event unless the flags name some, with three retries within minutes unless
+    /// they say otherwise.
     #[track_caller]
     pub fn create(&self, name: &str, url: &str, flags: &[&str]) {
         let create = self.hookctl(["webhook", "create", name, "--url", url]).args(flags.iter().copied());
         let create = if flags.contains(&"-e") { create } else { create.args(["-e", "*"]) };
+        let retries = ["--retry-schedule", "--max-retries", "--retry-delay"];
+        let is_given = flags.iter().any(|flag| retries.contains(flag));
+        let create = if is_given { create } else { create.args(["--retry-schedule", "timetracker"]) };
         create.now(&second(0)).run().ok();
     }
 
