@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::error::ErrorKind;
+use clap::parser::ValueSource;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::clock::Clock;
@@ -21,16 +22,19 @@ mod refusal;
 #[derive(Debug, Parser)]
 #[command(name = "hookctl", version, disable_help_subcommand = true, after_long_help = include_str!("cli/reference.txt"))]
 pub struct Cli {
-    /// The SQLite file; made on first use by commands that write [default: $XDG_DATA_HOME/hookctl/hookctl.db]
+    /// The SQLite file, made on first use by commands that write [default: $XDG_DATA_HOME/hookctl/hookctl.db]; or a PostgreSQL
+    /// database, postgres://user@host/database
     #[arg(
         long,
-        value_name = "PATH",
+        value_name = "PATH|URL",
         env = "HOOKCTL_DB",
         hide_env_values = true,
         global = true,
         help_heading = "Global options"
     )]
     db: Option<PathBuf>,
+    #[arg(skip)]
+    is_database_argument: bool,
     /// Format of the data on stdout
     #[arg(
         short,
@@ -137,8 +141,10 @@ pub fn command_tree() -> clap::Command {
 pub fn run(arguments: Vec<OsString>) -> u8 {
     crate::process::forbid_dumps();
     crate::process::survive_size_limit();
-    let parsed =
-        command_tree().try_get_matches_from(&arguments).and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
+    let parsed = command_tree().try_get_matches_from(&arguments).and_then(|mut matches| {
+        let is_database_argument = matches.value_source("db") == Some(ValueSource::CommandLine);
+        Cli::from_arg_matches_mut(&mut matches).map(|cli| Cli { is_database_argument, ..cli })
+    });
     let settings = Settings::from_environment();
     match (parsed, settings) {
         (Ok(cli), Ok(settings)) => cli.run(settings),
@@ -157,13 +163,18 @@ impl Cli {
     fn run(self, settings: Settings) -> u8 {
         let clock = Clock::new(settings.now);
         let out = self.output(&settings);
-        let Cli { db, read_only, yes, command, .. } = self;
-        let mut context = Context { out, settings, clock, database: db, is_read_only: read_only, is_yes: yes };
+        let Cli { db, is_database_argument, read_only, yes, command, .. } = self;
+        let mut context =
+            Context { out, settings, clock, database: db, is_database_argument, is_read_only: read_only, is_yes: yes };
         let done = match command {
             Some(command) => command.run(&mut context),
             None => Help::overview().run(&mut context, command_tree()),
         };
         let done = done.and_then(|exit| context.out.flush().map(|()| exit));
+        let trips = crate::store::round_trips();
+        if trips > 0 {
+            context.out.diagnostic(2, &format!("round trips to the database server: {trips}"));
+        }
         match done {
             Ok(exit) => exit.code(),
             Err(error) => match Failure::of(&error) {

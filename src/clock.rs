@@ -1,10 +1,20 @@
 //! The one place that reads the system's clock.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::RwLock;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::domain::time::Timestamp;
 
-/// Tells the time: the system's, or the one moment that a run was given.
+/// What a database server's clock said, in microseconds since 1970, and when that was. All machines that work on one database
+/// go by its clock; a process works on one.
+static SERVER: RwLock<Option<(i64, Instant)>> = RwLock::new(None);
+
+/// Goes by a server's clock from now on.
+pub fn follow(server_us: i64, at: Instant) {
+    *SERVER.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some((server_us, at));
+}
+
+/// Tells the time: the database server's, else the system's; or the one moment that a run was given.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     fixed: Option<Timestamp>,
@@ -21,23 +31,23 @@ impl Clock {
     }
 
     pub fn now(self) -> Timestamp {
-        let system = || {
-            let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            Timestamp::from_millis(i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX))
-        };
-        self.fixed.unwrap_or_else(system)
+        self.fixed.unwrap_or_else(|| Timestamp::from_millis(running_us() / 1_000))
     }
 
     /// Now, in microseconds since 1970.
     pub fn now_us(self) -> i64 {
-        match self.fixed {
-            Some(fixed) => fixed.millis() * 1_000,
-            None => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64),
-        }
+        self.fixed.map_or_else(running_us, |fixed| fixed.millis() * 1_000)
     }
 
     /// Whether it stands still, so that waiting for a time to come would wait for ever.
     pub fn is_fixed(self) -> bool {
         self.fixed.is_some()
+    }
+}
+
+fn running_us() -> i64 {
+    match *SERVER.read().unwrap_or_else(std::sync::PoisonError::into_inner) {
+        Some((server_us, at)) => server_us.saturating_add(at.elapsed().as_micros() as i64),
+        None => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64),
     }
 }

@@ -15,7 +15,7 @@ use crate::output::Output;
 use crate::random::Random;
 use crate::settings::Settings;
 use crate::signals::Stop;
-use crate::store::{AccessFault, AccessFaultKind, EventRow, Store, StoreError, access_faults};
+use crate::store::{AccessFault, AccessFaultKind, EventRow, Place, Server, Store, StoreError, access_faults};
 
 /// What a command is handed.
 pub struct Context {
@@ -25,6 +25,8 @@ pub struct Context {
     pub clock: Clock,
     /// `--db`.
     pub database: Option<PathBuf>,
+    /// Whether `--db` is an argument, which other users of the machine see, or from the environment.
+    pub is_database_argument: bool,
     /// `--read-only`.
     pub is_read_only: bool,
     /// `--yes`.
@@ -47,19 +49,56 @@ impl Context {
     }
 
     /// Where the database is.
-    pub fn database(&self) -> Result<&Path> {
-        let path = self.database.as_deref().or(self.settings.default_database.as_deref());
-        Ok(path.ok_or_else(|| {
+    pub fn place(&self) -> Result<Place> {
+        let named = self.database.as_deref().or(self.settings.default_database.as_deref());
+        let named = named.ok_or_else(|| {
             Failure::new(Kind::Failed, "no place for the database: neither XDG_DATA_HOME nor HOME is set")
                 .hint("name the file with --db or HOOKCTL_DB")
-        })?)
+        })?;
+        let place = Place::parse(named.as_os_str(), crate::settings::postgres_variables).map_err(|error| {
+            let failure = Failure::option("--db", &error);
+            error.hint.map_or(failure.clone(), |hint| failure.hint(hint))
+        })?;
+        match &place {
+            Place::Server(server) if server.has_password_in_address && self.is_database_argument => {
+                Err(Failure::option("--db", "a password in an argument is seen by everybody on this machine")
+                    .hint("give it by HOOKCTL_DB, PGPASSWORD, a password file (PGPASSFILE) or a profile")
+                    .into())
+            }
+            _ => Ok(place),
+        }
+    }
+
+    /// The database's file; a failure where the database is on a server. `instead` says what does the same there.
+    pub fn database_file(&self, instead: &str) -> Result<PathBuf> {
+        match self.place()? {
+            Place::File(path) => Ok(path),
+            Place::Server(server) => {
+                Err(Failure::invalid(format!("this is for a file, and the database is {server}")).hint(instead).into())
+            }
+        }
     }
 
     /// Opens the database to write; makes it when it is not there.
     pub fn store_to_write(&mut self) -> Result<Store> {
+        let store = self.store_to_emit()?;
+        store.greet()?;
+        Ok(store)
+    }
+
+    /// The same, but that a server is asked for nothing yet: its clock counts, and its schema is there, from the first
+    /// statement on.
+    pub fn store_to_emit(&mut self) -> Result<Store> {
         self.refuse_if_read_only()?;
-        let path = self.database()?.to_owned();
-        self.out.diagnostic(1, &format!("the database is {}", path.display()));
+        let place = self.place()?;
+        self.out.diagnostic(1, &format!("the database is {place}"));
+        let path = match place {
+            Place::Server(server) => {
+                self.report_warnings(&server);
+                return Ok(Store::open_server(&server, self.settings.now)?);
+            }
+            Place::File(path) => path,
+        };
         let is_missing = !path.exists();
         let store = Store::open(&path, self.busy_timeout())?;
         if is_missing {
@@ -85,15 +124,21 @@ impl Context {
 
     /// Opens the database to read; `None` when it is not there.
     pub fn store_if_any(&mut self) -> Result<Option<Store>> {
-        let path = self.database()?.to_owned();
-        let store = match Store::open_read_only(&path, self.busy_timeout()) {
-            Ok(Some(store)) => store,
-            Ok(None) => return Ok(None),
-            Err(StoreError::Older { .. }) if !self.is_read_only => Store::open(&path, self.busy_timeout())?,
-            Err(error) => return Err(error.into()),
-        };
-        self.report_if_exposed(&path);
-        Ok(Some(store))
+        let place = self.place()?;
+        let opened = Store::open_place_read_only(&place, self.busy_timeout());
+        match (opened, place) {
+            (Ok(Some(store)), Place::File(path)) => {
+                self.report_if_exposed(&path);
+                Ok(Some(store))
+            }
+            (Ok(Some(store)), Place::Server(server)) => {
+                self.report_warnings(&server);
+                Ok(Some(store))
+            }
+            (Err(StoreError::Older { .. }), _) if !self.is_read_only => self.store_to_write().map(Some),
+            (Ok(None), _) => Ok(None),
+            (Err(error), _) => Err(error.into()),
+        }
     }
 
     /// Refuses what writes while `--read-only` is on.
@@ -173,6 +218,10 @@ impl Context {
                  writes removes it",
             );
         }
+    }
+
+    fn report_warnings(&mut self, server: &Server) {
+        server.warnings.iter().for_each(|warning| self.out.warning(warning));
     }
 
     /// Warns, in one line, of a database that others can read or replace: it holds secrets.

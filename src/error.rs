@@ -158,11 +158,17 @@ fn of_store(cause: &StoreError, error: &anyhow::Error) -> Failure {
     let message = format!("{error:#}");
     match cause {
         StoreError::NotRecorded { reason, .. } => {
-            let kind = if matches!(**reason, StoreError::Busy) { Kind::Busy } else { Kind::Failed };
+            let passes = matches!(**reason, StoreError::Busy | StoreError::Unavailable(_));
+            let kind = if passes { Kind::Busy } else { Kind::Failed };
             Failure::new(kind, message)
                 .hint("what was accepted stays due, and the next `hookctl drain` sends it; receivers may see it again")
         }
         StoreError::Busy => Failure::new(Kind::Busy, message).hint("nothing of this step was stored; try again"),
+        StoreError::Unavailable(_) => {
+            Failure::new(Kind::Busy, message).hint("try again; what was accepted before is kept")
+        }
+        StoreError::NotAFile => Failure::new(Kind::Invalid, message)
+            .hint("pg_dump and pg_restore save and restore it, autovacuum keeps it small"),
         StoreError::NameTaken(_) => Failure::new(Kind::Conflict, message)
             .hint("choose another name, or change it with `hookctl webhook update`"),
         StoreError::Full => Failure::new(Kind::Failed, message)
@@ -189,7 +195,9 @@ fn of_store(cause: &StoreError, error: &anyhow::Error) -> Failure {
             .hint("run a command that writes, without --read-only, to bring it up to date"),
         StoreError::Corrupt(_) | StoreError::Value { .. } => Failure::new(Kind::Failed, message)
             .hint("see `hookctl db check`, and restore a backup with `hookctl db restore`"),
-        StoreError::NotUnique(_) | StoreError::Gone(_) | StoreError::Other(_) => Failure::new(Kind::Failed, message),
+        StoreError::Refused(_) | StoreError::NotUnique(_) | StoreError::Gone(_) | StoreError::Other(_) => {
+            Failure::new(Kind::Failed, message)
+        }
     }
 }
 

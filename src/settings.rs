@@ -13,6 +13,7 @@ use crate::domain::proxy::ProxyLogin;
 use crate::domain::text;
 use crate::domain::time::Timestamp;
 use crate::error::Failure;
+use crate::store::{VARIABLES, Variables};
 
 /// The most characters of a user's name that are recorded.
 const LONGEST_USER: usize = 200;
@@ -120,6 +121,12 @@ pub fn variable(name: &str) -> Option<Vec<u8>> {
 
 fn is_name(name: &str) -> bool {
     !name.is_empty() && !name.contains(['=', '\0'])
+}
+
+/// What the environment says about a server of PostgreSQL.
+pub fn postgres_variables() -> Variables {
+    let value = |name: &'static str| Some((name, text(name).ok().flatten()?));
+    VARIABLES.into_iter().filter_map(value).collect()
 }
 
 /// A variable's value; an empty one counts as not set.

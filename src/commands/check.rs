@@ -150,7 +150,7 @@ impl Check {
 
     fn look(&self, context: &mut Context) -> Result<CheckView> {
         let Some(store) = context.store_if_any()? else {
-            return Ok(unknown(format!("there is no database at {}", context.database()?.display())));
+            return Ok(unknown(format!("there is no database at {}", context.place()?)));
         };
         let found = store.snapshot(|| self.find(context, &store))?;
         Ok(self.judge(context, found))

@@ -12,7 +12,6 @@ use super::wording::counted;
 use crate::commands::candidates::Candidates;
 use crate::context::{Context, Exit};
 use crate::output::{Cell, Look, Page, Row, Text};
-use crate::signals::Stop;
 use crate::store::Store;
 
 /// Attempt every delivery that is due, then stop; run it from cron
@@ -57,6 +56,9 @@ pub struct Drain {
     #[arg(long)]
     dry_run: bool,
 }
+
+/// A drain that watches rests so long between two looks.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 
 #[derive(Clone, Debug, Serialize)]
 pub struct DrainView {
@@ -151,7 +153,12 @@ impl Drain {
                 || deadline.is_some_and(|deadline| Instant::now() >= deadline)
                 || self.limit.is_some_and(|limit| sending.engine.summary().claimed >= limit);
             match self.watch {
-                Some(pause) if !is_over => wait(pause, deadline, &sending.stop),
+                Some(pause) if !is_over => {
+                    let sleep = store.fall_asleep(context.now().plus_millis(pause.as_millis() as i64))?;
+                    sleep.wait(pause.max(SHORTEST_PAUSE), || {
+                        sending.stop.is_asked() || deadline.is_some_and(|deadline| Instant::now() >= deadline)
+                    })?;
+                }
                 _ => return Ok(()),
             }
         }
@@ -164,15 +171,5 @@ impl Drain {
         let rows = rows.into_iter().map(|(webhook, due)| Ok(DueRow { webhook, due }));
         context.out.list(rows, "nothing is due; `hookctl delivery list` shows what waits for its next try")?;
         Ok(Exit::DONE)
-    }
-}
-
-/// Waits for the pause, the deadline, or a signal, whichever comes first.
-fn wait(pause: Duration, deadline: Option<Instant>, stop: &Stop) {
-    let end = Instant::now().checked_add(pause.max(Duration::from_millis(50)));
-    let end = [end, deadline].into_iter().flatten().min();
-    while !stop.is_asked() && end.is_none_or(|end| Instant::now() < end) {
-        let left = end.map_or(pause, |end| end.saturating_duration_since(Instant::now()));
-        std::thread::sleep(left.min(Duration::from_millis(100)));
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::context::Context;
 use crate::error::{Failure, Kind};
 use crate::new_file::{NewFile, Readers, folder_of};
-use crate::store::is_database_file;
+use crate::store::{Place, is_database_file};
 
 /// Replaces a file by these bytes, whole or not at all. An error names `option`. The database is refused.
 pub fn replace(context: &Context, option: &str, path: &str, readers: Readers, bytes: &[u8]) -> Result<(), Failure> {
@@ -81,8 +81,8 @@ pub fn refuse_missing_folder(option: &str, target: &Path) -> Result<(), Failure>
 
 /// Refuses the database, and the files that SQLite keeps beside it, as a place to write to.
 pub fn refuse_database(context: &Context, option: &str, target: &Path) -> Result<(), Failure> {
-    match context.database() {
-        Ok(database) if is_database_file(database, target) => {
+    match context.place() {
+        Ok(Place::File(database)) if is_database_file(&database, target) => {
             Err(Failure::option(option, format!("'{}' belongs to the database", target.display()))
                 .hint("name another file"))
         }

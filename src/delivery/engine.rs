@@ -244,7 +244,7 @@ impl<'a> Engine<'a> {
         let store = self.store;
         let mut tries_left = if group.is_empty() { 1 } else { TRIES };
         loop {
-            match store.transaction(|| self.step(group, turns)) {
+            match store.shared_transaction(|| self.step(group, turns)) {
                 Ok(Done { recorded, states, plan, claimed }) => {
                     let jobs = self.claimer.take(plan, claimed, &self.in_flight);
                     self.enter(group, recorded, jobs);

@@ -158,6 +158,9 @@ impl Store {
         };
         let new = owed.iter().map(&mut new_of).collect();
         self.count(&changes)?;
+        if let Some((event, _)) = owed.first() {
+            self.wake_sleepers(event.now)?;
+        }
         Ok(new)
     }
 

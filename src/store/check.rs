@@ -1,8 +1,10 @@
 //! Looking for damage: in the file, in its schema, and in what the rows say of each other.
 
+use super::dialect::Dialect;
+use super::postgres::Postgres;
 use super::row::{one, pair};
 use super::value::params;
-use super::{Result, Store};
+use super::{Engine, Result, Store};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::LONGEST_TIMEOUT_MS;
 
@@ -75,24 +77,36 @@ pub(super) const CLOCK_TOLERANCE_MS: i64 = 60_000;
 const LONGEST_LEASE_MS: i64 = LONGEST_TIMEOUT_MS + 60_000;
 
 impl Store {
+    /// The checks that this database can be put to, in their order.
+    pub fn checks(&self) -> &'static [Check] {
+        match &self.engine {
+            Engine::Sqlite(_) => &Check::ALL,
+            Engine::Postgres(_) => &Postgres::CHECKS,
+        }
+    }
+
     /// Makes one check on a snapshot of its own. Integrity reads the whole file.
     pub fn check(&self, check: Check, now: Timestamp) -> Result<Vec<Finding>> {
         self.snapshot(|| match check {
             Check::Integrity => self.check_integrity(),
             Check::ForeignKeys => self.check_foreign_keys(),
+            Check::Schema if self.dialect() == Dialect::Postgres => self.missing_on_server(),
             Check::Schema => self.schema_findings(),
             Check::Counters => self.check_counters(),
             Check::Deliveries => self.check_rows(check, DELIVERY_RULES, now),
             Check::Claims => self.check_rows(check, CLAIM_RULES, now),
             Check::Attempts => self.check_rows(check, ATTEMPT_RULES, now),
             Check::Clock => self.check_rows(check, CLOCK_RULES, now),
-            Check::Journal => Ok(self.check_journal()),
+            Check::Journal => self.check_journal(),
         })
     }
 
     /// Mends what can be mended from the rows alone. Runs in the caller's transaction.
     pub fn fix(&self, now: Timestamp) -> Result<()> {
-        self.repair_schema()?;
+        match self.dialect() {
+            Dialect::Sqlite => self.repair_schema()?,
+            Dialect::Postgres => self.repair_on_server()?,
+        }
         for sql in [
             "UPDATE deliveries SET due_at = NULL WHERE due_at IS NOT NULL AND status IN ('success', 'failed', 'cancelled')",
             "UPDATE deliveries SET claim_token = NULL WHERE claim_token IS NOT NULL AND due_at IS NULL",

@@ -79,7 +79,16 @@ pub enum StoreError {
     /// The webhook's name is taken.
     #[error("the name '{0}' is taken by another webhook")]
     NameTaken(String),
-    /// Anything else that SQLite reports.
+    /// The server is gone, or had to give up: it may answer again.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The server lets nobody in by this name, or not to do this.
+    #[error("{0}")]
+    Refused(String),
+    /// What only a file has was asked of a server.
+    #[error("the database is on a server, not in a file")]
+    NotAFile,
+    /// Anything else that the engine reports.
     #[error("the database reports: {0}")]
     Other(String),
 }

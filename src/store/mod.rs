@@ -18,8 +18,12 @@ mod error;
 mod event_types;
 mod events;
 mod group;
+mod info;
 mod mend;
 mod metrics;
+mod migrations;
+mod place;
+mod postgres;
 mod prune;
 mod query;
 mod results;
@@ -29,6 +33,7 @@ mod sqlite;
 mod statistics;
 mod subject;
 mod value;
+mod watch;
 mod webhook_state;
 mod webhooks;
 
@@ -44,10 +49,13 @@ pub use error::{Result, StoreError};
 pub use event_types::EventTypeRow;
 pub use events::{EventFilter, EventRow};
 pub use group::GroupChange;
+pub use info::Info;
 pub use metrics::{AttemptCount, WebhookState};
+pub use place::Place;
+pub use postgres::{Server, VARIABLES, Variables, round_trips};
 pub use prune::{PRUNE_START, PruneFilter};
 pub use results::{AttemptResult, ClaimStanding};
-pub use sqlite::{AccessFault, AccessFaultKind, Info, access_faults, has_second_name, is_database_file, sidecar};
+pub use sqlite::{AccessFault, AccessFaultKind, access_faults, has_second_name, is_database_file, sidecar};
 pub use statistics::Window;
 pub use webhook_state::HealthChange;
 pub use webhooks::{Subscriber, WebhookFilter};
@@ -55,29 +63,60 @@ pub use webhooks::{Subscriber, WebhookFilter};
 /// An open database. One connection, used by one thread.
 #[derive(Debug)]
 pub struct Store {
-    connection: sqlite::Connection,
-    path: std::path::PathBuf,
-    /// The file as it was opened to write.
-    file: Option<sqlite::FileId>,
-    /// Whether this process deleted something that may still be in the write-ahead log.
-    has_deleted: std::cell::Cell<bool>,
+    engine: Engine,
+}
+
+#[derive(Debug)]
+enum Engine {
+    Sqlite(sqlite::Sqlite),
+    Postgres(postgres::Postgres),
+}
+
+impl From<sqlite::Sqlite> for Store {
+    fn from(file: sqlite::Sqlite) -> Store {
+        Store { engine: Engine::Sqlite(file) }
+    }
+}
+
+impl From<postgres::Postgres> for Store {
+    fn from(server: postgres::Postgres) -> Store {
+        Store { engine: Engine::Postgres(server) }
+    }
 }
 
 impl Store {
-    /// Runs `work` in one write transaction that is durable when this returns; an error rolls everything back.
+    /// Runs `work` in one write transaction that is durable when this returns; an error rolls everything back. Two such
+    /// transactions wait for each other.
     pub fn transaction<T, E: From<StoreError>>(
         &self,
         work: impl FnOnce() -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        self.run(self.dialect().begin_write())?;
+        self.write(self.dialect().begin_alone(), work)
+    }
+
+    /// The same beside other transactions of its kind, which on a server wait only for rows that both lock. For the traffic of
+    /// events and deliveries.
+    pub fn shared_transaction<T, E: From<StoreError>>(
+        &self,
+        work: impl FnOnce() -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        self.write(self.dialect().begin_write(), work)
+    }
+
+    fn write<T, E: From<StoreError>>(
+        &self,
+        begin: &[&'static str],
+        work: impl FnOnce() -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        self.begin(begin)?;
         let done = self
             .check_in_place()
             .map_err(E::from)
             .and_then(|()| work())
-            .and_then(|value| Ok(self.run("COMMIT").map(|()| value)?));
+            .and_then(|value| Ok(self.commit().map(|()| value)?));
         if done.is_err() && self.is_in_transaction() {
-            // The error that matters is the first one; SQLite has often rolled back by itself.
-            let _ = self.run("ROLLBACK");
+            // The error that matters is the first one; the engine has often rolled back by itself.
+            let _ = self.rollback();
         }
         done
     }
@@ -87,11 +126,11 @@ impl Store {
         &self,
         work: impl FnOnce() -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        self.run(self.dialect().begin_snapshot())?;
+        self.begin(self.dialect().begin_snapshot())?;
         let done = work();
         // Nothing was written: a COMMIT that cannot be made has nothing to lose, and must leave no transaction open.
-        if self.run("COMMIT").is_err() && self.is_in_transaction() {
-            let _ = self.run("ROLLBACK");
+        if self.commit().is_err() && self.is_in_transaction() {
+            let _ = self.rollback();
         }
         done
     }
@@ -99,17 +138,24 @@ impl Store {
     /// The file is still where it was opened: what is written into one that was deleted or replaced is lost. The write lock is
     /// held, without which `db restore` replaces nothing.
     pub fn check_in_place(&self) -> Result<()> {
-        match self.file {
-            Some(file) if sqlite::FileId::of(&self.path) != Some(file) => Err(StoreError::Replaced(self.path.clone())),
-            _ => Ok(()),
+        match &self.engine {
+            Engine::Sqlite(file) => file.check_in_place(),
+            Engine::Postgres(_) => Ok(()),
         }
     }
 
-    fn run(&self, sql: &str) -> Result<()> {
-        self.execute(sql, &[]).map(drop)
+    fn dialect(&self) -> dialect::Dialect {
+        match self.engine {
+            Engine::Sqlite(_) => dialect::Dialect::Sqlite,
+            Engine::Postgres(_) => dialect::Dialect::Postgres,
+        }
     }
 
-    fn dialect(&self) -> dialect::Dialect {
-        dialect::Dialect::Sqlite
+    /// The file of SQLite, for what only a file has.
+    fn file(&self) -> Result<&sqlite::Sqlite> {
+        match &self.engine {
+            Engine::Sqlite(file) => Ok(file),
+            Engine::Postgres(_) => Err(StoreError::NotAFile),
+        }
     }
 }

@@ -1,6 +1,5 @@
 //! What the database and the tables of the program offer as values of options and arguments.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use crate::commands::candidates::Candidates;
 use crate::domain::attempt::ErrorType;
 use crate::domain::delivery::Status;
 use crate::domain::signature::schemes;
-use crate::store::{DeliveryFilter, DeliveryRow, EventFilter, Store, StoreError};
+use crate::store::{DeliveryFilter, DeliveryRow, EventFilter, Place, Store, StoreError};
 
 /// A locked database is not worth the wait while somebody types.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(100);
@@ -20,11 +19,11 @@ const BUSY_TIMEOUT: Duration = Duration::from_millis(100);
 const MOST_IDS: u64 = 100;
 
 /// The command tree with a look-up for each argument's [`Candidates`]; the database is opened when it is asked for a value.
-pub fn offered(command: clap::Command, database: Option<PathBuf>) -> clap::Command {
-    offered_below(command, database.map(Arc::from).as_ref())
+pub fn offered(command: clap::Command, database: Option<Place>) -> clap::Command {
+    offered_below(command, database.map(Arc::new).as_ref())
 }
 
-fn offered_below(command: clap::Command, database: Option<&Arc<Path>>) -> clap::Command {
+fn offered_below(command: clap::Command, database: Option<&Arc<Place>>) -> clap::Command {
     let command = command.mut_args(|argument| match argument.get::<Candidates>().copied() {
         Some(candidates) => {
             let database = database.cloned();
@@ -37,7 +36,7 @@ fn offered_below(command: clap::Command, database: Option<&Arc<Path>>) -> clap::
     command.mut_subcommands(|below| offered_below(below, database))
 }
 
-fn values(candidates: Candidates, database: Option<&Path>) -> Vec<CompletionCandidate> {
+fn values(candidates: Candidates, database: Option<&Place>) -> Vec<CompletionCandidate> {
     match candidates {
         Candidates::Statuses => Status::ALL.iter().map(|status| CompletionCandidate::new(status.as_str())).collect(),
         Candidates::ErrorTypes => ErrorType::ALL.iter().map(|kind| CompletionCandidate::new(kind.as_str())).collect(),
@@ -51,8 +50,8 @@ fn values(candidates: Candidates, database: Option<&Path>) -> Vec<CompletionCand
 }
 
 /// What the database holds; without one, the catalogue that comes with hookctl.
-fn stored(candidates: Candidates, database: Option<&Path>) -> Result<Vec<CompletionCandidate>, StoreError> {
-    let opened = database.map_or(Ok(None), |path| Store::open_read_only(path, BUSY_TIMEOUT))?;
+fn stored(candidates: Candidates, database: Option<&Place>) -> Result<Vec<CompletionCandidate>, StoreError> {
+    let opened = database.map_or(Ok(None), |place| Store::open_place_read_only(place, BUSY_TIMEOUT))?;
     let store = opened.map_or_else(Store::empty, Ok)?;
     Ok(match candidates {
         Candidates::Webhooks => store.webhook_names()?.into_iter().map(CompletionCandidate::new).collect(),

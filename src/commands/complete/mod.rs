@@ -30,7 +30,10 @@ impl Complete {
     pub fn run(self, context: &mut Context, tree: clap::Command) -> Result<Exit> {
         let typed = self.words.last().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
         let words: Vec<OsString> = self.words.into_iter().map(|word| word::meant(self.shell, word)).collect();
-        let database = database_of(&words).or_else(|| context.database().ok().map(PathBuf::from));
+        if let Some(named) = database_of(&words) {
+            context.database = Some(named);
+        }
+        let database = context.place().ok();
         let mut command = live::offered(tree, database);
         let last = words.len().saturating_sub(1);
         let mut found = complete(&mut command, words, last, None).unwrap_or_default();

@@ -42,7 +42,7 @@ impl Page for BackupView {
 
 impl Backup {
     pub fn run(self, context: &mut Context) -> Result<Exit> {
-        files::existing(context)?;
+        files::existing(context, "save it with `pg_dump -n hookctl`; `db copy FILE` makes a file of it")?;
         refuse_database(context, "FILE", &self.file)?;
         if self.file.symlink_metadata().is_ok() {
             return Err(Failure::new(Kind::Failed, format!("{} is there already", self.file.display()))

@@ -1,15 +1,14 @@
 //! `hookctl db check`
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
 use serde::Serialize;
 
 use crate::context::{Context, Exit};
-use crate::domain::time::Timestamp;
 use crate::output::{Cell, Page, Text};
-use crate::store::{AccessFault, AccessFaultKind, Check as StoreCheck, Store, access_faults, has_second_name};
+use crate::store::{AccessFault, AccessFaultKind, access_faults, has_second_name};
 
 /// Check the database, and repair it with --fix
 ///
@@ -33,7 +32,7 @@ pub struct Check {
 /// What was checked, and what was found.
 #[derive(Debug, Serialize)]
 struct CheckView {
-    path: PathBuf,
+    path: String,
     ok: bool,
     checks: Vec<CheckedView>,
     findings: Vec<FindingView>,
@@ -97,18 +96,18 @@ impl Check {
         if self.fix {
             context.refuse_if_read_only()?;
         }
-        let path = context.database()?.to_owned();
-        let now = context.now();
-        let (before, mut notes) = look(context, &path, now)?;
+        let place = context.place()?;
+        let file = place.file();
+        let (before, mut notes) = look(context, file)?;
         let mut findings = before.clone();
         if self.fix && (before.iter().any(|finding| finding.is_fixable) || !notes.is_empty()) {
             let store = context.store_to_write()?;
-            store.transaction(|| store.fix(now))?;
+            store.transaction(|| store.fix(context.now()))?;
             drop(store);
-            for fault in access_faults(&path) {
+            for fault in file.map(access_faults).into_iter().flatten() {
                 fault.mend().with_context(|| format!("cannot mend {}", fault.path.display()))?;
             }
-            let (mut after, still) = look(context, &path, now)?;
+            let (mut after, still) = look(context, file)?;
             notes = still;
             after.iter_mut().for_each(|finding| finding.is_fixable = false);
             let is_left = |finding: &FindingView| after.iter().any(|left| left.message == finding.message);
@@ -117,9 +116,10 @@ impl Check {
             findings.extend(after);
         }
         let is_ok = |check: &str| !findings.iter().any(|finding| finding.check == check && !finding.fixed);
-        let names = StoreCheck::ALL.into_iter().map(StoreCheck::name).chain(["modes"]);
+        let checks = context.store_to_read()?.checks();
+        let names = checks.iter().map(|check| check.name()).chain(file.map(|_| "modes"));
         let view = CheckView {
-            path,
+            path: place.to_string(),
             ok: findings.iter().all(|finding| finding.fixed),
             checks: names.map(|check| CheckedView { check, ok: is_ok(check) }).collect(),
             findings,
@@ -130,12 +130,13 @@ impl Check {
     }
 }
 
-fn look(context: &mut Context, path: &Path, now: Timestamp) -> Result<(Vec<FindingView>, Vec<NoteView>)> {
-    let store: Store = context.store_to_read()?;
-    let progress = context.out.progress("Checking", Some(StoreCheck::ALL.len() as u64));
+fn look(context: &mut Context, file: Option<&Path>) -> Result<(Vec<FindingView>, Vec<NoteView>)> {
+    let store = context.store_to_read()?;
+    let now = context.now();
+    let progress = context.out.progress("Checking", Some(store.checks().len() as u64));
     let mut findings = Vec::new();
-    for check in StoreCheck::ALL {
-        let found = store.check(check, now)?.into_iter();
+    for check in store.checks() {
+        let found = store.check(*check, now)?.into_iter();
         findings.extend(found.map(|finding| FindingView {
             check: check.name(),
             message: finding.message,
@@ -145,6 +146,7 @@ fn look(context: &mut Context, path: &Path, now: Timestamp) -> Result<(Vec<Findi
         progress.inc(1);
     }
     progress.finish();
+    let Some(path) = file else { return Ok((findings, Vec::new())) };
     findings.extend(access_faults(path).iter().map(access_finding));
     let mut notes = if store.is_in_wal()? { Vec::new() } else { vec![NOT_IN_WAL] };
     if has_second_name(path) {

@@ -17,11 +17,11 @@ pub fn mode(path: &Path) -> Option<String> {
     permissions(path).map(|mode| format!("{mode:04o}"))
 }
 
-/// The database, which must be there.
-pub fn existing(context: &Context) -> Result<PathBuf> {
-    let path = context.database()?;
+/// The database's file, which must be there. `instead` says what does the same for a server.
+pub fn existing(context: &Context, instead: &str) -> Result<PathBuf> {
+    let path = context.database_file(instead)?;
     if path.exists() {
-        return Ok(path.to_owned());
+        return Ok(path);
     }
     Err(Failure::new(Kind::Failed, format!("there is no database at {}", path.display()))
         .hint("name another file with --db or HOOKCTL_DB")

@@ -7,15 +7,16 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
-use super::files;
+use super::content::{BacklogView, describe_content};
+use super::{files, server};
 use crate::commands::wording::size;
 use crate::context::{Context, Exit};
 use crate::domain::time::Timestamp;
 use crate::new_file::folder_of;
 use crate::output::{Cell, Page, Text};
-use crate::store::{AccessFaultKind, Backlog, access_faults, sidecar};
+use crate::store::{AccessFaultKind, Place, Store, access_faults, sidecar};
 
-/// Show where the file is, its size and mode, what is in it, and what waits
+/// Show where the database is, its size and who has access, what is in it, and what waits
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl db info
@@ -44,14 +45,6 @@ struct InfoView {
     is_replaceable: bool,
 }
 
-#[derive(Debug, Serialize)]
-struct BacklogView {
-    pending: u64,
-    retrying: u64,
-    claimed: u64,
-    due: u64,
-}
-
 impl Page for InfoView {
     fn describe(&self, text: &mut Text) {
         let mode = |mode: &Option<String>, is_exposed: bool| match mode {
@@ -77,27 +70,20 @@ impl Page for InfoView {
             },
         );
         text.field("SQLite", self.sqlite_version);
-        text.blank();
-        text.heading("Rows");
-        for (table, rows) in &self.rows {
-            text.field(table, *rows);
-        }
-        text.blank();
-        text.heading("Backlog");
-        text.field("Pending", self.backlog.pending);
-        text.field("Retrying", self.backlog.retrying);
-        text.field("Being attempted", self.backlog.claimed);
-        text.field("Due now", self.backlog.due);
-        let oldest = text.look().exact(self.oldest_due_at);
-        text.field("Oldest due", oldest);
+        describe_content(text, &self.rows, &self.backlog, self.oldest_due_at);
     }
 }
 
 impl Info {
     pub fn run(self, context: &mut Context) -> Result<Exit> {
-        let path = context.database()?.to_owned();
-        let info = context.store_to_read()?.info(context.now())?;
-        let Backlog { pending, retrying, claimed, due, oldest_due } = info.backlog;
+        let place = context.place()?;
+        let store = context.store_if_any()?;
+        let path = match place {
+            Place::Server(server) => return server::show(context, &server, store),
+            Place::File(path) => path,
+        };
+        let store = store.map_or_else(Store::empty, Ok)?;
+        let (info, file) = (store.info(context.now())?, store.file_info()?);
         let faults = access_faults(&path);
         let view = InfoView {
             is_exposed: faults.iter().any(|fault| matches!(fault.kind, AccessFaultKind::Exposed { .. })),
@@ -105,16 +91,16 @@ impl Info {
             exists: path.exists(),
             size_bytes: files::size(&path),
             wal_bytes: files::size(&sidecar(&path, "-wal")),
-            free_bytes: info.free_bytes,
+            free_bytes: file.free_bytes,
             mode: files::mode(&path),
             folder_mode: files::mode(folder_of(&path)),
             path,
             schema_version: info.schema_version,
-            journal_mode: info.journal_mode,
-            sqlite_version: info.sqlite_version,
+            journal_mode: file.journal_mode,
+            sqlite_version: file.sqlite_version,
             rows: info.rows.into_iter().collect(),
-            backlog: BacklogView { pending, retrying, claimed, due },
-            oldest_due_at: oldest_due,
+            oldest_due_at: info.backlog.oldest_due,
+            backlog: info.backlog.into(),
         };
         context.out.page(&view)?;
         Ok(Exit::DONE)

@@ -2,9 +2,11 @@
 
 pub mod backup;
 pub mod check;
+mod content;
 pub mod files;
 pub mod info;
 pub mod restore;
+mod server;
 pub mod vacuum;
 
 use anyhow::Result;

@@ -50,7 +50,9 @@ impl Page for RestoreView {
 impl Restore {
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         context.refuse_if_read_only()?;
-        let target = context.database()?.to_owned();
+        let target = context.database_file(
+            "restore a dump with `pg_restore`; `--db FILE db copy URL` fills an empty database from a file",
+        )?;
         if is_database_file(&target, &self.file) {
             return Err(Failure::option("FILE", "it is the database itself").into());
         }

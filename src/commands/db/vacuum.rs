@@ -37,7 +37,10 @@ impl Page for VacuumView {
 impl Vacuum {
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         context.refuse_if_read_only()?;
-        let path = files::existing(context)?;
+        let path = files::existing(
+            context,
+            "a server does it by itself (autovacuum); `VACUUM FULL` gives space back at once",
+        )?;
         let store = context.store_to_write()?;
         let size_before_bytes = files::size(&path);
         store.vacuum()?;

@@ -242,7 +242,7 @@ impl Batch<'_> {
             return Ok(());
         }
         let store = self.store;
-        let (subscribers, intakes) = store.transaction(|| {
+        let (subscribers, intakes) = store.shared_transaction(|| {
             let (subscribers, dedupe) = (store.subscribers()?, self.emit.dedupe);
             let options = AcceptOptions { subscribers: &subscribers, named: &self.named, dedupe, at_once: None };
             let intakes = accept(store, group.iter().map(|(_, event)| event), options)?;

@@ -36,11 +36,11 @@ impl Emit {
         context.refuse_if_read_only()?;
         let mut random = context.random()?;
         let event = draft.into_event(context.now(), random.next_u128()).map_err(failure)?;
-        let store = context.store_to_write()?;
+        let store = context.store_to_emit()?;
         let named = context.webhook_ids(&store, &self.webhooks)?;
         let mut held_back = HeldBack::default();
         let token = random.next_token();
-        let intakes = store.transaction(|| {
+        let intakes = store.shared_transaction(|| {
             let subscribers = store.subscribers()?;
             held_back.note(&subscribers, &event, &named);
             let most = most_at_once(self.concurrency, event.payload.len());

@@ -1,4 +1,5 @@
--- The first schema. Times are milliseconds since 1970 UTC, durations milliseconds, booleans 0 or 1.
+-- The first schema. Times are milliseconds since 1970 UTC, durations milliseconds. Spelled for each
+-- engine by `Dialect::schema`.
 -- Never edit a released migration: add the next one.
 
 CREATE TABLE webhooks (
@@ -6,7 +7,7 @@ CREATE TABLE webhooks (
     name       TEXT    NOT NULL UNIQUE,
     owner      TEXT,
     events     TEXT    NOT NULL,                  -- JSON: ["invoice.*", …]
-    is_ordered INTEGER NOT NULL CHECK (is_ordered IN (0, 1)),
+    is_ordered BOOLEAN NOT NULL CHECK (is_ordered IN (0, 1)),
     created_by TEXT,                              -- the system's name of the user
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,                  -- when the settings or secrets last changed
@@ -17,7 +18,7 @@ CREATE TABLE webhooks (
 CREATE TABLE webhook_state (
     webhook_id            INTEGER PRIMARY KEY REFERENCES webhooks (id) ON DELETE CASCADE,
     version               INTEGER NOT NULL DEFAULT 1,        -- grows with every change of settings or secrets
-    is_active             INTEGER NOT NULL CHECK (is_active IN (0, 1)),
+    is_active             BOOLEAN NOT NULL CHECK (is_active IN (0, 1)),
     disabled_reason       TEXT,
     disabled_at           INTEGER,
     paused_at             INTEGER,                           -- by hand: events are owed to it, nothing is sent
@@ -27,7 +28,7 @@ CREATE TABLE webhook_state (
     breaker_failures      INTEGER NOT NULL DEFAULT 0,        -- of these, the last ones, those without an answer
     breaker_open_until    INTEGER,
     breaker_pause_ms      INTEGER NOT NULL DEFAULT 0,
-    breaker_probing       INTEGER NOT NULL DEFAULT 0,
+    breaker_probing       BOOLEAN NOT NULL DEFAULT 0,
     rate_next_us          INTEGER NOT NULL DEFAULT 0,        -- microseconds since 1970
     last_delivery_at      INTEGER,
     last_success_at       INTEGER,
@@ -73,11 +74,11 @@ CREATE TABLE events (
     key         TEXT,                    -- whose order its deliveries keep, such as customer-7
     created_at  INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX events_by_type ON events (event_type);
-CREATE INDEX events_by_fingerprint ON events (fingerprint); -- emit --dedupe
+CREATE INDEX events_by_type ON events (event_type{, id});
+CREATE INDEX events_by_fingerprint ON events (fingerprint{, id}); -- emit --dedupe
 CREATE INDEX events_by_time ON events (created_at);
-CREATE INDEX events_by_entity ON events (entity_type, entity_id) WHERE entity_type IS NOT NULL;
-CREATE INDEX events_by_key ON events (key) WHERE key IS NOT NULL;
+CREATE INDEX events_by_entity ON events (entity_type, entity_id{, id}) WHERE entity_type IS NOT NULL;
+CREATE INDEX events_by_key ON events (key{, id}) WHERE key IS NOT NULL;
 
 CREATE TABLE deliveries (
     id                   INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice: receivers see it
@@ -92,9 +93,9 @@ CREATE TABLE deliveries (
     claim_token          INTEGER,                           -- set while claimed; a result is written only if it matches
     attempt_count        INTEGER NOT NULL DEFAULT 0,
     retry_count          INTEGER NOT NULL DEFAULT 0,        -- retries used of the budget
-    is_manual            INTEGER NOT NULL DEFAULT 0,        -- the next attempt was asked for by hand
-    is_ordered           INTEGER NOT NULL DEFAULT 0,        -- its webhook is ordered
-    is_test              INTEGER NOT NULL DEFAULT 0,        -- `webhook test`: never retried, not counted
+    is_manual            BOOLEAN NOT NULL DEFAULT 0,        -- the next attempt was asked for by hand
+    is_ordered           BOOLEAN NOT NULL DEFAULT 0,        -- its webhook is ordered
+    is_test              BOOLEAN NOT NULL DEFAULT 0,        -- `webhook test`: never retried, not counted
     created_at           INTEGER NOT NULL,
     -- The last attempt, so that the log is listed and filtered without it.
     started_at           INTEGER,
@@ -108,30 +109,30 @@ CREATE TABLE deliveries (
 -- The due query: finished deliveries are not in it, so it does not grow with the log.
 CREATE INDEX deliveries_due ON deliveries (webhook_id, due_at) WHERE due_at IS NOT NULL;
 -- The head of an ordered webhook.
-CREATE INDEX deliveries_ordered ON deliveries (webhook_id) WHERE is_ordered AND due_at IS NOT NULL;
+CREATE INDEX deliveries_ordered ON deliveries (webhook_id{, id}) WHERE is_ordered AND due_at IS NOT NULL;
 -- The log's filters; each ends in the row's id, so pages of the newest come straight from it.
-CREATE INDEX deliveries_of_webhook ON deliveries (webhook_id);
-CREATE INDEX deliveries_by_type ON deliveries (event_type);
+CREATE INDEX deliveries_of_webhook ON deliveries (webhook_id{, id});
+CREATE INDEX deliveries_by_type ON deliveries (event_type{, id});
 CREATE INDEX deliveries_by_time ON deliveries (created_at);
 -- Open deliveries are found by deliveries_due; only what ended otherwise than well is worth an index of its own.
-CREATE INDEX deliveries_by_status ON deliveries (status) WHERE status IN ('failed', 'cancelled');
-CREATE INDEX deliveries_by_error ON deliveries (error_type) WHERE error_type IS NOT NULL;
-CREATE INDEX deliveries_by_code ON deliveries (response_status_code) WHERE error_type IS NOT NULL;
+CREATE INDEX deliveries_by_status ON deliveries (status{, id}) WHERE status IN ('failed', 'cancelled');
+CREATE INDEX deliveries_by_error ON deliveries (error_type{, id}) WHERE error_type IS NOT NULL;
+CREATE INDEX deliveries_by_code ON deliveries (response_status_code{, id}) WHERE error_type IS NOT NULL;
 
 -- Every HTTP request made, never overwritten.
 CREATE TABLE attempts (
     id                   INTEGER PRIMARY KEY,               -- in the order of recording, which `delivery tail` follows
     delivery_id          INTEGER NOT NULL REFERENCES deliveries (id) ON DELETE CASCADE,
     attempt_number       INTEGER NOT NULL CHECK (attempt_number > 0),
-    is_manual            INTEGER NOT NULL CHECK (is_manual IN (0, 1)),
+    is_manual            BOOLEAN NOT NULL CHECK (is_manual IN (0, 1)),
     started_at           INTEGER NOT NULL,
     completed_at         INTEGER NOT NULL,
     duration_ms          INTEGER NOT NULL,
     response_status_code INTEGER,
     response_headers     TEXT,                              -- JSON: [["name", "value"], …]
     response_body        BLOB,                              -- the first 64 KiB
-    response_truncated   INTEGER NOT NULL DEFAULT 0,
-    is_resent            INTEGER NOT NULL DEFAULT 0,        -- written twice: the kept-alive connection had been closed
+    response_truncated   BOOLEAN NOT NULL DEFAULT 0,
+    is_resent            BOOLEAN NOT NULL DEFAULT 0,        -- written twice: the kept-alive connection had been closed
     error_type           TEXT,
     error_message        TEXT,
     UNIQUE (delivery_id, attempt_number)
@@ -152,60 +153,60 @@ CREATE TABLE attempt_counts (
 CREATE TABLE event_types (
     name        TEXT    PRIMARY KEY,
     description TEXT    NOT NULL,
-    is_builtin  INTEGER NOT NULL CHECK (is_builtin IN (0, 1))
+    is_builtin  BOOLEAN NOT NULL CHECK (is_builtin IN (0, 1))
 ) STRICT, WITHOUT ROWID;
 
 INSERT INTO event_types (is_builtin, name, description) VALUES
-    (1, 'project.created', 'A project was created'),
-    (1, 'project.updated', 'A project was changed'),
-    (1, 'project.deleted', 'A project was deleted'),
-    (1, 'project.archived', 'A project was archived'),
-    (1, 'project.unarchived', 'A project was taken out of the archive'),
-    (1, 'task.created', 'A task was created'),
-    (1, 'task.updated', 'A task was changed'),
-    (1, 'task.deleted', 'A task was deleted'),
-    (1, 'task.completed', 'A task was completed'),
-    (1, 'task.assigned', 'A task was given to somebody'),
-    (1, 'task.status_changed', 'A task moved to another status'),
-    (1, 'time_entry.created', 'A time entry was created'),
-    (1, 'time_entry.updated', 'A time entry was changed'),
-    (1, 'time_entry.deleted', 'A time entry was deleted'),
-    (1, 'time_entry.started', 'A timer was started'),
-    (1, 'time_entry.stopped', 'A timer was stopped'),
-    (1, 'invoice.created', 'An invoice was created'),
-    (1, 'invoice.updated', 'An invoice was changed'),
-    (1, 'invoice.deleted', 'An invoice was deleted'),
-    (1, 'invoice.sent', 'An invoice was sent'),
-    (1, 'invoice.paid', 'An invoice was paid'),
-    (1, 'invoice.overdue', 'An invoice passed its due date unpaid'),
-    (1, 'invoice.approval_requested', 'Approval of an invoice was asked for'),
-    (1, 'invoice.approved', 'An invoice was approved'),
-    (1, 'invoice.rejected', 'An invoice was rejected'),
-    (1, 'client.created', 'A client was created'),
-    (1, 'client.updated', 'A client was changed'),
-    (1, 'client.deleted', 'A client was deleted'),
-    (1, 'user.created', 'A user was created'),
-    (1, 'user.updated', 'A user was changed'),
-    (1, 'user.deleted', 'A user was deleted'),
-    (1, 'comment.created', 'A comment was written'),
-    (1, 'comment.updated', 'A comment was changed'),
-    (1, 'comment.deleted', 'A comment was deleted'),
-    (1, 'project_template.created', 'A project template was created'),
-    (1, 'project_template.updated', 'A project template was changed'),
-    (1, 'project_template.deleted', 'A project template was deleted'),
-    (1, 'payment.processed', 'A payment went through'),
-    (1, 'payment.failed', 'A payment failed'),
-    (1, 'calendar.synced', 'A calendar was synchronised'),
-    (1, 'integration.created', 'An integration was set up'),
-    (1, 'integration.updated', 'An integration was changed'),
-    (1, 'integration.deleted', 'An integration was removed'),
-    (1, 'integration.synced', 'An integration was synchronised'),
-    (1, 'integration.error', 'An integration reported an error'),
-    (1, 'api_token.created', 'An API token was created'),
-    (1, 'api_token.rotated', 'An API token was renewed'),
-    (1, 'api_token.revoked', 'An API token was revoked'),
-    (1, 'webhook.test', 'Sent by `webhook test`'),
-    (1, 'webhook.failing', 'Five attempts of a webhook failed in a row'),
-    (1, 'webhook.recovered', 'A webhook that was failing delivered again'),
-    (1, 'webhook.disabled', 'hookctl disabled a webhook'),
-    (1, 'delivery.failed', 'A delivery ended as failed');
+    (TRUE, 'project.created', 'A project was created'),
+    (TRUE, 'project.updated', 'A project was changed'),
+    (TRUE, 'project.deleted', 'A project was deleted'),
+    (TRUE, 'project.archived', 'A project was archived'),
+    (TRUE, 'project.unarchived', 'A project was taken out of the archive'),
+    (TRUE, 'task.created', 'A task was created'),
+    (TRUE, 'task.updated', 'A task was changed'),
+    (TRUE, 'task.deleted', 'A task was deleted'),
+    (TRUE, 'task.completed', 'A task was completed'),
+    (TRUE, 'task.assigned', 'A task was given to somebody'),
+    (TRUE, 'task.status_changed', 'A task moved to another status'),
+    (TRUE, 'time_entry.created', 'A time entry was created'),
+    (TRUE, 'time_entry.updated', 'A time entry was changed'),
+    (TRUE, 'time_entry.deleted', 'A time entry was deleted'),
+    (TRUE, 'time_entry.started', 'A timer was started'),
+    (TRUE, 'time_entry.stopped', 'A timer was stopped'),
+    (TRUE, 'invoice.created', 'An invoice was created'),
+    (TRUE, 'invoice.updated', 'An invoice was changed'),
+    (TRUE, 'invoice.deleted', 'An invoice was deleted'),
+    (TRUE, 'invoice.sent', 'An invoice was sent'),
+    (TRUE, 'invoice.paid', 'An invoice was paid'),
+    (TRUE, 'invoice.overdue', 'An invoice passed its due date unpaid'),
+    (TRUE, 'invoice.approval_requested', 'Approval of an invoice was asked for'),
+    (TRUE, 'invoice.approved', 'An invoice was approved'),
+    (TRUE, 'invoice.rejected', 'An invoice was rejected'),
+    (TRUE, 'client.created', 'A client was created'),
+    (TRUE, 'client.updated', 'A client was changed'),
+    (TRUE, 'client.deleted', 'A client was deleted'),
+    (TRUE, 'user.created', 'A user was created'),
+    (TRUE, 'user.updated', 'A user was changed'),
+    (TRUE, 'user.deleted', 'A user was deleted'),
+    (TRUE, 'comment.created', 'A comment was written'),
+    (TRUE, 'comment.updated', 'A comment was changed'),
+    (TRUE, 'comment.deleted', 'A comment was deleted'),
+    (TRUE, 'project_template.created', 'A project template was created'),
+    (TRUE, 'project_template.updated', 'A project template was changed'),
+    (TRUE, 'project_template.deleted', 'A project template was deleted'),
+    (TRUE, 'payment.processed', 'A payment went through'),
+    (TRUE, 'payment.failed', 'A payment failed'),
+    (TRUE, 'calendar.synced', 'A calendar was synchronised'),
+    (TRUE, 'integration.created', 'An integration was set up'),
+    (TRUE, 'integration.updated', 'An integration was changed'),
+    (TRUE, 'integration.deleted', 'An integration was removed'),
+    (TRUE, 'integration.synced', 'An integration was synchronised'),
+    (TRUE, 'integration.error', 'An integration reported an error'),
+    (TRUE, 'api_token.created', 'An API token was created'),
+    (TRUE, 'api_token.rotated', 'An API token was renewed'),
+    (TRUE, 'api_token.revoked', 'An API token was revoked'),
+    (TRUE, 'webhook.test', 'Sent by `webhook test`'),
+    (TRUE, 'webhook.failing', 'Five attempts of a webhook failed in a row'),
+    (TRUE, 'webhook.recovered', 'A webhook that was failing delivered again'),
+    (TRUE, 'webhook.disabled', 'hookctl disabled a webhook'),
+    (TRUE, 'delivery.failed', 'A delivery ended as failed');

@@ -6,9 +6,9 @@ use std::time::Duration;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
-use super::migrate::NEWEST;
 use crate::domain::time::Timestamp;
 use crate::new_file::{NewFile, Readers};
+use crate::store::migrations::NEWEST;
 use crate::store::{Check, Finding, Result, Store, StoreError};
 
 /// Pages copied between two reports of progress.
@@ -47,7 +47,7 @@ impl Store {
     /// its schema.
     pub fn check_backup(&self, now: Timestamp) -> Result<Vec<Finding>> {
         // Whoever made the file: each page is checked before it is used. <https://www.sqlite.org/security.html>
-        self.connection.pragma_update(None, "cell_size_check", true)?;
+        self.file()?.connection.pragma_update(None, "cell_size_check", true)?;
         let mut findings = Vec::new();
         // An older schema is upgraded by the next command that writes.
         let is_current = self.schema_version()? == NEWEST;
@@ -80,7 +80,7 @@ impl Store {
         // One snapshot for all steps: what others write meanwhile neither shows in the copy nor makes it start over.
         self.snapshot(|| {
             self.schema_version()?;
-            let backup = Backup::new(&self.connection, &mut copy)?;
+            let backup = Backup::new(&self.file()?.connection, &mut copy)?;
             loop {
                 let step = backup.step(PAGES_A_STEP)?;
                 let at = backup.progress();

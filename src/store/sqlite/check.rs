@@ -7,7 +7,7 @@ use crate::store::row::{one, pair};
 use crate::store::{Result, Store};
 
 impl Store {
-    pub(in crate::store) fn check_journal(&self) -> Vec<Finding> {
+    pub(in crate::store) fn check_journal(&self) -> Result<Vec<Finding>> {
         let finding = Finding {
             check: Check::Journal,
             message: "what was deleted is still in the write-ahead log, which another process was reading; the next \
@@ -15,7 +15,7 @@ impl Store {
                 .to_owned(),
             is_fixable: true,
         };
-        self.has_unerased().then_some(finding).into_iter().collect()
+        Ok(self.file()?.has_unerased().then_some(finding).into_iter().collect())
     }
 
     pub(in crate::store) fn check_integrity(&self) -> Result<Vec<Finding>> {

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use rusqlite::limits::Limit;
 
+use super::Sqlite;
 #[cfg(unix)]
 use super::error::size_limit;
 use super::files::{resolved, sidecar};
 use crate::new_file::{folder_of, scratch_folder};
-use crate::store::{Result, Store, StoreError};
+use crate::store::{Engine, Result, Store, StoreError};
 
 /// How long to leave another process alone that checkpoints the log.
 const RETRY_PAUSE: Duration = Duration::from_millis(5);
@@ -21,7 +22,51 @@ const RETRY_PAUSE: Duration = Duration::from_millis(5);
 #[cfg(unix)]
 const SHARED_MEMORY_BYTES: u64 = 32 * 1024;
 
+/// What a server needs none of: there the log is its own, and gone when it says so.
 impl Store {
+    /// Notes, in the transaction that deletes rows, that the write-ahead log holds them until [`Store::erase_deleted`].
+    /// The note is a file, so that another process takes over if this one is killed.
+    pub(in crate::store) fn note_deletion(&self, rows: usize) {
+        if let Engine::Sqlite(file) = &self.engine {
+            file.note_deletion(rows);
+        }
+    }
+
+    /// Empties the write-ahead log, in which deleted rows stay; in the file itself `secure_delete` has overwritten them. False
+    /// when others were still reading after `wait`; then the next process that opens the database to write does it.
+    pub fn erase_deleted(&self, wait: Duration) -> bool {
+        match &self.engine {
+            Engine::Sqlite(file) => file.erase_deleted(wait),
+            Engine::Postgres(_) => true,
+        }
+    }
+
+    /// Whether the file has a write-ahead log; true as well of a database in memory, which needs none.
+    pub fn is_in_wal(&self) -> Result<bool> {
+        self.file()?.is_in_wal()
+    }
+
+    /// Gives unused space back to the file system. Rewrites the file, so nobody else can write meanwhile.
+    pub fn vacuum(&self) -> Result<()> {
+        let connection = &self.file()?.connection;
+        // VACUUM attaches the copy that it makes; nothing else may attach anything.
+        connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 1)?;
+        let done = connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
+        connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+        Ok(done?)
+    }
+
+    /// Back to the rollback journal, which is as durable: the file system has no memory to share (some network mounts and
+    /// containers). A process that has the file for itself needs none, if it says so before its first read.
+    pub(super) fn leave_wal(&self) -> Result<()> {
+        let file = self.file()?;
+        file.connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+        self.check_ours()?;
+        file.set("PRAGMA journal_mode = DELETE")
+    }
+}
+
+impl Sqlite {
     /// Turns the write-ahead log on, for which the processes share memory. A file that lost its log gets it back here once the
     /// reason has passed. Where it has not, the file is left alone: each process that opened it would otherwise change the
     /// journal under those at work.
@@ -29,7 +74,7 @@ impl Store {
         if self.is_in_wal()? {
             return Ok(());
         }
-        let is_new = self.schema_version()? == 0;
+        let is_new = self.user_version()? == 0;
         if !is_new && !can_share_memory(&self.path) {
             return Ok(());
         }
@@ -41,36 +86,16 @@ impl Store {
         }
     }
 
-    /// Back to the rollback journal, which is as durable: the file system has no memory to share (some network mounts and
-    /// containers). A process that has the file for itself needs none, if it says so before its first read.
-    pub(super) fn leave_wal(&self) -> Result<()> {
-        self.connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
-        self.check_ours()?;
-        self.set("PRAGMA journal_mode = DELETE")
-    }
-
     /// How the file keeps a transaction whole: `wal`, or `delete` for a rollback journal.
-    pub fn journal_mode(&self) -> Result<String> {
+    pub(super) fn journal_mode(&self) -> Result<String> {
         Ok(self.connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?)
     }
 
-    /// Whether the file has a write-ahead log; true as well of a database in memory, which needs none.
-    pub fn is_in_wal(&self) -> Result<bool> {
+    pub(super) fn is_in_wal(&self) -> Result<bool> {
         Ok(matches!(self.journal_mode()?.as_str(), "wal" | "memory"))
     }
 
-    /// Gives unused space back to the file system. Rewrites the file, so nobody else can write meanwhile.
-    pub fn vacuum(&self) -> Result<()> {
-        // VACUUM attaches the copy that it makes; nothing else may attach anything.
-        self.connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 1)?;
-        let done = self.connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
-        self.connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
-        Ok(done?)
-    }
-
-    /// Notes, in the transaction that deletes rows, that the write-ahead log holds them until [`Store::erase_deleted`].
-    /// The note is a file, so that another process takes over if this one is killed.
-    pub(in crate::store) fn note_deletion(&self, rows: usize) {
+    fn note_deletion(&self, rows: usize) {
         if rows > 0 && !self.path.as_os_str().is_empty() {
             self.has_deleted.set(true);
             // Without a note this process still erases what it deleted; only the next one would not know.
@@ -79,13 +104,11 @@ impl Store {
     }
 
     /// Whether something that was deleted may still be in the write-ahead log.
-    pub fn has_unerased(&self) -> bool {
+    pub(super) fn has_unerased(&self) -> bool {
         !self.path.as_os_str().is_empty() && self.note().exists()
     }
 
-    /// Empties the write-ahead log, in which deleted rows stay; in the file itself `secure_delete` has overwritten them. False
-    /// when others were still reading after `wait`; then the next process that opens the database to write does it.
-    pub fn erase_deleted(&self, wait: Duration) -> bool {
+    pub(super) fn erase_deleted(&self, wait: Duration) -> bool {
         // Another process may be at it just now, with the note in its hands; what is deleted here is erased here.
         if !self.has_deleted.get() && !self.has_unerased() {
             return true;

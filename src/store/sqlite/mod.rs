@@ -16,9 +16,37 @@ mod query;
 mod restore;
 mod second_name;
 
+use std::cell::Cell;
+use std::path::PathBuf;
+
 pub use access::{AccessFault, AccessFaultKind, access_faults};
 pub use file_id::FileId;
 pub use files::{is_database_file, sidecar};
-pub use info::Info;
-pub(super) use rusqlite::Connection;
 pub use second_name::has_second_name;
+
+use super::error::{Result, StoreError};
+
+/// An open file of SQLite, or a database in memory.
+#[derive(Debug)]
+pub struct Sqlite {
+    connection: rusqlite::Connection,
+    /// Empty for a database in memory.
+    path: PathBuf,
+    /// The file as it was opened to write.
+    file: Option<FileId>,
+    /// Whether this process deleted something that may still be in the write-ahead log.
+    has_deleted: Cell<bool>,
+}
+
+impl Sqlite {
+    fn user_version(&self) -> Result<i64> {
+        Ok(self.connection.query_row("PRAGMA user_version", [], |row| row.get(0))?)
+    }
+
+    pub(super) fn check_in_place(&self) -> Result<()> {
+        match self.file {
+            Some(file) if FileId::of(&self.path) != Some(file) => Err(StoreError::Replaced(self.path.clone())),
+            _ => Ok(()),
+        }
+    }
+}

@@ -8,12 +8,13 @@ use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 
+use super::Sqlite;
 use super::file_id::FileId;
 use super::files::{check_file, has_log, make_private};
 use super::journal::shortage;
-use super::migrate::NEWEST;
 use super::second_name::{has_second_name, remove_second_names};
-use crate::store::{Result, Store, StoreError};
+use crate::store::migrations::NEWEST;
+use crate::store::{Engine, Result, Store, StoreError};
 
 /// How long to leave another process alone that changes the journal mode.
 const RETRY_PAUSE: Duration = Duration::from_millis(5);
@@ -46,7 +47,7 @@ impl Store {
         let file = FileId::of(path);
         let mut store = Store::connect(path, flags, busy_timeout)?;
         let ours = if is_new { Ok(()) } else { store.check_ours() };
-        match ours.and_then(|()| store.enter_wal()) {
+        match ours.and_then(|()| store.file()?.enter_wal()) {
             Err(StoreError::Io(_) | StoreError::Other(_)) => {
                 drop(store);
                 // The limits of this process are no reason to change the file for all others.
@@ -62,7 +63,7 @@ impl Store {
         if FileId::of(path) != file {
             return Err(StoreError::Busy);
         }
-        store.file = file;
+        store.set_file(file);
         // With a write-ahead log this process keeps a lock, so no restore is at work.
         if has_second_name(path) && store.is_in_wal()? {
             remove_second_names(path);
@@ -99,7 +100,7 @@ impl Store {
             found if found < NEWEST => return Err(StoreError::Older { path: path.to_owned(), found, known: NEWEST }),
             _ => {}
         }
-        store.connection.pragma_update(None, "query_only", true)?;
+        store.file()?.connection.pragma_update(None, "query_only", true)?;
         Ok(Some(store))
     }
 
@@ -121,12 +122,12 @@ impl Store {
 
     /// An empty database in memory: what a command that only reads sees where there is no file yet.
     pub fn empty() -> Result<Store> {
-        let store = Store {
+        let store = Store::from(Sqlite {
             connection: Connection::open_in_memory()?,
             path: PathBuf::new(),
             file: None,
             has_deleted: false.into(),
-        };
+        });
         store.migrate()?;
         Ok(store)
     }
@@ -156,29 +157,42 @@ impl Store {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
         connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, 64 * 1024 * 1024)?;
-        Ok(Store { connection, path: path.to_owned(), file: None, has_deleted: false.into() })
+        Ok(Sqlite { connection, path: path.to_owned(), file: None, has_deleted: false.into() }.into())
+    }
+
+    fn set_file(&mut self, id: Option<FileId>) {
+        if let Engine::Sqlite(file) = &mut self.engine {
+            file.file = id;
+        }
     }
 
     /// Each commit is on the disk before it is reported.
     fn set_durable(&self) -> Result<()> {
-        self.connection.pragma_update(None, "synchronous", "FULL")?;
+        let connection = &self.file()?.connection;
+        connection.pragma_update(None, "synchronous", "FULL")?;
         // macOS alone: there a plain fsync leaves the data in the disk's cache.
-        self.connection.pragma_update(None, "fullfsync", true)?;
-        self.connection.pragma_update(None, "foreign_keys", true)?;
-        self.connection.pragma_update(None, "secure_delete", true)?;
-        self.connection.pragma_update(None, "temp_store", "MEMORY")?;
-        self.connection.pragma_update(None, "wal_autocheckpoint", LONGEST_LOG_PAGES)?;
+        connection.pragma_update(None, "fullfsync", true)?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        connection.pragma_update(None, "secure_delete", true)?;
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
+        connection.pragma_update(None, "wal_autocheckpoint", LONGEST_LOG_PAGES)?;
         Ok(())
     }
 
     /// Makes room in memory for the pages of transactions of some thousand rows: what does not fit is written twice.
     pub fn expect_large_transactions(&self) -> Result<()> {
-        Ok(self.connection.pragma_update(None, "cache_size", -LARGE_CACHE_KIB)?)
+        match &self.engine {
+            Engine::Sqlite(file) => Ok(file.connection.pragma_update(None, "cache_size", -LARGE_CACHE_KIB)?),
+            Engine::Postgres(_) => Ok(()),
+        }
     }
 
     /// Has this connection checkpoint the log while it is short: a command that writes much spares those beside it, who would
     /// have to do it in the middle of their own work.
     pub fn write_back_early(&self) -> Result<()> {
-        Ok(self.connection.pragma_update(None, "wal_autocheckpoint", SHORT_LOG_PAGES)?)
+        match &self.engine {
+            Engine::Sqlite(file) => Ok(file.connection.pragma_update(None, "wal_autocheckpoint", SHORT_LOG_PAGES)?),
+            Engine::Postgres(_) => Ok(()),
+        }
     }
 }

@@ -3,21 +3,9 @@
 use std::io::Read;
 use std::path::Path;
 
-use super::migrate::{APPLICATION_ID, NEWEST};
+use super::migrate::APPLICATION_ID;
+use crate::store::migrations::{NEWEST, TABLES};
 use crate::store::{Result, Store, StoreError};
-
-/// What the migrations make.
-pub const TABLES: [&str; 9] = [
-    "webhooks",
-    "webhook_state",
-    "secrets",
-    "credentials",
-    "events",
-    "deliveries",
-    "attempts",
-    "attempt_counts",
-    "event_types",
-];
 
 impl Store {
     /// Refuses another program's file and a newer schema before anything is written. Judged by one snapshot: another process
@@ -27,9 +15,10 @@ impl Store {
     }
 
     fn check_marks(&self) -> Result<()> {
-        let not_ours = |reason: String| StoreError::NotOurs { path: self.path.clone(), reason };
+        let file = self.file()?;
+        let not_ours = |reason: String| StoreError::NotOurs { path: file.path.clone(), reason };
         let pragma = |name: &str| -> Result<i64> {
-            self.connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).map_err(|error| {
+            file.connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).map_err(|error| {
                 match error.sqlite_error_code() {
                     Some(rusqlite::ErrorCode::NotADatabase) => not_ours("it is no SQLite file".to_owned()),
                     _ => error.into(),
@@ -39,7 +28,7 @@ impl Store {
         let version = pragma("user_version")?;
         match pragma("application_id")? {
             APPLICATION_ID if version > NEWEST => {
-                return Err(StoreError::Newer { path: self.path.clone(), found: version, known: NEWEST });
+                return Err(StoreError::Newer { path: file.path.clone(), found: version, known: NEWEST });
             }
             APPLICATION_ID if version > 0 => {}
             APPLICATION_ID => return Err(not_ours(format!("its schema version is {version}"))),
@@ -51,8 +40,9 @@ impl Store {
 
     /// The tables are the ones that the migrations make, and nothing in the file would run by itself.
     fn check_schema(&self) -> Result<()> {
-        let not_ours = |reason: String| StoreError::NotOurs { path: self.path.clone(), reason };
-        let mut statement = self.connection.prepare("SELECT type, name FROM sqlite_schema")?;
+        let file = self.file()?;
+        let not_ours = |reason: String| StoreError::NotOurs { path: file.path.clone(), reason };
+        let mut statement = file.connection.prepare("SELECT type, name FROM sqlite_schema")?;
         let mut rows = statement.query([])?;
         let mut tables = 0;
         while let Some(row) = rows.next()? {

@@ -7,10 +7,11 @@ use rusqlite::{CachedStatement, Statement};
 
 use crate::store::row::{Cell, Cells, Row};
 use crate::store::value::{Value, to_json};
-use crate::store::{Result, Store, StoreError};
+use crate::store::{Result, StoreError};
 
-impl Store {
-    /// Hands the rows of the answer to `see` until it breaks off.
+use super::Sqlite;
+
+impl Sqlite {
     pub(in crate::store) fn ask(
         &self,
         sql: &str,
@@ -27,19 +28,15 @@ impl Store {
         Ok(())
     }
 
-    /// Runs a statement that gives no rows back. How many it changed.
     pub(in crate::store) fn execute(&self, sql: &str, values: &[Value<'_>]) -> Result<usize> {
         Ok(self.bound(sql, values)?.raw_execute()?)
     }
 
-    /// Runs an INSERT of one row into a table whose key is `id`. The new id; `None` where the row was there already and the
-    /// statement says DO NOTHING.
     pub(in crate::store) fn insert(&self, sql: &str, values: &[Value<'_>]) -> Result<Option<i64>> {
         // A RETURNING clause would cost SQLite a temporary table.
         Ok((self.execute(sql, values)? == 1).then(|| self.connection.last_insert_rowid()))
     }
 
-    /// Runs a statement that gives no rows back once for each set of parameters.
     pub(in crate::store) fn execute_each<'v, const N: usize>(
         &self,
         sql: &str,
@@ -57,7 +54,6 @@ impl Store {
         Ok(())
     }
 
-    /// What `read` makes of the first row of the answer to each set of parameters.
     pub(in crate::store) fn first_each<'v, T, const N: usize>(
         &self,
         sql: &str,
@@ -72,7 +68,6 @@ impl Store {
         sets.into_iter().map(answer).collect()
     }
 
-    /// [`Store::insert`] for each set of parameters.
     pub(in crate::store) fn insert_each<'v, const N: usize>(
         &self,
         sql: &str,
@@ -88,6 +83,18 @@ impl Store {
 
     pub(in crate::store) fn is_in_transaction(&self) -> bool {
         !self.connection.is_autocommit()
+    }
+
+    pub(in crate::store) fn begin(&self, statements: &[&str]) -> Result<()> {
+        statements.iter().try_for_each(|statement| self.execute(statement, &[]).map(drop))
+    }
+
+    pub(in crate::store) fn commit(&self) -> Result<()> {
+        self.execute("COMMIT", &[]).map(drop)
+    }
+
+    pub(in crate::store) fn rollback(&self) -> Result<()> {
+        self.execute("ROLLBACK", &[]).map(drop)
     }
 
     fn bound(&self, sql: &str, values: &[Value<'_>]) -> Result<CachedStatement<'_>> {
@@ -148,10 +155,11 @@ impl Cells for rusqlite::Row<'_> {
 }
 
 #[cfg(test)]
-impl Store {
+impl crate::store::Store {
     /// How SQLite answers a statement, a line for each step.
     pub(in crate::store) fn plan(&self, sql: &str) -> String {
-        let mut statement = self.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect(sql);
+        let mut statement =
+            self.file().expect("a file").connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect(sql);
         let lines = statement.raw_query().mapped(|row| row.get::<_, String>(3)).collect::<rusqlite::Result<Vec<_>>>();
         lines.expect("a plan").join("\n")
     }
@@ -160,6 +168,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Store;
     use crate::store::row::one;
     use crate::store::value::{params, values};
 

@@ -1,0 +1,45 @@
+//! What is in a database, as `hookctl db info` shows it.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::domain::time::Timestamp;
+use crate::output::Text;
+use crate::store::Backlog;
+
+#[derive(Debug, Serialize)]
+pub struct BacklogView {
+    pending: u64,
+    retrying: u64,
+    claimed: u64,
+    due: u64,
+}
+
+impl From<Backlog> for BacklogView {
+    fn from(Backlog { pending, retrying, claimed, due, .. }: Backlog) -> BacklogView {
+        BacklogView { pending, retrying, claimed, due }
+    }
+}
+
+/// How many rows there are, and what waits.
+pub fn describe_content(
+    text: &mut Text,
+    rows: &BTreeMap<&'static str, u64>,
+    backlog: &BacklogView,
+    oldest_due_at: Option<Timestamp>,
+) {
+    text.blank();
+    text.heading("Rows");
+    for (table, rows) in rows {
+        text.field(table, *rows);
+    }
+    text.blank();
+    text.heading("Backlog");
+    text.field("Pending", backlog.pending);
+    text.field("Retrying", backlog.retrying);
+    text.field("Being attempted", backlog.claimed);
+    text.field("Due now", backlog.due);
+    let oldest = text.look().exact(oldest_due_at);
+    text.field("Oldest due", oldest);
+}

@@ -1,0 +1,71 @@
+//! `hookctl db info` of a database on a server.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::content::{BacklogView, describe_content};
+use crate::commands::wording::size;
+use crate::context::{Context, Exit};
+use crate::domain::time::Timestamp;
+use crate::output::{Cell, Page, Text};
+use crate::store::{Server, Store};
+
+#[derive(Debug, Serialize)]
+struct ServerView {
+    server: String,
+    exists: bool,
+    server_version: String,
+    role: String,
+    encryption: Option<String>,
+    is_replica: bool,
+    schema: &'static str,
+    schema_owner: Option<String>,
+    schema_version: i64,
+    size_bytes: u64,
+    rows: BTreeMap<&'static str, u64>,
+    backlog: BacklogView,
+    oldest_due_at: Option<Timestamp>,
+}
+
+impl Page for ServerView {
+    fn describe(&self, text: &mut Text) {
+        text.field("Server", &self.server);
+        text.field("PostgreSQL", &self.server_version);
+        text.field("Role", &self.role);
+        text.field("Encryption", self.encryption.as_deref().map_or_else(|| Cell::plain("none"), Cell::plain));
+        if self.is_replica {
+            text.field("Replica", Cell::warn("yes: it takes no writes"));
+        }
+        let owner = self.schema_owner.as_ref().map(|owner| format!("{}, of role {owner}", self.schema));
+        text.field("Schema", owner.unwrap_or_else(|| format!("{} (not there yet)", self.schema)));
+        text.field("Schema version", self.schema_version);
+        text.field("Size", size(self.size_bytes));
+        describe_content(text, &self.rows, &self.backlog, self.oldest_due_at);
+    }
+}
+
+/// Shows the server; `store` is the database on it, where there is one.
+pub fn show(context: &mut Context, server: &Server, store: Option<Store>) -> Result<Exit> {
+    let exists = store.is_some();
+    let store = store.map_or_else(Store::empty, Ok)?;
+    let (facts, info) = (Store::server_info(server)?, store.info(context.now())?);
+    let view = ServerView {
+        server: server.to_string(),
+        exists,
+        server_version: facts.version,
+        role: facts.role,
+        encryption: facts.encryption,
+        is_replica: facts.is_replica,
+        schema: "hookctl",
+        schema_owner: facts.schema_owner,
+        schema_version: if exists { info.schema_version } else { 0 },
+        size_bytes: facts.size_bytes,
+        rows: info.rows.into_iter().map(|(table, rows)| (table, if exists { rows } else { 0 })).collect(),
+        oldest_due_at: info.backlog.oldest_due,
+        backlog: info.backlog.into(),
+    };
+    context.out.page(&view)?;
+    Ok(Exit::DONE)
+}
