@@ -16,7 +16,7 @@ lint:
 
 # The tests, or those of a name: `just test guides`
 test NAME="":
-    cargo test --locked {{NAME}}
+    RUST_TEST_THREADS=$((2 * $(nproc))) cargo test --locked {{NAME}}
 
 # The integration tests on PostgreSQL, or those of a name, with a server of their own: Debian's package is postgresql
 test-postgres NAME="":

@@ -15,7 +15,11 @@ use crate::context::{Context, Exit};
 use crate::error::Failure;
 use crate::output::{ColorChoice, Format, Output, help_width};
 use crate::settings::Settings;
+use lazily::Lazily;
+use negative::with_negative_values;
 
+mod lazily;
+mod negative;
 mod refusal;
 
 /// Administer outgoing webhooks: one binary, one SQLite file, no service to run
@@ -70,81 +74,92 @@ pub struct Cli {
 pub enum Command {
     /// Create, change, test and remove webhooks
     #[command(subcommand)]
-    Webhook(commands::webhook::Command),
-    Emit(commands::emit::Emit),
+    Webhook(Lazily<commands::webhook::Command>),
+    Emit(Lazily<commands::emit::Emit>),
     /// Look at events, and send one again
     #[command(subcommand)]
-    Event(commands::event::Command),
+    Event(Lazily<commands::event::Command>),
     /// The catalogue of event types
     #[command(subcommand)]
-    EventType(commands::event_type::Command),
-    Drain(commands::drain::Drain),
+    EventType(Lazily<commands::event_type::Command>),
+    Drain(Lazily<commands::drain::Drain>),
     /// The delivery log: list, show, retry, cancel
     #[command(subcommand)]
-    Delivery(commands::delivery::Command),
-    Listen(commands::listen::Listen),
-    Probe(Box<commands::probe::Probe>),
-    Demo(commands::demo::Demo),
-    Sign(commands::sign::Sign),
-    Verify(Box<commands::verify::Verify>),
-    Schemes(commands::schemes::Schemes),
+    Delivery(Lazily<commands::delivery::Command>),
+    Listen(Lazily<commands::listen::Listen>),
+    Probe(Lazily<Box<commands::probe::Probe>>),
+    Demo(Lazily<commands::demo::Demo>),
+    Sign(Lazily<commands::sign::Sign>),
+    Verify(Lazily<Box<commands::verify::Verify>>),
+    Schemes(Lazily<commands::schemes::Schemes>),
     /// The database file: what is in it, whether it is sound, and copies
     #[command(subcommand)]
-    Db(commands::db::Command),
-    Stats(commands::stats::Stats),
-    Check(commands::check::Check),
-    Metrics(commands::metrics::Metrics),
-    Export(commands::export::Export),
-    Apply(commands::apply::Apply),
-    Completions(commands::completions::Completions),
-    Man(commands::man::Man),
-    Help(commands::help::Help),
+    Db(Lazily<commands::db::Command>),
+    Stats(Lazily<commands::stats::Stats>),
+    Check(Lazily<commands::check::Check>),
+    Metrics(Lazily<commands::metrics::Metrics>),
+    Export(Lazily<commands::export::Export>),
+    Apply(Lazily<commands::apply::Apply>),
+    Completions(Lazily<commands::completions::Completions>),
+    Man(Lazily<commands::man::Man>),
+    Help(Lazily<commands::help::Help>),
     #[command(hide = true)]
-    Complete(commands::complete::Complete),
+    Complete(Lazily<commands::complete::Complete>),
 }
 
 impl Command {
     fn run(self, context: &mut Context) -> Result<Exit> {
         match self {
-            Command::Webhook(command) => command.run(context),
-            Command::Emit(command) => command.run(context),
-            Command::Event(command) => command.run(context),
-            Command::EventType(command) => command.run(context),
-            Command::Drain(command) => command.run(context),
-            Command::Delivery(command) => command.run(context),
-            Command::Listen(command) => command.run(context),
-            Command::Probe(command) => command.run(context),
-            Command::Demo(command) => command.run(context),
-            Command::Sign(command) => command.run(context),
-            Command::Verify(command) => command.run(context),
-            Command::Schemes(command) => command.run(context),
-            Command::Db(command) => command.run(context),
-            Command::Stats(command) => command.run(context),
-            Command::Check(command) => command.run(context),
-            Command::Metrics(command) => command.run(context),
-            Command::Export(command) => command.run(context),
-            Command::Apply(command) => command.run(context),
-            Command::Completions(command) => command.run(context),
-            Command::Man(command) => command.run(context, command_tree()),
-            Command::Help(command) => command.run(context, command_tree()),
-            Command::Complete(command) => command.run(context, command_tree()),
+            Command::Webhook(command) => command.0.run(context),
+            Command::Emit(command) => command.0.run(context),
+            Command::Event(command) => command.0.run(context),
+            Command::EventType(command) => command.0.run(context),
+            Command::Drain(command) => command.0.run(context),
+            Command::Delivery(command) => command.0.run(context),
+            Command::Listen(command) => command.0.run(context),
+            Command::Probe(command) => command.0.run(context),
+            Command::Demo(command) => command.0.run(context),
+            Command::Sign(command) => command.0.run(context),
+            Command::Verify(command) => command.0.run(context),
+            Command::Schemes(command) => command.0.run(context),
+            Command::Db(command) => command.0.run(context),
+            Command::Stats(command) => command.0.run(context),
+            Command::Check(command) => command.0.run(context),
+            Command::Metrics(command) => command.0.run(context),
+            Command::Export(command) => command.0.run(context),
+            Command::Apply(command) => command.0.run(context),
+            Command::Completions(command) => command.0.run(context),
+            Command::Man(command) => command.0.run(context, command_tree()),
+            Command::Help(command) => command.0.run(context, command_tree()),
+            Command::Complete(command) => command.0.run(context, command_tree()),
         }
     }
 }
 
-/// Every command, for parsing, completions and pages; help fits the terminal.
+/// Every command with its options, for help, completions and pages; help fits the terminal.
 pub fn command_tree() -> clap::Command {
-    with_negative_values(Cli::command()).term_width(help_width())
+    with_negative_values(lazily::whole(Cli::command)).term_width(help_width())
+}
+
+fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
+    let parse = |tree: clap::Command| {
+        tree.try_get_matches_from(arguments).and_then(|mut matches| {
+            let is_database_argument = matches.value_source("db") == Some(ValueSource::CommandLine);
+            Cli::from_arg_matches_mut(&mut matches).map(|cli| Cli { is_database_argument, ..cli })
+        })
+    };
+    match parse(with_negative_values(Cli::command())) {
+        // What is wrong, and help, is told with the whole tree.
+        Err(error) if error.kind() != ErrorKind::DisplayVersion => parse(command_tree()),
+        parsed => parsed,
+    }
 }
 
 /// Parses, runs and reports; the exit code.
 pub fn run(arguments: Vec<OsString>) -> u8 {
     crate::process::forbid_dumps();
     crate::process::survive_size_limit();
-    let parsed = command_tree().try_get_matches_from(&arguments).and_then(|mut matches| {
-        let is_database_argument = matches.value_source("db") == Some(ValueSource::CommandLine);
-        Cli::from_arg_matches_mut(&mut matches).map(|cli| Cli { is_database_argument, ..cli })
-    });
+    let parsed = parse(&arguments);
     let settings = Settings::from_environment();
     match (parsed, settings) {
         (Ok(cli), Ok(settings)) => cli.run(settings),
@@ -230,21 +245,4 @@ fn refuse(error: &clap::Error, arguments: &[OsString], settings: &Settings) -> u
         Ok(()) | Err(None) => 0,
         Err(Some(failure)) => report(&mut out, &failure),
     }
-}
-
-/// A negative number after an option, and any word after one that takes a number, is the option's value, so that what is
-/// wrong with it is reported with the option's name. An option whose value may be missing takes none that begins with `-`.
-fn with_negative_values(command: clap::Command) -> clap::Command {
-    let command = command.mut_args(|argument| {
-        let takes_value = matches!(argument.get_action(), ArgAction::Set | ArgAction::Append);
-        let is_number = argument.get_value_names().is_some_and(|names| {
-            names.iter().any(|name| matches!(name.as_str(), "N" | "N|all" | "N/UNIT" | "DURATION" | "TIME"))
-        });
-        match takes_value {
-            true if is_number && argument.get_num_args().is_none() => argument.allow_hyphen_values(true),
-            true => argument.allow_negative_numbers(true),
-            false => argument,
-        }
-    });
-    command.mut_subcommands(with_negative_values)
 }

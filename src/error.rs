@@ -161,7 +161,7 @@ fn of_store(cause: &StoreError, error: &anyhow::Error) -> Failure {
             let passes = matches!(**reason, StoreError::Busy | StoreError::Unavailable(_));
             let kind = if passes { Kind::Busy } else { Kind::Failed };
             Failure::new(kind, message)
-                .hint("what was accepted stays due, and the next `hookctl drain` sends it; receivers may see it again")
+                .hint("what was accepted stays due: the next `hookctl drain` sends it, and what was in flight again once its lease expires")
         }
         StoreError::Busy => Failure::new(Kind::Busy, message).hint("nothing of this step was stored; try again"),
         StoreError::Unavailable(_) => {

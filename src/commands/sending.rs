@@ -99,6 +99,6 @@ impl Tally {
 pub fn broken_off(error: anyhow::Error, stored: &str) -> anyhow::Error {
     let Some(failure) = Failure::of(&error) else { return error };
     Failure::new(failure.kind, format!("{stored}; {}", failure.message))
-        .hint("nothing of that is lost: the next `hookctl drain` goes on")
+        .hint("nothing of that is lost: the next `hookctl drain` goes on, and with requests in flight once their leases expire")
         .into()
 }

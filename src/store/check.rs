@@ -109,7 +109,8 @@ impl Store {
         }
         for sql in [
             "UPDATE deliveries SET due_at = NULL WHERE due_at IS NOT NULL AND status IN ('success', 'failed', 'cancelled')",
-            "UPDATE deliveries SET claim_token = NULL WHERE claim_token IS NOT NULL AND due_at IS NULL",
+            "UPDATE deliveries SET claim_token = NULL
+             WHERE claim_token IS NOT NULL AND due_at IS NULL AND status <> 'cancelled'",
         ] {
             self.execute(sql, &[])?;
         }

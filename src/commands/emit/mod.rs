@@ -127,5 +127,5 @@ fn accepted_but(error: anyhow::Error, event_id: &str) -> anyhow::Error {
         failure.kind = Kind::Busy;
     }
     let message = format!("event {event_id} is accepted; {}", failure.message);
-    Failure::new(failure.kind, message).hint("do not emit it again: the next `hookctl drain` goes on").into()
+    Failure::new(failure.kind, message).hint("do not emit it again: the next `hookctl drain` goes on, and with a request in flight once its lease expires").into()
 }

@@ -19,8 +19,8 @@ use crate::store::{NewDelivery, Offer};
 
 /// Send one webhook.test event now and tell what came back
 ///
-/// It reaches the webhook whatever it subscribes to, active or not. It is logged, never retried, and not counted. Exits
-/// with 5 when it was not delivered.
+/// It reaches the webhook whatever it subscribes to, active or not, and waits for nothing: neither --concurrency nor
+/// --rate-limit counts for it. It is logged, never retried, and not counted. Exits with 5 when it was not delivered.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl webhook test crm

@@ -172,6 +172,20 @@ fn killed_between_the_answer_and_its_record_it_sends_again_once_the_lease_is_ove
 }
 
 #[test]
+fn a_check_with_fix_leaves_a_delivery_that_was_cancelled_during_its_attempt_to_the_attempt() {
+    let env = TestEnv::new();
+    let receiver = TestReceiver::start(Reply::StatusAfter(Duration::from_secs(2), 200));
+    subscribe(&env, &receiver, &["crm"], &["--timeout", "60s"]);
+    let emit = env.hookctl(["emit", "invoice.paid", "--event-id", "e"]).spawn();
+    receiver.wait_for(1, PATIENCE);
+    env.hookctl(["delivery", "cancel", "1"]).run().ok();
+    env.hookctl(["db", "check", "--fix"]).run().ok();
+    emit.wait_timeout(PATIENCE).ok();
+    assert_eq!(env.sql("SELECT status, attempt_count FROM deliveries"), [["success", "1"]], "the answer is recorded");
+    assert_whole(&env);
+}
+
+#[test]
 fn cancelled_during_its_attempt_and_then_killed_it_leaves_a_database_that_checks_clean() {
     let env = TestEnv::new();
     let receiver = TestReceiver::start(Reply::Stall);
