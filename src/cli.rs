@@ -87,6 +87,7 @@ pub enum Command {
     #[command(subcommand)]
     Delivery(Lazily<commands::delivery::Command>),
     Listen(Lazily<commands::listen::Listen>),
+    Replay(Lazily<Box<commands::replay::Replay>>),
     Probe(Lazily<Box<commands::probe::Probe>>),
     Demo(Lazily<commands::demo::Demo>),
     Sign(Lazily<commands::sign::Sign>),
@@ -117,6 +118,7 @@ impl Command {
             Command::Drain(command) => command.0.run(context),
             Command::Delivery(command) => command.0.run(context),
             Command::Listen(command) => command.0.run(context),
+            Command::Replay(command) => command.0.run(context),
             Command::Probe(command) => command.0.run(context),
             Command::Demo(command) => command.0.run(context),
             Command::Sign(command) => command.0.run(context),

@@ -12,4 +12,4 @@ mod tests;
 
 pub use answer::answer;
 pub use database::database;
-pub use text::{apply_json, apply_toml, batch_line, headers_file, url, verify};
+pub use text::{apply_json, apply_toml, batch_line, headers_file, recording, url, verify};

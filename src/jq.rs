@@ -102,6 +102,7 @@ impl Output {
     }
 
     /// As `jq -r` shows it: a string without quotes.
+    #[cfg_attr(not(test), allow(dead_code, reason = "--jq comes to use it"))]
     pub fn raw(self) -> String {
         match self {
             Output::Text(text) | Output::Json(text) => text,

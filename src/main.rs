@@ -10,7 +10,6 @@ mod error;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod http;
-#[allow(dead_code, reason = "--jq and replay --set come to use it")]
 mod jq;
 mod new_file;
 mod output;

@@ -1,20 +1,27 @@
 //! `hookctl listen`
 
+mod forward;
+pub mod record;
+pub mod view;
+
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
-use serde::Serialize;
 
+use self::record::Recorder;
+use self::view::RequestView;
 use super::arguments;
-use super::delivery::view::{Bytes, Pairs};
+use super::delivery::view::Bytes;
 use super::signature_options::{Keyed, SignatureOptions};
 use super::verify::{self, Tolerance, VerifyView};
 use crate::context::{Context, Exit};
+use crate::domain::recording::Recording;
 use crate::domain::signature::Received;
 use crate::domain::time::Timestamp;
 use crate::error::{Failure, Kind};
-use crate::output::{Cell, Page, Text, escape_bytes};
+use crate::output::escape;
 use crate::receiver::{ReceivedRequest, Receiver, Script, parse_status};
 use crate::signals::Stop;
 
@@ -23,12 +30,16 @@ use crate::signals::Stop;
 /// The first line on stderr tells the URL, even with --quiet: `listening on http://127.0.0.1:PORT/`. Each request that was
 /// answered is a block of text, or one JSON object a line with `-o json` and `-o jsonl`. It goes on until Ctrl-C, SIGTERM,
 /// or --count; with --verify and --count it exits with 4 when a signature was not valid.
+///
+/// --record writes each request to a file of its own, byte for byte, for `hookctl replay`; see `hookctl help developing`.
+/// --forward-to passes requests on to a receiver and answers what it answers, or 502 where nothing comes back.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl listen --port 8000
   hookctl listen --respond 500,500,200 --delay 100ms  # then 200 to the end
   hookctl listen --respond 429 --retry-after 2s
   hookctl listen --count 1 --verify -w crm -o json  # is it signed by crm?
+  hookctl listen --record requests --forward-to http://localhost:3000/hooks
 
 Exit status:
   4         with --verify, a request did not verify
@@ -39,17 +50,32 @@ pub struct Listen {
     #[arg(long, value_name = "PORT", default_value = "0", value_parser = port)]
     port: u16,
     /// The status codes of the first, second, … answer; the last one repeats
-    #[arg(long, value_name = "STATUS", default_value = "200", value_delimiter = ',', value_parser = parse_status)]
+    #[arg(long, value_name = "STATUS", default_value = "200", conflicts_with = "forward_to", value_delimiter = ',', value_parser = parse_status)]
     respond: Vec<u16>,
     /// How long to wait before each answer
     #[arg(long, value_name = "DURATION", value_parser = arguments::duration)]
     delay: Option<Duration>,
     /// The Retry-After of every answer that is not a 2xx, in whole seconds
-    #[arg(long, value_name = "DURATION", value_parser = arguments::duration)]
+    #[arg(long, value_name = "DURATION", value_parser = arguments::duration, conflicts_with = "forward_to")]
     retry_after: Option<Duration>,
     /// End after so many requests
     #[arg(long, value_name = "N", value_parser = arguments::at_least_one)]
     count: Option<u64>,
+    /// The address to listen at; others than loopback ones let other machines in
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    bind: IpAddr,
+    /// Write each request to a new file in this folder, which is made where it is not there
+    #[arg(long, value_name = "DIR", help_heading = "Recording and forwarding")]
+    record: Option<String>,
+    /// Record credentials too: Authorization, Cookie, API key and token headers
+    #[arg(long, requires = "record", help_heading = "Recording and forwarding")]
+    record_secrets: bool,
+    /// Pass each request on to exactly this URL, and answer what comes back
+    #[arg(long, value_name = "URL", help_heading = "Recording and forwarding")]
+    forward_to: Option<String>,
+    /// Let --forward-to name another machine than this one
+    #[arg(long, requires = "forward_to", help_heading = "Recording and forwarding")]
+    allow_remote: bool,
     /// Verify the signature of each request, as `hookctl verify` does; -w takes the webhook's secrets of when it begins
     #[arg(long)]
     verify: bool,
@@ -66,17 +92,23 @@ const STOP_POLL: Duration = Duration::from_millis(100);
 impl Listen {
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         let verifier = self.verifier(context)?;
+        let url = self.forward_to.as_deref();
+        let pass_on = url.map(|url| forward::to(context, url, self.allow_remote, self.port)).transpose()?;
+        let recorder = self.record.as_deref().map(|folder| Recorder::new(folder, self.record_secrets)).transpose()?;
+        let stop = context.stop_on_signals()?;
         let script =
             Script { respond: self.respond, delay: self.delay.unwrap_or_default(), retry_after: self.retry_after };
-        let stop = context.stop_on_signals()?;
-        let receiver = Receiver::start(self.port, script).map_err(|error| {
-            Failure::new(Kind::Failed, format!("--port: cannot listen at 127.0.0.1:{}: {error}", self.port))
-                .hint("choose another port, or 0 for any free one")
-        })?;
+        let place = SocketAddr::new(self.bind, self.port);
+        let receiver = Receiver::start(place, script, pass_on).map_err(|error| cannot_listen(place, &error))?;
+        if !self.bind.to_canonical().is_loopback() {
+            context.out.warning(&format!("whoever can reach {} on this machine can send requests to it", self.bind));
+        }
         context.out.announce(&format!("listening on {}", receiver.url()));
         let clock = context.clock;
         let most = self.count.unwrap_or(u64::MAX);
-        let (mut printed, mut is_all_valid) = (0, true);
+        let mut desk =
+            Desk { verifier, recorder, at: format!("http://{}", receiver.local_address()), is_all_valid: true };
+        let mut printed = 0;
         let views = std::iter::from_fn(|| {
             if printed == most {
                 return None;
@@ -87,17 +119,13 @@ impl Listen {
                 true => clock.now(),
                 false => clock.now().plus_millis(-(request.received.elapsed().as_millis() as i64)),
             };
-            let verified = verifier.as_ref().map(|verifier| verifier.judge(&request, received_at)).transpose();
-            Some(verified.map_err(Into::into).map(|verification| {
-                is_all_valid &= verification.as_ref().is_none_or(|verification| verification.valid);
-                RequestView::new(request, received_at, verification)
-            }))
+            Some(desk.take(request, received_at).map_err(Into::into))
         });
         context.out.follow_pages(views)?;
         receiver.stop();
         Ok(match stop.exit() {
             Some(exit) if printed < most => exit,
-            _ if is_all_valid => Exit::DONE,
+            _ if desk.is_all_valid => Exit::DONE,
             _ => Exit::NOT_VALID,
         })
     }
@@ -127,10 +155,10 @@ struct Verifier {
 impl Verifier {
     fn judge(&self, request: &ReceivedRequest, now: Timestamp) -> Result<VerifyView, Failure> {
         let received = Received {
-            headers: &request.headers,
-            body: &request.body,
+            headers: &request.message.headers(),
+            body: &request.message.body,
             url: self.keyed.url.as_deref(),
-            method: Some(&request.method),
+            method: Some(&request.message.method),
             now,
             tolerance: None,
         };
@@ -148,67 +176,59 @@ fn next(receiver: &Receiver, stop: &Stop) -> Option<ReceivedRequest> {
     None
 }
 
-/// One request as it is shown.
-#[derive(Debug, Serialize)]
-struct RequestView {
-    number: u64,
-    received_at: Timestamp,
-    method: String,
-    path: String,
-    headers: Pairs,
-    body: Bytes,
-    answered: u16,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    verification: Option<VerifyView>,
+/// What becomes of a request that was answered.
+struct Desk {
+    verifier: Option<Verifier>,
+    recorder: Option<Recorder>,
+    /// Where requests come in.
+    at: String,
+    is_all_valid: bool,
 }
 
-impl RequestView {
-    fn new(request: ReceivedRequest, received_at: Timestamp, verification: Option<VerifyView>) -> RequestView {
-        let headers = request.headers.into_iter().map(|(name, value)| {
-            // JSON holds text only; what is no UTF-8 shows as `\xNN`.
-            let value = String::from_utf8(value).unwrap_or_else(|error| escape_bytes(error.as_bytes()));
-            (name, value)
-        });
-        RequestView {
+impl Desk {
+    fn take(&mut self, request: ReceivedRequest, received_at: Timestamp) -> Result<RequestView, Failure> {
+        let verification = self.verifier.as_ref().map(|verifier| verifier.judge(&request, received_at)).transpose()?;
+        self.is_all_valid &= verification.as_ref().is_none_or(|verification| verification.valid);
+        let recorded = match &self.recorder {
+            Some(recorder) => {
+                let notes = notes(&request, verification.as_ref());
+                let (at, message) = (self.at.clone(), request.message.clone());
+                let recording = Recording { received: received_at, at, notes, request: message };
+                Some(recorder.write(request.number, recording)?)
+            }
+            None => None,
+        };
+        Ok(RequestView {
             number: request.number,
             received_at,
-            method: request.method,
-            path: request.path,
-            headers: Pairs(headers.collect()),
-            body: Bytes(request.body),
+            headers: view::headers(&request.message),
+            method: request.message.method,
+            path: request.message.target,
+            body: Bytes(request.message.body),
             answered: request.answered,
             verification,
-        }
+            forward_error: request.not_passed_on,
+            recorded: recorded.map(|path| path.display().to_string()),
+        })
     }
 }
 
-impl Page for RequestView {
-    fn describe(&self, text: &mut Text) {
-        text.heading(&format!("{} {}", self.method, self.path));
-        text.field("Request", Cell::number(self.number));
-        text.field("Received", self.received_at.rfc3339());
-        let status = self.answered.to_string();
-        text.field(
-            "Answered",
-            if (200..300).contains(&self.answered) { Cell::good(status) } else { Cell::bad(status) },
-        );
-        if let Some(verification) = &self.verification {
-            text.field("Signature", verdict(verification));
-        }
-        for (name, value) in &self.headers.0 {
-            text.line(format!("{name}: {value}"));
-        }
-        text.blank();
-        text.block(&self.body.0);
-    }
+/// What a recording tells beside the request, each on one line.
+fn notes(request: &ReceivedRequest, verification: Option<&VerifyView>) -> Vec<(String, String)> {
+    let answered = ("answered", Some(request.answered.to_string()));
+    let verification = ("verification", verification.map(view::verdict));
+    let forwarding = ("forwarding", request.not_passed_on.clone());
+    let told = [answered, verification, forwarding].into_iter().filter_map(|(name, value)| Some((name, value?)));
+    told.map(|(name, value)| (name.to_owned(), escape(&value).into_owned())).collect()
 }
 
-/// `valid (timetracker, standard)`, or why not.
-fn verdict(verification: &VerifyView) -> Cell {
-    match (verification.reason, &verification.detail) {
-        (Some(reason), Some(detail)) => Cell::bad(format!("not valid: {}: {detail}", reason.name())),
-        _ => Cell::good(format!("valid ({})", verification.schemes.join(", "))),
-    }
+fn cannot_listen(place: SocketAddr, error: &std::io::Error) -> Failure {
+    let option = if error.kind() == std::io::ErrorKind::AddrNotAvailable { "--bind" } else { "--port" };
+    let hint = match option {
+        "--bind" => "name an address of this machine",
+        _ => "choose another port, or 0 for any free one",
+    };
+    Failure::new(Kind::Failed, format!("{option}: cannot listen at {place}: {error}")).hint(hint)
 }
 
 /// A port, for clap.

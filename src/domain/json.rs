@@ -26,6 +26,49 @@ pub fn parse(text: &[u8]) -> Result<&RawValue, JsonError> {
     Ok(raw)
 }
 
+/// Spread over lines for people; what is between the blanks stays as it is.
+pub fn indented(json: &RawValue) -> String {
+    let (mut text, mut depth, mut in_string, mut is_escaped) = (String::new(), 0_usize, false, false);
+    let end_line = |text: &mut String, depth: usize| {
+        text.push('\n');
+        text.push_str(&"  ".repeat(depth));
+    };
+    for c in json.get().chars() {
+        if in_string {
+            text.push(c);
+            in_string = is_escaped || c != '"';
+            is_escaped = c == '\\' && !is_escaped;
+            continue;
+        }
+        match c {
+            '{' | '[' => {
+                text.push(c);
+                depth += 1;
+                end_line(&mut text, depth);
+            }
+            '}' | ']' => {
+                depth = depth.saturating_sub(1);
+                text.truncate(text.trim_end().len());
+                if !text.ends_with(['{', '[']) {
+                    end_line(&mut text, depth);
+                }
+                text.push(c);
+            }
+            ',' => {
+                text.push(c);
+                end_line(&mut text, depth);
+            }
+            ':' => text.push_str(": "),
+            c if c.is_ascii_whitespace() => {}
+            c => {
+                in_string = c == '"';
+                text.push(c);
+            }
+        }
+    }
+    text
+}
+
 /// Checks what the parser lets pass: depth, and surrogates that have no partner. `json` is known to be well-formed.
 pub fn check(json: &[u8]) -> Result<(), JsonError> {
     let (mut depth, mut in_string, mut at) = (0_usize, false, 0);
@@ -86,6 +129,15 @@ mod tests {
         let deep = [vec![b'['; 10_000], vec![b']'; 10_000]].concat();
         assert!(matches!(parse(&deep), Err(JsonError::TooDeep)));
         assert!(parse(&[b'"', 0xff, b'"']).is_err());
+    }
+
+    #[test]
+    fn indented_json_keeps_all_but_the_blanks() {
+        let json = parse(br#"{"a":[1.0, -0,{}, [ ]],"b\"{\\":"x, y: [","c":null}"#).unwrap();
+        let expected =
+            "{\n  \"a\": [\n    1.0,\n    -0,\n    {},\n    []\n  ],\n  \"b\\\"{\\\\\": \"x, y: [\",\n  \"c\": null\n}";
+        assert_eq!(indented(json), expected);
+        assert_eq!(indented(parse(b" \"a\" ").unwrap()), "\"a\"");
     }
 
     #[test]

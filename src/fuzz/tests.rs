@@ -60,7 +60,7 @@ macro_rules! fuzzed {
     };
 }
 
-fuzzed!(answer, apply_json, apply_toml, batch_line, database, headers_file, url, verify);
+fuzzed!(answer, apply_json, apply_toml, batch_line, database, headers_file, recording, url, verify);
 
 /// `UPDATE=1` writes them anew, as it does with what else is made from the sources.
 #[test]

@@ -7,7 +7,9 @@ use url::Host;
 use crate::commands::configuration;
 use crate::commands::emit::batch;
 use crate::domain::event::{self, PAYLOAD_LIMIT};
+use crate::domain::message::Message;
 use crate::domain::network::AddressPolicy;
+use crate::domain::recording::Recording;
 use crate::domain::secret::Secret;
 use crate::domain::signature::{self, Received, Verdict, diagnose, parse_headers, schemes};
 use crate::domain::time::Timestamp;
@@ -79,6 +81,19 @@ pub fn headers_file(data: &[u8]) {
     let lines = headers.iter().map(|(name, value)| [name.as_bytes(), b": ", value, b"\r\n"].concat());
     let written = lines.collect::<Vec<_>>().concat();
     assert_eq!(parse_headers(&written), Ok(headers));
+}
+
+/// A recording that is written again is read as the same, and what is sent of it is one request with its headers and body.
+pub fn recording(data: &[u8]) {
+    let Ok(mut recording) = Recording::parse(data) else { return };
+    assert_eq!(Recording::parse(&recording.to_bytes()).as_ref(), Ok(&recording));
+    recording.mask();
+    let Ok(wire) = recording.request.wire() else { return };
+    let (head, length) = Message::read_head(&wire).expect("it is a head").expect("it is whole");
+    assert_eq!((&head.method, &head.target), (&recording.request.method, &recording.request.target));
+    let is_chunked = head.values("transfer-encoding").next().is_some();
+    assert!(is_chunked || wire[length..] == recording.request.body);
+    assert!(head.values("content-length").count() <= 1 && !(is_chunked && head.values("content-length").count() > 0));
 }
 
 /// An event that is taken from a line is one that `emit` would take, and is the same each time.

@@ -1,7 +1,8 @@
-//! The only place that speaks HTTP: one request to one receiver, guarded, bounded in time and memory.
+//! The only place that sends HTTP: one request to one receiver, guarded, bounded in time and memory.
 
 mod client;
 mod connector;
+mod direct;
 mod egress;
 mod errors;
 mod gateway;
@@ -9,6 +10,7 @@ mod identity;
 mod idle;
 mod local;
 mod look_up;
+mod raw_answer;
 mod resolver;
 mod socks;
 mod target;
@@ -19,8 +21,10 @@ mod trust;
 mod wire;
 
 pub use client::{Client, Shared, check_ca_cert};
+pub use direct::{Direct, DirectError, Reach};
 pub use egress::{Egress, Surroundings};
 pub use identity::{check_client, client_cert_expiry};
 pub use look_up::LookUps;
+pub use raw_answer::RawAnswer;
 pub use resolver::refusal;
 pub use target::{ClientError, OutgoingRequest, Target};

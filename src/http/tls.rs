@@ -63,7 +63,7 @@ impl Tls {
         Ok(TlsWire { stream: StreamOwned::new(connection, socket), buffers })
     }
 
-    fn config(&self) -> Result<Arc<ClientConfig>, Error> {
+    pub fn config(&self) -> Result<Arc<ClientConfig>, Error> {
         if let Some(config) = self.config.get() {
             return Ok(Arc::clone(config));
         }

@@ -14,6 +14,11 @@ pub struct Look {
 }
 
 impl Look {
+    /// Whether somebody reads it at a terminal.
+    pub fn is_terminal(&self) -> bool {
+        self.terminal_width.is_some()
+    }
+
     /// The moment that relative times count from.
     pub fn now(&self) -> Timestamp {
         self.now

@@ -186,6 +186,22 @@ impl Output {
         Ok(())
     }
 
+    /// Writes rows that take their time and have an end: a table and JSON lines as they come, JSON as one array.
+    pub fn follow_to_end<R: Row>(&mut self, rows: impl IntoIterator<Item = Result<R>>) -> Result<()> {
+        match self.settings.format {
+            Format::Table | Format::Jsonl => self.follow(rows),
+            Format::Json | Format::Csv => self.list(rows, ""),
+        }
+    }
+
+    /// Writes objects: for people each on a page, for programs as a list.
+    pub fn pages<P: Page + Row>(&mut self, pages: impl IntoIterator<Item = Result<P>>) -> Result<()> {
+        match self.settings.format {
+            Format::Table => self.follow_pages(pages),
+            Format::Json | Format::Jsonl | Format::Csv => self.list(pages, ""),
+        }
+    }
+
     /// Writes what a run did: for people a page, unless quiet; for programs the object.
     pub fn outcome<P: Page>(&mut self, page: &P) -> Result<()> {
         match self.settings.format {

@@ -13,8 +13,17 @@ pub enum After {
 
 /// The answer with that status code, told in its body too; `Retry-After` in seconds. Without a body for `HEAD`.
 pub fn bytes(status: u16, retry_after: Option<u64>, method: &str, after: After) -> Vec<u8> {
+    let body = format!("{status} {}", reason(status)).trim_end().to_owned() + "\n";
+    with_body(status, retry_after, method, after, &body)
+}
+
+/// The answer to a request that could not be passed on.
+pub fn bad_gateway(why: &str, method: &str, after: After) -> Vec<u8> {
+    with_body(502, None, method, after, &format!("502 Bad Gateway: {why}\n"))
+}
+
+fn with_body(status: u16, retry_after: Option<u64>, method: &str, after: After, body: &str) -> Vec<u8> {
     let reason = reason(status);
-    let body = format!("{status} {reason}").trim_end().to_owned() + "\n";
     let mut answer = format!("HTTP/1.1 {status} {reason}\r\n");
     if let Some(seconds) = retry_after {
         let _ = write!(answer, "Retry-After: {seconds}\r\n");
@@ -29,7 +38,7 @@ pub fn bytes(status: u16, retry_after: Option<u64>, method: &str, after: After) 
         _ => {
             let _ = write!(answer, "Content-Type: text/plain\r\nContent-Length: {}\r\n\r\n", body.len());
             if method != "HEAD" {
-                answer.push_str(&body);
+                answer.push_str(body);
             }
         }
     }

@@ -1,5 +1,5 @@
-//! A small HTTP/1.1 receiver on loopback: what `listen` and `demo` deliver to. It answers as its script says and hands
-//! over each request as it came, byte for byte.
+//! A small HTTP/1.1 receiver, on loopback as a rule: what `listen` and `demo` deliver to. It answers as its script says, or
+//! what came back where the request was passed on to, and hands over each request as it came, byte for byte.
 
 mod answer;
 mod connections;
@@ -11,4 +11,4 @@ mod tests;
 mod wire;
 
 pub use script::{Script, parse_status};
-pub use server::{ReceivedRequest, Receiver};
+pub use server::{PassOn, PassedOn, ReceivedRequest, Receiver};

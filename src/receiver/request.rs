@@ -3,26 +3,19 @@
 use std::io;
 
 use super::wire::Wire;
+use crate::domain::message::{HeadError, Message};
 
 /// The longest body that is taken, in bytes; a longer one is answered 413. Twice the largest payload.
 pub const BODY_LIMIT: usize = 2 * 1024 * 1024;
 
 /// The longest head, and the longest trailer section, in bytes.
 const HEAD_LIMIT: usize = 64 * 1024;
-const HEADER_LIMIT: usize = 256;
 const CHUNK_LINE_LIMIT: usize = 4 * 1024;
 
 /// One request as it came.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Request {
-    /// The method, in the sender's spelling.
-    pub method: String,
-    /// The request target: path and query.
-    pub target: String,
-    /// Name and value of each header field, in the order and spelling of the sender.
-    pub headers: Vec<(String, Vec<u8>)>,
-    /// The body without its transfer coding.
-    pub body: Vec<u8>,
+    pub message: Message,
     /// Whether the connection may carry another request.
     pub keep_alive: bool,
 }
@@ -47,23 +40,27 @@ impl From<io::Error> for Refusal {
     }
 }
 
+impl From<HeadError> for Refusal {
+    fn from(error: HeadError) -> Refusal {
+        match error {
+            HeadError::TooManyHeaders => Refusal::Status(431),
+            HeadError::Malformed => Refusal::Status(400),
+        }
+    }
+}
+
 /// Reads the next request, answering `Expect: 100-continue` on the way.
 pub fn read(wire: &mut Wire) -> Result<Request, Refusal> {
-    let head = read_head(wire)?;
-    let framing = head.framing()?;
-    if head.expects_continue()? && framing != Framing::Length(0) && wire.unread().is_empty() {
+    let mut message = read_head(wire)?;
+    let framing = framing(&message)?;
+    if expects_continue(&message)? && framing != Framing::Length(0) && wire.unread().is_empty() {
         wire.send(b"HTTP/1.1 100 Continue\r\n\r\n")?;
     }
-    let body = match framing {
-        Framing::Length(length) => {
-            let mut body = Vec::new();
-            wire.take(length, &mut body)?;
-            body
-        }
-        Framing::Chunked => read_chunks(wire)?,
-    };
-    let keep_alive = head.keep_alive();
-    Ok(Request { method: head.method, target: head.target, headers: head.headers, body, keep_alive })
+    match framing {
+        Framing::Length(length) => wire.take(length, &mut message.body)?,
+        Framing::Chunked => message.body = read_chunks(wire)?,
+    }
+    Ok(Request { keep_alive: keep_alive(&message), message })
 }
 
 /// How the end of a body is known.
@@ -73,49 +70,35 @@ enum Framing {
     Chunked,
 }
 
-struct Head {
-    method: String,
-    target: String,
-    /// 0 or 1: the minor version of HTTP/1.
-    version: u8,
-    headers: Vec<(String, Vec<u8>)>,
-}
-
-impl Head {
-    fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
-        self.headers.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| &value[..])
-    }
-
-    /// RFC 9112, section 6.3. Both a length and a coding, or two lengths, is how requests are smuggled: refused.
-    fn framing(&self) -> Result<Framing, Refusal> {
-        let codings: Vec<&[u8]> = self.values("transfer-encoding").collect();
-        let lengths: Vec<&[u8]> = self.values("content-length").collect();
-        match (&codings[..], &lengths[..]) {
-            ([], []) => Ok(Framing::Length(0)),
-            ([], [length, others @ ..]) if others.iter().all(|other| other == length) => body_length(length),
-            ([coding], []) if self.version == 1 && coding.eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
-            ([_], []) if self.version == 1 => Err(Refusal::Status(501)),
-            _ => Err(Refusal::Status(400)),
-        }
-    }
-
-    /// RFC 9110, section 10.1.1: an HTTP/1.0 sender's expectation is ignored, an unknown one is refused.
-    fn expects_continue(&self) -> Result<bool, Refusal> {
-        let mut expectations = self.values("expect").filter(|_| self.version == 1);
-        match expectations.next() {
-            None => Ok(false),
-            Some(value) if value.eq_ignore_ascii_case(b"100-continue") => Ok(true),
-            Some(_) => Err(Refusal::Status(417)),
-        }
-    }
-
-    fn keep_alive(&self) -> bool {
-        let mut options = self.values("connection").flat_map(|value| value.split(|byte| *byte == b','));
-        self.version == 1 && !options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
+/// RFC 9112, section 6.3. Both a length and a coding, or two lengths, is how requests are smuggled: refused.
+fn framing(head: &Message) -> Result<Framing, Refusal> {
+    let codings: Vec<&[u8]> = head.values("transfer-encoding").collect();
+    let lengths: Vec<&[u8]> = head.values("content-length").collect();
+    match (&codings[..], &lengths[..]) {
+        ([], []) => Ok(Framing::Length(0)),
+        ([], [length, others @ ..]) if others.iter().all(|other| other == length) => body_length(length),
+        ([coding], []) if head.version == 1 && coding.eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
+        ([_], []) if head.version == 1 => Err(Refusal::Status(501)),
+        _ => Err(Refusal::Status(400)),
     }
 }
 
-fn read_head(wire: &mut Wire) -> Result<Head, Refusal> {
+/// RFC 9110, section 10.1.1: an HTTP/1.0 sender's expectation is ignored, an unknown one is refused.
+fn expects_continue(head: &Message) -> Result<bool, Refusal> {
+    let mut expectations = head.values("expect").filter(|_| head.version == 1);
+    match expectations.next() {
+        None => Ok(false),
+        Some(value) if value.eq_ignore_ascii_case(b"100-continue") => Ok(true),
+        Some(_) => Err(Refusal::Status(417)),
+    }
+}
+
+fn keep_alive(head: &Message) -> bool {
+    let mut options = head.values("connection").flat_map(|value| value.split(|byte| *byte == b','));
+    head.version == 1 && !options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
+}
+
+fn read_head(wire: &mut Wire) -> Result<Message, Refusal> {
     loop {
         if !wire.unread().is_empty()
             && let Some((head, length)) = parse_head(wire.unread())?
@@ -136,22 +119,10 @@ fn read_head(wire: &mut Wire) -> Result<Head, Refusal> {
 }
 
 /// A whole head and its length in bytes, or `None` while it is not complete.
-fn parse_head(bytes: &[u8]) -> Result<Option<(Head, usize)>, Refusal> {
-    let mut fields = [httparse::EMPTY_HEADER; HEADER_LIMIT];
-    let mut parsed = httparse::Request::new(&mut fields);
-    let length = match parsed.parse(bytes) {
-        Ok(httparse::Status::Complete(length)) => length,
-        Ok(httparse::Status::Partial) => return Ok(None),
-        Err(httparse::Error::TooManyHeaders) => return Err(Refusal::Status(431)),
-        Err(_) => return Err(Refusal::Status(400)),
-    };
-    let (Some(method), Some(target), Some(version)) = (parsed.method, parsed.path, parsed.version) else {
-        return Err(Refusal::Status(400));
-    };
-    let headers = parsed.headers.iter().map(|field| (field.name.to_owned(), field.value.to_vec())).collect();
-    let head = Head { method: method.to_owned(), target: target.to_owned(), version, headers };
+fn parse_head(bytes: &[u8]) -> Result<Option<(Message, usize)>, Refusal> {
+    let Some((head, length)) = Message::read_head(bytes)? else { return Ok(None) };
     // RFC 9112, section 3.2: HTTP/1.1 needs exactly one Host.
-    match (version, head.values("host").count()) {
+    match (head.version, head.values("host").count()) {
         (_, 1) | (0, 0) => Ok(Some((head, length))),
         _ => Err(Refusal::Status(400)),
     }

@@ -1,7 +1,7 @@
 //! Accepts connections, answers their requests, and hands the requests over.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, SyncSender};
@@ -10,19 +10,32 @@ use std::time::{Duration, Instant};
 
 use super::answer::{self, After};
 use super::connections::{Admission, Connections};
-use super::request::{self, Refusal};
+use super::request::{self, Refusal, Request};
 use super::script::{self, Script};
 use super::wire::Wire;
+use crate::domain::message::Message;
 
 /// Requests that wait to be fetched; the senders of more wait for their next answer until some are.
 const BACKLOG: usize = 1024;
 
-/// A receiver that is bound to 127.0.0.1 and running; dropping it stops it.
+/// A receiver that is bound and running; dropping it stops it.
 pub struct Receiver {
     address: SocketAddr,
     requests: mpsc::Receiver<ReceivedRequest>,
     connections: Arc<Connections>,
     acceptor: Option<JoinHandle<()>>,
+}
+
+/// Passes a request on; an error is the reason why nothing came back.
+pub type PassOn = dyn Fn(&Message) -> Result<PassedOn, String> + Send + Sync;
+
+/// What came back for a request that was passed on.
+pub struct PassedOn {
+    pub status: u16,
+    /// The whole answer as it came.
+    pub answer: Vec<u8>,
+    /// Whether its end is the end of the connection.
+    pub ends: bool,
 }
 
 /// One request that was answered.
@@ -32,39 +45,26 @@ pub struct ReceivedRequest {
     pub number: u64,
     /// When its last byte had come.
     pub received: Instant,
-    /// The method, in the sender's spelling.
-    pub method: String,
-    /// The request target: path and query.
-    pub path: String,
-    /// Name and value of each header field, in the order and spelling of the sender.
-    pub headers: Vec<(String, Vec<u8>)>,
-    /// The body without its transfer coding.
-    pub body: Vec<u8>,
+    pub message: Message,
     /// The status code of the answer.
     pub answered: u16,
-}
-
-impl ReceivedRequest {
-    /// The value of the first header field of that name, in any case.
-    #[cfg(test)]
-    pub fn header(&self, name: &str) -> Option<&[u8]> {
-        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice())
-    }
+    /// Why the request could not be passed on, where it was to be.
+    pub not_passed_on: Option<String>,
 }
 
 impl Receiver {
-    /// Binds 127.0.0.1 at `port` (0: any free one) and answers as the script says. A script with a status code below
-    /// 200 or above 999 is `InvalidInput`.
-    pub fn start(port: u16, script: Script) -> io::Result<Receiver> {
+    /// Binds that address (port 0: any free one) and answers as the script says, or what `pass_on` brings back. A script
+    /// with a status code below 200 or above 999 is `InvalidInput`.
+    pub fn start(at: SocketAddr, script: Script, pass_on: Option<Box<PassOn>>) -> io::Result<Receiver> {
         if let Some(status) = script.respond.iter().find(|status| !script::is_final(**status)) {
             let message = format!("{status} cannot be answered: a status code is a number from 200 to 999");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+        let listener = TcpListener::bind(at)?;
         let address = listener.local_addr()?;
         let (deliver, requests) = mpsc::sync_channel(BACKLOG);
         let connections = Arc::new(Connections::default());
-        let server = Server { script, arrived: AtomicU64::new(0), connections: Arc::clone(&connections) };
+        let server = Server { script, pass_on, arrived: AtomicU64::new(0), connections: Arc::clone(&connections) };
         let acceptor = thread::Builder::new()
             .name("receiver".to_owned())
             .spawn(move || accept(&listener, &Arc::new(server), &deliver))?;
@@ -77,9 +77,19 @@ impl Receiver {
         self.address
     }
 
-    /// Its root URL, `http://127.0.0.1:PORT/`.
+    /// Its root URL, such as `http://127.0.0.1:8000/`.
     pub fn url(&self) -> String {
         format!("http://{}/", self.address)
+    }
+
+    /// Where this machine reaches it: bound to every address, it is reached at loopback.
+    pub fn local_address(&self) -> SocketAddr {
+        let ip = match self.address.ip() {
+            ip if !ip.is_unspecified() => ip,
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        };
+        SocketAddr::new(ip, self.address.port())
     }
 
     /// The next request that was answered, waiting for it that long. Requests that were refused as malformed or too
@@ -98,7 +108,7 @@ impl Drop for Receiver {
     fn drop(&mut self) {
         self.connections.end();
         // The acceptor waits for a connection; this one tells it to look up.
-        let woken = TcpStream::connect_timeout(&self.address, Duration::from_millis(500)).is_ok();
+        let woken = TcpStream::connect_timeout(&self.local_address(), Duration::from_millis(500)).is_ok();
         if let Some(acceptor) = self.acceptor.take().filter(|_| woken) {
             let _ = acceptor.join();
         }
@@ -107,6 +117,7 @@ impl Drop for Receiver {
 
 struct Server {
     script: Script,
+    pass_on: Option<Box<PassOn>>,
     arrived: AtomicU64,
     connections: Arc<Connections>,
 }
@@ -156,22 +167,13 @@ impl Server {
             };
             let received = Instant::now();
             let number = self.arrived.fetch_add(1, Ordering::Relaxed) + 1;
-            let status = self.script.status(number);
             if !self.connections.still_open_after(self.script.delay) {
                 return;
             }
-            let after = if request.keep_alive { After::KeepAlive } else { After::Close };
-            let retry_after = self.script.retry_after_seconds(status);
-            let sent = wire.send(&answer::bytes(status, retry_after, &request.method, after));
-            let received = ReceivedRequest {
-                number,
-                received,
-                method: request.method,
-                path: request.target,
-                headers: request.headers,
-                body: request.body,
-                answered: status,
-            };
+            let Reply { status, bytes, after, not_passed_on } = self.reply(number, &request);
+            let sent = wire.send(&bytes);
+            let received =
+                ReceivedRequest { number, received, message: request.message, answered: status, not_passed_on };
             // A sender that gave up waiting sent its request all the same; without a receiver the receiver is stopping.
             if deliver.send(received).is_err() || sent.is_err() {
                 return;
@@ -181,4 +183,31 @@ impl Server {
             }
         }
     }
+
+    fn reply(&self, number: u64, request: &Request) -> Reply {
+        let (message, method) = (&request.message, request.message.method.as_str());
+        let after = if request.keep_alive { After::KeepAlive } else { After::Close };
+        let Some(pass_on) = &self.pass_on else {
+            let status = self.script.status(number);
+            let bytes = answer::bytes(status, self.script.retry_after_seconds(status), method, after);
+            return Reply { status, bytes, after, not_passed_on: None };
+        };
+        match pass_on(message) {
+            Ok(PassedOn { status, answer, ends }) => {
+                let after = if ends { After::Close } else { after };
+                Reply { status, bytes: answer, after, not_passed_on: None }
+            }
+            Err(why) => {
+                let bytes = answer::bad_gateway(&why, method, after);
+                Reply { status: 502, bytes, after, not_passed_on: Some(why) }
+            }
+        }
+    }
+}
+
+struct Reply {
+    status: u16,
+    bytes: Vec<u8>,
+    after: After,
+    not_passed_on: Option<String>,
 }

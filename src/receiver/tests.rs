@@ -1,5 +1,5 @@
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::connections::LIMIT;
@@ -10,7 +10,11 @@ const SOON: Duration = Duration::from_secs(5);
 const AT_ONCE: Duration = Duration::from_millis(50);
 
 fn start(script: Script) -> Receiver {
-    Receiver::start(0, script).unwrap()
+    start_at(0, script).unwrap()
+}
+
+fn start_at(port: u16, script: Script) -> std::io::Result<Receiver> {
+    Receiver::start((Ipv4Addr::LOCALHOST, port).into(), script, None)
 }
 
 fn respond(statuses: &[u16]) -> Script {
@@ -77,12 +81,12 @@ fn hands_over_a_request_as_it_was_sent() {
     assert_eq!(answer, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 7\r\n\r\n200 OK\n");
     let request = receiver.recv_timeout(SOON).unwrap();
     assert_eq!((request.number, request.answered), (1, 200));
-    assert_eq!((request.method.as_str(), request.path.as_str()), ("PATCH", "/a%20b?c=d&c"));
-    assert_eq!(request.body, b"\x00{}\r\n");
-    let names: Vec<&str> = request.headers.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!((request.message.method.as_str(), request.message.target.as_str()), ("PATCH", "/a%20b?c=d&c"));
+    assert_eq!(request.message.body, b"\x00{}\r\n");
+    let names: Vec<String> = request.message.headers().into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["host", "X-Two", "x-two", "Content-Length"]);
-    assert_eq!(request.header("X-TWO"), Some(&b"\xe9"[..]));
-    assert_eq!(request.header("absent"), None);
+    assert_eq!(request.message.values("X-TWO").next(), Some(&b"\xe9"[..]));
+    assert_eq!(request.message.values("absent").next(), None);
 }
 
 #[test]
@@ -96,7 +100,7 @@ fn one_connection_carries_many_requests_even_when_they_come_at_once() {
     stream.write_all((post("two") + &post("three")).as_bytes()).unwrap();
     read_answer(&mut stream);
     read_answer(&mut stream);
-    let bodies: Vec<Vec<u8>> = (0..6).map(|_| receiver.recv_timeout(SOON).unwrap().body).collect();
+    let bodies: Vec<Vec<u8>> = (0..6).map(|_| receiver.recv_timeout(SOON).unwrap().message.body).collect();
     assert_eq!(bodies, ["one", "one", "one", "one", "two", "three"].map(|body| body.as_bytes().to_vec()));
 }
 
@@ -128,7 +132,7 @@ fn chunks_are_put_together_and_trailers_dropped() {
          3;name=value\r\nabc\r\nA\r\n0123456789\r\n0\r\nX-Trailer: t\r\n\r\n",
     );
     assert_eq!(status(&answer), 200);
-    assert_eq!(receiver.recv_timeout(SOON).unwrap().body, b"abc0123456789");
+    assert_eq!(receiver.recv_timeout(SOON).unwrap().message.body, b"abc0123456789");
 }
 
 #[test]
@@ -139,7 +143,7 @@ fn a_sender_that_asks_first_is_told_to_go_on() {
     assert_eq!(read_answer(&mut stream), "HTTP/1.1 100 Continue\r\n\r\n");
     stream.write_all(b"{}").unwrap();
     assert_eq!(status(&read_answer(&mut stream)), 200);
-    assert_eq!(receiver.recv_timeout(SOON).unwrap().body, b"{}");
+    assert_eq!(receiver.recv_timeout(SOON).unwrap().message.body, b"{}");
 }
 
 #[test]
@@ -156,12 +160,12 @@ fn bodies_end_at_the_limit_and_the_sender_can_read_why() {
     let receiver = start(Script::default());
     let body = "x".repeat(BODY_LIMIT);
     assert_eq!(status(&exchange(&receiver, post(&body))), 200);
-    assert_eq!(receiver.recv_timeout(SOON).unwrap().body.len(), BODY_LIMIT);
+    assert_eq!(receiver.recv_timeout(SOON).unwrap().message.body.len(), BODY_LIMIT);
     assert_eq!(status(&exchange(&receiver, post(&(body.clone() + "x")))), 413);
     let head = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
     let chunk = format!("{BODY_LIMIT:x}\r\n{body}\r\n");
     assert_eq!(status(&exchange(&receiver, format!("{head}{chunk}0\r\n\r\n"))), 200);
-    assert_eq!(receiver.recv_timeout(SOON).unwrap().body.len(), BODY_LIMIT);
+    assert_eq!(receiver.recv_timeout(SOON).unwrap().message.body.len(), BODY_LIMIT);
     assert_eq!(status(&exchange(&receiver, format!("{head}{chunk}1\r\nx\r\n0\r\n\r\n"))), 413);
     assert_eq!(receiver.recv_timeout(AT_ONCE), None);
 }
@@ -266,15 +270,15 @@ fn stops_at_once_with_idle_and_waiting_connections_and_frees_the_port() {
         assert!(!String::from_utf8_lossy(&answer).contains("200"));
     }
     assert!(started.elapsed() < Duration::from_secs(1));
-    Receiver::start(port, Script::default()).unwrap().stop();
+    start_at(port, Script::default()).unwrap().stop();
 }
 
 #[test]
 fn a_taken_port_and_an_impossible_status_are_errors() {
     let receiver = start(Script::default());
-    let taken = Receiver::start(receiver.address().port(), Script::default()).err().unwrap();
+    let taken = start_at(receiver.address().port(), Script::default()).err().unwrap();
     assert_eq!(taken.kind(), std::io::ErrorKind::AddrInUse);
-    let announced = Receiver::start(0, respond(&[200, 100])).err().unwrap();
+    let announced = start_at(0, respond(&[200, 100])).err().unwrap();
     assert_eq!(announced.kind(), std::io::ErrorKind::InvalidInput);
 }
 

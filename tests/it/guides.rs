@@ -160,6 +160,7 @@ impl Guide {
             // A test has its own receiver, a free port, and no right to the system's folders.
             code.replace("https://crm.example.com/", &receiver.url())
                 .replace("8000", &closed_port().port().to_string())
+                .replace("8001", &closed_port().port().to_string())
                 .replace("/var/lib/prometheus/node-exporter", crontab_folder.to_str().unwrap())
                 .replace("/var/backups/hookctl", crontab_folder.to_str().unwrap())
         };

@@ -52,6 +52,7 @@ mod prune;
 mod rate_limit;
 mod readme;
 mod receivers;
+mod recording;
 mod retry;
 mod schemes;
 mod screens;

@@ -10,7 +10,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Events and delivery", &["emit", "event", "drain", "delivery"]),
     ("Signatures", &["sign", "verify", "schemes"]),
     ("Watching", &["stats", "check", "metrics"]),
-    ("Trying out", &["demo", "listen", "probe"]),
+    ("Trying out", &["demo", "listen", "replay", "probe"]),
     ("Administration", &["db", "export", "apply", "completions", "man", "help"]),
 ];
 

@@ -1,0 +1,79 @@
+//! One request as `listen` shows it.
+
+use serde::Serialize;
+
+use crate::commands::delivery::view::{Bytes, Pairs};
+use crate::commands::verify::VerifyView;
+use crate::domain::json;
+use crate::domain::message::Message;
+use crate::domain::time::Timestamp;
+use crate::output::{Cell, Page, Text, escape_bytes};
+
+#[derive(Debug, Serialize)]
+pub struct RequestView {
+    pub number: u64,
+    pub received_at: Timestamp,
+    pub method: String,
+    pub path: String,
+    pub headers: Pairs,
+    pub body: Bytes,
+    pub answered: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verification: Option<VerifyView>,
+    /// Why nothing came back from where the request was to be passed on to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forward_error: Option<String>,
+    /// The file that it was recorded in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recorded: Option<String>,
+}
+
+/// Names and values as text: JSON holds nothing else; what is no UTF-8 shows as `\xNN`.
+pub fn headers(message: &Message) -> Pairs {
+    let text = |value: Vec<u8>| String::from_utf8(value).unwrap_or_else(|error| escape_bytes(error.as_bytes()));
+    Pairs(message.headers().into_iter().map(|(name, value)| (name, text(value))).collect())
+}
+
+impl Page for RequestView {
+    fn describe(&self, text: &mut Text) {
+        text.heading(&format!("{} {}", self.method, self.path));
+        text.field("Request", Cell::number(self.number));
+        text.field("Received", self.received_at.rfc3339());
+        let status = self.answered.to_string();
+        text.field(
+            "Answered",
+            if (200..300).contains(&self.answered) { Cell::good(status) } else { Cell::bad(status) },
+        );
+        if let Some(error) = &self.forward_error {
+            text.field("Forwarded", Cell::bad(error));
+        }
+        if let Some(verification) = &self.verification {
+            let verdict = verdict(verification);
+            text.field("Signature", if verification.valid { Cell::good(verdict) } else { Cell::bad(verdict) });
+        }
+        if let Some(file) = &self.recorded {
+            text.field("Recorded", file.as_str());
+        }
+        for (name, value) in &self.headers.0 {
+            text.line(format!("{name}: {value}"));
+        }
+        text.blank();
+        body(text, &self.body.0);
+    }
+}
+
+/// On a terminal JSON is spread over lines; anywhere else a body is what it is.
+pub fn body(text: &mut Text, body: &[u8]) {
+    match json::parse(body) {
+        Ok(value) if text.look().is_terminal() => text.block(json::indented(value)),
+        _ => text.block(body),
+    }
+}
+
+/// `valid (timetracker, standard)`, or why not.
+pub fn verdict(verification: &VerifyView) -> String {
+    match (verification.reason, &verification.detail) {
+        (Some(reason), Some(detail)) => format!("not valid: {}: {detail}", reason.name()),
+        _ => format!("valid ({})", verification.schemes.join(", ")),
+    }
+}
