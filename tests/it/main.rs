@@ -46,6 +46,7 @@ mod owners;
 mod pause;
 mod postgres;
 mod probe;
+mod profiles;
 mod progress;
 mod prompts;
 mod prune;
