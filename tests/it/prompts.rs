@@ -38,10 +38,7 @@ fn create_asks_for_everything_and_shows_the_command() {
     assert!(shown.has_cursor(), "{}", shown.raw);
 
     let made = env.hookctl(["webhook", "show", "it's new", "-o", "json"]).run().ok().json();
-    assert_eq!(
-        env.sql_value("SELECT settings ->> 'url' FROM webhooks WHERE name = 'it''s new'"),
-        "http://127.0.0.1:9/new?a=1"
-    );
+    assert_eq!(env.settings().last().unwrap()["url"], "http://127.0.0.1:9/new?a=1");
     let events: Vec<&str> = made["events"].as_array().unwrap().iter().map(|event| event.as_str().unwrap()).collect();
     assert_eq!(events.len(), 4, "{events:?}");
     assert_eq!(events[2..], ["invoice.*", "task.created"]);
@@ -128,17 +125,20 @@ fn ctrl_c_at_any_question_leaves_the_terminal_in_order_and_nothing_behind() {
 fn whoever_destroys_is_asked_once_and_told_what_goes() {
     let env = filled();
     let file = env.file("all.toml", "webhooks = []\n");
-    env.hookctl(["db", "backup", "copy.db"]).run().ok();
-    let questions: [(&[&str], &str); 4] = [
+    let prune = ["apply", file.to_str().unwrap(), "--prune"];
+    let mut questions: Vec<(&[&str], &str)> = vec![
         (&["delivery", "cancel", "-w", "crm"], "Cancel 3 deliveries?"),
-        (&["apply", file.to_str().unwrap(), "--prune"], "Delete the webhook 'crm' with 3 deliveries?"),
-        (&["db", "restore", "copy.db"], "Replace "),
+        (&prune, "Delete the webhook 'crm' with 3 deliveries?"),
         (&["webhook", "delete", "crm"], "Delete 'crm' with 3 deliveries?"),
     ];
+    if !env.is_on_server() {
+        env.hookctl(["db", "backup", "copy.db"]).run().ok();
+        questions.insert(2, (&["db", "restore", "copy.db"], "Replace "));
+    }
     let state =
         |env: &TestEnv| env.sql("SELECT w.name, d.status FROM deliveries d JOIN webhooks w ON w.id = webhook_id");
     let before = state(&env);
-    for (command, question) in questions {
+    for (command, question) in questions.clone() {
         let ask = || {
             let mut terminal = env.hookctl(command.iter().copied()).at_terminal();
             if command[0] == "apply" {
