@@ -46,7 +46,8 @@ impl Emit {
             let most = most_at_once(self.concurrency, event.payload.len());
             let at_once = SentAtOnce { claim: NewClaim { now: context.now(), token }, most };
             let at_once = Some(at_once).filter(|_| !self.enqueue);
-            let options = AcceptOptions { subscribers: &subscribers, named: &named, dedupe: self.dedupe, at_once };
+            let (subscribers, named, dedupe) = (subscribers.as_slice(), named.as_slice(), self.dedupe);
+            let options = AcceptOptions { subscribers, named, dedupe, at_once, is_last: true };
             accept(&store, [&event], options)
         })?;
         let intake = intakes.into_iter().next().expect("one answer to one event");
