@@ -78,7 +78,7 @@ pub struct Cli {
     /// More messages on stderr; twice for details [env: HOOKCTL_LOG]
     #[arg(short, long, action = ArgAction::Count, global = true, help_heading = "Global options")]
     verbose: u8,
-    /// Refuse every command that writes, and open the file read-only
+    /// Refuse every command that writes or shows a secret, and open the file read-only
     #[arg(long, env = "HOOKCTL_READ_ONLY", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new(), global = true, help_heading = "Global options")]
     read_only: bool,
     /// Answer yes to the question that destructive commands ask

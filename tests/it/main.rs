@@ -36,6 +36,7 @@ mod help;
 mod honest;
 mod hostile_answers;
 mod hostile_database;
+mod leaks;
 mod listen;
 mod log;
 mod main_job;

@@ -41,7 +41,7 @@ pub fn ask(mut draft: Draft, secret: &SecretSource, context: &mut Context, promp
         asked_name = Some(name.clone());
         draft.name = Some(name);
     }
-    if draft.change.url.is_none() {
+    if !draft.change.has_url() {
         let url = prompt.text("URL", |text| reachable_url(context, &settings, text))?;
         answers.extend(["--url".to_owned(), url.clone()]);
         draft.change.url = Some(url);

@@ -48,7 +48,8 @@ CREATE TABLE secrets (
     webhook_id INTEGER NOT NULL REFERENCES webhooks (id) ON DELETE CASCADE,
     secret     TEXT    NOT NULL,
     created_at INTEGER NOT NULL,
-    expires_at INTEGER
+    expires_at INTEGER,
+    source     TEXT                               -- JSON: {"env": …} or {"file": …}, where it came from
 ) STRICT;
 CREATE INDEX secrets_of_webhook ON secrets (webhook_id);
 
