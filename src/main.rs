@@ -14,7 +14,6 @@ mod jq;
 mod new_file;
 mod output;
 mod process;
-mod profile;
 mod random;
 mod receiver;
 mod settings;

@@ -12,8 +12,6 @@ pub enum Candidates {
     Statuses,
     ErrorTypes,
     Schemes,
-    /// Sections of `config.toml`.
-    Profiles,
 }
 
 impl ArgExt for Candidates {}

@@ -109,8 +109,7 @@ impl SignatureOptions {
         named: Option<&'static Scheme>,
         now: Timestamp,
     ) -> Result<Keyed> {
-        let mut settings = webhook.settings;
-        store.load_credentials(webhook.id, &mut settings)?;
+        let settings = webhook.settings;
         let secrets: Vec<KeptSecret> = store
             .secrets(webhook.id, now)?
             .into_iter()
@@ -140,7 +139,7 @@ impl SignatureOptions {
             schemes,
             secrets,
             retired: store.retired_secrets(webhook.id, now)?,
-            url: self.url.clone().or_else(|| settings.full_url().map(std::borrow::Cow::into_owned)),
+            url: Some(self.url.clone().unwrap_or(settings.url)),
             method: Some(self.method().unwrap_or(settings.http_method)),
             webhook: Some(settings.name),
             secret_option: "--webhook",

@@ -29,6 +29,4 @@ pub(super) enum Transaction {
     Begun,
     /// A statement failed: nothing but ROLLBACK is possible.
     Failed,
-    /// Its COMMIT went with its last question, and was answered.
-    Committed,
 }
