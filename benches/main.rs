@@ -16,12 +16,22 @@ mod http;
 mod instructions;
 mod limit;
 mod peers;
+mod postgres;
 mod prune;
+#[path = "../tests/it/support/postgres/mod.rs"]
+#[allow(
+    dead_code,
+    unused_imports,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "it is made for tests, and a part is needed"
+)]
+mod server;
 mod size;
 mod startup;
 mod support;
 
-const BENCHMARKS: [(&str, fn()); 10] = [
+const BENCHMARKS: [(&str, fn()); 11] = [
     ("drain", drain::run),
     ("peers", peers::run),
     ("emit", emit::run),
@@ -32,6 +42,7 @@ const BENCHMARKS: [(&str, fn()); 10] = [
     ("instructions", instructions::run),
     ("growth", growth::run),
     ("prune", prune::run),
+    ("postgres", postgres::run),
 ];
 
 fn main() {

@@ -10,10 +10,13 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::clock::Clock;
 use crate::commands;
+use crate::commands::candidates::Candidates;
 use crate::commands::help::Help;
 use crate::context::{Context, Exit};
 use crate::error::Failure;
+use crate::jq::Expression;
 use crate::output::{ColorChoice, Format, Output, help_width};
+use crate::profile;
 use crate::settings::Settings;
 use lazily::Lazily;
 use negative::with_negative_values;
@@ -39,28 +42,43 @@ pub struct Cli {
     db: Option<PathBuf>,
     #[arg(skip)]
     is_database_argument: bool,
-    /// Format of the data on stdout
+    /// Take what is not given from this section of $XDG_CONFIG_HOME/hookctl/config.toml: db, output, owner, color,
+    /// allow_networks, proxy
+    #[arg(
+        short,
+        long,
+        value_name = "PROFILE",
+        env = "HOOKCTL_PROFILE",
+        hide_env_values = true,
+        global = true,
+        add = Candidates::Profiles,
+        help_heading = "Global options"
+    )]
+    profile: Option<String>,
+    /// Format of the data on stdout [default: table]
     #[arg(
         short,
         long,
         value_name = "FORMAT",
         env = "HOOKCTL_OUTPUT",
         hide_env_values = true,
-        default_value = "table",
         global = true,
         help_heading = "Global options"
     )]
-    output: Format,
-    /// When to use colour [env: NO_COLOR, CLICOLOR_FORCE]
-    #[arg(long, value_name = "WHEN", default_value = "auto", global = true, help_heading = "Global options")]
-    color: ColorChoice,
+    output: Option<Format>,
+    /// The JSON output through this jq expression: one result a line, strings without quotes
+    #[arg(long, value_name = "EXPR", global = true, help_heading = "Global options")]
+    jq: Option<String>,
+    /// When to use colour [default: auto] [env: NO_COLOR, CLICOLOR_FORCE]
+    #[arg(long, value_name = "WHEN", global = true, help_heading = "Global options")]
+    color: Option<ColorChoice>,
     /// No notices and no progress, for cron; errors, rejected lines and a database that was made are told
     #[arg(short, long, global = true, help_heading = "Global options")]
     quiet: bool,
     /// More messages on stderr; twice for details [env: HOOKCTL_LOG]
     #[arg(short, long, action = ArgAction::Count, global = true, help_heading = "Global options")]
     verbose: u8,
-    /// Refuse every command that writes, and open the file read-only
+    /// Refuse every command that writes or shows a secret, and open the file read-only
     #[arg(long, env = "HOOKCTL_READ_ONLY", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new(), global = true, help_heading = "Global options")]
     read_only: bool,
     /// Answer yes to the question that destructive commands ask
@@ -164,22 +182,49 @@ pub fn run(arguments: Vec<OsString>) -> u8 {
     let parsed = parse(&arguments);
     let settings = Settings::from_environment();
     match (parsed, settings) {
-        (Ok(cli), Ok(settings)) => cli.run(settings),
+        (Ok(mut cli), Ok(mut settings)) => match cli.prepare(&mut settings) {
+            Ok(jq) => cli.run(settings, jq),
+            Err(failure) => cli.refused(&settings, &failure),
+        },
         (Err(error), settings) => refuse(&error, &arguments, &settings.unwrap_or_default()),
-        (Ok(cli), Err(failure)) => {
-            let mut out = cli.output(&Settings::default());
-            match cli.command {
-                Some(Command::Check(_)) => commands::check::refused(&mut out, &failure),
-                _ => report(&mut out, &failure),
-            }
-        }
+        (Ok(cli), Err(failure)) => cli.refused(&Settings::default(), &failure),
     }
 }
 
 impl Cli {
-    fn run(self, settings: Settings) -> u8 {
+    /// Fills in what the profile says, and reads the expression of --jq, whose data is JSON.
+    fn prepare(&mut self, settings: &mut Settings) -> Result<Option<Expression>, Failure> {
+        if let Some(name) = &self.profile {
+            let profile = profile::read(name, settings.config_file.as_deref(), settings.home.as_deref())?;
+            self.db = self.db.take().or_else(|| profile.db.clone());
+            self.output = self.output.or(profile.output);
+            let is_color_set = settings.no_color || settings.clicolor_force;
+            self.color = self.color.or(profile.color.filter(|_| !is_color_set));
+            settings.fill_in(profile);
+        }
+        let Some(text) = &self.jq else { return Ok(None) };
+        let expression = Expression::parse(text).map_err(|error| Failure::option("--jq", error))?;
+        if self.output != Some(Format::Jsonl) {
+            self.output = Some(Format::Json);
+        }
+        Ok(Some(expression))
+    }
+
+    /// Reports a command line or a setting that is wrong.
+    fn refused(&self, settings: &Settings, failure: &Failure) -> u8 {
+        let mut out = self.output(settings);
+        match self.command {
+            Some(Command::Check(_)) => commands::check::refused(&mut out, failure),
+            _ => report(&mut out, failure),
+        }
+    }
+
+    fn run(self, settings: Settings, jq: Option<Expression>) -> u8 {
         let clock = Clock::new(settings.now);
-        let out = self.output(&settings);
+        let mut out = self.output(&settings);
+        if let Some(expression) = jq {
+            out.filter_by(expression);
+        }
         let Cli { db, is_database_argument, read_only, yes, command, .. } = self;
         let mut context =
             Context { out, settings, clock, database: db, is_database_argument, is_read_only: read_only, is_yes: yes };
@@ -207,8 +252,8 @@ impl Cli {
 
     fn output(&self, settings: &Settings) -> Output {
         Output::new(crate::output::Settings {
-            format: self.output,
-            color: self.color,
+            format: self.output.unwrap_or_default(),
+            color: self.color.unwrap_or_default(),
             no_color: settings.no_color,
             clicolor_force: settings.clicolor_force,
             quiet: self.quiet,

@@ -151,6 +151,16 @@ impl Context {
         Ok(())
     }
 
+    /// Refuses what shows credentials while `--read-only` is on.
+    pub fn refuse_to_show_credentials(&self) -> Result<()> {
+        if self.is_read_only {
+            return Err(Failure::new(Kind::ReadOnly, "this command shows credentials, and --read-only is on")
+                .hint("leave out --read-only, or unset HOOKCTL_READ_ONLY")
+                .into());
+        }
+        Ok(())
+    }
+
     /// A webhook by its name or id, or a failure that suggests the nearest name.
     pub fn webhook(&self, store: &Store, name_or_id: &str) -> Result<Webhook> {
         match store.find_webhook(name_or_id)? {
@@ -238,9 +248,9 @@ fn exposure(fault: &AccessFault, database: &Path) -> Option<String> {
     let path = fault.path.display();
     match fault.kind {
         // The files beside the database take its mode.
-        AccessFaultKind::Exposed { mode, right } if fault.is_of(database) => Some(format!(
-            "{path} can be read by others (mode {mode:04o}) and holds secrets; run `chmod {right:o}` on it"
-        )),
+        AccessFaultKind::Exposed { mode } if fault.is_of(database) => {
+            Some(format!("{path} can be read by others (mode {mode:04o}) and holds secrets; run `chmod 600` on it"))
+        }
         AccessFaultKind::Replaceable { mode } => {
             Some(format!("others can put another database into {path} (mode {mode:04o}); run `chmod go-w` on it"))
         }

@@ -14,6 +14,7 @@ mod jq;
 mod new_file;
 mod output;
 mod process;
+mod profile;
 mod random;
 mod receiver;
 mod settings;

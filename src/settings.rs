@@ -13,6 +13,7 @@ use crate::domain::proxy::ProxyLogin;
 use crate::domain::text;
 use crate::domain::time::Timestamp;
 use crate::error::Failure;
+use crate::profile::Profile;
 use crate::store::{VARIABLES, Variables};
 
 /// The most characters of a user's name that are recorded.
@@ -24,10 +25,14 @@ pub struct Settings {
     pub owner: Option<String>,
     /// `USER`, else `LOGNAME`: who creates them.
     pub user: Option<String>,
+    /// `HOOKCTL_OWNER` is set, if only to `none`.
+    is_owner_set: bool,
     /// `HOOKCTL_ALLOW_NETWORKS`: addresses that every webhook may call.
     pub networks: Vec<IpNet>,
+    are_networks_set: bool,
     /// `HOOKCTL_PROXY`: the proxy of every webhook that names none.
     pub proxy: Option<ProxyLogin>,
+    is_proxy_set: bool,
     /// `HOOKCTL_NOW`: the time of this run.
     pub now: Option<Timestamp>,
     /// `HOOKCTL_BUSY_TIMEOUT`: how long a command waits for a database that another keeps locked.
@@ -42,15 +47,24 @@ pub struct Settings {
     pub clicolor_force: bool,
     /// Where the database is by default.
     pub default_database: Option<PathBuf>,
+    /// `PAGER`, else less; none where it is `cat` or empty.
+    pub pager: Option<String>,
+    /// Where profiles are.
+    pub config_file: Option<PathBuf>,
+    pub home: Option<PathBuf>,
 }
 
 impl Settings {
     pub fn from_environment() -> Result<Settings, Failure> {
-        let networks = match text("HOOKCTL_ALLOW_NETWORKS")? {
+        let allowed = text("HOOKCTL_ALLOW_NETWORKS")?;
+        let are_networks_set = allowed.is_some();
+        let networks = match allowed {
             Some(text) => parse_networks(&text).map_err(|error| Failure::option("HOOKCTL_ALLOW_NETWORKS", error))?,
             None => Vec::new(),
         };
-        let proxy = match text("HOOKCTL_PROXY")?.as_deref() {
+        let proxy = text("HOOKCTL_PROXY")?;
+        let is_proxy_set = proxy.is_some();
+        let proxy = match proxy.as_deref() {
             None | Some("none") => None,
             Some(text) => Some(ProxyLogin::parse(text).map_err(|error| Failure::option("HOOKCTL_PROXY", error))?),
         };
@@ -72,7 +86,9 @@ impl Settings {
             Some("3" | "trace") => 3,
             Some(_) => return Err(Failure::option("HOOKCTL_LOG", "use off, info, debug or trace")),
         };
-        let owner = match text("HOOKCTL_OWNER")? {
+        let owner = text("HOOKCTL_OWNER")?;
+        let is_owner_set = owner.is_some();
+        let owner = match owner {
             Some(owner) => {
                 let owner: Owner = owner.parse().map_err(|error| Failure::option("HOOKCTL_OWNER", error))?;
                 owner.name().map(str::to_owned)
@@ -81,18 +97,42 @@ impl Settings {
         };
         Ok(Settings {
             owner,
+            is_owner_set,
             user: user(),
             networks,
+            are_networks_set,
             proxy,
+            is_proxy_set,
             now,
             busy_timeout,
             verbose,
             output: std::env::var("HOOKCTL_OUTPUT").ok(),
             no_color: text("NO_COLOR")?.is_some(),
             clicolor_force: text("CLICOLOR_FORCE")?.is_some_and(|value| value != "0"),
-            default_database: default_database(),
+            default_database: folder("XDG_DATA_HOME", ".local/share").map(|folder| folder.join("hookctl.db")),
+            config_file: config_file(),
+            home: home(),
+            pager: pager(),
         })
     }
+
+    /// Takes from a profile what the environment does not say.
+    pub fn fill_in(&mut self, profile: Profile) {
+        if let Some(owner) = profile.owner.filter(|_| !self.is_owner_set) {
+            self.owner = owner.name().map(str::to_owned);
+        }
+        if let Some(networks) = profile.networks.filter(|_| !self.are_networks_set) {
+            self.networks = networks;
+        }
+        if let Some(proxy) = profile.proxy.filter(|_| !self.is_proxy_set) {
+            self.proxy = Some(proxy);
+        }
+    }
+}
+
+/// Where profiles are: `$XDG_CONFIG_HOME/hookctl/config.toml`.
+pub fn config_file() -> Option<PathBuf> {
+    folder("XDG_CONFIG_HOME", ".config").map(|folder| folder.join("config.toml"))
 }
 
 /// The value of the variable that holds a secret, as `option` names it.
@@ -139,13 +179,19 @@ fn text(name: &str) -> Result<Option<String>, Failure> {
     }
 }
 
-/// `$XDG_DATA_HOME/hookctl/hookctl.db`; by the XDG Base Directory specification the first part is `~/.local/share` when
+/// hookctl's folder by the XDG Base Directory specification: below the variable's folder, or below that of the home folder where
 /// the variable is not set or not absolute.
-fn default_database() -> Option<PathBuf> {
-    let from_xdg = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let home = || {
-        let home = std::env::var_os("HOME").or_else(|| std::env::var_os("USERPROFILE"))?;
-        (!home.is_empty()).then(|| PathBuf::from(home).join(".local").join("share"))
-    };
-    Some(from_xdg.or_else(home)?.join("hookctl").join("hookctl.db"))
+fn folder(variable: &str, in_home: &str) -> Option<PathBuf> {
+    let named = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    Some(named.or_else(|| home().map(|home| home.join(in_home)))?.join("hookctl"))
+}
+
+fn pager() -> Option<String> {
+    let pager = std::env::var("PAGER").unwrap_or_else(|_| "less".to_owned());
+    (!matches!(pager.trim(), "" | "cat")).then_some(pager)
+}
+
+fn home() -> Option<PathBuf> {
+    let home = std::env::var_os("HOME").or_else(|| std::env::var_os("USERPROFILE"))?;
+    (!home.is_empty()).then(|| PathBuf::from(home))
 }

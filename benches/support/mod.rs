@@ -2,6 +2,9 @@
 //! processes as the operating system accounts them.
 
 pub mod receiver;
+#[path = "../../tests/it/support/tls.rs"]
+#[allow(dead_code, clippy::unwrap_used, reason = "it is made for tests, and a part is needed")]
+mod tls;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -10,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+pub use tls::Identity;
 use wait4::Wait4;
 
 /// The body of the benchmark events: with the envelope's other keys a payload of about 500 bytes.
@@ -42,15 +46,21 @@ pub struct Used {
     pub memory: u64,
 }
 
-/// A temporary folder with a database.
+/// A temporary folder with a database in it, unless that is elsewhere.
 pub struct Bench {
     folder: tempfile::TempDir,
+    address: Option<String>,
 }
 
 impl Bench {
     /// An empty one.
     pub fn new() -> Bench {
-        Bench { folder: tempfile::tempdir().expect("a temporary folder") }
+        Bench { folder: tempfile::tempdir().expect("a temporary folder"), address: None }
+    }
+
+    /// One whose database is on a server.
+    pub fn at(address: String) -> Bench {
+        Bench { address: Some(address), ..Bench::new() }
     }
 
     /// The database's path.
@@ -66,7 +76,8 @@ impl Bench {
     /// A command of hookctl on this database.
     pub fn hookctl(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hookctl"));
-        command.env_clear().env("HOOKCTL_DB", self.database()).env("PATH", "/usr/bin:/bin").args(arguments);
+        let address = self.address.as_ref().map_or_else(|| self.database().into(), std::ffi::OsString::from);
+        command.env_clear().env("HOOKCTL_DB", address).env("PATH", "/usr/bin:/bin").args(arguments);
         command
     }
 

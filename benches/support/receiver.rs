@@ -3,12 +3,13 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 /// A running receiver process; ends with this value.
 pub struct Receiver {
     child: Child,
+    stdout: BufReader<ChildStdout>,
     /// Where it listens.
     pub url: String,
 }
@@ -16,16 +17,31 @@ pub struct Receiver {
 impl Receiver {
     /// Starts this very program again as a receiver that answers after `latency`.
     pub fn start(latency: Duration) -> Receiver {
+        Receiver::spawn(&[("BENCH_RECEIVER", latency.as_micros().to_string())])
+    }
+
+    /// Starts one on that port which tells of each request.
+    pub fn counting_at(port: u16) -> Receiver {
+        Receiver::spawn(&[("BENCH_RECEIVER", "0".to_owned()), ("BENCH_RECEIVER_PORT", port.to_string())])
+    }
+
+    /// Waits until it has told of so many requests.
+    pub fn wait_for(mut self, count: usize) {
+        let mut line = String::new();
+        for _ in 0..count {
+            self.stdout.read_line(&mut line).expect("a request");
+        }
+    }
+
+    fn spawn(environment: &[(&str, String)]) -> Receiver {
         let program = std::env::current_exe().expect("this program");
-        let mut child = Command::new(program)
-            .env("BENCH_RECEIVER", latency.as_micros().to_string())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("a receiver");
+        let mut command = Command::new(program);
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("a receiver");
         let mut url = String::new();
-        let stdout = child.stdout.take().expect("piped");
-        BufReader::new(stdout).read_line(&mut url).expect("its address");
-        Receiver { child, url: url.trim().to_owned() }
+        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+        stdout.read_line(&mut url).expect("its address");
+        Receiver { child, stdout, url: url.trim().to_owned() }
     }
 }
 
@@ -40,15 +56,20 @@ impl Drop for Receiver {
 pub fn serve_if_asked() {
     let Ok(latency) = std::env::var("BENCH_RECEIVER") else { return };
     let latency = Duration::from_micros(latency.parse().expect("microseconds"));
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = std::env::var("BENCH_RECEIVER_PORT");
+    let listener = TcpListener::bind(format!("127.0.0.1:{}", port.as_deref().unwrap_or("0"))).expect("a port");
     println!("http://{}/hook", listener.local_addr().expect("an address"));
     for stream in listener.incoming() {
         let stream = stream.expect("a connection");
-        std::thread::Builder::new().stack_size(64 * 1024).spawn(move || serve(stream, latency)).expect("a thread");
+        let tells = port.is_ok();
+        std::thread::Builder::new()
+            .stack_size(64 * 1024)
+            .spawn(move || serve(stream, latency, tells))
+            .expect("a thread");
     }
 }
 
-fn serve(mut stream: TcpStream, latency: Duration) -> Option<()> {
+fn serve(mut stream: TcpStream, latency: Duration, tells: bool) -> Option<()> {
     const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: text/plain\r\n\r\nok";
     stream.set_nodelay(true).ok()?;
     let (mut buffer, mut filled) = (vec![0; 16 * 1024], 0);
@@ -60,6 +81,9 @@ fn serve(mut stream: TcpStream, latency: Duration) -> Option<()> {
                 std::thread::sleep(latency);
             }
             stream.write_all(ANSWER).ok()?;
+            if tells {
+                println!();
+            }
         }
         let read = stream.read(&mut buffer[filled..]).ok()?;
         if read == 0 {

@@ -12,6 +12,8 @@ pub enum Candidates {
     Statuses,
     ErrorTypes,
     Schemes,
+    /// Sections of `config.toml`.
+    Profiles,
 }
 
 impl ArgExt for Candidates {}

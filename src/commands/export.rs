@@ -10,31 +10,26 @@ use serde_json::Value;
 
 use super::configuration::toml_text::assignment;
 use crate::context::{Context, Exit};
-use crate::domain::secret::Secret;
-use crate::domain::webhook::Field;
+use crate::domain::credential::{Credential, HeaderValue, Source};
+use crate::domain::webhook::{Field, Webhook};
 use crate::output::{Format, Page, Text};
 use crate::store::{EventTypeRow, Store, WebhookFilter};
 
 /// Write webhooks and event types as a TOML or JSON file
 ///
-/// `hookctl apply` reads it back. The file is complete: URLs with their query values and headers with theirs, which other
-/// commands mask. Secrets are left out unless --with-secrets; a webhook keeps the one it has when the file is applied, and
-/// gets a new one where it does not exist, unless the file names one by `secret_env` or `secret_file`, as --secret-env-prefix
-/// has it written. `is_active` is
-/// written for disabled webhooks alone, so that applying the file does not resume what hookctl disabled meanwhile.
-/// --output json writes JSON too.
+/// `hookctl apply` reads it back, and changes nothing. No credential is in the file: where one belongs stands the variable or
+/// the file that it came from, else `{ env = "HOOKCTL_WEBHOOK_FIELD" }`; a webhook keeps what it has where that variable is not
+/// set when the file is applied. --with-secrets writes the credentials themselves. `is_active` is written for disabled webhooks
+/// alone, so that applying the file does not resume what hookctl disabled meanwhile. --output json writes JSON too.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl export > hookctl.toml
   hookctl export --format json | jq '.webhooks[].name'
   (umask 077; hookctl export --with-secrets > all.toml)  # holds the secrets")]
 pub struct Export {
-    /// Write each webhook's signing secret too: the file is then as secret as they are
+    /// Write secrets and other credentials themselves: the file is then as secret as they are
     #[arg(long)]
     with_secrets: bool,
-    /// Name each secret by an environment variable that `apply` reads: PREFIX and the webhook's name in capitals
-    #[arg(long, value_name = "PREFIX", value_parser = variable_prefix, conflicts_with = "with_secrets")]
-    secret_env_prefix: Option<String>,
     /// The form of the file [default: toml]
     #[arg(long, value_name = "FORMAT")]
     format: Option<FileFormat>,
@@ -51,6 +46,9 @@ enum FileFormat {
 
 impl Export {
     pub fn run(self, context: &mut Context) -> Result<Exit> {
+        if self.with_secrets {
+            context.refuse_to_show_credentials()?;
+        }
         let store = context.store_to_read()?;
         let view = store.snapshot(|| self.collect(context, &store))?;
         // TOML is what the page says to people.
@@ -63,27 +61,85 @@ impl Export {
     }
 
     fn collect(&self, context: &Context, store: &Store) -> Result<ExportView> {
-        let (mut webhooks, mut variables) = (Vec::new(), HashSet::new());
-        for webhook in store.webhooks(&WebhookFilter::default())?.into_iter().rev() {
-            let mut values = webhook.settings.values();
+        let mut webhooks = Vec::new();
+        let mut variables = HashSet::new();
+        for mut webhook in store.webhooks(&WebhookFilter::default())?.into_iter().rev() {
+            if self.with_secrets {
+                store.load_credentials(webhook.id, &mut webhook.settings)?;
+            }
+            let mut references = References { webhook: &webhook, variables: &mut variables };
+            let mut values = references.values();
             if !webhook.health.is_active {
                 values.push((Field::IS_ACTIVE, false.into()));
             }
-            let secret = store.secrets(webhook.id, context.now())?.into_iter().next().map(|stored| stored.secret);
-            let secret = match (secret, &self.secret_env_prefix) {
-                (Some(secret), _) if self.with_secrets => Exported::Written(secret),
-                (Some(_), Some(prefix)) => {
-                    let variable = variable(prefix, &webhook.settings.name);
-                    let is_new = variables.insert(variable.clone());
-                    Exported::Named(if is_new { variable } else { format!("{variable}_{}", webhook.id) })
-                }
-                (Some(_), None) => Exported::LeftOut,
-                (None, _) => Exported::None,
-            };
-            webhooks.push(WebhookExport { values, secret });
+            let secret = store.secrets(webhook.id, context.now())?.into_iter().next();
+            values.extend(secret.map(|stored| {
+                let value = Some(stored.secret).filter(|_| self.with_secrets);
+                (Field::SECRET, references.to(&Credential { value, source: stored.source }, "SECRET"))
+            }));
+            webhooks.push(WebhookExport { values });
         }
         let event_types = store.event_types()?.into_iter().filter(|event_type| !event_type.is_builtin).collect();
         Ok(ExportView { webhooks, event_types })
+    }
+}
+
+/// What stands for a webhook's credentials in the file.
+struct References<'a> {
+    webhook: &'a Webhook,
+    /// Those that are taken.
+    variables: &'a mut HashSet<String>,
+}
+
+impl References<'_> {
+    /// The settings with a reference in the place of each credential, or its value where that was loaded.
+    fn values(&mut self) -> Vec<(Field, Value)> {
+        let settings = &self.webhook.settings;
+        let mut values = settings.values();
+        values.retain(|(field, _)| *field != Field::URL || settings.secret_url.is_none());
+        for (field, value) in &mut values {
+            let credential = match *field {
+                Field::SECRET_URL => settings.secret_url.as_ref(),
+                Field::CLIENT_KEY => settings.egress.client_key.as_ref(),
+                Field::PROXY_PASSWORD => settings.egress.proxy_password.as_ref(),
+                Field::HEADERS => {
+                    *value =
+                        settings.headers.iter().map(|(name, value)| (name.clone(), self.header(name, value))).collect();
+                    continue;
+                }
+                _ => continue,
+            };
+            let name = if *field == Field::SECRET_URL { "URL" } else { field.key };
+            *value = credential.map(|credential| self.to(credential, name)).unwrap_or_default();
+        }
+        values
+    }
+
+    fn header(&mut self, name: &str, value: &HeaderValue) -> Value {
+        match value {
+            HeaderValue::Plain(text) => text.as_str().into(),
+            HeaderValue::Secret(credential) => self.to(credential, name),
+        }
+    }
+
+    /// The value, else where it came from, else a variable named after the webhook and the field.
+    fn to(&mut self, credential: &Credential, field: &str) -> Value {
+        if let Some(value) = &credential.value {
+            return value.expose().into();
+        }
+        let source = credential
+            .source
+            .clone()
+            .unwrap_or_else(|| Source::Env(self.unique(variable(&self.webhook.settings.name, field))));
+        serde_json::to_value(source).unwrap_or_default()
+    }
+
+    /// Names that differ in other characters than letters and digits alone are told apart by the id.
+    fn unique(&mut self, variable: String) -> String {
+        match self.variables.insert(variable.clone()) {
+            true => variable,
+            false => format!("{variable}_{}", self.webhook.id),
+        }
     }
 }
 
@@ -94,27 +150,11 @@ struct ExportView {
 
 struct WebhookExport {
     values: Vec<(Field, Value)>,
-    secret: Exported,
-}
-
-/// What becomes of a webhook's secret.
-enum Exported {
-    /// It has none.
-    None,
-    LeftOut,
-    /// It is in the environment variable of that name.
-    Named(String),
-    Written(Secret),
 }
 
 impl WebhookExport {
     fn members(&self) -> impl Iterator<Item = (&'static str, Value)> {
-        let secret = match &self.secret {
-            Exported::Written(secret) => Some((Field::SECRET, secret.expose().into())),
-            Exported::Named(variable) => Some((Field::SECRET_ENV, variable.as_str().into())),
-            Exported::None | Exported::LeftOut => None,
-        };
-        self.values.clone().into_iter().chain(secret).map(|(field, value)| (field.key, value))
+        self.values.iter().map(|(field, value)| (field.key, value.clone()))
     }
 }
 
@@ -168,11 +208,6 @@ impl Page for ExportView {
             for (key, value) in webhook.members() {
                 lines(text, &assignment(key, &value));
             }
-            if matches!(webhook.secret, Exported::LeftOut) {
-                text.line(
-                    "# The secret is not written; to name one: secret_env = \"VARIABLE\", or secret_file = \"PATH\"",
-                );
-            }
         }
         for row in &self.event_types {
             text.blank();
@@ -184,21 +219,13 @@ impl Page for ExportView {
     }
 }
 
-/// The variable that stands for a webhook's secret: letters and digits stay, in capitals.
-fn variable(prefix: &str, name: &str) -> String {
+/// The variable that stands for a credential of a webhook: letters and digits stay, in capitals.
+pub fn variable(webhook: &str, field: &str) -> String {
     let capital = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
-    format!("{prefix}{}", name.chars().map(capital).collect::<String>())
-}
-
-/// What an environment variable's name may begin with (POSIX, section 8.1).
-fn variable_prefix(text: &str) -> Result<String, String> {
-    let is_name = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    match is_name && text.starts_with(|c: char| !c.is_ascii_digit()) {
-        true => Ok(text.to_owned()),
-        false => {
-            Err("not the beginning of a variable's name; use letters, digits and _, such as HOOKCTL_SECRET_".to_owned())
-        }
-    }
+    format!("{webhook}_{field}")
+        .chars()
+        .map(capital)
+        .fold("HOOKCTL_".to_owned(), |name, c| name + c.encode_utf8(&mut [0; 4]))
 }
 
 fn lines(text: &mut Text, assignment: &str) {

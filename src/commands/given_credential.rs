@@ -71,9 +71,27 @@ impl GivenCredential {
 fn of_source(field: Field, source: &Source) -> Field {
     let flag = match (field, source) {
         (Field::PROXY_PASSWORD, Source::File(_)) => "--proxy-password-file",
+        (Field::SECRET_URL, Source::File(_)) => "--secret-url-file",
+        (Field::HEADERS, Source::Env(_)) => "--header-env",
+        (Field::HEADERS, Source::File(_)) => "--header-file",
         _ => field.flag,
     };
     Field { flag, ..field }
+}
+
+/// A header whose value is a credential.
+pub type GivenHeader = (String, GivenCredential);
+
+/// `NAME=VAR`, for clap.
+pub fn header_env(text: &str) -> Result<GivenHeader, String> {
+    let (name, variable) = text.split_once('=').ok_or("write NAME=VAR: the header, and the variable with its value")?;
+    Ok((name.to_owned(), GivenCredential::Named(Source::Env(variable.to_owned()))))
+}
+
+/// `NAME=FILE`, for clap.
+pub fn header_file(text: &str) -> Result<GivenHeader, String> {
+    let (name, file) = text.split_once('=').ok_or("write NAME=FILE: the header, and the file with its value")?;
+    GivenCredential::file(file).map(|given| (name.to_owned(), given)).map_err(|never| match never {})
 }
 
 /// `{ env = "VARIABLE" }`, `{ file = "PATH" }`, or the text itself.

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::arguments::read_input;
+use crate::domain::credential::Source;
 use crate::domain::secret::Secret;
 use crate::error::Failure;
 use crate::settings;
@@ -38,6 +39,14 @@ impl SecretSource {
             SecretSource { secret_env: Some(_), .. } => "--secret-env",
             _ => "--secret-stdin",
         }
+    }
+
+    /// Where the secret is kept, but for one that came by stdin.
+    pub fn source(&self) -> Option<Source> {
+        let path =
+            |name: &String| std::path::absolute(name).ok().and_then(|path| path.into_os_string().into_string().ok());
+        let file = self.secret_file.as_ref().and_then(path).map(Source::File);
+        self.secret_env.clone().map(Source::Env).or(file)
     }
 
     /// The secret of a webhook, when a source was named: one line of text.

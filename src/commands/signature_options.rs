@@ -109,7 +109,8 @@ impl SignatureOptions {
         named: Option<&'static Scheme>,
         now: Timestamp,
     ) -> Result<Keyed> {
-        let settings = webhook.settings;
+        let mut settings = webhook.settings;
+        store.load_credentials(webhook.id, &mut settings)?;
         let secrets: Vec<KeptSecret> = store
             .secrets(webhook.id, now)?
             .into_iter()
@@ -139,7 +140,7 @@ impl SignatureOptions {
             schemes,
             secrets,
             retired: store.retired_secrets(webhook.id, now)?,
-            url: Some(self.url.clone().unwrap_or(settings.url)),
+            url: self.url.clone().or_else(|| settings.full_url().map(std::borrow::Cow::into_owned)),
             method: Some(self.method().unwrap_or(settings.http_method)),
             webhook: Some(settings.name),
             secret_option: "--webhook",

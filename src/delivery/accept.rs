@@ -57,6 +57,8 @@ pub struct AcceptOptions<'a> {
     /// An event that was accepted before within this time is a duplicate.
     pub dedupe: Option<Duration>,
     pub at_once: Option<SentAtOnce>,
+    /// Whether nothing follows in the transaction.
+    pub is_last: bool,
 }
 
 /// Stores events, each with a delivery for each webhook that wants it. Runs in the caller's transaction.
@@ -65,7 +67,7 @@ pub fn accept<'e>(
     events: impl IntoIterator<Item = &'e NewEvent>,
     options: AcceptOptions<'_>,
 ) -> Result<Vec<Intake>, StoreError> {
-    let AcceptOptions { subscribers, named, dedupe, at_once } = options;
+    let AcceptOptions { subscribers, named, dedupe, at_once, is_last } = options;
     let offer = |event: &'e NewEvent| {
         let is_wanted = |webhook: &&Subscriber| {
             event.about != Some(webhook.id)
@@ -78,7 +80,7 @@ pub fn accept<'e>(
         }
         Offer { event, deliveries, known_since }
     };
-    store.accept(&events.into_iter().map(offer).collect::<Vec<_>>())
+    store.accept(&events.into_iter().map(offer).collect::<Vec<_>>(), is_last)
 }
 
 /// The delivery that a webhook gets of an event.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock::Clock;
 use crate::domain::attempt::{Attempt, AttemptError, ErrorType, LocalTrouble, Outcome};
+use crate::domain::secret::MASKED;
 use crate::domain::signature::{Message, Scheme, Signer};
 use crate::domain::target_url;
 use crate::domain::time::Timestamp;
@@ -91,12 +92,12 @@ impl Prepared {
         headers.push(("X-Webhook-Delivery", Cow::Owned(request.delivery_id.to_string())));
         headers.push(("X-Webhook-Attempt", Cow::Owned(request.attempt_number.to_string())));
         for (name, value) in &self.settings.headers {
-            headers.push((name, Cow::Borrowed(value)));
+            headers.push((name, value.text().unwrap_or(Cow::Borrowed(MASKED))));
         }
         let message = Message {
             id: &request.payload.event_id,
             timestamp: request.timestamp,
-            url: &self.settings.url,
+            url: &self.settings.full_url().unwrap_or(Cow::Borrowed(MASKED)),
             method: &self.settings.http_method,
             body: &request.payload.bytes,
         };
@@ -169,7 +170,8 @@ fn make_signers(
 }
 
 fn connect(settings: &Settings, clients: &mut Clients) -> Result<(Target, Arc<Client>), String> {
-    let url = target_url::parse(&settings.url).map_err(|error| error.to_string())?;
+    let url = settings.full_url().ok_or("its URL is a credential, which was not read")?;
+    let url = target_url::parse(&url).map_err(|error| error.to_string())?;
     let target = Target::new(&url).map_err(|error| error.to_string())?;
     let client = clients.client(settings).map_err(|error| error.to_string())?;
     Ok((target, client))

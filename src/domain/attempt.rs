@@ -74,8 +74,6 @@ pub enum Trigger {
     Scheduled,
     /// Somebody asked for it.
     Manual,
-    /// `webhook test`.
-    Test,
 }
 
 impl Trigger {
@@ -84,7 +82,6 @@ impl Trigger {
         match self {
             Trigger::Scheduled => "scheduled",
             Trigger::Manual => "manual",
-            Trigger::Test => "test",
         }
     }
 }

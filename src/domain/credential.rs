@@ -1,5 +1,6 @@
 //! A credential among the settings: a value that is masked wherever it could be seen, and where it came from.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -79,6 +80,50 @@ impl<'de> Deserialize<'de> for Credential {
         Ok(match Written::deserialize(deserializer)? {
             Written::Source(source) => Credential { value: None, source: Some(source) },
             Written::Masked(_) => Credential::default(),
+        })
+    }
+}
+
+/// The value of a webhook's own header.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum HeaderValue {
+    Plain(String),
+    Secret(Credential),
+}
+
+impl HeaderValue {
+    /// The value that is sent; `None` for a credential that was not loaded.
+    pub fn text(&self) -> Option<Cow<'_, str>> {
+        match self {
+            HeaderValue::Plain(text) => Some(Cow::Borrowed(text)),
+            HeaderValue::Secret(credential) => credential.value.as_ref().map(Secret::expose),
+        }
+    }
+}
+
+impl fmt::Display for HeaderValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            HeaderValue::Plain(text) => text,
+            HeaderValue::Secret(_) => MASKED,
+        })
+    }
+}
+
+/// As the database holds it: what is masked is a credential. No header has the mask for a value.
+impl<'de> Deserialize<'de> for HeaderValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<HeaderValue, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Text(String),
+            Source(Source),
+        }
+        Ok(match Written::deserialize(deserializer)? {
+            Written::Text(text) if text == MASKED => HeaderValue::Secret(Credential::default()),
+            Written::Text(text) => HeaderValue::Plain(text),
+            Written::Source(source) => HeaderValue::Secret(Credential { value: None, source: Some(source) }),
         })
     }
 }

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use crate::delivery::{AcceptOptions, accept};
+use crate::domain::credential::HeaderValue;
 use crate::domain::event::{self, NewEvent};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::Settings;
@@ -60,7 +61,7 @@ fn good_file() -> Result<Vec<u8>, StoreError> {
             name: "crm".to_owned(),
             url: "https://example.com/hook".to_owned(),
             events: vec!["*".to_owned()],
-            headers: vec![("X-A".to_owned(), "b".to_owned())],
+            headers: vec![("X-A".to_owned(), HeaderValue::Plain("b".to_owned()))],
             ..Settings::default()
         };
         store.insert_webhook(&settings, true, None, now())?;

@@ -19,6 +19,11 @@ pub fn pretty<T: Serialize + ?Sized>(out: &mut impl Write, value: &T) -> io::Res
     Ok(value.serialize(&mut indented(out))?)
 }
 
+/// Writes JSON on one line as it is, but for unsafe characters in its strings.
+pub fn escaped(out: &mut impl Write, json: &str) -> io::Result<()> {
+    Escaping { out, has_lines: false }.write_all(json.as_bytes())
+}
+
 /// Writes the values as one indented array, each as it comes, without the last line's end.
 pub fn array<T: Serialize>(
     out: &mut impl Write,

@@ -6,10 +6,13 @@ mod closed;
 mod color;
 mod csv;
 mod escape;
+mod filtered;
 mod format;
 mod graph;
 mod json;
 mod look;
+mod markdown;
+mod pager;
 mod progress;
 mod prompt;
 mod relative_time;
@@ -37,6 +40,7 @@ pub use text::{Page, Text};
 use self::closed::write_error;
 use crate::clock::Clock;
 use crate::error::Failure;
+use crate::jq::Expression;
 
 const BUFFER: usize = 64 * 1024;
 
@@ -83,6 +87,8 @@ pub struct Output {
     stderr_color: bool,
     stderr_is_terminal: bool,
     bar: Option<ProgressBar>,
+    /// `--jq`.
+    jq: Option<Expression>,
 }
 
 impl Output {
@@ -96,6 +102,11 @@ impl Output {
         Output::with_writers(settings, Box::new(io::stdout()), Box::new(io::stderr()), terminals)
     }
 
+    /// From now on all JSON goes through this expression.
+    pub fn filter_by(&mut self, expression: Expression) {
+        self.jq = Some(expression);
+    }
+
     /// Whether the data is for people to read, not for programs.
     pub fn is_for_people(&self) -> bool {
         self.settings.format == Format::Table
@@ -106,6 +117,11 @@ impl Output {
     pub fn list<R: Row>(&mut self, rows: impl IntoIterator<Item = Result<R>>, empty: &str) -> Result<()> {
         match self.settings.format {
             Format::Table => self.table(rows, empty),
+            Format::Json if self.jq.is_some() => {
+                let mut array = Vec::new();
+                json::array(&mut array, rows)?;
+                self.filtered(&array)
+            }
             Format::Json => {
                 json::array(&mut self.stdout, rows)?;
                 self.put(b"\n")
@@ -147,6 +163,7 @@ impl Output {
                 page.describe(&mut text);
                 self.put(text.finish().as_bytes())
             }
+            Format::Json if self.jq.is_some() => self.json_line(page),
             Format::Json => {
                 json::pretty(&mut self.stdout, page).map_err(write_error)?;
                 self.put(b"\n")
@@ -248,6 +265,19 @@ impl Output {
         self.put(bytes)
     }
 
+    /// Writes a guide: at a terminal rendered, by that program page by page; anywhere else as it is.
+    pub fn guide(&mut self, markdown: &str, pager: Option<&str>) -> Result<()> {
+        if self.look.terminal_width.is_none() {
+            return self.put(markdown.as_bytes());
+        }
+        self.flush()?;
+        let text = markdown::render(markdown, self.look.color);
+        match pager {
+            Some(pager) if pager::show(pager, &text) => Ok(()),
+            _ => self.put(text.as_bytes()),
+        }
+    }
+
     /// Writes a line that a script may wait for, also with --quiet.
     pub fn announce(&mut self, text: &str) {
         self.say("", Meaning::Plain, text);
@@ -336,6 +366,7 @@ impl Output {
             stderr_color: color(terminals.stderr),
             stderr_is_terminal: terminals.stderr,
             bar: None,
+            jq: None,
             settings,
         }
     }
@@ -355,8 +386,19 @@ impl Output {
     }
 
     fn json_line<T: Serialize>(&mut self, value: &T) -> Result<()> {
+        if self.jq.is_some() {
+            let mut json = Vec::new();
+            json::compact(&mut json, value).map_err(write_error)?;
+            return self.filtered(&json);
+        }
         json::compact(&mut self.stdout, value).map_err(write_error)?;
         self.put(b"\n")
+    }
+
+    /// Writes what `--jq` makes of a JSON value.
+    fn filtered(&mut self, json: &[u8]) -> Result<()> {
+        let expression = self.jq.as_ref().expect("it is asked for with --jq alone");
+        filtered::write(&mut self.stdout, expression, json)
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<()> {

@@ -4,8 +4,8 @@ use super::claims::{Claimed, LEASE_MARGIN_MS, Lease};
 use super::counters::CounterChanges;
 use super::dialect::Dialect;
 use super::row::{one, pair};
-use super::value::{params, values};
-use super::{Result, Store};
+use super::value::{Value, params, values};
+use super::{Engine, Result, Store};
 use crate::domain::attempt::Trigger;
 use crate::domain::event::NewEvent;
 use crate::domain::time::Timestamp;
@@ -67,8 +67,18 @@ struct Owed<'a> {
 }
 
 impl Store {
-    /// Stores events and their deliveries, and counts these. The answers are in the order of the offers.
-    pub fn accept(&self, offers: &[Offer<'_>]) -> Result<Vec<Intake>> {
+    /// Stores events and their deliveries, and counts these. The answers are in the order of the offers. Where it is the last
+    /// question of its transaction, a server commits with it.
+    pub fn accept(&self, offers: &[Offer<'_>], is_last: bool) -> Result<Vec<Intake>> {
+        if let Engine::Postgres(server) = &self.engine {
+            if offers.iter().all(|offer| offer.known_since.is_none()) {
+                if let Some(first) = offers.first() {
+                    self.wake_sleepers(first.event.created_at)?;
+                }
+                return server.accept(offers, is_last);
+            }
+            server.lock_fingerprints(offers);
+        }
         let (mut intakes, mut owed) = (Vec::with_capacity(offers.len()), Vec::new());
         for offer in offers {
             let accepted = self.insert_event(offer)?;
@@ -90,24 +100,12 @@ impl Store {
         if let Some(twin) = self.known_twin(offer)? {
             return Ok(Accepted::Duplicate(twin));
         }
-        let inserted = self.insert(
+        let insert =
             "INSERT INTO events (event_id, event_type, payload, fingerprint, owner, about, entity_type, entity_id, key,
                 created_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-             ON CONFLICT (event_id) DO NOTHING",
-            params![
-                &event.event_id,
-                &event.event_type,
-                &event.payload,
-                event.fingerprint.as_slice(),
-                &event.owner,
-                event.about,
-                &event.entity_type,
-                &event.entity_id,
-                &event.key,
-                event.created_at
-            ],
-        )?;
+             ON CONFLICT (event_id) DO NOTHING";
+        let inserted = self.insert(insert, &event_values(event))?;
         if let Some(row) = inserted {
             return Ok(Accepted::New(row));
         }
@@ -173,9 +171,9 @@ impl Store {
             return Ok(vec![None; each.count()]);
         }
         let dialect = self.dialect();
-        let (timeout, unlimited) = (dialect.setting("w.settings", "timeout_seconds"), unlimited(dialect));
+        let (timeout, unlimited) = (timeout_ms(dialect), unlimited(dialect));
         let sql = format!(
-            "SELECT CAST(1000 * CAST({timeout} AS NUMERIC) AS BIGINT) FROM webhooks w JOIN webhook_state s ON s.webhook_id = w.id
+            "SELECT {timeout} FROM webhooks w JOIN webhook_state s ON s.webhook_id = w.id
              WHERE w.id = $1 AND {unlimited} AND coalesce(s.held_until, 0) <= $2"
         );
         let timeouts = self.first_each(&sql, claims.iter().map(|(id, claim)| values![id, claim.now]), one::<i64>)?;
@@ -197,15 +195,36 @@ const INSERT_DELIVERY: &str = "INSERT INTO deliveries
      VALUES ($1, $2, $3, 'pending', $4, $5, $6, $7, $8)
      ON CONFLICT (event_id, webhook_id) DO NOTHING";
 
+/// The columns of an event, as the statements name them.
+pub(super) fn event_values(event: &NewEvent) -> [Value<'_>; 10] {
+    values![
+        &event.event_id,
+        &event.event_type,
+        &event.payload,
+        event.fingerprint.as_slice(),
+        &event.owner,
+        event.about,
+        &event.entity_type,
+        &event.entity_id,
+        &event.key,
+        event.created_at
+    ]
+}
+
+/// How long an attempt for webhook `w` may take, in milliseconds.
+pub(super) fn timeout_ms(dialect: Dialect) -> String {
+    format!("CAST(1000 * CAST({} AS NUMERIC) AS BIGINT)", dialect.setting("w.settings", "timeout_seconds"))
+}
+
 /// Whether everything that is due for webhook `w` with state `s` may go at once, but for a hold.
-fn unlimited(dialect: Dialect) -> String {
+pub(super) fn unlimited(dialect: Dialect) -> String {
     let (rate, at_once) = (dialect.setting("w.settings", "rate_limit"), dialect.setting("w.settings", "concurrency"));
     format!(
         "s.is_active AND s.paused_at IS NULL AND s.breaker_open_until IS NULL AND NOT w.is_ordered AND {rate} IS NULL AND {at_once} IS NULL"
     )
 }
 
-fn first_claim(id: i64, event_row: i64, delivery: &NewDelivery, token: i64) -> Claimed {
+pub(super) fn first_claim(id: i64, event_row: i64, delivery: &NewDelivery, token: i64) -> Claimed {
     Claimed {
         id,
         webhook_id: delivery.webhook_id,
@@ -244,7 +263,7 @@ mod tests {
     fn accept(store: &Store, webhook_id: i64, events: &[NewEvent], known_since: Option<Timestamp>) -> Vec<Intake> {
         let delivery = NewDelivery { webhook_id, is_ordered: false, is_test: false, claim: None };
         let offer = |event| Offer { event, deliveries: vec![delivery], known_since };
-        store.accept(&events.iter().map(offer).collect::<Vec<_>>()).unwrap()
+        store.accept(&events.iter().map(offer).collect::<Vec<_>>(), true).unwrap()
     }
 
     fn webhook() -> (Store, i64) {
@@ -296,7 +315,7 @@ mod tests {
             let claim = Some(NewClaim { now: NOW, token: 7 });
             let delivery = NewDelivery { webhook_id, is_ordered: settings.is_ordered, is_test: false, claim };
             let offer = Offer { event: &event("one", 1), deliveries: vec![delivery], known_since: None };
-            let intake = store.accept(&[offer]).unwrap().remove(0);
+            let intake = store.accept(&[offer], true).unwrap().remove(0);
             assert_eq!(intake.deliveries.len() + intake.claimed.len(), 1);
             let row = store.delivery(1).unwrap().unwrap();
             assert_eq!(row.is_claimed, !intake.claimed.is_empty());
@@ -317,7 +336,7 @@ mod tests {
         }
         let delivery = NewDelivery { webhook_id: webhook, is_ordered: false, is_test: true, claim: None };
         let offer = Offer { event: &event("test", 2), deliveries: vec![delivery], known_since: None };
-        assert_eq!(store.accept(&[offer]).unwrap()[0].deliveries.len(), 1);
+        assert_eq!(store.accept(&[offer], true).unwrap()[0].deliveries.len(), 1);
         assert_eq!(store.webhook(webhook).unwrap().unwrap().counters.total, 1);
     }
 }

@@ -120,6 +120,9 @@ impl Store {
             params![now],
         )?;
         self.mend_clock(now)?;
+        if let Some(sql) = self.dialect().forget_slots() {
+            self.execute(sql, &[])?;
+        }
         self.execute(
             "UPDATE webhook_state SET (total_deliveries, successful_deliveries, failed_deliveries) = (
                 SELECT count(*) + pruned_total, count(*) FILTER (WHERE d.status = 'success') + pruned_successful,
@@ -132,13 +135,16 @@ impl Store {
 
     fn check_counters(&self) -> Result<Vec<Finding>> {
         let mut findings = Vec::new();
-        let sql = "SELECT w.name, s.total_deliveries, count(d.id) + s.pruned_total,
+        let sql = format!(
+            "SELECT w.name, {}, count(d.id) + s.pruned_total,
                 s.successful_deliveries, count(d.id) FILTER (WHERE d.status = 'success') + s.pruned_successful,
                 s.failed_deliveries, count(d.id) FILTER (WHERE d.status = 'failed') + s.pruned_failed
              FROM webhooks w JOIN webhook_state s ON s.webhook_id = w.id
              LEFT JOIN deliveries d ON d.webhook_id = w.id AND NOT d.is_test
-             GROUP BY w.id, s.webhook_id ORDER BY w.id";
-        self.each(sql, &[], |row| {
+             GROUP BY w.id, s.webhook_id ORDER BY w.id",
+            self.dialect().total_deliveries()
+        );
+        self.each(&sql, &[], |row| {
             let name: String = row.next()?;
             for counter in ["total", "successful", "failed"] {
                 let (said, counted): (i64, i64) = pair(row)?;

@@ -293,7 +293,7 @@ impl Store {
     }
 }
 
-fn from_row(row: &mut Row<'_>) -> Result<Claimed> {
+pub(super) fn from_row(row: &mut Row<'_>) -> Result<Claimed> {
     Ok(Claimed {
         id: row.next()?,
         webhook_id: row.next()?,

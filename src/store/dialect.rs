@@ -74,6 +74,25 @@ impl Dialect {
         }
     }
 
+    /// How many deliveries the webhook of state `s` has had, those that were pruned included.
+    pub fn total_deliveries(self) -> &'static str {
+        match self {
+            Dialect::Sqlite => "s.total_deliveries",
+            Dialect::Postgres => {
+                "(s.total_deliveries + (SELECT coalesce(sum(k.total_deliveries), 0) FROM delivery_counts k
+                    WHERE k.webhook_id = s.webhook_id)::bigint)"
+            }
+        }
+    }
+
+    /// Takes back what was counted beside the state of webhooks.
+    pub fn forget_slots(self) -> Option<&'static str> {
+        match self {
+            Dialect::Sqlite => None,
+            Dialect::Postgres => Some("DELETE FROM delivery_counts"),
+        }
+    }
+
     /// After a SELECT in a write transaction: its rows stay as they were read. SQLite's transaction locks the whole file.
     pub fn for_update(self) -> &'static str {
         match self {

@@ -5,7 +5,7 @@ use super::metrics::AttemptCount;
 use super::results::{AttemptResult, ClaimStanding};
 use super::value::values;
 use super::webhook_state::HealthChange;
-use super::{Result, Store};
+use super::{Engine, Result, Store};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::Health;
 
@@ -36,15 +36,28 @@ pub struct GroupChange<'a> {
 impl Store {
     /// Whether claims still hold, and the states of webhooks. First in a write transaction.
     pub fn lock_group(&self, claims: &[&Claimed], webhooks: &[i64]) -> Result<LockedGroup> {
-        Ok(LockedGroup { states: self.healths(webhooks)?, standings: self.claim_standings(claims)? })
+        match &self.engine {
+            Engine::Sqlite(_) => {
+                Ok(LockedGroup { states: self.healths(webhooks)?, standings: self.claim_standings(claims)? })
+            }
+            Engine::Postgres(server) => server.lock_group(claims, webhooks),
+        }
     }
 
     /// Writes what a turn decided, and claims: an answer for each lane. Last in a write transaction.
     pub fn commit_group(&self, change: &GroupChange<'_>) -> Result<Vec<LaneClaimed>> {
-        self.record_results(change.results)?;
-        self.release(change.released, change.now)?;
+        match &self.engine {
+            Engine::Sqlite(_) => {
+                self.record_results(change.results)?;
+                self.release(change.released, change.now)?;
+            }
+            Engine::Postgres(server) => server.queue_results(change),
+        }
         self.count_attempts(change.attempt_counts)?;
         self.save_healths(change.states)?;
+        if let Engine::Postgres(server) = &self.engine {
+            return server.claim_and_commit(change.lanes, change.bytes);
+        }
         let claimed = self.claim_lanes(change.lanes, change.bytes)?;
         self.charge_lanes(change.lanes, &claimed)?;
         Ok(claimed)

@@ -64,7 +64,7 @@ const MOVE_ON: &str = "UPDATE deliveries SET status = $1, due_at = $2, claim_tok
         response_status_code = $8, error_type = $9, error_message = $10
     WHERE id = $11 AND claim_token = $12";
 
-fn moved_on<'a>(result: &AttemptResult<'a>) -> [Value<'a>; 12] {
+pub(super) fn moved_on<'a>(result: &AttemptResult<'a>) -> [Value<'a>; 12] {
     let AttemptResult { claimed, attempt, settlement } = result;
     let error = attempt.outcome.error.as_ref();
     values![
@@ -88,7 +88,7 @@ const INSERT_ATTEMPT: &str = "INSERT INTO attempts (delivery_id, attempt_number,
         error_message)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
 
-fn logged<'a>(claimed: &Claimed, attempt: &'a Attempt) -> [Value<'a>; 13] {
+pub(super) fn logged<'a>(claimed: &Claimed, attempt: &'a Attempt) -> [Value<'a>; 13] {
     let answer = attempt.outcome.answer.as_ref();
     let error = attempt.outcome.error.as_ref();
     values![

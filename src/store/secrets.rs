@@ -2,8 +2,9 @@
 //! deleted ones in the file, [`Store::erase_deleted`] removes them from the write-ahead log.
 
 use super::row::one;
-use super::value::params;
+use super::value::{Json, params};
 use super::{Result, Store, StoreError};
+use crate::domain::credential::Source;
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 
@@ -16,16 +17,21 @@ pub struct StoredSecret {
     pub created_at: Timestamp,
     /// The end of its overlap, when a newer one took its place.
     pub expires_at: Option<Timestamp>,
+    /// Where it came from, for `export`.
+    pub source: Option<Source>,
 }
 
 impl Store {
     /// A webhook's secrets that still count at `now`, the signing one first.
     pub fn secrets(&self, webhook_id: i64, now: Timestamp) -> Result<Vec<StoredSecret>> {
-        let sql = "SELECT secret, created_at, expires_at FROM secrets
+        let sql = "SELECT secret, created_at, expires_at, source FROM secrets
              WHERE webhook_id = $1 AND (expires_at IS NULL OR expires_at > $2)
              ORDER BY expires_at IS NOT NULL, id DESC";
         self.rows(sql, params![webhook_id, now], |row| {
-            Ok(StoredSecret { secret: checked(row.next()?)?, created_at: row.next()?, expires_at: row.next()? })
+            let (secret, created_at, expires_at) = (checked(row.next()?)?, row.next()?, row.next()?);
+            let source: Option<String> = row.next()?;
+            let source = source.and_then(|source| serde_json::from_str(&source).ok());
+            Ok(StoredSecret { secret, created_at, expires_at, source })
         })
     }
 
@@ -40,6 +46,7 @@ impl Store {
         &self,
         webhook_id: i64,
         secret: &Secret,
+        source: Option<&Source>,
         now: Timestamp,
         overlap_until: Option<Timestamp>,
     ) -> Result<()> {
@@ -50,8 +57,8 @@ impl Store {
             }
             None => self.delete_secrets_of(webhook_id)?,
         }
-        let sql = "INSERT INTO secrets (webhook_id, secret, created_at) VALUES ($1, $2, $3)";
-        self.execute(sql, params![webhook_id, &*secret.expose(), now])?;
+        let sql = "INSERT INTO secrets (webhook_id, secret, created_at, source) VALUES ($1, $2, $3, $4)";
+        self.execute(sql, params![webhook_id, &*secret.expose(), now, source.map(Json)])?;
         self.touch(webhook_id, now)
     }
 

@@ -10,11 +10,11 @@ use crate::domain::breaker::Breaker;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{Counters, Health};
 
-/// What [`health`] reads, and the counters after it.
-pub(super) const COLUMNS: &str =
+/// What [`health`] reads.
+pub(super) const HEALTH_COLUMNS: &str =
     "is_active, disabled_reason, disabled_at, paused_at, failures, failing_since, held_until,
     breaker_failures, breaker_open_until, breaker_pause_ms, breaker_probing, rate_next_us, last_delivery_at,
-    last_success_at, last_failure_at, version, total_deliveries, successful_deliveries, failed_deliveries";
+    last_success_at, last_failure_at, version";
 
 /// What deliveries made of a webhook, and what is added to its counters.
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +85,7 @@ impl Store {
 
     /// What deliveries made of webhooks, each with the version of its settings. Those that were deleted are left out.
     pub fn healths(&self, ids: &[i64]) -> Result<Vec<(i64, Health, i64)>> {
-        let sql = format!("SELECT {COLUMNS} FROM webhook_state WHERE webhook_id = $1");
+        let sql = format!("SELECT {HEALTH_COLUMNS} FROM webhook_state WHERE webhook_id = $1");
         let found = self.first_each(&sql, ids.iter().map(|id| values![id]), health)?;
         let with_id =
             |(id, found): (&i64, Option<(Health, i64)>)| found.map(|(health, version)| (*id, health, version));
@@ -128,7 +128,7 @@ impl Store {
     }
 }
 
-/// The health and the version of the settings from [`COLUMNS`].
+/// The health and the version of the settings from [`HEALTH_COLUMNS`].
 pub(super) fn health(row: &mut Row<'_>) -> Result<(Health, i64)> {
     let health = Health {
         is_active: row.next()?,

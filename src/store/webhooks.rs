@@ -3,6 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::conditions::Conditions;
+use super::dialect::Dialect;
 use super::row::{Row, one};
 use super::value::{Json, params, to_json};
 use super::webhook_state;
@@ -102,7 +103,7 @@ impl Store {
     }
 
     pub fn webhook(&self, id: i64) -> Result<Option<Webhook>> {
-        self.first(&select("WHERE id = $1"), params![id], from_row)
+        self.first(&select(self.dialect(), "WHERE id = $1"), params![id], from_row)
     }
 
     /// The webhook of that name, or with that id.
@@ -124,7 +125,7 @@ impl Store {
         }
         conditions.owner("owner", filter.owner.as_ref());
         conditions.compare("id <", filter.before);
-        let (sql, values) = conditions.query(&select(""), "ORDER BY id DESC", None);
+        let (sql, values) = conditions.query(&select(self.dialect(), ""), "ORDER BY id DESC", None);
         self.rows(&sql, &values, from_row)
     }
 
@@ -159,10 +160,13 @@ impl Store {
     }
 }
 
-/// Whole webhooks: [`COLUMNS`], then those of their state.
-fn select(which: &str) -> String {
-    let state = webhook_state::COLUMNS;
-    format!("SELECT {COLUMNS}, {state} FROM webhooks JOIN webhook_state ON webhook_id = id {which}")
+/// Whole webhooks: [`COLUMNS`], then those of their state, then the counters.
+fn select(dialect: Dialect, which: &str) -> String {
+    let (state, total) = (webhook_state::HEALTH_COLUMNS, dialect.total_deliveries());
+    format!(
+        "SELECT {COLUMNS}, {state}, {total}, successful_deliveries, failed_deliveries
+         FROM webhooks JOIN webhook_state s ON s.webhook_id = id {which}"
+    )
 }
 
 fn from_row(row: &mut Row<'_>) -> Result<Webhook> {

@@ -103,11 +103,17 @@ fn what_cannot_be_known_is_unknown_and_told_on_stdout() {
     assert_eq!(code, 3);
     assert!(line.starts_with("UNKNOWN - there is no database at "), "{line}");
     assert!(!env.is_made());
+    env.hookctl(["check", "--max-failed", "-1"]).run().fails(3);
+}
+
+#[test]
+fn a_file_that_is_no_database_is_unknown_too() {
+    only_on_files!();
+    let env = TestEnv::new();
     env.file("hookctl.db", "this is no database, and it is long enough to be told from one".repeat(20));
     let (code, line) = check(&env, START, &["-q"]);
     assert_eq!(code, 3);
     assert!(line.starts_with("UNKNOWN - ") && line.contains("is not a hookctl database"), "{line}");
-    env.hookctl(["check", "--max-failed", "-1"]).run().fails(3);
 }
 
 #[test]

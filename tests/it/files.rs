@@ -191,7 +191,8 @@ fn read_only_refuses_every_command_that_writes_and_changes_nothing() {
         fs::copy(env.database(), env.path().join("backup")).unwrap();
     }
     let before = env.contents();
-    for command in WRITERS {
+    let is_for_files = |command: &&&str| command.starts_with("db ");
+    for command in WRITERS.iter().filter(|command| !env.is_on_server() || !is_for_files(command)) {
         let by_option = env.hookctl(["--read-only"]).args(command.split(' ')).run().fails(1);
         let by_environment = env.hookctl(command.split(' ')).env("HOOKCTL_READ_ONLY", "1").run().fails(1);
         for run in [by_option, by_environment] {

@@ -40,7 +40,7 @@ fn no_spelling_of_loopback_is_taken_at_create_or_update() {
             assert!(run.err().contains("; --allow-private would allow it"), "{run:?}");
         }
     }
-    assert_eq!(env.sql_value("SELECT settings ->> 'url' FROM webhooks"), "https://example.com/");
+    assert_eq!(env.settings()[0]["url"], "https://example.com/");
     assert_eq!(receiver.connections(), 0);
 }
 

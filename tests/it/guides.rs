@@ -58,6 +58,7 @@ fn the_commands_of_monitoring_run() {
 
 #[test]
 fn the_commands_of_backup_run() {
+    only_on_files!();
     let guide = Guide::run("backup", BEFORE);
     let backups = fs::read_dir(guide.env.path().join("crontab")).unwrap();
     assert_eq!(backups.count(), 1, "cron makes one too");
@@ -165,7 +166,7 @@ impl Guide {
                 .replace("/var/backups/hookctl", crontab_folder.to_str().unwrap())
         };
         time_tracker(&env, &receiver.url());
-        let settings = format!("export HOOKCTL_ALLOW_NETWORKS=127.0.0.0/8 HOOKCTL_DB='{}'\n", env.database().display());
+        let settings = format!("export HOOKCTL_ALLOW_NETWORKS=127.0.0.0/8 HOOKCTL_DB='{}'\n", env.address().display());
         let mut cron = Vec::new();
         let mut commands = String::new();
         for block in blocks(&text) {

@@ -46,7 +46,9 @@ fn each_long_task_tells_done_rate_failures_and_time_left() {
         &["Retrying [", "/600", "/s", " failed", " left"],
         5,
     );
-    shows(env.hookctl(["db", "backup", "copy.db"]), &["Backing up [", "/s", " left"], 0);
+    if !env.is_on_server() {
+        shows(env.hookctl(["db", "backup", "copy.db"]), &["Backing up [", "/s", " left"], 0);
+    }
     env.hookctl(["delivery", "cancel", "-w", "crm", "--yes"]).run().ok();
     let prune = ["delivery", "prune", "--older-than", "0", "--yes"];
     shows(env.hookctl(prune), &["Pruning [", "/1,200", "/s", " left"], 0);

@@ -185,7 +185,7 @@ fn an_overloaded_receiver_holds_back_the_whole_webhook() {
         let drained = env.json_at(299, &["drain"]);
         assert_eq!((&drained["claimed"], &drained["deferred"]), (&0.into(), &1.into()), "{status}");
         assert_eq!(env.json_at(301, &["drain"])["succeeded"], 2, "{status}");
-        assert_eq!(env.sql_value("SELECT group_concat(attempt_count) FROM deliveries"), "2,1", "held back at no cost");
+        assert_eq!(env.sql("SELECT attempt_count FROM deliveries ORDER BY id"), [["2"], ["1"]], "held back at no cost");
     }
 }
 

@@ -10,7 +10,12 @@ use clap::Args;
 use self::plan::{Plan, Rest};
 use self::view::ApplyView;
 use super::configuration;
+use super::export::variable;
+use super::replace_file::replace;
+use super::wording::counted;
 use crate::context::{Context, Exit};
+use crate::domain::secret::Secret;
+use crate::new_file::Readers;
 
 /// Make webhooks and event types what a TOML or JSON file says
 ///
@@ -19,8 +24,10 @@ use crate::context::{Context, Exit};
 /// secret, which stay as they are. The same file applied again changes nothing.
 ///
 /// A secret is named by `secret_env` (an environment variable) or `secret_file` (a file, seen from the current folder); it
-/// replaces another one at once: with `hookctl webhook secret rotate` both stay valid for a while. A new webhook without one gets
-/// a new secret, shown this once. `hookctl export` writes the form and the keys. Durations, lists and limits may be
+/// replaces another one at once: with `hookctl webhook secret rotate` both stay valid for a while. `{ env = "VARIABLE" }` and
+/// `{ file = "PATH" }` name any credential: the secret, a header, secret_url, client_key, proxy_password; where the variable is
+/// not set, a webhook keeps what it has. A new webhook without a secret gets one, which is not shown: --secrets-to writes it into
+/// a file. `hookctl export` writes the form and the keys. Durations, lists and limits may be
 /// written as their options take them (`timeout_seconds = "30s"`, `retry_schedule = "svix"`); `ca_cert` holds the
 /// certificate, not a path. A TOML file has at most 4 MiB, a JSON file 16 MiB, and a webhook 1,000 patterns.
 #[derive(Args, Debug)]
@@ -44,6 +51,9 @@ pub struct Apply {
     /// Delete webhooks, with their deliveries, and event types that the file does not name; asks first, or needs --yes
     #[arg(long)]
     prune: bool,
+    /// Write the secrets that are generated into this file, for a shell to read: it is made for its owner alone
+    #[arg(long, value_name = "FILE")]
+    secrets_to: Option<String>,
 }
 
 impl Apply {
@@ -71,9 +81,26 @@ impl Apply {
             let store = context.store_to_write()?;
             plan.carry_out(context, &store)?;
             context.erase_deleted(&store);
-            plan.warn_of_slips(context, &store)?;
+            self.hand_over(context, &plan.new_secrets())?;
+            plan.warn_of_unknown_types(context, &store)?;
         }
         context.out.page(&ApplyView::done(&plan))?;
         Ok(Exit::DONE)
+    }
+
+    /// New secrets go into the file that was named, by the variables that `export` names for them, and nowhere else.
+    fn hand_over(&self, context: &mut Context, secrets: &[(&str, &Secret)]) -> Result<()> {
+        let Some((first, _)) = secrets.first() else { return Ok(()) };
+        let Some(file) = &self.secrets_to else {
+            let count = counted(secrets.len() as u64, "new secret", "new secrets");
+            context.out.notice(&format!("{count} stored; `hookctl webhook secret reveal {first}` shows one"));
+            return Ok(());
+        };
+        let line = |(name, secret): &(&str, &Secret)| {
+            let variable = variable(name, "SECRET");
+            format!("{variable}={}\n", shell_words::quote(&secret.expose()))
+        };
+        let lines: String = secrets.iter().map(line).collect();
+        Ok(replace(context, "--secrets-to", file, Readers::Owner, lines.as_bytes())?)
     }
 }

@@ -5,13 +5,14 @@ use std::collections::HashSet;
 use anyhow::Result;
 
 use super::step::{SecretStep, Step};
-use crate::commands::catalogue::warn_of_slips;
+use crate::commands::catalogue::warn_of_unknown_types;
 use crate::commands::configuration::entry::{Configuration, EventTypeEntry};
 use crate::commands::configuration::place::Place;
 use crate::commands::webhook::addresses;
 use crate::commands::wording::{counted, listed};
 use crate::context::Context;
 use crate::domain::event_type::{self, check_description};
+use crate::domain::secret::Secret;
 use crate::domain::webhook::DISABLED_BY_HAND;
 use crate::error::{Failure, Kind};
 use crate::store::{DeliveryFilter, EventTypeRow, Store, WebhookFilter};
@@ -144,10 +145,19 @@ impl Plan {
         })
     }
 
-    /// Warns of event types that look like one of the catalogue.
-    pub fn warn_of_slips(&self, context: &mut Context, store: &Store) -> Result<()> {
+    /// The secrets that are generated, each with the name of its webhook.
+    pub fn new_secrets(&self) -> Vec<(&str, &Secret)> {
+        let generated = self.steps.iter().filter_map(|step| match &step.secret {
+            SecretStep::Generate(secret) => Some((step.settings.name.as_str(), secret)),
+            _ => None,
+        });
+        generated.collect()
+    }
+
+    /// Warns of event types that the catalogue does not know.
+    pub fn warn_of_unknown_types(&self, context: &mut Context, store: &Store) -> Result<()> {
         let changed = self.steps.iter().filter(|step| !step.is_empty());
-        warn_of_slips(context, store, changed.flat_map(|step| &step.settings.events))
+        warn_of_unknown_types(context, store, changed.flat_map(|step| &step.settings.events))
     }
 }
 
@@ -168,7 +178,8 @@ fn carry_out(context: &Context, store: &Store, step: &Step) -> Result<()> {
     };
     match &step.secret {
         SecretStep::Keep => {}
-        SecretStep::Set(secret) | SecretStep::Generate(secret) => store.set_secret(id, secret, now, None)?,
+        SecretStep::Set(secret, source) => store.set_secret(id, secret, source.as_ref(), now, None)?,
+        SecretStep::Generate(secret) => store.set_secret(id, secret, None, now, None)?,
         SecretStep::Remove => store.delete_secrets(id, now)?,
     }
     Ok(())

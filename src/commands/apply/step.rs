@@ -9,7 +9,7 @@ use crate::commands::configuration::entry::WebhookEntry;
 use crate::commands::webhook::egress::check_identity;
 use crate::commands::webhook::signing::{check_keys, default_schemes};
 use crate::context::Context;
-use crate::domain::credential::Credential;
+use crate::domain::credential::{Credential, Source};
 use crate::domain::secret::Secret;
 use crate::domain::webhook::{Field, Invalid, Settings, Webhook};
 use crate::random::Random;
@@ -35,7 +35,7 @@ pub struct Step {
 pub enum SecretStep {
     Keep,
     /// It is set to one that the file gives or names.
-    Set(Secret),
+    Set(Secret, Option<Source>),
     /// It is set to a new one, which is shown.
     Generate(Secret),
     /// The webhook signs no longer.
@@ -74,7 +74,7 @@ impl Step {
         let is_active = entry.is_active.unwrap_or(was_active);
         let shown_secret = match &secret {
             SecretStep::Keep => None,
-            SecretStep::Set(_) => Some(format!("(from {})", entry.secret_origin())),
+            SecretStep::Set(..) => Some(format!("(from {})", entry.secret_origin())),
             SecretStep::Generate(_) => Some("(generated)".to_owned()),
             SecretStep::Remove => Some("(none)".to_owned()),
         };
@@ -97,6 +97,20 @@ impl Step {
 /// A credential whose variable is not set stays as the webhook has it.
 fn keep_credentials(settings: &mut Settings, existing: Option<&Webhook>) -> Result<(), Invalid> {
     let mut existing = existing.map(|webhook| webhook.settings.clone()).unwrap_or_default();
+    // The same value that is masked otherwise, or was not known to be a credential, is no change.
+    let is_same_url = existing.secret_url.is_some() && existing.full_url() == settings.full_url();
+    if is_same_url || settings.secret_url.as_ref().is_some_and(|url| url.value.is_none()) {
+        settings.url.clone_from(&existing.url);
+    }
+    if is_same_url {
+        settings.secret_url.clone_from(&existing.secret_url);
+    }
+    for (name, value) in &mut settings.headers {
+        let known = existing.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        if let Some((_, known)) = known.filter(|(_, known)| known.text().is_some() && known.text() == value.text()) {
+            value.clone_from(known);
+        }
+    }
     let known = existing.credentials_mut();
     for (name, credential) in settings.credentials_mut() {
         if credential.value.is_some() {
@@ -134,12 +148,16 @@ fn secret_step(
     }
     let step = match (entry.secret()?, &stored) {
         (Some(given), Some(stored)) if given.expose() == stored.expose() => SecretStep::Keep,
-        (Some(given), _) => SecretStep::Set(given),
+        (Some(given), _) => SecretStep::Set(given, entry.secret_source()),
         (None, Some(_)) => SecretStep::Keep,
+        (None, None) if entry.secret_source().is_some() => {
+            let reason = format!("there is no value for it: the variable {} is not set", entry.secret_origin());
+            return Err(entry.place.refuse(Field::SECRET.key, reason).into());
+        }
         (None, None) => SecretStep::Generate(Secret::generate(Random::secret_bytes()?)),
     };
     let signing = match &step {
-        SecretStep::Set(secret) | SecretStep::Generate(secret) => Some(secret),
+        SecretStep::Set(secret, _) | SecretStep::Generate(secret) => Some(secret),
         SecretStep::Keep | SecretStep::Remove => stored.as_ref(),
     };
     if let Some(signing) = signing {
@@ -197,7 +215,10 @@ fn values(settings: &Settings, is_active: bool) -> (Values, Values) {
 /// The credentials of each setting.
 fn credentials(settings: &Settings) -> HashMap<&'static str, Vec<(String, Option<Secret>)>> {
     let mut credentials: HashMap<_, Vec<_>> = HashMap::new();
-    for (name, credential) in settings.clone().credentials_mut() {
+    let mut settings = settings.clone();
+    let mut all = settings.credentials_mut();
+    all.sort_by(|(one, _), (other, _)| one.cmp(other));
+    for (name, credential) in all {
         credentials.entry(Settings::field_of_credential(&name).key).or_default().push((name, credential.value.clone()));
     }
     credentials

@@ -4,9 +4,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::plan::Plan;
-use super::step::{Difference, SecretStep, Step};
+use super::step::{Difference, Step};
 use crate::commands::wording::counted;
-use crate::domain::secret::Secret;
 use crate::domain::webhook::Field;
 use crate::output::{Cell, Page, Text};
 
@@ -27,9 +26,6 @@ struct Change {
     kind: &'static str,
     name: String,
     fields: Vec<FieldChange>,
-    /// A generated secret, once it is stored.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    secret: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     deliveries: Option<u64>,
 }
@@ -52,17 +48,13 @@ struct FieldChange {
 impl ApplyView {
     /// The view of a plan that is not carried out.
     pub fn planned(plan: &Plan) -> ApplyView {
-        ApplyView { dry_run: true, ..ApplyView::new(plan, |_| None) }
+        ApplyView { dry_run: true, ..ApplyView::done(plan) }
     }
 
-    /// The view of a plan that was carried out, with the secrets that were generated.
+    /// The view of a plan that was carried out. New secrets are not in it: it may end in the log of a job.
     pub fn done(plan: &Plan) -> ApplyView {
-        ApplyView::new(plan, |secret| Some(secret.expose().into_owned()))
-    }
-
-    fn new(plan: &Plan, generated: fn(&Secret) -> Option<String>) -> ApplyView {
         let mut changes: Vec<Change> = Vec::new();
-        changes.extend(plan.steps.iter().filter(|step| !step.is_empty()).map(|step| of_webhook(step, generated)));
+        changes.extend(plan.steps.iter().filter(|step| !step.is_empty()).map(of_webhook));
         changes.extend(
             plan.deleted_webhooks
                 .iter()
@@ -77,7 +69,6 @@ impl ApplyView {
                 before: step.before.as_deref().into(),
                 after: step.after.as_str().into(),
             }],
-            secret: None,
             deliveries: None,
         }));
         changes.extend(plan.deleted_event_types.iter().map(|name| deletion("event_type", name)));
@@ -88,7 +79,7 @@ impl ApplyView {
     }
 }
 
-fn of_webhook(step: &Step, generated: fn(&Secret) -> Option<String>) -> Change {
+fn of_webhook(step: &Step) -> Change {
     let field = |Difference { field, before, after }: Difference| FieldChange { field: field.key, before, after };
     Change {
         action: if step.existing.is_some() { Action::Change } else { Action::Create },
@@ -102,16 +93,12 @@ fn of_webhook(step: &Step, generated: fn(&Secret) -> Option<String>) -> Change {
             .cloned()
             .map(field)
             .collect(),
-        secret: match &step.secret {
-            SecretStep::Generate(secret) => generated(secret),
-            _ => None,
-        },
         deliveries: None,
     }
 }
 
 fn deletion(kind: &'static str, name: &str) -> Change {
-    Change { action: Action::Delete, kind, name: name.to_owned(), fields: Vec::new(), secret: None, deliveries: None }
+    Change { action: Action::Delete, kind, name: name.to_owned(), fields: Vec::new(), deliveries: None }
 }
 
 impl Page for ApplyView {
@@ -127,9 +114,6 @@ impl Page for ApplyView {
             }
             (false, false) => format!("{created} created, {changed} changed, {deleted} deleted, {unchanged} unchanged"),
         });
-        if self.changes.iter().any(|change| change.secret.is_some()) {
-            text.line(Cell::warn("Keep the new secrets: from now on only `hookctl webhook secret reveal` shows them."));
-        }
     }
 }
 
@@ -149,9 +133,8 @@ impl Change {
         // What a new webhook does not have is not worth a line.
         let is_worth = |change: &&FieldChange| self.action != Action::Create || !is_empty(&change.after);
         for FieldChange { field, before, after } in self.fields.iter().filter(is_worth) {
-            match &self.secret {
-                Some(secret) if *field == "secret" => text.line(format!("    secret: {secret}")),
-                _ if self.action == Action::Create => text.line(format!("    {field}: {}", told(after))),
+            match self.action {
+                Action::Create => text.line(format!("    {field}: {}", told(after))),
                 _ => text.line(format!("    {field}: {} → {}", told(before), told(after))),
             }
         }

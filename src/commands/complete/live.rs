@@ -10,6 +10,8 @@ use crate::commands::candidates::Candidates;
 use crate::domain::attempt::ErrorType;
 use crate::domain::delivery::Status;
 use crate::domain::signature::schemes;
+use crate::profile;
+use crate::settings;
 use crate::store::{DeliveryFilter, DeliveryRow, EventFilter, Place, Store, StoreError};
 
 /// A locked database is not worth the wait while somebody types.
@@ -25,6 +27,7 @@ pub fn offered(command: clap::Command, database: Option<Place>) -> clap::Command
 
 fn offered_below(command: clap::Command, database: Option<&Arc<Place>>) -> clap::Command {
     let command = command.mut_args(|argument| match argument.get::<Candidates>().copied() {
+        Some(Candidates::Profiles) => argument.add(ArgValueCandidates::new(profiles)),
         Some(candidates) => {
             let database = database.cloned();
             argument.add(ArgValueCandidates::new(move || values(candidates, database.as_deref())))
@@ -43,10 +46,16 @@ fn values(candidates: Candidates, database: Option<&Place>) -> Vec<CompletionCan
         Candidates::Schemes => {
             schemes::ALL.iter().map(|scheme| described(scheme.name.to_owned(), scheme.title.to_owned())).collect()
         }
+        Candidates::Profiles => profiles(),
         Candidates::Webhooks | Candidates::EventTypes | Candidates::Events | Candidates::Deliveries => {
             stored(candidates, database).unwrap_or_default()
         }
     }
+}
+
+fn profiles() -> Vec<CompletionCandidate> {
+    let names = settings::config_file().map(|file| profile::names(&file)).unwrap_or_default();
+    names.into_iter().map(CompletionCandidate::new).collect()
 }
 
 /// What the database holds; without one, the catalogue that comes with hookctl.

@@ -12,6 +12,7 @@ use clap_complete::CompletionCandidate;
 use clap_complete::engine::complete;
 
 use super::completions::Shell;
+use super::help::GUIDES;
 use crate::context::{Context, Exit};
 use crate::output::is_unsafe;
 
@@ -29,7 +30,12 @@ impl Complete {
     /// Writes no error messages, which would disturb the line that is being typed: after an error there are no candidates.
     pub fn run(self, context: &mut Context, tree: clap::Command) -> Result<Exit> {
         let typed = self.words.last().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
-        let words: Vec<OsString> = self.words.into_iter().map(|word| word::meant(self.shell, word)).collect();
+        let mut words: Vec<OsString> = self.words.into_iter().map(|word| word::meant(self.shell, word)).collect();
+        // What follows `help` are the words of a command.
+        let is_help = words.len() > 2 && words[1] == OsStr::new("help");
+        if is_help {
+            words.remove(1);
+        }
         if let Some(named) = database_of(&words) {
             context.database = Some(named);
         }
@@ -42,6 +48,10 @@ impl Complete {
         if !typed.starts_with('-') && !found.iter().all(is_switch) {
             found.retain(|candidate| !is_switch(candidate));
         }
+        if is_help {
+            found.retain(|candidate| candidate.get_id().is_some_and(|id| id.starts_with("command::")));
+            found.extend(guides(&typed).filter(|_| last == 1));
+        }
         for candidate in &found {
             if let Some(line) = line(self.shell, candidate, &typed) {
                 context.out.bytes(line.as_bytes())?;
@@ -49,6 +59,11 @@ impl Complete {
         }
         Ok(Exit::DONE)
     }
+}
+
+fn guides(typed: &str) -> impl Iterator<Item = CompletionCandidate> {
+    let meant = GUIDES.iter().filter(move |guide| guide.name.starts_with(typed));
+    meant.map(|guide| CompletionCandidate::new(guide.name).help(Some(guide.about.into())))
 }
 
 /// One candidate as the shell's script takes it. A value that a line cannot hold is none.

@@ -7,11 +7,13 @@ use serde_json::{Map, Value};
 use super::place::Place;
 use crate::commands::secret_source::SecretSource;
 use crate::commands::webhook::change::{Change, Unreadable};
+use crate::domain::credential::Source;
 use crate::domain::event_type::nearest;
 use crate::domain::members::Members;
 use crate::domain::secret::Secret;
 use crate::domain::webhook::Field;
 use crate::error::Failure;
+use crate::settings;
 
 /// A file as its parser leaves it. The keys of a webhook are read one entry at a time, so that an error names the entry.
 #[derive(Debug, Default, Deserialize)]
@@ -53,6 +55,8 @@ pub struct WebhookEntry {
 enum GivenSecret {
     Text(String),
     Named(SecretSource),
+    /// By `{ env = … }` or `{ file = … }`. A variable that is not set leaves the webhook the secret that it has.
+    Referred(SecretSource),
 }
 
 impl Tables {
@@ -98,7 +102,7 @@ impl WebhookEntry {
                 None => failure,
             }
         })?;
-        let (url, events) = (entry.change.url.is_none(), entry.change.events.is_none());
+        let (url, events) = (!entry.change.has_url(), entry.change.events.is_none());
         match [(url, Field::URL), (events, Field::EVENTS)].into_iter().find(|(is_missing, _)| *is_missing) {
             Some((_, field)) => Err(entry.place.refuse(field.key, "it is missing")),
             None => Ok(entry),
@@ -108,7 +112,15 @@ impl WebhookEntry {
     fn of_keys(place: Place, mut keys: Map<String, Value>) -> Result<WebhookEntry, Unreadable> {
         let name = take(&mut keys, Field::NAME)?;
         let is_active = take(&mut keys, Field::IS_ACTIVE)?;
-        let text = take(&mut keys, Field::SECRET)?.map(GivenSecret::Text);
+        let text = match keys.get(Field::SECRET.key) {
+            Some(Value::Object(_)) => take(&mut keys, Field::SECRET)?.map(|source| {
+                GivenSecret::Referred(match source {
+                    Source::Env(name) => SecretSource { secret_env: Some(name), ..SecretSource::default() },
+                    Source::File(path) => SecretSource { secret_file: Some(path), ..SecretSource::default() },
+                })
+            }),
+            _ => take(&mut keys, Field::SECRET)?.map(GivenSecret::Text),
+        };
         let env: Option<String> = take(&mut keys, Field::SECRET_ENV)?;
         let env =
             env.map(|name| GivenSecret::Named(SecretSource { secret_env: Some(name), ..SecretSource::default() }));
@@ -131,10 +143,18 @@ impl WebhookEntry {
         self.secret.as_ref().map(|(field, _)| *field)
     }
 
+    /// Where the secret that it gives is kept, if it says so.
+    pub fn secret_source(&self) -> Option<Source> {
+        match &self.secret {
+            Some((_, GivenSecret::Named(source) | GivenSecret::Referred(source))) => source.source(),
+            _ => None,
+        }
+    }
+
     /// Where its secret comes from: the variable, the other file, or the file itself.
     pub fn secret_origin(&self) -> &str {
         match &self.secret {
-            Some((_, GivenSecret::Named(source))) => {
+            Some((_, GivenSecret::Named(source) | GivenSecret::Referred(source))) => {
                 source.secret_env.as_deref().or(source.secret_file.as_deref()).unwrap_or("the file")
             }
             _ => "the file",
@@ -149,7 +169,12 @@ impl WebhookEntry {
             GivenSecret::Text(text) => {
                 Secret::parse(text.clone()).map(Some).map_err(|error| Failure::option(&option, error))
             }
-            GivenSecret::Named(source) => source.read_as(&option),
+            GivenSecret::Referred(SecretSource { secret_env: Some(name), .. })
+                if settings::variable(name).is_none() =>
+            {
+                Ok(None)
+            }
+            GivenSecret::Named(source) | GivenSecret::Referred(source) => source.read_as(&option),
         }
     }
 }

@@ -91,10 +91,7 @@ impl Row for AttemptLine {
             Cell::number(self.id),
             Cell::name(&self.webhook),
             Cell::plain(&self.event_type),
-            match self.trigger {
-                Trigger::Test => Cell::plain("test"),
-                _ => Cell::number(self.attempt_number),
-            },
+            Cell::number(self.attempt_number),
             status_cell(self.status),
             Cell::number(format!("{}ms", self.duration_ms)),
             match &self.error_message {

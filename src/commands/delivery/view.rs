@@ -9,8 +9,10 @@ use super::waiting::Waiting;
 use crate::context::Context;
 use crate::delivery::{Clients, Prepared, Request};
 use crate::domain::attempt::{Attempt, ErrorType, Trigger};
+use crate::domain::credential::HeaderValue;
 use crate::domain::delivery::Status;
 use crate::domain::event::payload_hash;
+use crate::domain::secret::MASKED;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{Webhook, masked};
 use crate::error::{Failure, Kind};
@@ -214,11 +216,17 @@ impl RequestView {
         let prepared = Prepared::new(store, webhook, &mut clients, timestamp)?;
         let attempt_number = last.map_or(1, |attempt| attempt.number);
         let request = Request { delivery_id: delivery.id, attempt_number, payload, timestamp };
-        let headers: Vec<(String, String)> =
-            prepared.headers(&request).into_iter().map(|(name, value)| (name.to_owned(), value.into_owned())).collect();
+        let is_secret = |name: &str| {
+            let mut own = prepared.settings.headers.iter();
+            own.any(|(known, value)| known == name && matches!(value, HeaderValue::Secret(_)))
+        };
+        let shown =
+            |name: &str, value: Cow<'_, str>| if is_secret(name) { MASKED.to_owned() } else { value.into_owned() };
+        let headers = prepared.headers(&request).into_iter();
+        let headers: Vec<_> = headers.map(|(name, value)| (name.to_owned(), shown(name, value))).collect();
         Ok(RequestView {
             method: prepared.settings.http_method.clone(),
-            url: masked::url(&prepared.settings.url),
+            url: prepared.settings.url.clone(),
             headers: Pairs(masked::headers(&headers)),
         })
     }

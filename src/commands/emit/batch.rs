@@ -244,7 +244,8 @@ impl Batch<'_> {
         let store = self.store;
         let (subscribers, intakes) = store.shared_transaction(|| {
             let (subscribers, dedupe) = (store.subscribers()?, self.emit.dedupe);
-            let options = AcceptOptions { subscribers: &subscribers, named: &self.named, dedupe, at_once: None };
+            let named = self.named.as_slice();
+            let options = AcceptOptions { subscribers: &subscribers, named, dedupe, at_once: None, is_last: true };
             let intakes = accept(store, group.iter().map(|(_, event)| event), options)?;
             Ok::<_, StoreError>((subscribers, intakes))
         })?;

@@ -14,7 +14,7 @@ pub use self::content::{failure, json_argument};
 use self::held_back::HeldBack;
 pub use self::options::Emit;
 pub use self::view::EmitView;
-use crate::commands::catalogue::warn_of_slips;
+use crate::commands::catalogue::warn_of_unknown_type;
 use crate::commands::sending::{self, Sending};
 use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
@@ -46,7 +46,8 @@ impl Emit {
             let most = most_at_once(self.concurrency, event.payload.len());
             let at_once = SentAtOnce { claim: NewClaim { now: context.now(), token }, most };
             let at_once = Some(at_once).filter(|_| !self.enqueue);
-            let options = AcceptOptions { subscribers: &subscribers, named: &named, dedupe: self.dedupe, at_once };
+            let (subscribers, named, dedupe) = (subscribers.as_slice(), named.as_slice(), self.dedupe);
+            let options = AcceptOptions { subscribers, named, dedupe, at_once, is_last: true };
             accept(&store, [&event], options)
         })?;
         let intake = intakes.into_iter().next().expect("one answer to one event");
@@ -70,10 +71,7 @@ impl Emit {
         intake: Intake,
     ) -> Result<Exit> {
         let (event_type, owed) = (&event.event_type, intake.deliveries.len() + intake.claimed.len());
-        // Once: whoever emits it again means it.
-        if !store.had_event_type_before(event_type, event_row)? {
-            warn_of_slips(context, store, [event_type])?;
-        }
+        warn_of_unknown_type(context, store, event_type)?;
         if owed == 0 {
             context.out.notice(&format!(
                 "no active webhook wants {event_type}; the event is stored (`hookctl emit {event_type} --dry-run` tells why)"

@@ -6,14 +6,14 @@ mod overview;
 use anyhow::Result;
 use clap::Args;
 
-use self::guides::GUIDES;
+pub use self::guides::GUIDES;
 use crate::context::{Context, Exit};
 use crate::domain::event_type::nearest;
 use crate::error::Failure;
 
 /// Show the help of a command, or a guide
 ///
-/// Without a word it lists the commands and the guides there are.
+/// Without a word it lists the commands and the guides there are. At a terminal a guide is shown by PAGER, or less.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl help webhook create
@@ -33,7 +33,7 @@ impl Help {
     pub fn run(self, context: &mut Context, tree: clap::Command) -> Result<Exit> {
         let guide = GUIDES.iter().find(|guide| self.words == [guide.name]);
         match guide {
-            Some(guide) => context.out.bytes(guide.text.as_bytes())?,
+            Some(guide) => context.out.guide(guide.text, context.settings.pager.as_deref())?,
             None => context.out.bytes(of_command(tree, &self.words)?.as_bytes())?,
         }
         Ok(Exit::DONE)

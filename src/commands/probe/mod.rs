@@ -202,7 +202,11 @@ impl Probe {
                 method: method.clone().unwrap_or_else(|| settings.http_method.clone()),
                 url: self.options.url.clone().unwrap_or_else(|| url.to_owned()),
                 content_type: settings.content_type.clone(),
-                headers: settings.headers.clone(),
+                headers: settings
+                    .headers
+                    .iter()
+                    .filter_map(|(name, value)| Some((name.clone(), value.text()?.into_owned())))
+                    .collect(),
                 event_type: self.event_type.clone(),
                 data: data.clone(),
                 clock: context.clock,

@@ -67,7 +67,8 @@ struct Question {
 
 impl Question {
     fn new(surroundings: &Surroundings, settings: &Settings) -> Result<Question, Invalid> {
-        let url = target_url::parse(&settings.url).map_err(|error| Field::URL.invalid(error))?;
+        let url = target_url::parse(&settings.full_url().unwrap_or_else(|| settings.url.as_str().into()))
+            .map_err(|error| Field::URL.invalid(error))?;
         let target = Target::new(&url).map_err(|error| Field::URL.invalid(error))?;
         let egress = Egress::new(settings, surroundings);
         let host = url.host_str().unwrap_or_default().to_owned();

@@ -12,9 +12,15 @@ use super::egress::EgressChange;
 use super::pem::Pem;
 use crate::commands::arguments;
 use crate::commands::candidates::Candidates;
+use crate::commands::given_credential::{GivenCredential, GivenHeader, header_env, header_file};
+use crate::context::Context;
+use crate::domain::webhook::masked;
 use crate::domain::webhook::{Field, Invalid, LONGEST_CA_CERT, Settings};
 use crate::domain::{custom_headers, duration};
 use crate::http::check_ca_cert;
+
+/// The longest credential of a header or a URL, in bytes; an endless device ends here.
+const LONGEST_CREDENTIAL: usize = 16 * 1024;
 
 /// The settings that are to be different; what is not given stays as it is. In a file the keys are those of
 /// `webhook show -o json`, and a value is also taken as the option takes it.
@@ -24,6 +30,13 @@ pub struct Change {
     /// Where requests go: http or https, without user and password
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
+    /// The URL is a credential, such as that of a chat, and is in this environment variable
+    #[arg(long = "secret-url-env", value_name = "VAR", value_parser = GivenCredential::env, conflicts_with_all = ["url", "secret_url_file"])]
+    pub secret_url: Option<GivenCredential>,
+    /// The same, in this file
+    #[arg(long, value_name = "FILE", value_parser = GivenCredential::file, conflicts_with = "url")]
+    #[serde(skip)]
+    pub secret_url_file: Option<GivenCredential>,
     /// Event types it subscribes to, at most 1000; * stands for any run of characters [repeatable, or with commas]
     #[arg(short = 'e', long = "event", visible_alias = "events", value_name = "PATTERN", add = Candidates::EventTypes, value_delimiter = ',')]
     #[serde(deserialize_with = "list")]
@@ -41,6 +54,14 @@ pub struct Change {
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = custom_headers::parse_line, help_heading = "Request")]
     #[serde(deserialize_with = "headers")]
     pub headers: Option<Vec<(String, String)>>,
+    /// A header whose value is a credential, and is in this environment variable [repeatable]
+    #[arg(long = "header-env", value_name = "NAME=VAR", value_parser = header_env, help_heading = "Request")]
+    #[serde(skip)]
+    pub header_envs: Vec<GivenHeader>,
+    /// A header whose value is a credential, and is in this file [repeatable]
+    #[arg(long = "header-file", value_name = "NAME=FILE", value_parser = header_file, help_heading = "Request")]
+    #[serde(skip)]
+    pub header_files: Vec<GivenHeader>,
     /// The deadline of a whole attempt, from the name look-up to the last byte [default: 30s]
     #[arg(long, value_name = "DURATION", value_parser = arguments::duration, help_heading = "Request")]
     #[serde(rename = "timeout_seconds", deserialize_with = "length")]
@@ -96,9 +117,27 @@ pub struct Change {
 
 impl Change {
     /// The change that the keys of a file ask for; an error is that of the first key that cannot be read.
-    pub fn from_keys(keys: Map<String, Value>) -> Result<Change, Unreadable> {
+    pub fn from_keys(mut keys: Map<String, Value>) -> Result<Change, Unreadable> {
+        let mut header_envs = Vec::new();
+        if let Some(Value::Object(headers)) = keys.get_mut(Field::HEADERS.key) {
+            for (name, value) in headers.iter().filter(|(_, value)| value.is_object()) {
+                let given = GivenCredential::deserialize(value);
+                header_envs.push((name.clone(), given.map_err(|error| Unreadable::new(Field::HEADERS.key, &error))?));
+            }
+            headers.retain(|_, value| !value.is_object());
+        }
         let (egress, keys): (Map<_, _>, Map<_, _>) = keys.into_iter().partition(|(key, _)| EgressChange::has_key(key));
-        Ok(Change { egress: read(egress)?, ..read(keys)? })
+        Ok(Change { egress: read(egress)?, header_envs, ..read(keys)? })
+    }
+
+    /// Whether it names a URL, as one or as a credential.
+    pub fn has_url(&self) -> bool {
+        self.url.is_some() || self.secret_url.is_some() || self.secret_url_file.is_some()
+    }
+
+    /// The first header given as an argument whose value is a credential by its name: others can see it.
+    pub fn exposed_header(&self) -> Option<&str> {
+        self.headers.iter().flatten().map(|(name, _)| name.as_str()).find(|name| masked::is_credential(name))
     }
 
     /// Writes what was given into `settings`, each value checked by itself.
@@ -131,6 +170,12 @@ impl Change {
             self.concurrency.as_deref() => set_concurrency;
             self.allow_networks.as_deref() => set_allow_networks;
         }
+        if let Some(given) = self.secret_url.as_ref().or(self.secret_url_file.as_ref()) {
+            settings.set_secret_url(given.read(Field::SECRET_URL, LONGEST_CREDENTIAL)?)?;
+        }
+        let headers = self.header_envs.iter().chain(&self.header_files);
+        let headers = headers.map(|(name, given)| Ok((name.clone(), given.read(Field::HEADERS, LONGEST_CREDENTIAL)?)));
+        settings.add_secret_headers(headers.collect::<Result<_, Invalid>>()?)?;
         settings.addresses.allow_private = self.allow_private.unwrap_or(settings.addresses.allow_private);
         if let Some(pem) = &self.ca_cert {
             let pem = pem.read(Field::CA_CERT, LONGEST_CA_CERT)?;
@@ -138,6 +183,16 @@ impl Change {
             check_ca_cert(&pem).map_err(|error| Field::CA_CERT.invalid(error))?;
         }
         self.egress.apply(&mut settings.egress)
+    }
+}
+
+/// Names the better way to give a header that is a credential.
+pub fn notice_of_exposed_header(context: &mut Context, change: &Change) {
+    if let Some(name) = change.exposed_header() {
+        context.out.notice(&format!(
+            "the value of {name} was an argument, which other users of the machine can see; better: --header-env {name}=VAR or \
+             --header-file {name}=FILE"
+        ));
     }
 }
 

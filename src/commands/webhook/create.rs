@@ -4,12 +4,12 @@ use anyhow::Result;
 use clap::Args;
 
 use super::addresses;
-use super::change::Change;
+use super::change::{Change, notice_of_exposed_header};
 use super::dialog::{self, Draft};
 use super::egress;
 use super::signing::{check_keys, default_schemes};
 use super::view::WebhookView;
-use crate::commands::catalogue::warn_of_slips;
+use crate::commands::catalogue::warn_of_unknown_types;
 use crate::commands::secret_source::SecretSource;
 use crate::context::{Context, Exit};
 use crate::domain::secret::Secret;
@@ -60,7 +60,7 @@ impl Create {
         let mut settings = Settings { owner: context.settings.owner.clone(), ..Settings::default() };
         let name = self.name.as_ref().ok_or_else(|| missing("NAME"))?;
         settings.set_name(name)?;
-        if self.change.url.is_none() {
+        if !self.change.has_url() {
             return Err(missing("--url").into());
         }
         if self.change.events.is_none() {
@@ -76,11 +76,12 @@ impl Create {
         let webhook = store.transaction(|| {
             let id = store.insert_webhook(&settings, !self.inactive, context.settings.user.as_deref(), now)?;
             if let Some(secret) = &secret {
-                store.set_secret(id, secret, now, None)?;
+                store.set_secret(id, secret, self.secret.source().as_ref(), now, None)?;
             }
             store.webhook(id)
         })?;
-        warn_of_slips(context, &store, &settings.events)?;
+        warn_of_unknown_types(context, &store, &settings.events)?;
+        notice_of_exposed_header(context, &self.change);
         if secret.is_none() {
             context.out.notice("requests to this webhook are not signed (--no-secret)");
         }
@@ -93,7 +94,7 @@ impl Create {
 
     /// Whether something is missing that can be asked for; with --secret-stdin the answers would be the secret.
     fn is_incomplete(&self) -> bool {
-        let is_whole = self.name.is_some() && self.change.url.is_some() && self.change.events.is_some();
+        let is_whole = self.name.is_some() && self.change.has_url() && self.change.events.is_some();
         !is_whole && !self.secret.secret_stdin
     }
 

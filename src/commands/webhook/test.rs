@@ -56,7 +56,7 @@ impl Test {
         let offer = Offer { event: &event, deliveries: vec![new], known_since: None };
         let intakes = store.transaction(|| {
             context.check_still_there(&store, webhook.id, &self.webhook)?;
-            anyhow::Ok(store.accept(&[offer])?)
+            anyhow::Ok(store.accept(&[offer], true)?)
         })?;
         let delivery = intakes.into_iter().flat_map(|intake| intake.deliveries).map(|(_, delivery)| delivery).next();
         let delivery = delivery.context("a new event id was taken; try again")?;

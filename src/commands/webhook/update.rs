@@ -4,12 +4,12 @@ use anyhow::Result;
 use clap::Args;
 
 use super::addresses;
-use super::change::Change;
+use super::change::{Change, notice_of_exposed_header};
 use super::egress;
 use super::signing::check_keys;
 use super::view::WebhookView;
 use crate::commands::candidates::Candidates;
-use crate::commands::catalogue::warn_of_slips;
+use crate::commands::catalogue::warn_of_unknown_types;
 use crate::commands::secret_source::SecretSource;
 use crate::context::{Context, Exit};
 use crate::domain::secret::Secret;
@@ -85,7 +85,7 @@ impl Update {
             context.check_still_there(&store, webhook.id, &self.webhook)?;
             store.update_webhook(webhook.id, &settings, now)?;
             match &new_secret {
-                Some(secret) => store.set_secret(webhook.id, secret, now, None)?,
+                Some(secret) => store.set_secret(webhook.id, secret, self.secret.source().as_ref(), now, None)?,
                 None if self.no_secret => store.delete_secrets(webhook.id, now)?,
                 None => {}
             }
@@ -96,7 +96,8 @@ impl Update {
         })?;
         context.erase_deleted(&store);
         let named = self.change.events.iter().flatten().chain(&self.add_events);
-        warn_of_slips(context, &store, named)?;
+        warn_of_unknown_types(context, &store, named)?;
+        notice_of_exposed_header(context, &self.change);
         let Some(webhook) = webhook else { return Ok(Exit::DONE) };
         let mut view = WebhookView::new(&webhook, store.count_open(webhook.id)?, now);
         view.secret = new_secret.filter(|_| !self.secret.is_given()).map(|secret| secret.expose().into_owned());

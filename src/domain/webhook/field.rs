@@ -30,6 +30,7 @@ fields! {
     NAME: "name", "NAME", false;
     DESCRIPTION: "description", "--description", false;
     URL: "url", "--url", true;
+    SECRET_URL: "secret_url", "--secret-url-env", true;
     EVENTS: "events", "--event", false;
     HTTP_METHOD: "http_method", "--method", false;
     CONTENT_TYPE: "content_type", "--content-type", false;

@@ -2,22 +2,29 @@
 
 use url::Url;
 
-use crate::domain::target_url;
+use crate::domain::secret::MASKED;
 
 /// Parts of the names of headers whose values are credentials.
 const CREDENTIALS: [&str; 7] = ["authorization", "cookie", "token", "secret", "password", "api-key", "apikey"];
 
-/// A URL with its query values masked.
-pub fn url(url: &str) -> String {
-    Url::parse(url).map_or_else(|_| url.to_owned(), |url| target_url::masked(&url))
+/// A URL of which the path is a credential as well.
+pub fn secret_url(url: &Url) -> String {
+    format!("{}/{MASKED}", url.origin().ascii_serialization())
+}
+
+/// Whether a URL has query values, where tokens live.
+pub fn has_query_values(url: &Url) -> bool {
+    url.query().is_some_and(|query| !query.is_empty())
+}
+
+/// Whether a header's value is a credential by the header's name.
+pub fn is_credential(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    CREDENTIALS.iter().any(|part| name.contains(part))
 }
 
 /// Headers with the values masked that are credentials by their name.
 pub fn headers(headers: &[(String, String)]) -> Vec<(String, String)> {
-    let is_credential = |name: &str| {
-        let name = name.to_ascii_lowercase();
-        CREDENTIALS.iter().any(|part| name.contains(part))
-    };
-    let shown = |name: &str, value: &String| if is_credential(name) { "***".to_owned() } else { value.clone() };
+    let shown = |name: &str, value: &String| if is_credential(name) { MASKED.to_owned() } else { value.clone() };
     headers.iter().map(|(name, value)| (name.clone(), shown(name, value))).collect()
 }

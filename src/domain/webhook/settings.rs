@@ -1,5 +1,6 @@
 //! The settings of a webhook: what a person decides about it. docs/design/settings.md says how to add one.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -11,12 +12,13 @@ use super::egress::EgressSettings;
 use super::field::{Field, Invalid};
 use super::masked;
 use super::rules::{DEFAULT_DISABLE_AFTER_MS, LONGEST_TIMEOUT_MS, METHODS, check_name};
-use crate::domain::credential::Credential;
+use crate::domain::credential::{Credential, HeaderValue};
 use crate::domain::custom_headers::{HeaderError, MAX_HEADERS};
 use crate::domain::network::{AddressPolicy, parse_networks};
 use crate::domain::owner::Owner;
 use crate::domain::rate_limit::RateLimit;
 use crate::domain::retry::{LONGEST_DELAY_MS, MOST_RETRIES, RetryPolicy};
+use crate::domain::secret::{MASKED, Secret};
 use crate::domain::signature::{Scheme, schemes};
 use crate::domain::text::{LONGEST_DESCRIPTION, TextError, check_lines};
 use crate::domain::{custom_headers, event_type, members, seconds, target_url};
@@ -40,8 +42,11 @@ pub struct Settings {
     pub name: String,
     /// For people.
     pub description: Option<String>,
-    /// Where requests go, as the URL parser wrote it.
+    /// Where requests go, as the URL parser wrote it; masked where it is a credential.
     pub url: String,
+    /// The whole URL where it is a credential: one that was given as such, or has query values.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret_url: Option<Credential>,
     /// The patterns of the event types it subscribes to.
     pub events: Vec<String>,
     /// One of [`super::rules::METHODS`].
@@ -50,7 +55,7 @@ pub struct Settings {
     pub content_type: String,
     /// Its own headers, in the order given.
     #[serde(with = "members")]
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<(String, HeaderValue)>,
     pub owner: Option<String>,
     /// When failed deliveries are tried again.
     #[serde(flatten)]
@@ -86,6 +91,7 @@ impl Default for Settings {
             name: String::new(),
             description: None,
             url: String::new(),
+            secret_url: None,
             events: Vec::new(),
             http_method: "POST".to_owned(),
             content_type: "application/json".to_owned(),
@@ -123,8 +129,30 @@ impl Settings {
     }
 
     pub fn set_url(&mut self, text: &str) -> Result<(), Invalid> {
-        self.url = target_url::parse(text).map_err(|error| Field::URL.invalid(error))?.to_string();
+        let url = target_url::parse(text).map_err(|error| Field::URL.invalid(error))?;
+        self.url = target_url::masked(&url);
+        self.secret_url = masked::has_query_values(&url).then(|| Credential::new(Secret::of_text(url), None));
         Ok(())
+    }
+
+    /// Sets a URL that is a credential as a whole, such as that of a chat. One whose value is not there stays what it is.
+    pub fn set_secret_url(&mut self, given: Credential) -> Result<(), Invalid> {
+        if let Some(text) = &given.value {
+            let url = target_url::parse(&text.expose()).map_err(|error| Field::SECRET_URL.invalid(error))?;
+            self.url = masked::secret_url(&url);
+            self.secret_url = Some(Credential::new(Secret::of_text(url), given.source));
+        } else {
+            self.secret_url = Some(given);
+        }
+        Ok(())
+    }
+
+    /// The URL that is called; `None` for a credential that was not loaded.
+    pub fn full_url(&self) -> Option<Cow<'_, str>> {
+        match &self.secret_url {
+            None => Some(Cow::Borrowed(&self.url)),
+            Some(credential) => credential.value.as_ref().map(Secret::expose),
+        }
     }
 
     pub fn set_events(&mut self, patterns: &[String]) -> Result<(), Invalid> {
@@ -171,11 +199,27 @@ impl Settings {
 
     /// Adds headers; one of a name that is there takes its place. The rules for them need the signatures: see `check`.
     pub fn add_headers(&mut self, headers: &[(String, String)]) -> Result<(), Invalid> {
+        if let Some((name, _)) = headers.iter().find(|(_, value)| value == MASKED) {
+            return Err(Field::HEADERS.invalid(format!("'***' stands for the value of {name}; give the value itself")));
+        }
+        let value = |name: &str, text: &String| match masked::is_credential(name) {
+            true => HeaderValue::Secret(Credential::new(Secret::of_text(text), None)),
+            false => HeaderValue::Plain(text.clone()),
+        };
+        self.put_headers(headers.iter().map(|(name, text)| (name.clone(), value(name, text))).collect())
+    }
+
+    /// Adds headers whose values are credentials, whatever their names.
+    pub fn add_secret_headers(&mut self, headers: Vec<(String, Credential)>) -> Result<(), Invalid> {
+        self.put_headers(headers.into_iter().map(|(name, value)| (name, HeaderValue::Secret(value))).collect())
+    }
+
+    fn put_headers(&mut self, headers: Vec<(String, HeaderValue)>) -> Result<(), Invalid> {
         if headers.len() > MAX_HEADERS {
             return Err(Field::HEADERS.invalid(HeaderError::TooMany));
         }
         self.headers.retain(|(known, _)| !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(known)));
-        self.headers.extend_from_slice(headers);
+        self.headers.extend(headers);
         Ok(())
     }
 
@@ -296,14 +340,20 @@ impl Settings {
                 .invalid(format!("two of the schemes write the header {}", names[index]))
                 .hint("choose one of them, or make a webhook for each"));
         }
-        custom_headers::validate(&self.headers, &names).map_err(|error| Field::HEADERS.invalid(error))
+        let text = |value: &HeaderValue| value.text().unwrap_or_default().into_owned();
+        let headers: Vec<_> = self.headers.iter().map(|(name, value)| (name.clone(), text(value))).collect();
+        custom_headers::validate(&headers, &names).map_err(|error| Field::HEADERS.invalid(error))
     }
 
     /// The settings as they may be shown: without the values that are credentials.
     pub fn masked(&self) -> Settings {
+        let shown = |value: &HeaderValue| match value {
+            HeaderValue::Plain(text) => HeaderValue::Plain(text.clone()),
+            HeaderValue::Secret(credential) => HeaderValue::Secret(credential.masked()),
+        };
         Settings {
-            url: masked::url(&self.url),
-            headers: masked::headers(&self.headers),
+            secret_url: self.secret_url.as_ref().map(Credential::masked),
+            headers: self.headers.iter().map(|(name, value)| (name.clone(), shown(value))).collect(),
             ca_cert: self.ca_cert.as_ref().map(|_| "(a certificate)".to_owned()),
             egress: EgressSettings {
                 client_cert: self.egress.client_cert.as_ref().map(|_| "(a certificate)".to_owned()),
@@ -319,7 +369,13 @@ impl Settings {
     pub fn credentials_mut(&mut self) -> Vec<(String, &mut Credential)> {
         let egress = &mut self.egress;
         let own = [(Field::PROXY_PASSWORD, &mut egress.proxy_password), (Field::CLIENT_KEY, &mut egress.client_key)];
-        own.into_iter().filter_map(|(field, own)| Some((field.key.to_owned(), own.as_mut()?))).collect()
+        let own = own.into_iter().chain([(Field::SECRET_URL, &mut self.secret_url)]);
+        let own = own.filter_map(|(field, own)| Some((field.key.to_owned(), own.as_mut()?)));
+        let headers = self.headers.iter_mut().filter_map(|(name, value)| match value {
+            HeaderValue::Secret(credential) => Some((format!("headers:{}", name.to_ascii_lowercase()), credential)),
+            HeaderValue::Plain(_) => None,
+        });
+        own.chain(headers).collect()
     }
 
     /// The setting that a credential of that name belongs to.
@@ -358,80 +414,4 @@ fn unknown_scheme(name: &str) -> Invalid {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn filled() -> Settings {
-        let mut settings = Settings { name: "crm".to_owned(), is_ordered: true, ..Settings::default() };
-        settings.set_url("https://crm.example/hook?key=1").unwrap();
-        settings.set_events(&["invoice.*".to_owned()]).unwrap();
-        settings.set_description("two\nlines").unwrap();
-        settings.add_headers(&[("X-B".to_owned(), "1".to_owned()), ("X-A".to_owned(), "2".to_owned())]).unwrap();
-        settings.set_owner("sales").unwrap();
-        settings.set_retry_delay(Duration::from_millis(250)).unwrap();
-        settings.set_retry_schedule("5s,90s").unwrap();
-        settings.set_timeout(Duration::from_millis(1_500)).unwrap();
-        settings.set_rate_limit("10/s").unwrap();
-        settings.set_concurrency("2").unwrap();
-        settings.set_allow_networks(&["10.0.0.0/8,fd00::1".to_owned()]).unwrap();
-        settings.set_ca_cert("-----BEGIN CERTIFICATE-----").unwrap();
-        settings.egress.set_proxy("http://user@proxy.example:3128").unwrap();
-        settings.egress.set_proxy_password(Credential::default()).unwrap();
-        settings.egress.set_client_cert("-----BEGIN CERTIFICATE-----").unwrap();
-        settings.egress.client_key = Some(Credential::default());
-        settings
-    }
-
-    #[test]
-    fn settings_are_read_back_as_they_were_written() {
-        for settings in [filled(), Settings::default()] {
-            let text = serde_json::to_string(&settings).unwrap();
-            assert_eq!(serde_json::from_str::<Settings>(&text).unwrap(), settings, "{text}");
-        }
-    }
-
-    #[test]
-    fn what_a_stored_webhook_lacks_has_its_default() {
-        assert_eq!(serde_json::from_str::<Settings>("{}").unwrap(), Settings::default());
-    }
-
-    #[test]
-    fn every_setting_has_its_field() {
-        let Value::Object(members) = serde_json::to_value(filled()).unwrap() else { panic!("no object") };
-        for key in members.keys() {
-            assert!(Field::of_key(key).is_some(), "{key} has no line in field.rs");
-        }
-        assert_eq!(filled().values().len(), members.len());
-    }
-
-    #[test]
-    fn a_private_key_is_not_taken_for_a_certificate() {
-        for kind in ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "private key"] {
-            let mut settings = Settings::default();
-            let pem =
-                format!("-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n-----BEGIN {kind}-----\nMA==");
-            assert_eq!(settings.set_ca_cert(&pem).unwrap_err().field, Field::CA_CERT);
-            assert_eq!(settings, Settings::default());
-        }
-    }
-
-    #[test]
-    fn counts_beyond_any_use_are_refused_and_repetitions_are_not_counted() {
-        let patterns = |count: usize| (0..count).map(|number| format!("type.{number}")).collect::<Vec<_>>();
-        let mut settings = Settings::default();
-        assert!(settings.set_events(&[patterns(MOST_PATTERNS), patterns(MOST_PATTERNS)].concat()).is_ok());
-        assert_eq!(settings.events.len(), MOST_PATTERNS);
-        assert!(settings.set_events(&patterns(MOST_PATTERNS + 1)).is_err());
-        let networks = vec!["10.0.0.1".to_owned(); MOST_NETWORKS + 1];
-        assert!(settings.set_allow_networks(&networks).is_err());
-    }
-
-    #[test]
-    fn no_masked_setting_holds_a_credential() {
-        let mut settings = filled();
-        settings.add_headers(&[("Authorization".to_owned(), "Bearer hunter2".to_owned())]).unwrap();
-        settings.set_url("https://crm.example/?token=hunter2").unwrap();
-        settings.set_ca_cert("hunter2").unwrap();
-        assert!(!serde_json::to_string(&settings.masked()).unwrap().contains("hunter2"));
-    }
-}
+mod tests;

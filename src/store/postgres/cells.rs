@@ -20,6 +20,24 @@ pub enum Parameter {
     Blob(Vec<u8>),
     Integers(Vec<i64>),
     Texts(Vec<String>),
+    /// A column of many rows, with the type of its array.
+    Column(Type, Vec<Parameter>),
+}
+
+impl Parameter {
+    /// Rows as one array for each of their columns, whose types are given.
+    pub fn columns<'v, const N: usize>(
+        kinds: [Type; N],
+        rows: impl IntoIterator<Item = [Value<'v>; N]>,
+    ) -> Vec<Parameter> {
+        let mut columns = kinds.map(|kind| (kind, Vec::new()));
+        for row in rows {
+            for ((_, column), value) in columns.iter_mut().zip(&row) {
+                column.push(Parameter::from(value));
+            }
+        }
+        columns.into_iter().map(|(kind, column)| Parameter::Column(kind, column)).collect()
+    }
 }
 
 impl From<&Value<'_>> for Parameter {
@@ -47,6 +65,7 @@ impl Parameter {
             Parameter::Blob(_) => Type::BYTEA,
             Parameter::Integers(_) => Type::INT8_ARRAY,
             Parameter::Texts(_) => Type::TEXT_ARRAY,
+            Parameter::Column(kind, _) => kind.clone(),
         }
     }
 }
@@ -66,6 +85,7 @@ impl ToSql for Parameter {
             Parameter::Blob(bytes) => out.put_slice(bytes),
             Parameter::Integers(list) => return list.to_sql(&Type::INT8_ARRAY, out),
             Parameter::Texts(list) => return list.to_sql(&Type::TEXT_ARRAY, out),
+            Parameter::Column(kind, column) => return column.to_sql(kind, out),
         }
         Ok(IsNull::No)
     }

@@ -29,4 +29,6 @@ pub(super) enum Transaction {
     Begun,
     /// A statement failed: nothing but ROLLBACK is possible.
     Failed,
+    /// Its COMMIT went with its last question, and was answered.
+    Committed,
 }

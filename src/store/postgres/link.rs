@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use futures_util::{FutureExt as _, StreamExt as _};
+use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::config::{ChannelBinding, SslMode, TargetSessionAttrs};
 use tokio_postgres::types::Type;
@@ -93,6 +93,10 @@ impl Link {
         let mut rows = pin!(self.start(request).await?);
         while rows.next().await.transpose()?.is_some() {}
         Ok(rows.rows_affected().unwrap_or_default())
+    }
+
+    pub async fn rows(&self, request: &Request) -> Answered<Vec<Row>> {
+        self.start(request).await?.try_collect().await
     }
 
     pub async fn first(&self, request: &Request) -> Answered<Option<Row>> {

@@ -1,11 +1,13 @@
 //! What only PostgreSQL has: connecting, how statements run and errors read, round trips, migrations.
 
+mod accept;
 mod address;
 mod bell;
 mod cells;
 mod check;
 mod engine;
 mod error;
+mod group;
 mod info;
 mod link;
 mod migrate;

@@ -10,10 +10,17 @@ use super::link::{Link, Request};
 use super::queue::Queued;
 use super::settings::Access;
 use crate::domain::time::Timestamp;
+use crate::store::migrations::NEWEST;
 use crate::store::{Engine, Place, Result, Store, StoreError};
 
-const FORGET_EXPIRED_SECRETS: &str = "DELETE FROM secrets
-    WHERE expires_at <= coalesce($1, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)";
+/// Sent before the greeting: it names the schema itself, and leaves another version of it alone.
+fn forget_expired_secrets() -> String {
+    format!(
+        "DELETE FROM hookctl.secrets
+         WHERE expires_at <= coalesce($1, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)
+             AND (SELECT max(version) FROM hookctl.schema_version) = {NEWEST}"
+    )
+}
 
 impl Store {
     /// Opens the database at a place for reading only; `None` where there is none.
@@ -29,7 +36,7 @@ impl Store {
     pub fn open_server(server: &Server, now: Option<Timestamp>) -> Result<Store> {
         let connected = Postgres::connect(server, Access::Write)?;
         let now = now.map_or(Parameter::Null, |now| Parameter::Integer(now.millis()));
-        connected.queue.borrow_mut().push(Queued::Run(Request::new(FORGET_EXPIRED_SECRETS, vec![now])));
+        connected.queue.borrow_mut().push(Queued::Run(Request::new(forget_expired_secrets(), vec![now])));
         Ok(connected.into())
     }
 

@@ -65,7 +65,7 @@ impl Postgres {
         let requests = requests(sql, sets);
         match self.transaction.get() {
             _ if requests.is_empty() => Ok(()),
-            Transaction::Failed => Err(aborted()),
+            Transaction::Failed | Transaction::Committed => Err(aborted()),
             Transaction::None => {
                 self.greet()?;
                 self.alone(|| {
@@ -122,6 +122,10 @@ impl Postgres {
 
     pub(in crate::store) fn commit(&self) -> Result<()> {
         match self.transaction.get() {
+            Transaction::Committed => {
+                self.transaction.set(Transaction::None);
+                return Ok(());
+            }
             Transaction::Failed => return self.rollback().and(Err(aborted())),
             Transaction::Queued if !self.queue.borrow().iter().any(|queued| matches!(queued, Queued::Run(_))) => {
                 self.forget();

@@ -19,9 +19,7 @@ mod second_name;
 use std::cell::Cell;
 use std::path::PathBuf;
 
-#[cfg(unix)]
-pub use access::share_with_group;
-pub use access::{AccessFault, AccessFaultKind, access_faults, foreign_entry};
+pub use access::{AccessFault, AccessFaultKind, access_faults};
 pub use file_id::FileId;
 pub use files::{is_database_file, sidecar};
 pub use second_name::has_second_name;

@@ -36,6 +36,7 @@ fn beside(env: &TestEnv, prefix: &str) -> Option<std::path::PathBuf> {
 
 #[test]
 fn info_tells_of_the_file_its_rows_and_what_waits() {
+    only_on_files!();
     let (env, _receiver) = filled();
     let info = env.hookctl(["db", "info", "-o", "json"]).run().ok().json();
     assert_eq!(info["path"], env.database().to_str().unwrap());
@@ -52,6 +53,7 @@ fn info_tells_of_the_file_its_rows_and_what_waits() {
 
 #[test]
 fn info_and_check_without_a_database_make_none() {
+    only_on_files!();
     let env = TestEnv::new();
     let info = env.hookctl(["db", "info", "-o", "json"]).run().ok().json();
     assert_eq!((&info["exists"], &info["rows"]["webhooks"]), (&json!(false), &json!(0)));
@@ -62,6 +64,7 @@ fn info_and_check_without_a_database_make_none() {
 
 #[test]
 fn check_finds_each_kind_of_damage_and_mends_what_rows_can_tell() {
+    only_on_files!();
     let damages = [
         ("counters", "UPDATE webhook_state SET successful_deliveries = 7", true),
         ("deliveries", "UPDATE deliveries SET due_at = NULL WHERE id = 21", true),
@@ -92,6 +95,7 @@ fn check_finds_each_kind_of_damage_and_mends_what_rows_can_tell() {
 
 #[test]
 fn check_finds_a_damaged_page_and_modes_that_let_others_in() {
+    only_on_files!();
     let (env, _receiver) = filled();
     fs::set_permissions(env.database(), fs::Permissions::from_mode(0o644)).unwrap();
     let found = env.hookctl(["db", "check", "-o", "json"]).run().fails(1).json();
@@ -109,6 +113,7 @@ fn check_finds_a_damaged_page_and_modes_that_let_others_in() {
 
 #[test]
 fn fix_is_refused_when_only_reading_is_allowed() {
+    only_on_files!();
     let (env, _receiver) = filled();
     env.hookctl(["--read-only", "db", "check", "--fix"]).run().fails(1);
     env.hookctl(["--read-only", "db", "check"]).run().ok();
@@ -118,6 +123,7 @@ fn fix_is_refused_when_only_reading_is_allowed() {
 
 #[test]
 fn a_backup_taken_during_a_drain_is_private_opens_checks_clean_and_drains() {
+    only_on_files!();
     let env = TestEnv::new();
     let receiver = TestReceiver::start(Reply::StatusAfter(Duration::from_millis(2), 200));
     subscribe(&env, &receiver, &["crm"], &[]);
@@ -152,6 +158,7 @@ fn a_backup_taken_during_a_drain_is_private_opens_checks_clean_and_drains() {
 
 #[test]
 fn a_backup_overwrites_nothing() {
+    only_on_files!();
     let (env, _receiver) = filled();
     let mine = env.file("mine.txt", "mine");
     env.hookctl(["db", "backup"]).arg(&mine).run().fails(1);
@@ -164,6 +171,7 @@ fn a_backup_overwrites_nothing() {
 
 #[test]
 fn restore_puts_the_backup_back_and_keeps_the_old_file_whole() {
+    only_on_files!();
     let (env, receiver) = filled();
     env.hookctl(["db", "backup", "copy.db"]).run().ok();
     env.hookctl(["drain"]).run().ok();
@@ -189,6 +197,7 @@ fn restore_puts_the_backup_back_and_keeps_the_old_file_whole() {
 
 #[test]
 fn restore_refuses_what_is_no_sound_backup_and_changes_nothing() {
+    only_on_files!();
     let (env, _receiver) = filled();
     env.hookctl(["db", "backup", "copy.db"]).run().ok();
     let whole = fs::read(env.path().join("copy.db")).unwrap();
@@ -221,6 +230,7 @@ fn restore_refuses_what_is_no_sound_backup_and_changes_nothing() {
 
 #[test]
 fn restore_is_refused_while_another_process_has_the_database_open() {
+    only_on_files!();
     let (env, receiver) = filled();
     env.hookctl(["db", "backup", "copy.db"]).run().ok();
     let drain = env.hookctl(["drain", "--watch", "100ms"]).spawn();
@@ -235,6 +245,7 @@ fn restore_is_refused_while_another_process_has_the_database_open() {
 
 #[test]
 fn restore_takes_the_place_of_a_broken_file_and_its_stale_journal_is_not_replayed() {
+    only_on_files!();
     let (env, receiver) = filled();
     env.hookctl(["db", "backup", "copy.db"]).run().ok();
     // A log that is left behind, as a crash leaves it, beside a file that is no database any more.
@@ -256,6 +267,7 @@ fn restore_takes_the_place_of_a_broken_file_and_its_stale_journal_is_not_replaye
 
 #[test]
 fn vacuum_gives_space_back() {
+    only_on_files!();
     let (env, _receiver) = filled();
     let payload = env.file("large", vec![b'x'; 500_000]);
     for _ in 0..4 {
@@ -269,6 +281,7 @@ fn vacuum_gives_space_back() {
 
 #[test]
 fn without_shared_memory_it_goes_back_to_a_rollback_journal_says_so_and_works_on() {
+    only_on_files!();
     let env = TestEnv::new();
     let receiver = TestReceiver::start(200);
     // SQLite follows no link here: the memory that processes share cannot be made.

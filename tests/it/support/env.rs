@@ -30,6 +30,26 @@ impl TestEnv {
         TestEnv { folder, engine, server: OnceLock::new() }
     }
 
+    /// The same with that database.
+    pub fn with(server: Server) -> TestEnv {
+        let env = TestEnv::on(Engine::Server);
+        assert!(env.server.set(server).is_ok());
+        env
+    }
+
+    /// Another with copies of the files and of the database.
+    pub fn copy(&self) -> TestEnv {
+        let copy = TestEnv::on(self.engine);
+        for entry in fs::read_dir(self.path()).unwrap() {
+            let path = entry.unwrap().path();
+            fs::copy(&path, copy.path().join(path.file_name().unwrap())).unwrap();
+        }
+        if self.is_on_server() {
+            assert!(copy.server.set(self.server().copy()).is_ok());
+        }
+        copy
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         self.folder.path()
@@ -116,6 +136,13 @@ impl TestEnv {
             Engine::File => database::write(&self.database(), statements),
             Engine::Server => self.server().session().run(statements),
         }
+    }
+
+    /// The settings of each webhook, as they are stored.
+    #[track_caller]
+    pub fn settings(&self) -> Vec<serde_json::Value> {
+        let rows = self.sql("SELECT settings FROM webhooks ORDER BY id");
+        rows.iter().map(|row| serde_json::from_str(&row[0]).unwrap()).collect()
     }
 
     /// Changes these keys of the settings of every webhook, past what the commands allow.

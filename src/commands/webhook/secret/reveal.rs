@@ -7,13 +7,15 @@ use serde::Serialize;
 use crate::commands::candidates::Candidates;
 use crate::commands::signature_options::without_secret;
 use crate::context::{Context, Exit};
+use crate::domain::members;
 use crate::domain::time::Timestamp;
 use crate::output::{Page, Text};
 
-/// Print the secret
+/// Print the secret, and the other credentials
 ///
 /// The first line is the secret that signs, and nothing else. During the overlap of a rotation a line follows for each old
-/// secret, with the time of its end.
+/// secret, with the time of its end. Then come the other credentials of the webhook: its URL, where that is one, headers, the
+/// client key, the password of its proxy. --read-only refuses.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl webhook secret reveal crm
@@ -27,22 +29,32 @@ pub struct Reveal {
 
 impl Reveal {
     pub fn run(self, context: &mut Context) -> Result<Exit> {
+        context.refuse_to_show_credentials()?;
         let store = context.store_to_read()?;
-        let webhook = context.webhook(&store, &self.webhook)?;
+        let mut webhook = context.webhook(&store, &self.webhook)?;
+        store.load_credentials(webhook.id, &mut webhook.settings)?;
+        let credentials: Vec<(String, String)> = webhook
+            .settings
+            .credentials_mut()
+            .into_iter()
+            .filter_map(|(name, credential)| Some((name, credential.value.as_ref()?.expose().into_owned())))
+            .collect();
         let mut secrets = store.secrets(webhook.id, context.now())?.into_iter().map(|stored| SecretView {
             secret: stored.secret.expose().into_owned(),
             created_at: stored.created_at,
             expires_at: stored.expires_at,
         });
-        let Some(current) = secrets.next() else {
+        let current = secrets.next();
+        if current.is_none() && credentials.is_empty() {
             return Err(without_secret(&webhook.settings.name).into());
-        };
+        }
         context.out.page(&RevealView {
             webhook: webhook.settings.name,
             webhook_id: webhook.id,
-            secret: current.secret,
-            created_at: current.created_at,
+            created_at: current.as_ref().map(|current| current.created_at),
+            secret: current.map(|current| current.secret),
             previous: secrets.collect(),
+            credentials,
         })?;
         Ok(Exit::DONE)
     }
@@ -52,9 +64,12 @@ impl Reveal {
 struct RevealView {
     webhook: String,
     webhook_id: i64,
-    secret: String,
-    created_at: Timestamp,
+    secret: Option<String>,
+    created_at: Option<Timestamp>,
     previous: Vec<SecretView>,
+    /// By name: `secret_url`, `headers:authorization`, `client_key`, `proxy_password`.
+    #[serde(with = "members")]
+    credentials: Vec<(String, String)>,
 }
 
 /// A secret and its times.
@@ -67,10 +82,18 @@ struct SecretView {
 
 impl Page for RevealView {
     fn describe(&self, text: &mut Text) {
-        text.line(&self.secret);
+        if let Some(secret) = &self.secret {
+            text.line(secret);
+        }
         for old in &self.previous {
             let until = old.expires_at.map(Timestamp::rfc3339).unwrap_or_default();
             text.line(format!("{}  until {until}", old.secret));
+        }
+        for (name, value) in &self.credentials {
+            value.lines().enumerate().for_each(|(number, line)| match number {
+                0 => text.line(format!("{name}: {line}")),
+                _ => text.line(line),
+            });
         }
     }
 }

@@ -65,7 +65,7 @@ impl Rotate {
             if previous.first().is_some_and(|current| current.secret.expose() == secret.expose()) {
                 return Ok((webhook, None));
             }
-            store.set_secret(webhook.id, &secret, now, until)?;
+            store.set_secret(webhook.id, &secret, self.secret.source().as_ref(), now, until)?;
             anyhow::Ok((webhook, Some(previous)))
         })?;
         context.erase_deleted(&store);

@@ -39,9 +39,9 @@ pub struct Cluster {
 
 /// Whom the server runs as: it refuses root.
 #[derive(Clone, Copy)]
-struct User {
-    uid: u32,
-    gid: u32,
+pub struct User {
+    pub uid: u32,
+    pub gid: u32,
 }
 
 /// The folder of `initdb` and `postgres`, where they are installed.
@@ -204,7 +204,7 @@ fn command(program: &Path, user: Option<User>) -> Command {
 }
 
 /// Another user where this is root: `postgres`, else `nobody`.
-fn server_user() -> Option<User> {
+pub fn server_user() -> Option<User> {
     let own = fs::metadata("/proc/self").map(|metadata| std::os::unix::fs::MetadataExt::uid(&metadata));
     if !matches!(own, Ok(0)) {
         return None;

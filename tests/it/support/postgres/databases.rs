@@ -1,5 +1,7 @@
 //! A database on the cluster of the run for each test that asks for one.
 
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 use super::Session;
@@ -12,9 +14,23 @@ struct Shared {
     made: Mutex<usize>,
 }
 
+/// Who may log in; one of them by a password alone.
+const ROLES: &str =
+    "CREATE ROLE tester LOGIN; CREATE ROLE stranger LOGIN; CREATE ROLE with_password LOGIN PASSWORD 'sesame open'";
+
 /// A database on a server, for one test; another gets it afterwards, emptied.
 pub struct Server {
     name: String,
+    address: SocketAddr,
+    afterwards: Afterwards,
+}
+
+/// What becomes of a database after its test.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Afterwards {
+    IsUsedAgain,
+    IsDropped,
+    GoesWithItsCluster,
 }
 
 impl Server {
@@ -23,7 +39,7 @@ impl Server {
         let shared = shared();
         let free = shared.free.lock().unwrap().pop();
         if let Some(name) = free {
-            let server = Server { name };
+            let server = Server { name, address: shared.cluster.address(), afterwards: Afterwards::IsUsedAgain };
             server.empty();
             return server;
         }
@@ -32,9 +48,26 @@ impl Server {
             *made += 1;
             *made
         };
-        let name = format!("test_{number}");
-        shared.cluster.admin().run(&format!("CREATE DATABASE {name} OWNER tester STRATEGY file_copy"));
-        Server { name }
+        Server::make(&shared.cluster, &format!("test_{number}"), "template1", Afterwards::IsUsedAgain)
+    }
+
+    /// The one database of a cluster of its own.
+    pub fn alone_on(cluster: &Cluster) -> Server {
+        cluster.admin().run(ROLES);
+        Server::make(cluster, "alone", "template1", Afterwards::GoesWithItsCluster)
+    }
+
+    /// A copy of it, while nobody is connected to it.
+    pub fn copy(&self) -> Server {
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("{}_copy_{}", self.name, MADE.fetch_add(1, Ordering::SeqCst));
+        Server::make(&shared().cluster, &name, &self.name, Afterwards::IsDropped)
+    }
+
+    fn make(cluster: &Cluster, name: &str, template: &str, afterwards: Afterwards) -> Server {
+        let statement = format!("CREATE DATABASE {name} OWNER tester TEMPLATE {template} STRATEGY file_copy");
+        cluster.admin().run(&statement);
+        Server { name: name.to_owned(), address: cluster.address(), afterwards }
     }
 
     /// Its URL, for a role that owns it and is no superuser.
@@ -44,7 +77,7 @@ impl Server {
 
     /// Its URL for another role.
     pub fn url_as(&self, role: &str) -> String {
-        shared().cluster.url(role, &self.name)
+        format!("postgres://{role}@{}/{}", self.address, self.name)
     }
 
     /// Its name on the server.
@@ -52,7 +85,7 @@ impl Server {
         &self.name
     }
 
-    /// The cluster it is on.
+    /// The cluster of the run.
     pub fn cluster() -> &'static Cluster {
         &shared().cluster
     }
@@ -74,8 +107,13 @@ impl Server {
         self.session().value("SELECT count(*) FROM pg_namespace WHERE nspname = 'hookctl'") == "1"
     }
 
+    /// Where its server listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Ends every other session, and drops what is in it.
-    fn empty(&self) {
+    pub fn empty(&self) {
         self.admin().run(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
                 WHERE datname = current_database() AND pid <> pg_backend_pid();
@@ -88,9 +126,12 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // A test that failed may be looked into.
-        if !std::thread::panicking() {
-            shared().free.lock().unwrap().push(std::mem::take(&mut self.name));
+        match self.afterwards {
+            // A test that failed may be looked into.
+            _ if std::thread::panicking() => {}
+            Afterwards::IsUsedAgain => shared().free.lock().unwrap().push(std::mem::take(&mut self.name)),
+            Afterwards::IsDropped => shared().cluster.admin().run(&format!("DROP DATABASE {} WITH (FORCE)", self.name)),
+            Afterwards::GoesWithItsCluster => {}
         }
     }
 }
@@ -99,9 +140,7 @@ fn shared() -> &'static Shared {
     static SHARED: OnceLock<Shared> = OnceLock::new();
     SHARED.get_or_init(|| {
         let cluster = Cluster::start(QUICK);
-        cluster.admin().run(
-            "CREATE ROLE tester LOGIN; CREATE ROLE stranger LOGIN; CREATE ROLE with_password LOGIN PASSWORD 'sesame open'",
-        );
+        cluster.admin().run(ROLES);
         Shared { cluster, free: Mutex::default(), made: Mutex::default() }
     })
 }

@@ -5,7 +5,7 @@ mod databases;
 mod proxy;
 mod session;
 
-pub use cluster::{Cluster, QUICK, programs};
+pub use cluster::{Cluster, QUICK, programs, server_user};
 pub use databases::Server;
 pub use proxy::{Half, Proxy};
 pub use session::Session;

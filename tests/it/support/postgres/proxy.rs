@@ -1,7 +1,7 @@
 //! A proxy of bytes between hookctl and its server: counts round trips, takes its time, and cuts connections on command.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
@@ -56,7 +56,16 @@ impl Proxy {
 
     /// In front of that server; each byte takes so long each way.
     pub fn with_delay(server: SocketAddr, delay: Duration) -> Proxy {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        Proxy::make(Ipv4Addr::LOCALHOST.into(), server, delay)
+    }
+
+    /// At another address of this machine.
+    pub fn at(address: IpAddr, server: SocketAddr) -> Proxy {
+        Proxy::make(address, server, Duration::ZERO)
+    }
+
+    fn make(address: IpAddr, server: SocketAddr, delay: Duration) -> Proxy {
+        let listener = TcpListener::bind((address, 0)).unwrap();
         let shared = Arc::new(Shared {
             server,
             delay,
@@ -71,6 +80,11 @@ impl Proxy {
         let accepting = Arc::clone(&shared);
         thread::spawn(move || accept(&listener, &accepting));
         Proxy { address, shared }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// A URL of a database behind it, given that of the server itself. Without TLS, which would hide what is said.

@@ -1,0 +1,180 @@
+//! Taking events in on a server: a set of them in one round trip.
+
+use std::collections::HashMap;
+
+use futures_util::future::{join, join3};
+use tokio_postgres::Row as ServerRow;
+use tokio_postgres::types::Type;
+
+use super::cells::Parameter;
+use super::engine::{Postgres, Transaction};
+use super::link::Request;
+use super::queue::Queued;
+use crate::store::Result;
+use crate::store::accept::{Accepted, Intake, Offer, event_values, first_claim, timeout_ms, unlimited};
+use crate::store::claims::LEASE_MARGIN_MS;
+use crate::store::dialect::Dialect;
+use crate::store::row::Row;
+use crate::store::value::values;
+
+const INSERT_EVENTS: &str = "INSERT INTO events (event_id, event_type, payload, fingerprint, owner, about, entity_type,
+        entity_id, key, created_at)
+    SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+    ON CONFLICT (event_id) DO NOTHING RETURNING event_id, id";
+
+/// Those of these events that somebody else stored.
+const KNOWN: &str = "SELECT event_id, id, fingerprint FROM events
+    WHERE event_id = ANY($1) AND xmin <> pg_current_xact_id()::xid";
+
+/// An event that was offered within the time of another's `--dedupe` waits for it.
+const LOCK_FINGERPRINTS: &str = "SELECT pg_advisory_xact_lock(1752133483, hashtext(f.text))
+    FROM (SELECT DISTINCT encode(u.bytes, 'hex') AS text FROM unnest($1) AS u (bytes) ORDER BY 1) f";
+
+/// The deliveries of the events that this transaction stored, counted. Each connection counts in a row of its own, so that
+/// those who emit do not wait for each other.
+fn insert_deliveries() -> String {
+    let (timeout, unlimited) = (timeout_ms(Dialect::Postgres), unlimited(Dialect::Postgres));
+    format!(
+        "WITH new AS (
+            INSERT INTO deliveries (webhook_id, event_id, event_type, status, due_at, claim_token, is_ordered, is_test, created_at)
+            SELECT o.webhook_id, e.id, e.event_type, 'pending', coalesce(c.until, e.created_at),
+                CASE WHEN c.until IS NOT NULL THEN o.token END, o.is_ordered, o.is_test, e.created_at
+            FROM unnest($1, $2, $3, $4, $5, $6) WITH ORDINALITY
+                AS o (event_id, webhook_id, is_ordered, is_test, claimed_at, token, place)
+            JOIN events e ON e.event_id = o.event_id AND e.xmin = pg_current_xact_id()::xid
+            JOIN webhooks x ON x.id = o.webhook_id
+            LEFT JOIN LATERAL (SELECT o.claimed_at + {timeout} + {LEASE_MARGIN_MS} AS until
+                FROM webhooks w JOIN webhook_state s ON s.webhook_id = w.id
+                WHERE o.claimed_at IS NOT NULL AND w.id = o.webhook_id AND {unlimited}
+                  AND coalesce(s.held_until, 0) <= o.claimed_at) c ON TRUE
+            ORDER BY o.place
+            ON CONFLICT (event_id, webhook_id) DO NOTHING RETURNING event_id, webhook_id, id, claim_token, is_test
+        ), counted AS (
+            INSERT INTO delivery_counts AS c (webhook_id, slot, total_deliveries)
+            SELECT n.webhook_id, pg_backend_pid() % 32, count(*) FROM new n WHERE NOT n.is_test
+            GROUP BY n.webhook_id ORDER BY n.webhook_id
+            ON CONFLICT (webhook_id, slot) DO UPDATE SET total_deliveries = c.total_deliveries + excluded.total_deliveries
+        )
+        SELECT n.event_id, n.webhook_id, n.id, n.claim_token FROM new n"
+    )
+}
+
+impl Postgres {
+    /// [`crate::store::Store::accept`] without `--dedupe`, in one round trip.
+    pub(in crate::store) fn accept(&self, offers: &[Offer<'_>], is_last: bool) -> Result<Vec<Intake>> {
+        let mut firsts = HashMap::new();
+        for (at, offer) in offers.iter().enumerate() {
+            firsts.entry(offer.event.event_id.as_str()).or_insert(at);
+        }
+        let is_first = |at: usize| firsts[offers[at].event.event_id.as_str()] == at;
+        let first: Vec<&Offer<'_>> = (0..offers.len()).filter(|at| is_first(*at)).map(|at| &offers[at]).collect();
+        let (events, known, deliveries) = (events(&first), known(&first), deliveries(&first));
+        let commit = is_last.then(|| Request::new("COMMIT", Vec::new()));
+        let (stored, owed, known) = self.round_trip(async |link| {
+            let committed = async {
+                match &commit {
+                    Some(commit) => link.run(commit).await,
+                    None => Ok(0),
+                }
+            };
+            let ((stored, owed, known), committed) =
+                join(join3(link.rows(&events), link.rows(&deliveries), link.rows(&known)), committed).await;
+            let answer = (stored?, owed?, known?);
+            committed?;
+            Ok(answer)
+        })?;
+        if is_last {
+            self.transaction.set(Transaction::Committed);
+        }
+        let mut judged = Judged::read(&stored, &known)?;
+        let mut intakes: Vec<Intake> =
+            (0..).zip(offers).map(|(at, offer)| judged.intake(offer, is_first(at))).collect();
+        hand_over(&mut intakes, offers, &owed)?;
+        Ok(intakes)
+    }
+
+    /// Others that offer an event of the same content wait until this transaction ends.
+    pub(in crate::store) fn lock_fingerprints(&self, offers: &[Offer<'_>]) {
+        let rows = offers.iter().map(|offer| values![offer.event.fingerprint.as_slice()]);
+        let lock = Request::new(LOCK_FINGERPRINTS, Parameter::columns([Type::BYTEA_ARRAY], rows));
+        self.queue.borrow_mut().push(Queued::Run(lock));
+    }
+}
+
+fn events(offers: &[&Offer<'_>]) -> Request {
+    let (text, bytes, int) = (|| Type::TEXT_ARRAY, || Type::BYTEA_ARRAY, || Type::INT8_ARRAY);
+    let kinds = [text(), text(), bytes(), bytes(), text(), int(), text(), text(), text(), int()];
+    Request::new(INSERT_EVENTS, Parameter::columns(kinds, offers.iter().map(|offer| event_values(offer.event))))
+}
+
+fn known(offers: &[&Offer<'_>]) -> Request {
+    let ids = offers.iter().map(|offer| offer.event.event_id.clone()).collect();
+    Request::new(KNOWN, vec![Parameter::Texts(ids)])
+}
+
+fn deliveries(offers: &[&Offer<'_>]) -> Request {
+    let int = || Type::INT8_ARRAY;
+    let kinds = [Type::TEXT_ARRAY, int(), Type::BOOL_ARRAY, Type::BOOL_ARRAY, int(), int()];
+    let rows = offers.iter().flat_map(|offer| {
+        offer.deliveries.iter().map(|delivery| {
+            let (at, token) = (delivery.claim.map(|claim| claim.now), delivery.claim.map(|claim| claim.token));
+            values![&offer.event.event_id, delivery.webhook_id, delivery.is_ordered, delivery.is_test, at, token]
+        })
+    });
+    Request::new(insert_deliveries(), Parameter::columns(kinds, rows))
+}
+
+/// What became of events, by event id.
+struct Judged {
+    stored: HashMap<String, i64>,
+    /// Of somebody else: row and fingerprint.
+    known: HashMap<String, (i64, Vec<u8>)>,
+}
+
+impl Judged {
+    fn read(stored: &[ServerRow], known: &[ServerRow]) -> Result<Judged> {
+        let stored = stored.iter().map(|row| {
+            let mut row = Row::new(row);
+            Ok((row.next()?, row.next()?))
+        });
+        let known = known.iter().map(|row| {
+            let mut row = Row::new(row);
+            Ok((row.next()?, (row.next()?, row.next()?)))
+        });
+        Ok(Judged { stored: stored.collect::<Result<_>>()?, known: known.collect::<Result<_>>()? })
+    }
+
+    /// Of events with one id the first is stored, and the others are judged by it.
+    fn intake(&mut self, offer: &Offer<'_>, is_first: bool) -> Intake {
+        let event = offer.event;
+        let accepted = match (self.stored.get(&event.event_id), self.known.get(&event.event_id)) {
+            (Some(row), _) if is_first => {
+                self.known.insert(event.event_id.clone(), (*row, event.fingerprint.to_vec()));
+                Accepted::New(*row)
+            }
+            (_, Some((row, fingerprint))) if fingerprint == &event.fingerprint => Accepted::Duplicate(*row),
+            _ => Accepted::Conflict,
+        };
+        Intake { accepted, deliveries: Vec::new(), claimed: Vec::new() }
+    }
+}
+
+/// Gives each intake its deliveries, in the order in which they were offered.
+fn hand_over(intakes: &mut [Intake], offers: &[Offer<'_>], owed: &[ServerRow]) -> Result<()> {
+    let mut found: HashMap<(i64, i64), (i64, Option<i64>)> = HashMap::with_capacity(owed.len());
+    for row in owed {
+        let mut row = Row::new(row);
+        found.insert((row.next()?, row.next()?), (row.next()?, row.next()?));
+    }
+    for (intake, offer) in intakes.iter_mut().zip(offers) {
+        let Accepted::New(event_row) = intake.accepted else { continue };
+        for delivery in &offer.deliveries {
+            match found.get(&(event_row, delivery.webhook_id)) {
+                Some((id, Some(token))) => intake.claimed.push(first_claim(*id, event_row, delivery, *token)),
+                Some((id, None)) => intake.deliveries.push((delivery.webhook_id, *id)),
+                None => {}
+            }
+        }
+    }
+    Ok(())
+}

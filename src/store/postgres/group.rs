@@ -1,0 +1,322 @@
+//! A turn of the engine on a server: two round trips, and one statement for each kind of row.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures_util::future::join3;
+use tokio_postgres::Row as ServerRow;
+use tokio_postgres::types::Type;
+
+use super::cells::Parameter;
+use super::engine::{Postgres, Transaction};
+use super::link::Request;
+use super::queue::Queued;
+use crate::store::claims::{self, Claimed, LaneClaim, LaneClaimed, Payload, Wanted};
+use crate::store::group::{GroupChange, LockedGroup};
+use crate::store::results::{self, ClaimStanding};
+use crate::store::row::Row;
+use crate::store::value::values;
+use crate::store::{Result, webhook_state};
+
+const MOVE_ON: &str = "UPDATE deliveries d SET status = r.status, due_at = r.due_at, claim_token = NULL,
+        attempt_count = r.attempt_count, retry_count = r.retry_count, is_manual = FALSE, started_at = r.started_at,
+        completed_at = r.completed_at, duration_ms = r.duration_ms, response_status_code = r.code,
+        error_type = r.error_type, error_message = r.error_message
+    FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS r (status, due_at, attempt_count, retry_count,
+        started_at, completed_at, duration_ms, code, error_type, error_message, id, token)
+    WHERE d.id = r.id AND d.claim_token = r.token";
+
+const INSERT_ATTEMPTS: &str = "INSERT INTO attempts (delivery_id, attempt_number, is_manual, started_at, completed_at,
+        duration_ms, response_status_code, response_headers, response_body, response_truncated, is_resent, error_type,
+        error_message)
+    SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+
+const RELEASE: &str =
+    "UPDATE deliveries d SET due_at = CASE WHEN d.due_at IS NULL THEN d.due_at ELSE $1 END, claim_token = NULL
+    FROM unnest($2, $3) AS r (id, token) WHERE d.id = r.id AND d.claim_token = r.token";
+
+const STANDINGS: &str = "SELECT d.id, d.claim_token, d.status = 'cancelled' FROM unnest($1, $2) AS r (id, token)
+    JOIN deliveries d ON d.id = r.id AND d.claim_token = r.token ORDER BY d.id FOR UPDATE OF d";
+
+/// How lanes are told apart in [`CLAIM`].
+const DUE: i64 = 0;
+const LISTED: i64 = 1;
+const HEAD: i64 = 2;
+const HEAD_IF_LISTED: i64 = 3;
+
+/// Of more listed deliveries than may be claimed so many are looked at, in one turn.
+const LOOKED_AT: usize = 256;
+
+/// Claims for all lanes, with the payloads. `room` counts the claims of other processes, which wait for the webhook's state: it
+/// is locked. What a lane picks and the bound of bytes leaves out stays as it is.
+const CLAIM: &str = "WITH lane AS MATERIALIZED (
+    SELECT l.*, CASE WHEN l.at_once IS NULL THEN l.most ELSE least(l.most, l.at_once - (
+            SELECT count(*) FROM deliveries d WHERE d.webhook_id = l.webhook_id AND d.due_at > l.now
+                AND d.due_at <= l.until AND d.claim_token IS NOT NULL)) END AS room
+    FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) AS l (n, mode, webhook_id, most, at_once, now, until, token)
+), due AS (
+    SELECT l.n, l.now, l.until, l.token, c.due_at AS place, c.id, c.event_id
+    FROM (SELECT * FROM lane WHERE mode = 0 AND room > 0) l CROSS JOIN LATERAL (
+        SELECT d.id, d.event_id, d.due_at FROM deliveries d WHERE d.webhook_id = l.webhook_id AND d.due_at <= l.now
+        ORDER BY d.due_at LIMIT l.room FOR UPDATE SKIP LOCKED) c
+), listed AS (
+    SELECT l.n, l.now, l.until, l.token, c.place, c.id, c.event_id
+    FROM (SELECT * FROM lane WHERE mode = 1 AND room > 0) l CROSS JOIN LATERAL (
+        SELECT d.id, d.event_id, w.place FROM unnest($9, $10) WITH ORDINALITY AS w (n, id, place)
+        JOIN deliveries d ON d.id = w.id WHERE w.n = l.n AND d.due_at <= l.now
+        ORDER BY w.place LIMIT l.room FOR UPDATE OF d SKIP LOCKED) c
+), head AS (
+    SELECT l.n, l.now, l.until, l.token, 0 AS place, c.id, c.event_id
+    FROM (SELECT * FROM lane WHERE mode >= 2 AND room > 0) l CROSS JOIN LATERAL (
+        SELECT d.id, d.event_id, d.due_at FROM deliveries d
+        WHERE d.webhook_id = l.webhook_id AND d.is_ordered AND d.due_at IS NOT NULL ORDER BY d.id LIMIT 1) c
+    WHERE c.due_at <= l.now
+      AND (l.mode = 2 OR c.id IN (SELECT w.id FROM unnest($9, $10) AS w (n, id) WHERE w.n = l.n))
+      AND NOT EXISTS (SELECT 1 FROM deliveries u WHERE u.webhook_id = l.webhook_id AND u.is_ordered
+                        AND u.due_at > l.now AND u.claim_token IS NOT NULL)
+), picked AS (
+    SELECT p.*, count(*) OVER (PARTITION BY p.n) AS picked,
+        sum(octet_length(e.payload)) OVER (ORDER BY p.n, p.place, p.id) - octet_length(e.payload) AS bytes_before
+    FROM (SELECT * FROM due UNION ALL SELECT * FROM listed UNION ALL SELECT * FROM head) p
+    JOIN events e ON e.id = p.event_id
+)
+UPDATE deliveries d SET due_at = p.until, claim_token = p.token FROM picked p JOIN events e ON e.id = p.event_id
+WHERE d.id = p.id AND d.due_at <= p.now AND p.bytes_before < $11
+RETURNING p.n, p.place, p.picked, d.id, d.webhook_id, d.event_id, d.attempt_count + 1, d.retry_count, d.is_manual, d.is_test,
+    d.claim_token, e.event_id, e.event_type, e.payload";
+
+/// Which lanes are full: asked in the same round trip, behind the same locks, before [`CLAIM`].
+const FULL: &str = "SELECT l.n FROM unnest($1, $2, $3, $4, $5) AS l (n, webhook_id, at_once, now, until)
+    WHERE l.at_once <= (SELECT count(*) FROM deliveries d WHERE d.webhook_id = l.webhook_id AND d.due_at > l.now
+        AND d.due_at <= l.until AND d.claim_token IS NOT NULL)";
+
+/// What claims cost, counted as they were made.
+const CHARGE: &str =
+    "UPDATE webhook_state s SET rate_next_us = coalesce(c.start_us + c.each_us * k.claims, s.rate_next_us),
+        breaker_open_until = CASE WHEN c.is_probe THEN c.until ELSE s.breaker_open_until END,
+        breaker_probing = s.breaker_probing OR c.is_probe
+    FROM unnest($1, $2, $3, $4, $5, $6) AS c (webhook_id, start_us, each_us, is_probe, until, token)
+    CROSS JOIN LATERAL (SELECT count(*) AS claims FROM deliveries d
+        WHERE d.webhook_id = c.webhook_id AND d.due_at = c.until AND d.claim_token = c.token) k
+    WHERE s.webhook_id = c.webhook_id AND k.claims > 0";
+
+impl Postgres {
+    /// [`crate::store::Store::lock_group`] in one round trip. States are locked in the order of ids, then deliveries.
+    pub(in crate::store) fn lock_group(&self, claims: &[&Claimed], webhooks: &[i64]) -> Result<LockedGroup> {
+        let columns = webhook_state::HEALTH_COLUMNS;
+        let states = format!(
+            "SELECT webhook_id, {columns} FROM webhook_state WHERE webhook_id = ANY($1) ORDER BY webhook_id FOR UPDATE"
+        );
+        let states = Request::new(states, vec![Parameter::Integers(webhooks.to_vec())]);
+        let kinds = [Type::INT8_ARRAY, Type::INT8_ARRAY];
+        let standings = claims.iter().map(|claimed| values![claimed.id, claimed.token]);
+        let standings = Request::new(STANDINGS, Parameter::columns(kinds, standings));
+        let (states, standings) = self.round_trip(async |link| {
+            let (states, standings) = futures_util::future::join(link.rows(&states), link.rows(&standings)).await;
+            Ok((states?, standings?))
+        })?;
+        let mut held = HashMap::new();
+        for row in &standings {
+            let mut row = Row::new(row);
+            held.insert((row.next::<i64>()?, row.next::<i64>()?), row.next::<bool>()?);
+        }
+        let standing = |claimed: &&Claimed| match held.get(&(claimed.id, claimed.token)) {
+            Some(true) => ClaimStanding::Cancelled,
+            Some(false) => ClaimStanding::Held,
+            None => ClaimStanding::Lost,
+        };
+        let state = |row: &ServerRow| {
+            let mut row = Row::new(row);
+            let id = row.next()?;
+            let (health, version) = webhook_state::health(&mut row)?;
+            Ok((id, health, version))
+        };
+        Ok(LockedGroup {
+            states: states.iter().map(state).collect::<Result<_>>()?,
+            standings: claims.iter().map(standing).collect(),
+        })
+    }
+
+    /// Records by arrays, with what is asked next.
+    pub(in crate::store) fn queue_results(&self, change: &GroupChange<'_>) {
+        let (int, text, truth, bytes) = (Type::INT8_ARRAY, Type::TEXT_ARRAY, Type::BOOL_ARRAY, Type::BYTEA_ARRAY);
+        let mut queue = self.queue.borrow_mut();
+        let mut put = |sql, parameters| queue.push(Queued::Run(Request::new(sql, parameters)));
+        if !change.results.is_empty() {
+            let i = || int.clone();
+            let kinds = [text.clone(), i(), i(), i(), i(), i(), i(), i(), text.clone(), text.clone(), i(), i()];
+            put(MOVE_ON, Parameter::columns(kinds, change.results.iter().map(results::moved_on)));
+            let kinds = [
+                i(),
+                i(),
+                truth.clone(),
+                i(),
+                i(),
+                i(),
+                i(),
+                text.clone(),
+                bytes,
+                truth.clone(),
+                truth,
+                text.clone(),
+                text,
+            ];
+            let rows = change.results.iter().map(|result| results::logged(result.claimed, result.attempt));
+            put(INSERT_ATTEMPTS, Parameter::columns(kinds, rows));
+        }
+        if !change.released.is_empty() {
+            let rows = change.released.iter().map(|claimed| values![claimed.id, claimed.token]);
+            let mut parameters = vec![Parameter::Integer(change.now.millis())];
+            parameters.extend(Parameter::columns([int.clone(), int], rows));
+            put(RELEASE, parameters);
+        }
+    }
+
+    /// Claims for all lanes, notes what that costs, and commits: one round trip, with all that waits.
+    pub(in crate::store) fn claim_and_commit(&self, lanes: &[LaneClaim<'_>], bytes: usize) -> Result<Vec<LaneClaimed>> {
+        if lanes.is_empty() {
+            self.commit()?;
+            self.transaction.set(Transaction::Committed);
+            return Ok(Vec::new());
+        }
+        let (full, claim, charge) = (full(lanes), claim(lanes, bytes), charge(lanes));
+        let commit = Request::new("COMMIT", Vec::new());
+        let (full, claimed) = self.round_trip(async |link| {
+            let optional = async |request: &Option<Request>| match request {
+                Some(request) => link.rows(request).await,
+                None => Ok(Vec::new()),
+            };
+            let (full, claimed, (charged, committed)) = join3(
+                optional(&full),
+                link.rows(&claim),
+                futures_util::future::join(optional(&charge), link.run(&commit)),
+            )
+            .await;
+            let (full, claimed) = (full?, claimed?);
+            charged?;
+            committed?;
+            Ok((full, claimed))
+        })?;
+        self.transaction.set(Transaction::Committed);
+        let full = full.iter().map(|row| Row::new(row).next::<i64>()).collect::<Result<Vec<i64>>>()?;
+        answers(lanes, bytes, &full, &claimed)
+    }
+}
+
+fn numbered<'l, 'a>(lanes: &'l [LaneClaim<'a>]) -> impl Iterator<Item = (i64, &'l LaneClaim<'a>)> {
+    (0..).zip(lanes)
+}
+
+fn claim(lanes: &[LaneClaim<'_>], bytes: usize) -> Request {
+    let int = || Type::INT8_ARRAY;
+    let rows = numbered(lanes).map(|(n, lane)| {
+        let mode = match lane.wanted {
+            Wanted::Due => DUE,
+            Wanted::Listed(_) => LISTED,
+            Wanted::Head => HEAD,
+            Wanted::HeadIfListed(_) => HEAD_IF_LISTED,
+        };
+        let most = lane.most.min(i32::MAX as usize) as i64;
+        values![n, mode, lane.webhook_id, most, lane.at_once, lane.lease.now, lane.lease.until, lane.lease.token]
+    });
+    let mut parameters = Parameter::columns([int(), int(), int(), int(), int(), int(), int(), int()], rows);
+    let listed = numbered(lanes).flat_map(|(n, lane)| looked_at(lane).iter().map(move |id| values![n, id]));
+    parameters.extend(Parameter::columns([int(), int()], listed));
+    parameters.push(Parameter::Integer(i64::try_from(bytes).unwrap_or(i64::MAX)));
+    Request::new(CLAIM, parameters)
+}
+
+/// The listed deliveries of a lane that are looked at in this turn.
+fn looked_at<'a>(lane: &LaneClaim<'a>) -> &'a [i64] {
+    match lane.wanted {
+        Wanted::Due | Wanted::Head => &[],
+        Wanted::HeadIfListed(listed) => listed,
+        Wanted::Listed(listed) => &listed[..listed.len().min(lane.most.saturating_add(LOOKED_AT))],
+    }
+}
+
+fn full(lanes: &[LaneClaim<'_>]) -> Option<Request> {
+    let limited = numbered(lanes).filter(|(_, lane)| lane.at_once.is_some());
+    let rows: Vec<_> =
+        limited.map(|(n, lane)| values![n, lane.webhook_id, lane.at_once, lane.lease.now, lane.lease.until]).collect();
+    let int = || Type::INT8_ARRAY;
+    (!rows.is_empty()).then(|| Request::new(FULL, Parameter::columns([int(), int(), int(), int(), int()], rows)))
+}
+
+fn charge(lanes: &[LaneClaim<'_>]) -> Option<Request> {
+    let rows: Vec<_> = lanes
+        .iter()
+        .filter(|lane| lane.cost.is_any())
+        .map(|lane| {
+            let (rate, lease) = (lane.cost.rate, lane.lease);
+            let (start, each) = (rate.map(|rate| rate.start_us), rate.map(|rate| rate.each_us));
+            values![lane.webhook_id, start, each, lane.cost.is_probe, lease.until, lease.token]
+        })
+        .collect();
+    let int = || Type::INT8_ARRAY;
+    let kinds = [int(), int(), int(), Type::BOOL_ARRAY, int(), int()];
+    (!rows.is_empty()).then(|| Request::new(CHARGE, Parameter::columns(kinds, rows)))
+}
+
+/// What came of each lane.
+struct Lane {
+    /// Place in the list and delivery.
+    claimed: Vec<(i64, Claimed, Arc<Payload>)>,
+    picked: usize,
+}
+
+fn answers(lanes: &[LaneClaim<'_>], bytes: usize, full: &[i64], rows: &[ServerRow]) -> Result<Vec<LaneClaimed>> {
+    let mut found: Vec<Lane> = lanes.iter().map(|_| Lane { claimed: Vec::new(), picked: 0 }).collect();
+    let (mut payloads, mut claimed_bytes) = (HashMap::<i64, Arc<Payload>>::new(), 0);
+    for row in rows {
+        let mut row = Row::new(row);
+        let (n, place, picked) = (row.next::<i64>()?, row.next()?, row.next::<i64>()?);
+        let claimed = claims::from_row(&mut row)?;
+        let (event_id, event_type) = (row.next()?, row.next()?);
+        let payload = match payloads.get(&claimed.event_row) {
+            Some(payload) => Arc::clone(payload),
+            None => Arc::new(Payload { event_id, event_type, bytes: row.next()? }),
+        };
+        payloads.insert(claimed.event_row, Arc::clone(&payload));
+        claimed_bytes += payload.bytes.len();
+        let lane = &mut found[n as usize];
+        lane.picked = picked as usize;
+        lane.claimed.push((place, claimed, payload));
+    }
+    let is_out_of_bytes = claimed_bytes >= bytes;
+    let answer = |((n, lane), found): ((i64, &LaneClaim<'_>), Lane)| {
+        let is_full = full.contains(&n);
+        answer(lane, found, is_full, is_out_of_bytes)
+    };
+    Ok(numbered(lanes).zip(found).map(answer).collect())
+}
+
+fn answer(lane: &LaneClaim<'_>, found: Lane, is_full: bool, is_out_of_bytes: bool) -> LaneClaimed {
+    if is_full {
+        return LaneClaimed { is_full, ..LaneClaimed::default() };
+    }
+    let Lane { mut claimed, picked } = found;
+    let is_cut = claimed.len() < picked || (claimed.is_empty() && is_out_of_bytes);
+    let most = lane.at_once.map_or(lane.most, |at_once| lane.most.min(at_once as usize));
+    claimed.sort_unstable_by_key(|(place, claimed, _)| match lane.wanted {
+        Wanted::Listed(_) => *place,
+        _ => claimed.id,
+    });
+    let (mut tried, mut head) = (0, None);
+    let is_exhausted = match lane.wanted {
+        Wanted::Due => !is_cut && picked < most,
+        Wanted::Head | Wanted::HeadIfListed(_) => {
+            head = claimed.first().map(|(_, claimed, _)| claimed.id);
+            head.is_none() && !is_cut
+        }
+        Wanted::Listed(listed) => {
+            let looked_at = looked_at(lane);
+            let last = claimed.last().map(|(_, claimed, _)| claimed.id);
+            let upto_last = || looked_at.iter().position(|id| Some(*id) == last).map_or(0, |at| at + 1);
+            tried = if is_cut || picked >= most { upto_last() } else { looked_at.len() };
+            tried == listed.len()
+        }
+    };
+    let deliveries = claimed.into_iter().map(|(_, claimed, payload)| (claimed, payload)).collect();
+    LaneClaimed { deliveries, tried, head, is_exhausted, is_full: false }
+}
