@@ -248,9 +248,9 @@ fn exposure(fault: &AccessFault, database: &Path) -> Option<String> {
     let path = fault.path.display();
     match fault.kind {
         // The files beside the database take its mode.
-        AccessFaultKind::Exposed { mode } if fault.is_of(database) => {
-            Some(format!("{path} can be read by others (mode {mode:04o}) and holds secrets; run `chmod 600` on it"))
-        }
+        AccessFaultKind::Exposed { mode, right } if fault.is_of(database) => Some(format!(
+            "{path} can be read by others (mode {mode:04o}) and holds secrets; run `chmod {right:o}` on it"
+        )),
         AccessFaultKind::Replaceable { mode } => {
             Some(format!("others can put another database into {path} (mode {mode:04o}); run `chmod go-w` on it"))
         }

@@ -1,26 +1,19 @@
-//! Warnings of event types that the catalogue does not know.
+//! Warnings of event types that are a slip away from one of the catalogue.
 
 use std::collections::BTreeSet;
 
 use anyhow::Result;
 
 use crate::context::Context;
-use crate::domain::event_type;
+use crate::domain::event_type::slip_of;
 use crate::store::Store;
 
 /// After so many warnings the rest is counted.
 const MOST_WARNINGS: usize = 10;
 
-/// Warns when the catalogue does not know an event type.
-pub fn warn_of_unknown_type(context: &mut Context, store: &Store, event_type: &String) -> Result<()> {
-    match store.knows_event_type(event_type)? {
-        true => Ok(()),
-        false => warn_of_unknown_types(context, store, [event_type]),
-    }
-}
-
-/// Warns of event types that the catalogue does not know, each once, with the nearest one that it does. Patterns are left out.
-pub fn warn_of_unknown_types<'a>(
+/// Warns of event types that are not in the catalogue and look like one that is, each once. A type of one's own is as good as
+/// any; patterns are left out.
+pub fn warn_of_slips<'a>(
     context: &mut Context,
     store: &Store,
     types: impl IntoIterator<Item = &'a String>,
@@ -31,15 +24,13 @@ pub fn warn_of_unknown_types<'a>(
     }
     let known = store.event_types()?;
     let known: BTreeSet<&str> = known.iter().map(|known| known.name.as_str()).collect();
-    let unknown: Vec<&String> = types.into_iter().filter(|name| !known.contains(name.as_str())).collect();
-    for name in unknown.iter().take(MOST_WARNINGS) {
-        let advice = match event_type::nearest(name, known.iter().copied()) {
-            Some(nearest) => format!("did you mean '{nearest}'?"),
-            None => "add it with `hookctl event-type add` if it is right".to_owned(),
-        };
-        context.out.warning(&format!("the event type '{name}' is not in the catalogue; {advice}"));
+    let unknown = types.into_iter().filter(|name| !known.contains(name.as_str()));
+    let slips: Vec<(&String, &str)> =
+        unknown.filter_map(|name| Some((name, slip_of(name, known.iter().copied())?))).collect();
+    for (name, meant) in slips.iter().take(MOST_WARNINGS) {
+        context.out.warning(&format!("the event type '{name}' is not in the catalogue; did you mean '{meant}'?"));
     }
-    if let more @ 1.. = unknown.len().saturating_sub(MOST_WARNINGS) {
+    if let more @ 1.. = slips.len().saturating_sub(MOST_WARNINGS) {
         context
             .out
             .warning(&format!("{more} more event types are not in the catalogue; see `hookctl event-type list`"));

@@ -7,17 +7,21 @@ use clap::Args;
 use serde::Serialize;
 
 use super::arguments;
+use super::pruning::Pruning;
 use super::sending::{self, Sending, Tally, broken_off};
 use super::wording::counted;
 use crate::commands::candidates::Candidates;
 use crate::context::{Context, Exit};
+use crate::domain::time::Timestamp;
 use crate::output::{Cell, Look, Page, Row, Text};
-use crate::store::Store;
+use crate::signals::Stop;
+use crate::store::{Removed, Retention, Store};
 
 /// Attempt every delivery that is due, then stop; run it from cron
 ///
 /// Due are first tries that never ran, retries whose time has come, and attempts whose process died. Several drains at
-/// once share the work; nothing is sent twice for one claim.
+/// once share the work; nothing is sent twice for one claim. When nothing is left to send, the log is kept short as
+/// `hookctl db policy` says.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl drain
@@ -152,15 +156,17 @@ impl Drain {
             let is_over = sending.stop.is_asked()
                 || deadline.is_some_and(|deadline| Instant::now() >= deadline)
                 || self.limit.is_some_and(|limit| sending.engine.summary().claimed >= limit);
-            match self.watch {
-                Some(pause) if !is_over => {
-                    let sleep = store.fall_asleep(context.now().plus_millis(pause.as_millis() as i64))?;
-                    sleep.wait(pause.max(SHORTEST_PAUSE), || {
-                        sending.stop.is_asked() || deadline.is_some_and(|deadline| Instant::now() >= deadline)
-                    })?;
-                }
-                _ => return Ok(()),
-            }
+            let Some(pause) = self.watch.filter(|_| !is_over) else {
+                prune(context, store, &sending.stop, later(LONGEST_PRUNE, deadline));
+                return Ok(());
+            };
+            let sleep = store.fall_asleep(context.now().plus_millis(pause.as_millis() as i64))?;
+            let pause = pause.max(SHORTEST_PAUSE);
+            let began = Instant::now();
+            prune(context, store, &sending.stop, later(pause, deadline));
+            sleep.wait(pause.saturating_sub(began.elapsed()), || {
+                sending.stop.is_asked() || deadline.is_some_and(|deadline| Instant::now() >= deadline)
+            })?;
         }
     }
 
@@ -172,4 +178,41 @@ impl Drain {
         context.out.list(rows, "nothing is due; `hookctl delivery list` shows what waits for its next try")?;
         Ok(Exit::DONE)
     }
+}
+
+/// So long a drain that ends then applies the policy at the most.
+const LONGEST_PRUNE: Duration = Duration::from_secs(10);
+/// A policy that a drain came to the end of is looked at again after this long, in milliseconds.
+const POLICY_INTERVAL_MS: i64 = 60_000;
+
+/// After `length`, but no later than the deadline.
+fn later(length: Duration, deadline: Option<Instant>) -> Option<Instant> {
+    [Instant::now().checked_add(length), deadline].into_iter().flatten().min()
+}
+
+/// Keeps the log short. What was sent is recorded by then: a failure is a warning, and the next drain goes on.
+fn prune(context: &mut Context, store: &Store, stop: &Stop, end: Option<Instant>) {
+    match apply_policy(store, stop, end, context.now()) {
+        Ok(Removed { deliveries: 0, events: 0 }) => {}
+        Ok(Removed { deliveries, events }) => {
+            let told = counted(deliveries, "delivery", "deliveries");
+            context.out.diagnostic(1, &format!("pruned by the policy: {told}, {}", counted(events, "event", "events")));
+        }
+        Err(error) => context.out.warning(&format!("the log was not pruned as `hookctl db policy` says: {error:#}")),
+    }
+}
+
+fn apply_policy(store: &Store, stop: &Stop, end: Option<Instant>, now: Timestamp) -> Result<Removed> {
+    let Retention { policy, applied_at, .. } = store.retention()?;
+    let is_fresh = applied_at.is_some_and(|at| (0..POLICY_INTERVAL_MS).contains(&now.millis_since(at)));
+    let mut pruning = Pruning::new(store, stop, end);
+    if policy.is_off() || is_fresh || pruning.is_cut() {
+        return Ok(Removed::default());
+    }
+    pruning.apply(policy, now)?;
+    if !pruning.is_cut() {
+        store.transaction(|| store.note_policy_applied(now))?;
+    }
+    store.erase_deleted(Duration::ZERO);
+    Ok(pruning.removed)
 }

@@ -24,6 +24,7 @@ pub mod man;
 pub mod metrics;
 pub mod paging;
 pub mod probe;
+pub mod pruning;
 pub mod reach;
 pub mod replace_file;
 pub mod replay;

@@ -192,7 +192,7 @@ impl<'a> Recorded<'a> {
 /// Attempts before this one that cost no retry. A retry by hand begins anew.
 fn free_attempts(claimed: &Claimed) -> u32 {
     match claimed.trigger {
-        Trigger::Manual => 0,
+        Trigger::Manual | Trigger::Test => 0,
         Trigger::Scheduled => claimed.attempt_number.saturating_sub(1 + claimed.retry_count),
     }
 }

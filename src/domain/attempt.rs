@@ -74,6 +74,8 @@ pub enum Trigger {
     Scheduled,
     /// Somebody asked for it.
     Manual,
+    /// `webhook test`.
+    Test,
 }
 
 impl Trigger {
@@ -82,6 +84,7 @@ impl Trigger {
         match self {
             Trigger::Scheduled => "scheduled",
             Trigger::Manual => "manual",
+            Trigger::Test => "test",
         }
     }
 }

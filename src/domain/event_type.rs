@@ -89,6 +89,19 @@ pub fn subscribes(pattern: &str, event_type: &str) -> bool {
     matches(pattern, event_type) && (!is_operational(event_type) || names_it())
 }
 
+/// The known type that `unknown` looks like a misspelling of: two letters off at the most, and one in its first part, or
+/// written in other letters of case.
+pub fn slip_of<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let noun = |text: &str| text.split('.').next().unwrap_or_default().to_owned();
+    let unknown = unknown.to_lowercase();
+    let slips = known.into_iter().filter_map(|candidate| {
+        let letters = strsim::damerau_levenshtein(&unknown, candidate);
+        let of_noun = strsim::damerau_levenshtein(&noun(&unknown), &noun(candidate));
+        (letters <= 2 && of_noun <= 1).then_some((letters, candidate))
+    });
+    slips.min_by_key(|(letters, _)| *letters).map(|(_, candidate)| candidate)
+}
+
 /// The known type, or other name, that is nearest to `unknown`, if one is near enough to be a slip of the finger.
 pub fn nearest<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let unknown = unknown.to_lowercase();
@@ -151,6 +164,24 @@ mod tests {
         assert_eq!(check(&"x".repeat(100)), Ok(()));
         assert_eq!(check_pattern("project.*"), Ok(()));
         assert!(check_pattern("project .*").is_err());
+    }
+
+    #[test]
+    fn a_type_of_ones_own_is_no_slip() {
+        let known = ["user.created", "task.created", "invoice.paid", "time_entry.started"];
+        for own in ["order.created", "team.created", "lead.created", "user.added", "pay.invoice", "paid", "order.paid"]
+        {
+            assert_eq!(slip_of(own, known), None, "{own}");
+        }
+        for (slip, meant) in [
+            ("invoice.payed", "invoice.paid"),
+            ("Invoice.Paid", "invoice.paid"),
+            ("tasks.created", "task.created"),
+            ("uesr.created", "user.created"),
+            ("invoice.pad", "invoice.paid"),
+        ] {
+            assert_eq!(slip_of(slip, known), Some(meant), "{slip}");
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub mod members;
 pub mod message;
 pub mod network;
 pub mod owner;
+pub mod policy;
 pub mod proxy;
 pub mod rate_limit;
 pub mod recording;

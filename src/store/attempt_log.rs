@@ -35,12 +35,12 @@ pub struct LoggedAttempt {
 /// attempts the outer loop: no index of deliveries may turn a look at the newest rows into a walk through all of a status.
 const SELECT: &str = "SELECT d.attempt_id, d.id, d.webhook_id, (SELECT w.name FROM webhooks w WHERE w.id = d.webhook_id),
         (SELECT e.event_id FROM events e WHERE e.id = d.event_id), d.event_type, d.status, d.attempt_number, d.is_manual,
-        d.started_at, d.completed_at, d.duration_ms, d.response_status_code, d.error_type, d.error_message,
+        d.is_test, d.started_at, d.completed_at, d.duration_ms, d.response_status_code, d.error_type, d.error_message,
         CASE WHEN d.status = 'retrying' AND d.is_last AND d.claim_token IS NULL THEN d.due_at END
     FROM (SELECT a.id AS attempt_id, d.id, d.webhook_id, d.event_id, d.event_type, d.created_at, d.due_at, d.claim_token,
             CASE WHEN a.error_type IS NULL THEN 'success' WHEN a.attempt_number = d.attempt_count THEN d.status
                  ELSE 'retrying' END AS status,
-            a.attempt_number = d.attempt_count AS is_last, a.attempt_number, a.is_manual, a.started_at, a.completed_at,
+            a.attempt_number = d.attempt_count AS is_last, a.attempt_number, a.is_manual, d.is_test, a.started_at, a.completed_at,
             a.duration_ms, a.response_status_code, a.error_type, a.error_message
         FROM attempts a CROSS JOIN deliveries d WHERE d.id = a.delivery_id AND a.id > $1 AND a.id <= $2) d";
 
@@ -81,7 +81,10 @@ fn from_row(row: &mut Row<'_>) -> Result<LoggedAttempt> {
         event_type: row.next()?,
         status: row.next()?,
         number: row.next()?,
-        trigger: row.next()?,
+        trigger: {
+            let trigger = row.next()?;
+            if row.next()? { Trigger::Test } else { trigger }
+        },
         started_at: row.next()?,
         completed_at: row.next()?,
         duration_ms: row.next()?,

@@ -3,13 +3,13 @@
 use super::row::{Row, one, pair};
 use super::value::params;
 use super::{Result, Store};
-use crate::domain::attempt::{Answer, Attempt, AttemptError, Outcome};
+use crate::domain::attempt::{Answer, Attempt, AttemptError, Outcome, Trigger};
 
 impl Store {
     /// A delivery's attempts in order.
     pub fn attempts(&self, delivery_id: i64) -> Result<Vec<Attempt>> {
         self.rows(
-            "SELECT attempt_number, is_manual, started_at, completed_at, duration_ms, response_status_code,
+            "SELECT attempt_number, is_manual, (SELECT d.is_test FROM deliveries d WHERE d.id = delivery_id), started_at, completed_at, duration_ms, response_status_code,
                 coalesce(response_headers, '[]'), response_body, response_truncated, is_resent, error_type, error_message
              FROM attempts WHERE delivery_id = $1 ORDER BY attempt_number",
             params![delivery_id],
@@ -25,6 +25,7 @@ impl Store {
 
 fn from_row(row: &mut Row<'_>) -> Result<Attempt> {
     let (number, trigger) = pair(row)?;
+    let trigger = if row.next()? { Trigger::Test } else { trigger };
     let (started_at, completed_at) = pair(row)?;
     let duration_ms = row.next()?;
     let status: Option<u16> = row.next()?;

@@ -47,6 +47,7 @@ impl Store {
     /// The rows of the first and the last event that a filter's times mean; `None` when there is none.
     pub fn span_of_events(&self, filter: &EventFilter) -> Result<Option<(i64, i64)>> {
         let mut conditions = Conditions::after(self.dialect(), Vec::new());
+        conditions.add("e.payload IS NOT NULL");
         conditions.compare("e.created_at >=", filter.since);
         conditions.compare("e.created_at <", filter.until);
         let (sql, values) = conditions.query("SELECT min(e.id), max(e.id) FROM events e", "", None);
@@ -117,6 +118,7 @@ impl Store {
         conditions.add(&format!("(({ordinary} AND (e.owner IS NULL{own})) OR ({operational}{own_operational}))"));
         let id = conditions.bind(past.webhook.id);
         conditions.add(&format!("(e.about IS NULL OR e.about <> {id})"));
+        conditions.add("e.payload IS NOT NULL");
         conditions.owner("e.owner", past.filter.owner.as_ref());
         conditions.compare("e.created_at >=", past.filter.since);
         conditions.compare("e.created_at <", past.filter.until);

@@ -170,23 +170,27 @@ impl Store {
         self.execute(&sql, params![ids])
     }
 
-    /// Deletes a webhook with its secrets, deliveries and attempts, and the events that only it had.
+    /// Deletes a webhook with its secrets, deliveries and attempts, and what is in the events that only it had.
     pub fn delete_webhook(&self, id: i64) -> Result<Removed> {
         let sql = "DELETE FROM deliveries WHERE webhook_id = $1 RETURNING event_id";
         let events: Vec<i64> = self.rows(sql, params![id], one)?;
-        let removed = Removed { deliveries: events.len() as u64, events: self.delete_bare(&events)? };
+        let removed = Removed { deliveries: events.len() as u64, events: self.forget_payloads(&events)? };
         self.note_deletion(self.execute("DELETE FROM webhooks WHERE id = $1", params![id])?);
         Ok(removed)
     }
 
-    /// Deletes those of these events that have no delivery. How many went.
-    pub(super) fn delete_bare(&self, events: &[i64]) -> Result<u64> {
+    /// Deletes what is in those of these events that have no delivery. Their ids and fingerprints stay, so that the same event
+    /// again is a duplicate, and another with its id a conflict. How many.
+    pub(super) fn forget_payloads(&self, events: &[i64]) -> Result<u64> {
         let sql = format!(
-            "DELETE FROM events WHERE {} AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event_id = events.id)",
+            "UPDATE events SET payload = NULL, entity_type = NULL, entity_id = NULL, key = NULL
+             WHERE {} AND payload IS NOT NULL AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event_id = events.id)",
             self.dialect().one_of("id", "$1")
         );
         let gone = events.chunks(LONGEST_LIST).map(|some| self.execute(&sql, params![some]));
-        Ok(gone.sum::<Result<usize>>()? as u64)
+        let gone = gone.sum::<Result<usize>>()?;
+        self.note_deletion(gone);
+        Ok(gone as u64)
     }
 }
 

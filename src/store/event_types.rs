@@ -25,6 +25,12 @@ impl Store {
         self.only("SELECT EXISTS (SELECT 1 FROM event_types WHERE name = $1)", params![name], one)
     }
 
+    /// Whether an event of that type was accepted before the one in row `event_row`.
+    pub fn had_event_type_before(&self, name: &str, event_row: i64) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM events WHERE event_type = $1 AND id < $2)";
+        self.only(sql, params![name, event_row], one)
+    }
+
     /// Adds a type, or changes the description of one that the user added. False when it is built in.
     pub fn add_event_type(&self, name: &str, description: &str) -> Result<bool> {
         let changed = self.execute(

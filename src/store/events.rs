@@ -15,8 +15,8 @@ pub struct EventRow {
     pub id: i64,
     pub event_id: String,
     pub event_type: String,
-    /// In bytes.
-    pub payload_size: i64,
+    /// In bytes; `None` once it was pruned.
+    pub payload_size: Option<i64>,
     /// Only this owner's webhooks got it, when set.
     pub owner: Option<String>,
     pub entity_type: Option<String>,
@@ -48,6 +48,8 @@ pub struct EventFilter {
 impl EventFilter {
     fn conditions(&self, dialect: Dialect) -> Conditions<'_> {
         let mut conditions = Conditions::after(dialect, Vec::new());
+        // Of the others only the id is remembered. The index on the time has the same condition.
+        conditions.add("e.payload IS NOT NULL");
         conditions.event_type("e.event_type", self.event_type.as_deref());
         conditions.owner("e.owner", self.owner.as_ref());
         self.subject.of_events(&mut conditions, "e");
@@ -72,8 +74,8 @@ impl Store {
         self.first(&format!("{SELECT} WHERE e.id = $1"), params![row], from_row)
     }
 
-    /// An event's payload, the exact bytes.
-    pub fn payload(&self, row: i64) -> Result<Vec<u8>> {
+    /// An event's payload, the exact bytes; `None` once it was pruned.
+    pub fn payload(&self, row: i64) -> Result<Option<Vec<u8>>> {
         let payload = self.first("SELECT payload FROM events WHERE id = $1", params![row], one)?;
         payload.ok_or(StoreError::Gone("event"))
     }

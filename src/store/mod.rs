@@ -23,6 +23,7 @@ mod mend;
 mod metrics;
 mod migrations;
 mod place;
+mod policy;
 mod postgres;
 mod prune;
 mod query;
@@ -52,10 +53,15 @@ pub use group::GroupChange;
 pub use info::Info;
 pub use metrics::{AttemptCount, WebhookState};
 pub use place::Place;
+pub use policy::Retention;
 pub use postgres::{Server, VARIABLES, Variables, round_trips};
 pub use prune::{PRUNE_START, PruneFilter};
 pub use results::{AttemptResult, ClaimStanding};
-pub use sqlite::{AccessFault, AccessFaultKind, access_faults, has_second_name, is_database_file, sidecar};
+#[cfg(unix)]
+pub use sqlite::share_with_group;
+pub use sqlite::{
+    AccessFault, AccessFaultKind, access_faults, foreign_entry, has_second_name, is_database_file, sidecar,
+};
 pub use statistics::Window;
 pub use webhook_state::HealthChange;
 pub use webhooks::{Subscriber, WebhookFilter};

@@ -67,7 +67,7 @@ impl Store {
         )
     }
 
-    /// Deletes those of these deliveries that are finished, with their attempts, and the events that lost their last delivery.
+    /// Deletes those of these deliveries that are finished, with their attempts, and what is in the events that lost their last delivery.
     pub fn prune_deliveries(&self, ids: &[i64]) -> Result<Removed> {
         let sql = format!(
             "DELETE FROM deliveries WHERE {} AND due_at IS NULL RETURNING event_id, is_test, webhook_id, status",
@@ -85,25 +85,34 @@ impl Store {
         })?;
         self.count_pruned(&changes)?;
         self.note_deletion(events.len());
-        Ok(Removed { deliveries: events.len() as u64, events: self.delete_bare(&events)? })
+        let removed = Removed { deliveries: events.len() as u64, events: self.forget_payloads(&events)? };
+        self.count_removed(removed)?;
+        Ok(removed)
+    }
+
+    /// Deletes what is in those of these events that have no delivery.
+    pub fn prune_events(&self, events: &[i64]) -> Result<Removed> {
+        let removed = Removed { deliveries: 0, events: self.forget_payloads(events)? };
+        self.count_removed(removed)?;
+        Ok(removed)
     }
 
     /// How many events accepted before `before` have no delivery.
     pub fn count_bare_events(&self, before: Timestamp) -> Result<u64> {
-        let sql = "SELECT count(*) FROM events e WHERE e.created_at < $1
+        let sql = "SELECT count(*) FROM events e WHERE e.payload IS NOT NULL AND e.created_at < $1
                AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event_id = e.id)";
         self.only(sql, params![before], one)
     }
 
-    /// Deletes the events accepted before `before` that have no delivery, at most `limit`. How many went.
-    pub fn delete_bare_events(&self, before: Timestamp, limit: u64) -> Result<usize> {
-        let gone = self.execute(
-            "DELETE FROM events WHERE id IN (
-                SELECT e.id FROM events e WHERE e.created_at < $1
-                  AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event_id = e.id) LIMIT $2)",
-            params![before, limit as i64],
-        )?;
-        self.note_deletion(gone);
-        Ok(gone)
+    /// The events accepted before `before` that have no delivery, the oldest after `after` first, at most `limit`, and the place
+    /// of the last one.
+    pub fn bare_events(&self, before: Timestamp, after: PruneCursor, limit: u64) -> Result<(Vec<i64>, PruneCursor)> {
+        let sql = "SELECT e.created_at, e.id FROM events e
+             WHERE e.payload IS NOT NULL AND e.created_at < $1 AND (e.created_at, e.id) > ($2, $3)
+               AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event_id = e.id)
+             ORDER BY e.created_at, e.id LIMIT $4";
+        let places: Vec<PruneCursor> = self.rows(sql, params![before, after.0, after.1, limit as i64], pair)?;
+        let last = places.last().copied().unwrap_or(after);
+        Ok((places.into_iter().map(|(_, id)| id).collect(), last))
     }
 }

@@ -60,6 +60,7 @@ mod schemes;
 mod screens;
 mod secrets;
 mod settings;
+mod shared;
 mod sign;
 mod stats;
 mod tail;

@@ -130,7 +130,8 @@ fn deleting_a_webhook_takes_its_deliveries_along_and_says_how_many() {
     env.hookctl(["webhook", "delete", "crm"]).run().fails(2);
     let deleted = env.hookctl(["webhook", "delete", "crm", "--yes", "-o", "json"]).run().ok().json();
     assert_eq!((deleted[0]["deleted_deliveries"].as_i64(), deleted[0]["deleted_events"].as_i64()), (Some(3), Some(3)));
-    for table in ["webhooks", "secrets", "events", "deliveries", "attempts"] {
+    // Of an event that was deleted its id is remembered.
+    for table in ["webhooks", "secrets", "events WHERE payload IS NOT NULL", "deliveries", "attempts"] {
         assert_eq!(env.sql_value(&format!("SELECT count(*) FROM {table}")), "0", "{table}");
     }
     env.hookctl(["webhook", "show", "crm"]).run().fails(3);

@@ -27,7 +27,13 @@ fn create_asks_for_everything_and_shows_the_command() {
     terminal.shows("Name").types("42").types(ENTER).shows("error: NAME: ");
     terminal.shows("Name").types("it's new").types(ENTER);
     terminal.shows("URL").types("ftp://127.0.0.1/").types(ENTER).shows("error: --url: ");
-    terminal.shows("URL").types("http://10.0.0.1/").types(ENTER).shows("error: --url: ");
+    terminal.shows("URL").types("http://169.254.169.254/").types(ENTER).shows("error: --url: ");
+    terminal
+        .shows("URL")
+        .types("http://10.0.0.1/")
+        .types(ENTER)
+        .shows("Allow private addresses for this webhook?")
+        .types("n");
     terminal.shows("URL").types("http://127.0.0.1:9/new?a=1").types(ENTER);
     terminal.shows("Event types").shows("calendar.synced").types(DOWN).types(" ").types(DOWN).types(" ").types(ENTER);
     terminal.shows("More").types("in voice").types(ENTER).shows("error: --event: ");
@@ -200,4 +206,32 @@ fn nobody_is_asked_without_a_terminal() {
     let small = env.hookctl(["webhook", "create"]).at_terminal_of(10).ends().ended_with(2);
     assert!(small.text().contains("NAME is missing"), "{}", small.raw);
     assert!(!env.is_made());
+}
+
+#[test]
+fn create_asks_whether_a_private_address_is_meant() {
+    let env = TestEnv::new();
+    let mut terminal = env.hookctl(["webhook", "create", "crm", "-e", "task.*", "--no-secret"]).at_terminal();
+    terminal.shows("URL").types("http://10.0.0.1/hook").types(ENTER);
+    terminal.shows("Allow private addresses for this webhook?").types("y");
+    terminal.shows("--allow-private --url http://10.0.0.1/hook").shows("Create it?").types("y");
+    terminal.ends().ended_with(0);
+    let made = env.hookctl(["webhook", "show", "crm", "-o", "json"]).run().ok().json();
+    assert_eq!(made["allow_private"], true);
+    let given = ["webhook", "create", "erp", "--url", "http://10.0.0.2/", "--no-secret"];
+    let mut terminal = env.hookctl(given).at_terminal();
+    terminal.shows("Allow private addresses for this webhook?").types("n").shows("--url: ");
+    terminal.ends().ended_with(2);
+}
+
+#[test]
+fn the_event_types_of_ones_own_are_offered_first() {
+    let env = TestEnv::new();
+    for own in ["zebra.seen", "yak.shaved"] {
+        env.hookctl(["event-type", "add", own]).run().ok();
+    }
+    let mut terminal =
+        env.hookctl(["webhook", "create", "crm", "--url", "http://127.0.0.1:9/", "--no-secret"]).at_terminal();
+    terminal.shows("Event types").shows("yak.shaved").shows("zebra.seen").shows("api_token.created");
+    terminal.types(DOWN).types(" ").types(ENTER).shows("yak.shaved");
 }

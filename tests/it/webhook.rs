@@ -327,3 +327,14 @@ fn proxies_of_the_environment_are_not_used() {
     test.run().ok();
     assert_eq!((receiver.count(), proxy.connections()), (1, 0));
 }
+
+#[test]
+fn attempts_of_a_test_are_labelled_so() {
+    let (env, receiver) = (TestEnv::new(), TestReceiver::start([200, 500]));
+    env.create("crm", &receiver.url(), &[]);
+    env.hookctl(["webhook", "test", "crm"]).run().ok();
+    env.hookctl(["webhook", "test", "crm"]).run().fails(5);
+    let shown = env.json_at(0, &["delivery", "show", "1"]);
+    assert_eq!((&shown["is_test"], &shown["attempts"][0]["trigger"]), (&true.into(), &"test".into()));
+    assert!(env.hookctl(["delivery", "show", "1"]).run().ok().text().contains("Attempt 1 (test)"));
+}

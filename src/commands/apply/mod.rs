@@ -82,7 +82,7 @@ impl Apply {
             plan.carry_out(context, &store)?;
             context.erase_deleted(&store);
             self.hand_over(context, &plan.new_secrets())?;
-            plan.warn_of_unknown_types(context, &store)?;
+            plan.warn_of_slips(context, &store)?;
         }
         context.out.page(&ApplyView::done(&plan))?;
         Ok(Exit::DONE)

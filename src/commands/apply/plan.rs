@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use anyhow::Result;
 
 use super::step::{SecretStep, Step};
-use crate::commands::catalogue::warn_of_unknown_types;
+use crate::commands::catalogue::warn_of_slips;
 use crate::commands::configuration::entry::{Configuration, EventTypeEntry};
 use crate::commands::configuration::place::Place;
 use crate::commands::webhook::addresses;
@@ -154,10 +154,10 @@ impl Plan {
         generated.collect()
     }
 
-    /// Warns of event types that the catalogue does not know.
-    pub fn warn_of_unknown_types(&self, context: &mut Context, store: &Store) -> Result<()> {
+    /// Warns of event types that look like one of the catalogue.
+    pub fn warn_of_slips(&self, context: &mut Context, store: &Store) -> Result<()> {
         let changed = self.steps.iter().filter(|step| !step.is_empty());
-        warn_of_unknown_types(context, store, changed.flat_map(|step| &step.settings.events))
+        warn_of_slips(context, store, changed.flat_map(|step| &step.settings.events))
     }
 }
 

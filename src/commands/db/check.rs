@@ -171,7 +171,7 @@ const SECOND_NAME: NoteView = NoteView {
 fn access_finding(fault: &AccessFault) -> FindingView {
     let path = fault.path.display();
     let (message, is_fixable) = match fault.kind {
-        AccessFaultKind::Exposed { mode } => {
+        AccessFaultKind::Exposed { mode, .. } => {
             (format!("{path} has mode {mode:04o}: others than its owner have access"), true)
         }
         AccessFaultKind::Foreign { owner, user } => {

@@ -5,6 +5,8 @@ pub mod check;
 mod content;
 pub mod files;
 pub mod info;
+pub mod init;
+pub mod policy;
 pub mod restore;
 mod server;
 pub mod vacuum;
@@ -20,8 +22,10 @@ use crate::context::{Context, Exit};
   hookctl db info
   hookctl db backup hookctl-$(date +%F).db")]
 pub enum Command {
+    Init(init::Init),
     Info(info::Info),
     Check(check::Check),
+    Policy(policy::Policy),
     Backup(backup::Backup),
     Restore(restore::Restore),
     Vacuum(vacuum::Vacuum),
@@ -30,8 +34,10 @@ pub enum Command {
 impl Command {
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         match self {
+            Command::Init(command) => command.run(context),
             Command::Info(command) => command.run(context),
             Command::Check(command) => command.run(context),
+            Command::Policy(command) => command.run(context),
             Command::Backup(command) => command.run(context),
             Command::Restore(command) => command.run(context),
             Command::Vacuum(command) => command.run(context),

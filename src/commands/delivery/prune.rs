@@ -1,6 +1,6 @@
 //! `hookctl delivery prune`
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
@@ -9,19 +9,19 @@ use serde::Serialize;
 use super::filter;
 use crate::commands::arguments;
 use crate::commands::candidates::Candidates;
+use crate::commands::pruning::Pruning;
 use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
 use crate::domain::delivery::Status;
 use crate::error::Failure;
 use crate::output::{Cell, Look, Page, Row, Text};
-use crate::signals::Stop;
-use crate::store::{PRUNE_START, PruneFilter, Removed, Store};
+use crate::store::{PruneFilter, Store};
 
 /// Delete old finished deliveries from the log, with their attempts
 ///
 /// Their age counts from their last attempt. Deliveries that still wait are never deleted. An event is deleted with its last
-/// delivery; without --status also events of that age that never had one. The id of a deleted event is forgotten: emitted
-/// again, it is a new event. The counters of the webhooks stay. Asks first, or needs --yes.
+/// delivery; without --status also events of that age that never had one. Its id is remembered: emitted again, it is a
+/// duplicate. The counters of the webhooks stay. Asks first, or needs --yes. `hookctl db policy` has drain do it.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl delivery prune --older-than 30d --dry-run
@@ -38,12 +38,6 @@ pub struct Prune {
     #[arg(long)]
     dry_run: bool,
 }
-
-/// So many deliveries go in one transaction, so that nobody who emits waits long for the lock.
-const GROUP: u64 = 200;
-/// After each transaction the lock is free for so long, and at least for as long as the transaction took: others that wait for
-/// it look for it about as often.
-const PAUSE: Duration = Duration::from_millis(5);
 
 /// Deliveries that would go, of one webhook and status.
 #[derive(Debug, Serialize)]
@@ -107,43 +101,18 @@ impl Prune {
         store.write_back_early()?;
         let stop = context.stop_on_signals()?;
         let progress = context.out.progress("Pruning", Some(deliveries));
-        let removed = prune(&store, &filter, &stop, |done| progress.set(done))?;
+        let mut pruning = Pruning::new(&store, &stop, None);
+        pruning.deliveries(&filter, |done| progress.set(done))?;
+        if filter.statuses.is_empty() {
+            pruning.events(filter.before)?;
+        }
+        let removed = pruning.removed;
         progress.finish();
         context.erase_deleted(&store);
         let view = PruneView { deleted_deliveries: removed.deliveries, deleted_events: removed.events };
         context.out.report(&view, &view.line())?;
         Ok(stop.exit().unwrap_or(Exit::DONE))
     }
-}
-
-/// Deletes in short transactions with a pause between them. One that is asked to stop stops between two.
-fn prune(store: &Store, filter: &PruneFilter, stop: &Stop, mut show: impl FnMut(u64)) -> Result<Removed> {
-    let mut removed = Removed::default();
-    let mut cursor = PRUNE_START;
-    while !stop.is_asked() {
-        // Looked for without the lock; whoever was retried since is not finished any more, and stays.
-        let (ids, last) = store.prunable_deliveries(filter, cursor, GROUP)?;
-        if ids.is_empty() {
-            break;
-        }
-        cursor = last;
-        let began = Instant::now();
-        let group = store.transaction(|| store.prune_deliveries(&ids))?;
-        removed.deliveries += group.deliveries;
-        removed.events += group.events;
-        show(removed.deliveries);
-        std::thread::sleep(began.elapsed().max(PAUSE));
-    }
-    while filter.statuses.is_empty() && !stop.is_asked() {
-        let began = Instant::now();
-        let gone = store.transaction(|| store.delete_bare_events(filter.before, GROUP))?;
-        removed.events += gone as u64;
-        if (gone as u64) < GROUP {
-            break;
-        }
-        std::thread::sleep(began.elapsed().max(PAUSE));
-    }
-    Ok(removed)
 }
 
 fn preview(context: &mut Context, filter: &PruneFilter) -> Result<Exit> {

@@ -91,7 +91,10 @@ impl Row for AttemptLine {
             Cell::number(self.id),
             Cell::name(&self.webhook),
             Cell::plain(&self.event_type),
-            Cell::number(self.attempt_number),
+            match self.trigger {
+                Trigger::Test => Cell::plain("test"),
+                _ => Cell::number(self.attempt_number),
+            },
             status_cell(self.status),
             Cell::number(format!("{}ms", self.duration_ms)),
             match &self.error_message {

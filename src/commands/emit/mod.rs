@@ -14,7 +14,7 @@ pub use self::content::{failure, json_argument};
 use self::held_back::HeldBack;
 pub use self::options::Emit;
 pub use self::view::EmitView;
-use crate::commands::catalogue::warn_of_unknown_type;
+use crate::commands::catalogue::warn_of_slips;
 use crate::commands::sending::{self, Sending};
 use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
@@ -71,7 +71,10 @@ impl Emit {
         intake: Intake,
     ) -> Result<Exit> {
         let (event_type, owed) = (&event.event_type, intake.deliveries.len() + intake.claimed.len());
-        warn_of_unknown_type(context, store, event_type)?;
+        // Once: whoever emits it again means it.
+        if !store.had_event_type_before(event_type, event_row)? {
+            warn_of_slips(context, store, [event_type])?;
+        }
         if owed == 0 {
             context.out.notice(&format!(
                 "no active webhook wants {event_type}; the event is stored (`hookctl emit {event_type} --dry-run` tells why)"

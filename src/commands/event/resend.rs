@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
+use super::show::pruned;
 use crate::commands::arguments::{self, Moment};
 use crate::commands::backfill::{Backfill, Preview, Scope};
 use crate::commands::candidates::Candidates;
@@ -127,6 +128,9 @@ impl Resend {
         }
         let store = if self.dry_run { context.store_to_read()? } else { context.store_to_write()? };
         let events = self.ids.iter().map(|id| context.event(&store, id)).collect::<Result<Vec<_>>>()?;
+        if let Some(event) = events.iter().find(|event| event.payload_size.is_none()) {
+            return Err(pruned(&event.event_id).into());
+        }
         let backfill = self.backfill(context, &store, &events)?;
         let preview = backfill.preview(&store, self.limit)?;
         let mut view = ResendView::new(&preview);

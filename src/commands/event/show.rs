@@ -8,6 +8,7 @@ use crate::commands::candidates::Candidates;
 use crate::commands::delivery::view::{Bytes, DeliveryView};
 use crate::context::{Context, Exit};
 use crate::domain::event::payload_hash;
+use crate::error::{Failure, Kind};
 
 /// Show one event with its payload and its deliveries
 #[derive(Args, Debug)]
@@ -29,17 +30,24 @@ impl Show {
         let event = context.event(&store, &self.id)?;
         let payload = store.payload(event.id)?;
         if self.payload {
+            let payload = payload.ok_or_else(|| pruned(&self.id))?;
             context.out.bytes(&payload)?;
             return Ok(Exit::DONE);
         }
         let deliveries = store.deliveries_of_event(event.id)?.into_iter().map(DeliveryView::from).collect();
         let page = EventPage {
             event: EventView::from(event),
-            payload_hash: payload_hash(&payload),
-            payload: Bytes(payload),
+            payload_hash: payload.as_deref().map(payload_hash),
+            payload: payload.map(Bytes),
             deliveries,
         };
         context.out.page(&page)?;
         Ok(Exit::DONE)
     }
+}
+
+/// The payload of an event is not there any more.
+pub fn pruned(event_id: &str) -> Failure {
+    Failure::new(Kind::NotFound, format!("the payload of event '{event_id}' was pruned; only its id is remembered"))
+        .hint("`hookctl db policy` says how long the log is kept")
 }

@@ -16,7 +16,8 @@ pub struct EventView {
     entity_type: Option<String>,
     entity_id: Option<String>,
     key: Option<String>,
-    payload_size: i64,
+    /// In bytes; null once it was pruned.
+    payload_size: Option<i64>,
     delivery_count: i64,
     created_at: Timestamp,
 }
@@ -53,7 +54,7 @@ impl Row for EventView {
             Cell::id(&self.event_id),
             Cell::plain(&self.event_type),
             self.entity().into(),
-            Cell::number(self.payload_size),
+            self.payload_size.into(),
             Cell::number(self.delivery_count),
             look.ago(Some(self.created_at)),
         ]
@@ -64,10 +65,10 @@ impl Row for EventView {
 pub struct EventPage {
     #[serde(flatten)]
     pub event: EventView,
-    /// The SHA-256 of the payload, hex.
-    pub payload_hash: String,
-    /// The payload as text.
-    pub payload: Bytes,
+    /// The SHA-256 of the payload, hex; null once it was pruned.
+    pub payload_hash: Option<String>,
+    /// The payload as text; null once it was pruned.
+    pub payload: Option<Bytes>,
     /// Its deliveries, oldest first.
     pub deliveries: Vec<DeliveryView>,
 }
@@ -87,10 +88,14 @@ impl Page for EventPage {
         }
         let created = text.look().exact(Some(self.event.created_at));
         text.field("Created", created);
-        text.field("SHA-256", Cell::id(&self.payload_hash));
+        let (Some(hash), Some(payload)) = (&self.payload_hash, &self.payload) else {
+            text.line(Cell::dim("Pruned: only its id is remembered, so that the same event again is a duplicate."));
+            return;
+        };
+        text.field("SHA-256", Cell::id(hash));
         text.blank();
         text.heading("Payload");
-        text.block(&self.payload.0);
+        text.block(&payload.0);
         text.blank();
         text.heading("Deliveries");
         if self.deliveries.is_empty() {

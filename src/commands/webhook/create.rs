@@ -9,7 +9,7 @@ use super::dialog::{self, Draft};
 use super::egress;
 use super::signing::{check_keys, default_schemes};
 use super::view::WebhookView;
-use crate::commands::catalogue::warn_of_unknown_types;
+use crate::commands::catalogue::warn_of_slips;
 use crate::commands::secret_source::SecretSource;
 use crate::context::{Context, Exit};
 use crate::domain::secret::Secret;
@@ -80,7 +80,7 @@ impl Create {
             }
             store.webhook(id)
         })?;
-        warn_of_unknown_types(context, &store, &settings.events)?;
+        warn_of_slips(context, &store, &settings.events)?;
         notice_of_exposed_header(context, &self.change);
         if secret.is_none() {
             context.out.notice("requests to this webhook are not signed (--no-secret)");

@@ -41,11 +41,7 @@ pub fn ask(mut draft: Draft, secret: &SecretSource, context: &mut Context, promp
         asked_name = Some(name.clone());
         draft.name = Some(name);
     }
-    if !draft.change.has_url() {
-        let url = prompt.text("URL", |text| reachable_url(context, &settings, text))?;
-        answers.extend(["--url".to_owned(), url.clone()]);
-        draft.change.url = Some(url);
-    }
+    ask_for_url(&mut draft, &mut answers, context, &mut settings, prompt)?;
     if draft.change.events.is_none() {
         let events = event_types(context, prompt)?;
         answers.extend(["-e".to_owned(), events.join(",")]);
@@ -76,12 +72,51 @@ fn free_name(context: &mut Context, text: &str) -> Result<String> {
     }
 }
 
-fn reachable_url(context: &Context, settings: &Settings, text: &str) -> Result<String> {
+/// Asks for the URL where none was given, and whether a private address is meant where it leads to one.
+fn ask_for_url(
+    draft: &mut Draft,
+    answers: &mut Vec<String>,
+    context: &Context,
+    settings: &mut Settings,
+    prompt: &Prompt,
+) -> Result<()> {
+    let is_given = draft.change.has_url();
+    loop {
+        let (url, is_private) = match is_given {
+            true => reachable_url(context, settings, &settings.url)?,
+            false => prompt.text("URL", |text| reachable_url(context, settings, text))?,
+        };
+        if is_private {
+            if !prompt.confirm("It leads to a private address. Allow private addresses for this webhook?", false)? {
+                if is_given {
+                    settings.set_url(&url)?;
+                    addresses::check(context, settings)?;
+                }
+                continue;
+            }
+            answers.push("--allow-private".to_owned());
+            draft.change.allow_private = Some(true);
+            settings.addresses.allow_private = true;
+        }
+        if !is_given {
+            answers.extend(["--url".to_owned(), url.clone()]);
+            draft.change.url = Some(url);
+        }
+        return Ok(());
+    }
+}
+
+/// A URL that may be called, and whether only as long as private addresses are allowed.
+fn reachable_url(context: &Context, settings: &Settings, text: &str) -> Result<(String, bool)> {
     let mut settings = settings.clone();
     settings.set_url(text)?;
     settings.check()?;
-    addresses::check(context, &settings)?;
-    Ok(text.to_owned())
+    let Err(refused) = addresses::check(context, &settings) else { return Ok((text.to_owned(), false)) };
+    settings.addresses.allow_private = true;
+    match addresses::check(context, &settings) {
+        Ok(()) => Ok((text.to_owned(), true)),
+        Err(_) => Err(refused.into()),
+    }
 }
 
 /// Patterns, each checked, without repetitions.
@@ -92,7 +127,9 @@ fn checked_patterns(patterns: &[String]) -> Result<Vec<String>> {
 }
 
 fn event_types(context: &mut Context, prompt: &Prompt) -> Result<Vec<String>> {
-    let known = context.store_to_read()?.event_types()?;
+    let mut known = context.store_to_read()?.event_types()?;
+    // One's own first: the sort keeps the names in their order.
+    known.sort_by_key(|known| known.is_builtin);
     let width = known.iter().map(|known| known.name.chars().count()).max().unwrap_or(0);
     let line = |name: &str, description: &str| format!("{name:width$}  {description}");
     let mut choices = vec![line("*", "Every event, of any type")];

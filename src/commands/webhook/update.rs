@@ -9,7 +9,7 @@ use super::egress;
 use super::signing::check_keys;
 use super::view::WebhookView;
 use crate::commands::candidates::Candidates;
-use crate::commands::catalogue::warn_of_unknown_types;
+use crate::commands::catalogue::warn_of_slips;
 use crate::commands::secret_source::SecretSource;
 use crate::context::{Context, Exit};
 use crate::domain::secret::Secret;
@@ -96,7 +96,7 @@ impl Update {
         })?;
         context.erase_deleted(&store);
         let named = self.change.events.iter().flatten().chain(&self.add_events);
-        warn_of_unknown_types(context, &store, named)?;
+        warn_of_slips(context, &store, named)?;
         notice_of_exposed_header(context, &self.change);
         let Some(webhook) = webhook else { return Ok(Exit::DONE) };
         let mut view = WebhookView::new(&webhook, store.count_open(webhook.id)?, now);

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::files::{database_files, resolved};
+use super::files::{database_files, is_database_file, resolved};
 use crate::new_file::folder_of;
 
 /// A file, or the folder of the database, whose owner or mode is wrong.
@@ -14,8 +14,8 @@ pub struct AccessFault {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccessFaultKind {
-    /// Others than the owner of the file have access.
-    Exposed { mode: u32 },
+    /// Others than the owner of the file, or than the group that shares the folder, have access.
+    Exposed { mode: u32, right: u32 },
     /// Others than the owner of the folder can put another file in the place of the database.
     Replaceable { mode: u32 },
     /// The file belongs to `owner`; `user`, whose folder it is in, cannot open it.
@@ -35,8 +35,11 @@ pub fn access_faults(database: &Path) -> Vec<AccessFault> {
         for file in database_files(database) {
             let Ok(metadata) = std::fs::metadata(&file) else { continue };
             let mode = metadata.mode() & 0o7777;
-            if mode & 0o077 != 0 {
-                found(&file, AccessFaultKind::Exposed { mode });
+            let is_shared =
+                place.as_ref().is_some_and(|place| is_shared(place.mode()) && place.gid() == metadata.gid());
+            let right = if is_shared { SHARED_FILE } else { 0o600 };
+            if mode & 0o077 & !right != 0 {
+                found(&file, AccessFaultKind::Exposed { mode, right });
             }
             // Root opens everything.
             let user = place.as_ref().map_or(0, MetadataExt::uid);
@@ -48,6 +51,7 @@ pub fn access_faults(database: &Path) -> Vec<AccessFault> {
         if let Some(mode) = place.map(|place| place.mode() & 0o7777)
             && resolved.exists()
             && mode & 0o022 != 0
+            && !is_shared(mode)
             && mode & 0o1000 == 0
         {
             found(folder, AccessFaultKind::Replaceable { mode });
@@ -56,6 +60,44 @@ pub fn access_faults(database: &Path) -> Vec<AccessFault> {
     #[cfg(not(unix))]
     let _ = (database, folder_of, resolved, database_files);
     faults
+}
+
+/// The modes of a database that a group shares.
+#[cfg(unix)]
+const SHARED_FILE: u32 = 0o660;
+#[cfg(unix)]
+const SHARED_FOLDER: u32 = 0o2770;
+
+/// Whether a group shares a folder: it may write there, what is made there belongs to it, and nobody else has access.
+#[cfg(unix)]
+fn is_shared(mode: u32) -> bool {
+    mode & 0o2077 == SHARED_FOLDER & 0o2077
+}
+
+/// What is in the folder of a database besides its files: the first entry.
+pub fn foreign_entry(database: &Path) -> std::io::Result<Option<PathBuf>> {
+    let database = resolved(database);
+    for entry in std::fs::read_dir(folder_of(&database))? {
+        let path = entry?.path();
+        if !is_database_file(&database, &path) {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}
+
+/// Lets a group use the database: its files, and its folder, in which what is made from now on belongs to the group.
+#[cfg(unix)]
+pub fn share_with_group(database: &Path, group: u32) -> std::io::Result<()> {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    let share = |path: &Path, mode| {
+        chown(path, None, Some(group))?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+    };
+    for file in database_files(database) {
+        share(&file, SHARED_FILE)?;
+    }
+    share(folder_of(&resolved(database)), SHARED_FOLDER)
 }
 
 impl AccessFault {
@@ -68,9 +110,9 @@ impl AccessFault {
     pub fn mend(&self) -> std::io::Result<()> {
         #[cfg(unix)]
         match self.kind {
-            AccessFaultKind::Exposed { .. } => {
+            AccessFaultKind::Exposed { right, .. } => {
                 use std::os::unix::fs::PermissionsExt;
-                std::fs::set_permissions(&self.path, std::fs::Permissions::from_mode(0o600))?;
+                std::fs::set_permissions(&self.path, std::fs::Permissions::from_mode(right))?;
             }
             AccessFaultKind::Foreign { user, .. } => {
                 use std::os::unix::fs::MetadataExt;

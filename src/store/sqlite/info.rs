@@ -15,6 +15,15 @@ pub struct FileInfo {
 }
 
 impl Store {
+    /// Bytes in the file that hold something; `None` of a server, whose tables do not shrink when rows are deleted.
+    pub fn used_bytes(&self) -> Result<Option<u64>> {
+        if self.file().is_err() {
+            return Ok(None);
+        }
+        let pragma = |name: &str| -> Result<u64> { self.only(&format!("PRAGMA {name}"), &[], one) };
+        Ok(Some(pragma("page_count")?.saturating_sub(pragma("freelist_count")?) * pragma("page_size")?))
+    }
+
     pub fn file_info(&self) -> Result<FileInfo> {
         self.snapshot(|| {
             let pragma = |name: &str| -> Result<u64> { self.only(&format!("PRAGMA {name}"), &[], one) };

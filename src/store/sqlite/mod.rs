@@ -19,7 +19,9 @@ mod second_name;
 use std::cell::Cell;
 use std::path::PathBuf;
 
-pub use access::{AccessFault, AccessFaultKind, access_faults};
+#[cfg(unix)]
+pub use access::share_with_group;
+pub use access::{AccessFault, AccessFaultKind, access_faults, foreign_entry};
 pub use file_id::FileId;
 pub use files::{is_database_file, sidecar};
 pub use second_name::has_second_name;

@@ -65,7 +65,7 @@ CREATE TABLE events (
     id          INTEGER PRIMARY KEY,
     event_id    TEXT    NOT NULL UNIQUE, -- what receivers drop duplicates by
     event_type  TEXT    NOT NULL,
-    payload     BLOB    NOT NULL,        -- the exact bytes that are sent and signed; stored once
+    payload     BLOB,                    -- the exact bytes that are sent and signed; stored once; NULL once it was pruned
     fingerprint BLOB    NOT NULL,        -- 16 bytes of a SHA-256 over what the sender said
     owner       TEXT,                    -- only this owner's webhooks get it, when set
     about       INTEGER,                 -- the webhook that an operational event is about, which does not get it itself
@@ -76,7 +76,7 @@ CREATE TABLE events (
 ) STRICT;
 CREATE INDEX events_by_type ON events (event_type);
 CREATE INDEX events_by_fingerprint ON events (fingerprint); -- emit --dedupe
-CREATE INDEX events_by_time ON events (created_at);
+CREATE INDEX events_by_time ON events (created_at) WHERE payload IS NOT NULL;
 CREATE INDEX events_by_entity ON events (entity_type, entity_id) WHERE entity_type IS NOT NULL;
 CREATE INDEX events_by_key ON events (key) WHERE key IS NOT NULL;
 
@@ -149,6 +149,17 @@ CREATE TABLE attempt_counts (
     duration_ms INTEGER NOT NULL,                           -- all durations together
     PRIMARY KEY (webhook_id, outcome, bound_ms)
 ) STRICT, WITHOUT ROWID;
+
+-- How long finished deliveries are kept, and how much was pruned; one row at most.
+CREATE TABLE policy (
+    id                INTEGER PRIMARY KEY CHECK (id = 1),
+    keep_ms           INTEGER,
+    keep_failed_ms    INTEGER,                              -- of those that ended as failed; as keep_ms when not set
+    max_bytes         INTEGER,
+    applied_at        INTEGER,                              -- when a drain last came to the end of it
+    pruned_deliveries INTEGER NOT NULL DEFAULT 0,           -- by the policy or by hand
+    pruned_events     INTEGER NOT NULL DEFAULT 0
+) STRICT;
 
 CREATE TABLE event_types (
     name        TEXT    PRIMARY KEY,

@@ -1,0 +1,115 @@
+//! `hookctl db init`
+
+use std::path::Path;
+
+use anyhow::Result;
+use clap::Args;
+use serde::Serialize;
+
+use super::files;
+use crate::context::{Context, Exit};
+use crate::error::{Failure, Kind};
+use crate::new_file::folder_of;
+use crate::output::{Page, Text};
+use crate::store::foreign_entry;
+
+/// Make the database, and with --group let a group use it
+///
+/// Commands that write make the database when it is not there, for its owner alone. With --group every member of the group can
+/// use it: the application's user emits, another drains. The folder gets the mode 2770, the files 0660; it must hold nothing
+/// but the database. Members read the secrets, so choose them well. Done again it changes nothing.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  hookctl db init
+  hookctl --db shared/hookctl.db db init --group $(id -gn)")]
+pub struct Init {
+    /// Share the database with this group: its name or number
+    #[arg(long, value_name = "GROUP")]
+    group: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct InitView {
+    #[serde(rename = "path")]
+    place: String,
+    group: Option<String>,
+    mode: Option<String>,
+    folder_mode: Option<String>,
+}
+
+impl Page for InitView {
+    fn describe(&self, text: &mut Text) {
+        text.field("Database", &self.place);
+        text.field("Group", self.group.clone());
+        text.field("Mode", self.mode.clone());
+        text.field("Folder's mode", self.folder_mode.clone());
+    }
+}
+
+impl Init {
+    pub fn run(self, context: &mut Context) -> Result<Exit> {
+        let place = context.place()?;
+        let group = self.group.as_deref().map(group_id).transpose()?;
+        if let Some(group) = group {
+            let Some(path) = place.file() else {
+                return Err(Failure::option("--group", "a group shares a file, and the database is on a server").into());
+            };
+            check_folder(path)?;
+            drop(context.store_to_write()?);
+            share(path, group)?;
+        } else {
+            drop(context.store_to_write()?);
+        }
+        let mode = place.file().and_then(files::mode);
+        let folder_mode = place.file().and_then(|path| files::mode(folder_of(path)));
+        context.out.page(&InitView { place: place.to_string(), group: self.group, mode, folder_mode })?;
+        Ok(Exit::DONE)
+    }
+}
+
+/// The group must get nothing else into its hands.
+fn check_folder(path: &Path) -> Result<(), Failure> {
+    let folder = folder_of(path).display();
+    match foreign_entry(path) {
+        Ok(Some(entry)) => {
+            let reason = format!("the folder {folder} holds more than the database: {}", entry.display());
+            Err(Failure::option("--group", reason).hint("put the database into a folder of its own, with --db"))
+        }
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Failure::new(Kind::Failed, format!("cannot read the folder {folder}: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(unix)]
+fn share(path: &Path, group: u32) -> Result<(), Failure> {
+    crate::store::share_with_group(path, group).map_err(|error| {
+        Failure::new(Kind::Failed, format!("cannot give {} to the group {group}: {error}", path.display()))
+            .hint("the owner of the files can, as a member of the group, or root")
+    })
+}
+
+#[cfg(not(unix))]
+fn share(_: &Path, _: u32) -> Result<(), Failure> {
+    Err(Failure::option("--group", "this system has no groups of files"))
+}
+
+/// The number of a group, which is given by name or number.
+fn group_id(group: &str) -> Result<u32, Failure> {
+    if let Ok(number) = group.parse() {
+        return Ok(number);
+    }
+    let unknown = || Failure::option("--group", format!("no group '{group}'")).hint("make it with `groupadd --system`");
+    if group.is_empty() || group.starts_with('-') || group.contains([':', '\n', '\0']) {
+        return Err(unknown());
+    }
+    let number = |lines: &str| {
+        let fields = lines.lines().map(|line| line.split(':').collect::<Vec<_>>());
+        fields.into_iter().find(|fields| fields[0] == group).and_then(|fields| fields.get(2)?.parse().ok())
+    };
+    let local = std::fs::read_to_string("/etc/group").ok().and_then(|lines| number(&lines));
+    // Groups may also come from a directory service, which the system's own program asks.
+    let asked = || std::process::Command::new("getent").args(["group", group]).output().ok();
+    local.or_else(|| number(&String::from_utf8(asked()?.stdout).ok()?)).ok_or_else(unknown)
+}
