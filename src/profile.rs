@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum as _;
+use clap::ValueEnum;
 use ipnet::IpNet;
 use serde::Deserialize;
 use toml::Spanned;
@@ -105,8 +105,8 @@ fn parse(name: &str, text: &str, home: Option<&Path>) -> Result<Profile, Wrong> 
     };
     Ok(Profile {
         db: section.db.map(|db| in_home(db.get_ref(), home)),
-        output: read_value("output", section.output, |text| Format::from_str(text, true))?,
-        color: read_value("color", section.color, |text| ColorChoice::from_str(text, true))?,
+        output: read_value("output", section.output, choice::<Format>)?,
+        color: read_value("color", section.color, choice::<ColorChoice>)?,
         owner: read_value("owner", section.owner, |text| text.parse::<Owner>().map_err(|error| error.to_string()))?,
         proxy: read_value("proxy", section.proxy, |text| match text {
             "none" => Ok(None),
@@ -114,6 +114,14 @@ fn parse(name: &str, text: &str, home: Option<&Path>) -> Result<Profile, Wrong> 
         })?
         .flatten(),
         networks: section.allow_networks.map(networks).transpose()?,
+    })
+}
+
+fn choice<T: ValueEnum>(text: &str) -> Result<T, String> {
+    T::from_str(text, true).map_err(|_| {
+        let values = T::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+        let names: Vec<String> = values.map(|value| value.get_name().to_owned()).collect();
+        format!("no such value '{text}'; use {}", names.join(", "))
     })
 }
 
@@ -167,7 +175,7 @@ mod tests {
     fn what_is_wrong_is_found_where_it_stands() {
         for (line, told) in [
             ("databse = \"x\"", "unknown field `databse`"),
-            ("output = \"xml\"", "output: invalid variant: xml"),
+            ("output = \"xml\"", "output: no such value 'xml'; use table, json, jsonl, csv"),
             ("owner = \" \"", "owner: an owner is blank"),
             ("color = 7", "invalid type: integer `7`"),
             ("allow_networks = [\"10.0.0.0/40\"]", "allow_networks: "),

@@ -196,8 +196,10 @@ pub fn scheme_named(option: &str, name: &str) -> Result<&'static Scheme, Failure
 
 /// What to say of a webhook that has no secret.
 pub fn without_secret(webhook: &str) -> Failure {
-    Failure::invalid(format!("the webhook '{webhook}' has no secret; its requests are not signed"))
-        .hint(format!("give it one with `hookctl webhook update {webhook} --signature timetracker`"))
+    Failure::invalid(format!("the webhook '{webhook}' has no secret; its requests are not signed")).hint(format!(
+        "give it one with `hookctl webhook update {} --signature timetracker`",
+        shell_words::quote(webhook)
+    ))
 }
 
 /// What to say when two things are to be read from stdin; `option` asks for the first.

@@ -35,17 +35,17 @@ fn events_are_owed_to_a_paused_webhook_and_nothing_is_sent_until_it_is_resumed()
 #[test]
 fn enable_resumes_a_paused_webhook_and_resume_does_not_enable_a_disabled_one() {
     let (env, receiver) = (TestEnv::new(), TestReceiver::start(200));
-    env.create("crm", &receiver.url(), &[]);
-    env.hookctl(["webhook", "pause", "crm"]).run().ok();
-    env.hookctl(["webhook", "enable", "crm"]).run().ok();
-    assert_eq!(env.webhook_at(0, "crm")["state"], "active");
-    env.hookctl(["webhook", "pause", "crm"]).run().ok();
-    env.hookctl(["webhook", "disable", "crm"]).run().ok();
-    let webhook = env.webhook_at(0, "crm");
+    env.create("my crm", &receiver.url(), &[]);
+    env.hookctl(["webhook", "pause", "my crm"]).run().ok();
+    env.hookctl(["webhook", "enable", "my crm"]).run().ok();
+    assert_eq!(env.webhook_at(0, "my crm")["state"], "active");
+    env.hookctl(["webhook", "pause", "my crm"]).run().ok();
+    env.hookctl(["webhook", "disable", "my crm"]).run().ok();
+    let webhook = env.webhook_at(0, "my crm");
     assert_eq!((&webhook["state"], &webhook["is_active"]), (&"disabled".into(), &false.into()));
     for verb in ["resume", "pause"] {
-        let refused = env.hookctl(["webhook", verb, "crm"]).run().fails(2);
-        assert!(refused.err().contains("webhook enable crm"), "{refused:?}");
+        let refused = env.hookctl(["webhook", verb, "my crm"]).run().fails(2);
+        assert!(refused.err().contains("webhook enable 'my crm'"), "{refused:?}");
     }
     env.hookctl(["webhook", "pause", "nobody"]).run().fails(3);
 }

@@ -32,7 +32,7 @@ impl Pause {
             if webhook.health.state() == State::Disabled {
                 let name = &webhook.settings.name;
                 return Err(Failure::invalid(format!("WEBHOOK: '{name}' is disabled: nothing is sent to it already"))
-                    .hint(format!("`hookctl webhook enable {name}` makes it active"))
+                    .hint(format!("`hookctl webhook enable {}` makes it active", shell_words::quote(name)))
                     .into());
             }
             Ok(store.pause_webhook(webhook.id, now)?)

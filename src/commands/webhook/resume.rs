@@ -30,7 +30,7 @@ impl Resume {
             if webhook.health.state() == State::Disabled {
                 let name = &webhook.settings.name;
                 return Err(Failure::invalid(format!("WEBHOOK: '{name}' is disabled, not paused"))
-                    .hint(format!("`hookctl webhook enable {name}` makes it active"))
+                    .hint(format!("`hookctl webhook enable {}` makes it active", shell_words::quote(name)))
                     .into());
             }
             Ok(store.resume_webhook(webhook.id, now)?)
