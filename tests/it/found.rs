@@ -93,9 +93,10 @@ fn slow_answers_are_found() {
 fn a_frequent_entity_is_found_as_a_rare_one_is() {
     let env = filled();
     env.sql_write(
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10050)
-         INSERT INTO events (event_id, event_type, payload, fingerprint, entity_type, entity_id, created_at)
-         SELECT 'x' || i, 'a.b', x'7b7d', randomblob(16), 'invoice', '9', 0 FROM n;",
+        "INSERT INTO events (event_id, event_type, payload, fingerprint, entity_type, entity_id, created_at)
+         SELECT 'x' || row_number() OVER (ORDER BY a.name, b.name, c.name), 'a.b', payload, fingerprint, 'invoice', '9', 0
+         FROM events, event_types a, event_types b, (SELECT name FROM event_types LIMIT 5) c
+         WHERE events.id = (SELECT min(id) FROM events) ORDER BY a.name, b.name, c.name LIMIT 10050",
     );
     assert_eq!(ids(&env, "delivery", &["--entity", "invoice"]), "d b b a a");
     assert_eq!(ids(&env, "event", &["--entity", "invoice", "--type", "invoice.*"]), "d b a");

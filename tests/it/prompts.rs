@@ -168,7 +168,9 @@ fn whoever_destroys_is_asked_once_and_told_what_goes() {
         assert!(run.err().contains(question) && run.err().contains("say --yes"), "{run:?}");
         assert_eq!(state(&env), before, "{command:?}");
     }
-    for (command, question) in questions {
+    // On a file the backup brings back what apply deleted.
+    let is_gone = |command: &[&str]| env.is_on_server() && command[0] == "webhook";
+    for (command, question) in questions.into_iter().filter(|(command, _)| !is_gone(command)) {
         let mut terminal = env.hookctl(command.iter().copied()).at_terminal();
         terminal.shows(question).types("y");
         terminal.ends().ended_with(0);

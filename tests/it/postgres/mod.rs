@@ -1,11 +1,14 @@
 //! What only a server has: its faults, roles, poolers, other machines. These tests run in every run where PostgreSQL is
 //! installed, whatever the engine of the others.
 
+mod crash;
+mod crowd;
 mod cut;
 mod hosts;
 mod locks;
 mod pooler;
 mod refused;
+mod round_trips;
 mod tools;
 
 use crate::fault::subscribe;

@@ -8,7 +8,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::subscribed;
-use crate::fault::{PATIENCE, assert_whole, batch, count, subscribe};
+use crate::fault::{PATIENCE, assert_whole, batch, count, requests_by_event, subscribe};
 use crate::support::postgres::{Server, server_user};
 use crate::support::{Engine, TestEnv, TestReceiver, installed};
 
@@ -64,6 +64,43 @@ impl Drop for Pooler {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+#[test]
+fn through_a_pooler_in_transaction_mode_everything_is_delivered_once() {
+    needs_postgres!();
+    let (env, receiver) = (TestEnv::on(Engine::Server), TestReceiver::start(200));
+    let Some(pooler) = Pooler::start(&env) else { return };
+    let url = pooler.url(&env);
+    let hookctl = |arguments: &[&str]| env.hookctl(arguments.iter().copied()).env("HOOKCTL_DB", &url);
+    let create = ["webhook", "create", "crm", "--url", &receiver.url(), "-e", "*", "--timeout", "60s"];
+    hookctl(&create).run().ok();
+    let drains: Vec<_> = (0..4).map(|_| hookctl(&["drain", "--watch", "100ms"]).spawn()).collect();
+    let emitters: Vec<_> = (0..8)
+        .map(|number| {
+            let how: &[&str] = if number % 2 == 0 { &["--enqueue"] } else { &[] };
+            hookctl(&["emit", "--batch", "-"]).args(how.iter().copied()).stdin(batch(&format!("e{number}"), 50)).spawn()
+        })
+        .collect();
+    for emitter in emitters {
+        emitter.wait_timeout(2 * PATIENCE).ok();
+    }
+    hookctl(&["emit", "invoice.paid", "--event-id", "last", "--strict"]).run().ok();
+    receiver.wait_for(401, 2 * PATIENCE);
+    for drain in &drains {
+        drain.signal("TERM");
+    }
+    for drain in drains {
+        drain.wait_timeout(PATIENCE).fails(143);
+    }
+    assert!(requests_by_event(&receiver).values().all(|requests| *requests == 1));
+    for command in
+        [["db", "info"].as_slice(), &["db", "check"], &["delivery", "list"], &["stats"], &["webhook", "show", "crm"]]
+    {
+        hookctl(command).run().ok();
+    }
+    assert_eq!(env.statuses(), "success 401");
+    assert_whole(&env);
 }
 
 #[test]

@@ -1,0 +1,51 @@
+//! How often a command waits for the server: on a network this is what its time is made of.
+
+use std::time::Duration;
+
+use super::{subscribed, through};
+use crate::fault::batch;
+use crate::support::postgres::{Proxy, Server};
+use crate::support::{Reply, TestEnv};
+
+/// The round trips of one command, after connecting. What is sent at once counts once: each byte takes its time.
+fn round_trips(env: &TestEnv, arguments: &[&str]) -> usize {
+    let proxy = Proxy::with_delay(Server::cluster().address(), Duration::from_millis(20));
+    through(&proxy, env, arguments).run().ok();
+    proxy.round_trips()
+}
+
+#[test]
+fn an_emit_makes_few_round_trips() {
+    needs_postgres!();
+    let (env, receiver) = subscribed(&[]);
+    let made = round_trips(&env, &["emit", "invoice.paid", "--data", "{}"]);
+    assert!(made <= 9, "{made}");
+    assert_eq!(receiver.count(), 1);
+}
+
+#[test]
+fn a_batch_of_a_thousand_makes_two_round_trips_beside_the_look_at_the_webhooks() {
+    needs_postgres!();
+    let (env, _receiver) = subscribed(&[]);
+    let file = env.file("batch.jsonl", batch("e", 1_000)).display().to_string();
+    let made = round_trips(&env, &["emit", "--batch", &file, "--enqueue"]);
+    assert!(made <= 1 + 2, "{made}");
+}
+
+#[test]
+fn each_further_group_of_a_drain_makes_two_round_trips() {
+    needs_postgres!();
+    let (env, receiver) = subscribed(&[]);
+    // The receiver takes long, so that groups are as large as the workers are many.
+    receiver.now_answers(Reply::StatusAfter(Duration::from_millis(150), 200));
+    let drain = |deliveries: usize| {
+        let lines = batch(&format!("e{deliveries}"), deliveries);
+        env.hookctl(["emit", "--enqueue", "--batch", "-"]).stdin(lines).run().ok();
+        round_trips(&env, &["drain", "--concurrency", "8"])
+    };
+    let (few, many) = (drain(8), drain(80));
+    assert_eq!(receiver.count(), 88);
+    // Nine more groups of eight, each claimed and recorded; answers that come late make a group of their own.
+    let each = (many - few) as f64 / 9.0;
+    assert!(each <= 3.0, "{few} for one group, {many} for ten");
+}
