@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::domain::attempt::{Attempt, ErrorType, LocalTrouble};
 use crate::domain::event::NewEvent;
 use crate::random::Random;
-use crate::store::{Claimed, GroupChange, LaneClaimed, Payload, Store, StoreError};
+use crate::store::{Claimed, GroupChange, LaneClaimed, Lease, Payload, Store, StoreError};
 
 /// How often it is looked whether what is claimed ahead may still go out.
 const RECHECK: Duration = Duration::from_millis(500);
@@ -32,6 +32,8 @@ const HAND_IN: Duration = Duration::from_millis(200);
 const STOP_POLL: Duration = Duration::from_millis(100);
 /// How often a group is tried again while the database stays locked: what was sent must not be forgotten.
 const TRIES: u32 = 3;
+/// A server that is gone is waited for so long. Leases outlive it.
+const LONGEST_OUTAGE: Duration = Duration::from_secs(10);
 
 /// A run of the engine. Hand it work with [`Engine::add_deliveries`] or [`Engine::drain`], then let it turn until idle.
 #[derive(Debug)]
@@ -44,6 +46,8 @@ pub struct Engine<'a> {
     /// Claimed as they were stored, and not handed out yet.
     claimed: Vec<(Claimed, Arc<Payload>)>,
     in_flight: InFlight,
+    /// Of the claims of a transaction whose end is not known yet: webhook and lease.
+    leases: Vec<(i64, Lease)>,
     workers: Workers,
     last_group: usize,
     rechecked: Instant,
@@ -74,6 +78,7 @@ impl<'a> Engine<'a> {
             claimer: Claimer::new(&options, shares),
             claimed: Vec::new(),
             in_flight: InFlight::default(),
+            leases: Vec::new(),
             workers: Workers::new(shares, options.clock),
             last_group: 0,
             rechecked: Instant::now(),
@@ -150,7 +155,8 @@ impl<'a> Engine<'a> {
         }
         self.recheck()?;
         let is_idle = self.in_flight.is_empty();
-        let is_up_to_date = self.claimer.lanes.refresh(self.store, self.options.clock.now(), is_idle)?;
+        let (store, clock) = (self.store, self.options.clock);
+        let is_up_to_date = patiently(|| self.claimer.lanes.refresh(store, clock.now(), is_idle))?;
         if !group.is_empty() || !self.claimer.lanes.is_empty() {
             let states = self.commit_turn(&group)?;
             self.take_back_blocked(&group, &states)?;
@@ -241,18 +247,23 @@ impl<'a> Engine<'a> {
     /// One transaction: the group's results, and the next claims, which are then handed out. Gives the states of the webhooks
     /// that it touched.
     fn commit(&mut self, group: &[EndedJob], turns: &Turns<'_>) -> Result<WebhookStates, StoreError> {
-        let store = self.store;
-        let mut tries_left = if group.is_empty() { 1 } else { TRIES };
+        let (store, started) = (self.store, Instant::now());
+        let mut tries = 0;
         loop {
-            match store.shared_transaction(|| self.step(group, turns)) {
+            match store.shared_transaction(|| self.step(group, turns, tries > 0)) {
                 Ok(Done { recorded, states, plan, claimed }) => {
+                    self.leases.clear();
                     let jobs = self.claimer.take(plan, claimed, &self.in_flight);
                     self.enter(group, recorded, jobs);
                     return Ok(states);
                 }
                 Err(error) => {
-                    tries_left -= 1;
-                    if !matches!(error, StoreError::Busy) || tries_left == 0 {
+                    tries += 1;
+                    let may_pass = match error {
+                        StoreError::Busy => !group.is_empty() && tries < TRIES,
+                        _ => is_outage(&error, started) && !(group.is_empty() && self.options.stop.is_asked()),
+                    };
+                    if !may_pass {
                         return Err(self.not_recorded(group, error));
                     }
                 }
@@ -260,13 +271,20 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Reads, decides, writes. Runs in a transaction.
-    fn step(&mut self, group: &[EndedJob], turns: &Turns<'_>) -> Result<Done, StoreError> {
-        let room = self.room();
+    /// Reads, decides, writes. Runs in a transaction. Where it runs again, the last one may have been committed all the same,
+    /// its answer lost with the connection: then its results are there already, and its claims go back.
+    fn step(&mut self, group: &[EndedJob], turns: &Turns<'_>, is_again: bool) -> Result<Done, StoreError> {
+        let (room, clock) = (self.room(), self.options.clock);
         let claiming = self.claimer.with_room(turns, &self.in_flight, room);
-        let mut step = Step::locked(self.store, &mut self.random, self.options.clock, group, &claiming)?;
+        let mut step = Step::locked(self.store, &mut self.random, clock, group, &claiming)?;
+        if is_again {
+            step.find_recorded(group)?;
+            self.store.release_leases(&self.leases, clock.now())?;
+        }
         let recorded = settle(&mut step, group);
         let plan = self.claimer.plan(&mut step, turns, &self.in_flight, room)?;
+        let lanes = self.claimer.claims(&plan);
+        self.leases.extend(lanes.iter().map(|lane| (lane.webhook_id, lane.lease)));
         recorded.store_announcements(&mut step)?;
         let claimed = self.store.commit_group(&GroupChange {
             results: &recorded.results,
@@ -274,7 +292,7 @@ impl<'a> Engine<'a> {
             now: step.now(),
             attempt_counts: &recorded.attempt_counts,
             states: &step.states.changes(),
-            lanes: &self.claimer.claims(&plan),
+            lanes: &lanes,
             bytes: room.bytes(),
         })?;
         Ok(Done { recorded: recorded.summary, states: step.states, plan, claimed })
@@ -282,7 +300,7 @@ impl<'a> Engine<'a> {
 
     /// What a transaction's failure means: of requests that were made, nobody knows what became of them.
     fn not_recorded(&self, group: &[EndedJob], reason: StoreError) -> StoreError {
-        match group.iter().filter(|ended| ended.is_attempt()).count() + self.workers.running() {
+        match group.iter().filter(|ended| ended.attempt().is_some()).count() + self.workers.running() {
             0 => reason,
             attempts => StoreError::NotRecorded { attempts, reason: Box::new(reason) },
         }
@@ -343,7 +361,7 @@ impl<'a> Engine<'a> {
         self.rechecked = Instant::now();
         let now = self.options.clock.now();
         let webhooks: Vec<i64> = self.in_flight.webhooks().collect();
-        let states = WebhookStates::new(self.store.healths(&webhooks)?);
+        let states = WebhookStates::new(patiently(|| self.store.healths(&webhooks))?);
         for id in webhooks {
             let state = states.get(id);
             let is_changed = state.is_some_and(|state| self.claimer.claimed_version(id) != Some(state.version));
@@ -389,6 +407,26 @@ impl<'a> Engine<'a> {
             }
         }
     }
+}
+
+/// Asks again while a server is gone, for a while.
+fn patiently<T>(mut ask: impl FnMut() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    let started = Instant::now();
+    loop {
+        match ask() {
+            Err(error) if is_outage(&error, started) => {}
+            done => return done,
+        }
+    }
+}
+
+/// Whether a server is gone, and not for too long since `started`. Waits a moment then.
+fn is_outage(error: &StoreError, started: Instant) -> bool {
+    let is_outage = matches!(error, StoreError::Unavailable(_)) && started.elapsed() < LONGEST_OUTAGE;
+    if is_outage {
+        thread::sleep(STOP_POLL);
+    }
+    is_outage
 }
 
 /// The attempt that was under way when the program had to stop.

@@ -43,9 +43,12 @@ impl EndedJob {
         EndedJob { job, ending: Ending::Unsent }
     }
 
-    /// Whether it brought an attempt, which is to be recorded.
-    pub(super) fn is_attempt(&self) -> bool {
-        matches!(self.ending, Ending::Attempted(_) | Ending::Interrupted(_))
+    /// The attempt that it brought, which is to be recorded.
+    pub(super) fn attempt(&self) -> Option<&Attempt> {
+        match &self.ending {
+            Ending::Attempted(attempt) | Ending::Interrupted(attempt) => Some(attempt),
+            Ending::Local(_) | Ending::Unsent => None,
+        }
     }
 
     /// Whether the receiver answered, whatever the status.

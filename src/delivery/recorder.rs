@@ -49,9 +49,13 @@ impl<'a> Recorded<'a> {
             Ending::Attempted(attempt) => (attempt, false),
             Ending::Interrupted(attempt) => (attempt, true),
         };
-        if standing == ClaimStanding::Lost {
-            self.summary.lost += 1;
-            return;
+        match standing {
+            ClaimStanding::Lost => {
+                self.summary.lost += 1;
+                return;
+            }
+            ClaimStanding::Recorded(status) => return self.summary.count(status),
+            ClaimStanding::Held | ClaimStanding::Cancelled => {}
         }
         let settlement = match is_interrupted {
             true => settle_interrupted(step, job, attempt),
@@ -63,7 +67,7 @@ impl<'a> Recorded<'a> {
         };
         let settlement = match standing {
             ClaimStanding::Cancelled => settlement.of_cancelled(),
-            ClaimStanding::Held | ClaimStanding::Lost => settlement,
+            _ => settlement,
         };
         self.results.push(AttemptResult { claimed: &job.claimed, attempt, settlement });
         self.count(step, job, attempt, settlement.status);
@@ -117,22 +121,17 @@ impl<'a> Recorded<'a> {
     }
 
     fn give_back(&mut self, step: &mut Step<'_>, job: &'a Job, standing: ClaimStanding) {
-        if standing != ClaimStanding::Lost {
+        if matches!(standing, ClaimStanding::Held | ClaimStanding::Cancelled) {
             give_probe_back(step, job);
             self.released.push(&job.claimed);
         }
     }
 
     fn count(&mut self, step: &mut Step<'_>, job: &Job, attempt: &Attempt, status: Status) {
-        self.summary.claimed += 1;
+        self.summary.count(status);
         let is_counted = !job.claimed.is_test;
         if is_counted {
             self.count_attempt(job.claimed.webhook_id, attempt);
-        }
-        match status {
-            Status::Success => self.summary.succeeded += 1,
-            Status::Failed => self.summary.failed += 1,
-            Status::Pending | Status::Retrying | Status::Cancelled => self.summary.retrying += 1,
         }
         let is_final = matches!(status, Status::Success | Status::Failed);
         if is_counted

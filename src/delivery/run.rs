@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::clock::Clock;
+use crate::domain::delivery::Status;
 use crate::http::Surroundings;
 use crate::signals::Stop;
 
@@ -57,6 +58,16 @@ impl Summary {
     /// Deliveries whose attempt has ended.
     pub fn finished(&self) -> u64 {
         self.succeeded + self.not_delivered()
+    }
+
+    /// Counts a delivery that was attempted and is now `status`.
+    pub(super) fn count(&mut self, status: Status) {
+        self.claimed += 1;
+        match status {
+            Status::Success => self.succeeded += 1,
+            Status::Failed => self.failed += 1,
+            Status::Pending | Status::Retrying | Status::Cancelled => self.retrying += 1,
+        }
     }
 
     pub(super) fn add(&mut self, more: Summary) {

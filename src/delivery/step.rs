@@ -38,6 +38,17 @@ impl<'a> Step<'a> {
         Ok(Step { store, random, clock, states, standings: locked.standings })
     }
 
+    /// Finds those results of a group that are recorded already, among those whose claims no longer hold.
+    pub(super) fn find_recorded(&mut self, group: &[EndedJob]) -> Result<(), StoreError> {
+        let lost = self.standings.iter_mut().zip(group).filter(|(standing, _)| **standing == ClaimStanding::Lost);
+        let (standings, attempts): (Vec<_>, Vec<_>) =
+            lost.filter_map(|(standing, ended)| Some((standing, (&ended.job.claimed, ended.attempt()?)))).unzip();
+        for (standing, status) in standings.into_iter().zip(self.store.recorded(&attempts)?) {
+            *standing = status.map_or(ClaimStanding::Lost, ClaimStanding::Recorded);
+        }
+        Ok(())
+    }
+
     pub(super) fn now(&self) -> Timestamp {
         self.clock.now()
     }

@@ -17,9 +17,15 @@ impl Store {
         )
     }
 
-    /// The newest attempt's row; 0 when there is none.
+    /// The newest attempt's row; 0 when there is none. Whatever is recorded later has a higher one: a server gives the numbers
+    /// out before those who record commit, so they are waited for.
     pub fn last_attempt_row(&self) -> Result<i64> {
-        self.only("SELECT coalesce(max(id), 0) FROM attempts", &[], one)
+        let newest = "SELECT coalesce(max(id), 0) FROM attempts";
+        let Some(fence) = self.dialect().wait_for_recorders() else { return self.only(newest, &[], one) };
+        self.shared_transaction(|| {
+            self.each(fence, &[], |_| Ok(()))?;
+            self.only(newest, &[], one)
+        })
     }
 }
 

@@ -163,9 +163,10 @@ impl Store {
     /// Takes deliveries back; those that are finished stay as they are. An attempt under way is still recorded. How many.
     pub fn cancel_deliveries(&self, ids: &[i64]) -> Result<usize> {
         let sql = format!(
-            "UPDATE deliveries SET status = 'cancelled', due_at = NULL
-             WHERE {} AND status IN ('pending', 'retrying')",
-            self.dialect().one_of("id", "$1")
+            "UPDATE deliveries SET status = 'cancelled', due_at = NULL WHERE id IN (
+                SELECT d.id FROM deliveries d WHERE {} AND d.status IN ('pending', 'retrying') ORDER BY d.id {})",
+            self.dialect().one_of("d.id", "$1"),
+            self.dialect().for_update()
         );
         self.execute(&sql, params![ids])
     }

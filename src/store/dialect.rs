@@ -93,6 +93,14 @@ impl Dialect {
         }
     }
 
+    /// Waits for the transactions that record attempts, each of which holds this lock beside the others.
+    pub fn wait_for_recorders(self) -> Option<&'static str> {
+        match self {
+            Dialect::Sqlite => None,
+            Dialect::Postgres => Some("SELECT pg_advisory_xact_lock(1752133483, 2)"),
+        }
+    }
+
     /// After a SELECT in a write transaction: its rows stay as they were read. SQLite's transaction locks the whole file.
     pub fn for_update(self) -> &'static str {
         match self {

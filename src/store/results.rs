@@ -1,11 +1,11 @@
 //! Recording what became of claims, a group at a time: results, releases, and what they make of their webhooks.
 
-use super::claims::Claimed;
+use super::claims::{Claimed, Lease};
 use super::row::one;
 use super::value::{Json, Value, values};
 use super::{Result, Store};
 use crate::domain::attempt::Attempt;
-use crate::domain::delivery::Settlement;
+use crate::domain::delivery::{Settlement, Status};
 use crate::domain::time::Timestamp;
 
 /// Whether a claim still holds.
@@ -16,6 +16,8 @@ pub enum ClaimStanding {
     Cancelled,
     /// Its lease ended and another process claimed the delivery, or the delivery is gone.
     Lost,
+    /// Its result is recorded already, and the delivery is this now.
+    Recorded(Status),
 }
 
 /// An attempt, and what becomes of its delivery.
@@ -47,6 +49,24 @@ impl Store {
     pub fn record_results(&self, results: &[AttemptResult<'_>]) -> Result<()> {
         self.execute_each(MOVE_ON, results.iter().map(moved_on))?;
         self.execute_each(INSERT_ATTEMPT, results.iter().map(|result| logged(result.claimed, result.attempt)))
+    }
+
+    /// What deliveries are now whose attempts are recorded just so; `None` for the others.
+    pub fn recorded(&self, attempts: &[(&Claimed, &Attempt)]) -> Result<Vec<Option<Status>>> {
+        let sql = "SELECT d.status FROM attempts a JOIN deliveries d ON d.id = a.delivery_id
+             WHERE a.delivery_id = $1 AND a.attempt_number = $2 AND a.started_at = $3 AND a.completed_at = $4";
+        let values = |(claimed, attempt): &(&Claimed, &Attempt)| {
+            values![claimed.id, attempt.number, attempt.started_at, attempt.completed_at]
+        };
+        self.first_each(sql, attempts.iter().map(values), one)
+    }
+
+    /// Gives back what was claimed by these leases, each given with its webhook.
+    pub fn release_leases(&self, leases: &[(i64, Lease)], due_at: Timestamp) -> Result<()> {
+        self.execute_each(
+            "UPDATE deliveries SET due_at = $1, claim_token = NULL WHERE webhook_id = $2 AND due_at = $3 AND claim_token = $4",
+            leases.iter().map(|(webhook_id, lease)| values![due_at, webhook_id, lease.until, lease.token]),
+        )
     }
 
     /// Gives claims back unused: their deliveries are due again at `due_at`, at the cost of no attempt.

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use super::{NOW, answered, claim, emit, job, record_group, timed_out, webhook};
+use crate::clock::Clock;
 use crate::delivery::job::{EndedJob, Ending, Job};
 use crate::delivery::prepared::Prepared;
+use crate::delivery::recorder::settle;
 use crate::delivery::run::Summary;
+use crate::delivery::step::Step;
 use crate::domain::attempt::LocalTrouble;
 use crate::domain::delivery::Status;
 use crate::domain::time::Timestamp;
@@ -171,4 +174,34 @@ fn a_webhook_that_is_disabled_by_a_group_is_announced_once() {
     assert_eq!(world.store.count_due(NOW, &[]).unwrap(), 1);
     let counters = world.store.webhook(world.webhook.webhook_id).unwrap().unwrap().counters;
     assert_eq!((counters.successful, counters.failed), (0, 3));
+}
+
+#[test]
+fn a_group_whose_commit_was_not_answered_is_recorded_once_and_counted_as_it_was() {
+    let mut world = World::new(3);
+    let jobs = world.claim(NOW);
+    let statuses = [200, 410, 500];
+    let ended =
+        |(job, status): (&Job, u16)| EndedJob { job: job.clone(), ending: Ending::Attempted(answered(job, status)) };
+    let group: Vec<EndedJob> = jobs.iter().zip(statuses).map(ended).collect();
+    let first = record_group(&world.store, &mut world.random, NOW, &group);
+    let before = world.all();
+    let mut step = Step::locked(&world.store, &mut world.random, Clock::new(Some(NOW)), &group, &[]).unwrap();
+    step.find_recorded(&group).unwrap();
+    let again = settle(&mut step, &group);
+    assert_eq!(again.summary, first);
+    assert_eq!((again.results.len(), again.released.len(), step.states.changes().len()), (0, 0, 0));
+    assert_eq!(world.all(), before);
+}
+
+#[test]
+fn what_a_lost_transaction_claimed_is_due_again() {
+    let mut world = World::new(2);
+    let id = world.webhook.webhook_id;
+    let lease = Lease { now: NOW, until: NOW.plus_millis(LEASE_MS), token: 7 };
+    claim(&world.store, id, &world.deliveries, lease);
+    world.store.release_leases(&[(id, Lease { token: 8, ..lease })], NOW).unwrap();
+    assert_eq!(world.store.count_due(NOW, &[]).unwrap(), 0);
+    world.store.release_leases(&[(id, lease)], NOW).unwrap();
+    assert_eq!(world.claim(NOW).len(), 2);
 }

@@ -26,6 +26,9 @@ const MOVE_ON: &str = "UPDATE deliveries d SET status = r.status, due_at = r.due
         started_at, completed_at, duration_ms, code, error_type, error_message, id, token)
     WHERE d.id = r.id AND d.claim_token = r.token";
 
+/// What `Dialect::wait_for_recorders` waits for.
+const RECORDER: &str = "SELECT pg_advisory_xact_lock_shared(1752133483, 2)";
+
 const INSERT_ATTEMPTS: &str = "INSERT INTO attempts (delivery_id, attempt_number, is_manual, started_at, completed_at,
         duration_ms, response_status_code, response_headers, response_body, response_truncated, is_resent, error_type,
         error_message)
@@ -161,6 +164,7 @@ impl Postgres {
                 text.clone(),
                 text,
             ];
+            put(RECORDER, Vec::new());
             let rows = change.results.iter().map(|result| results::logged(result.claimed, result.attempt));
             put(INSERT_ATTEMPTS, Parameter::columns(kinds, rows));
         }
