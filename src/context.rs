@@ -1,5 +1,6 @@
 //! What a command is handed: the time, the output, the settings, and how to open the store.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -55,13 +56,18 @@ impl Context {
             Failure::new(Kind::Failed, "no place for the database: neither XDG_DATA_HOME nor HOME is set")
                 .hint("name the file with --db or HOOKCTL_DB")
         })?;
-        let place = Place::parse(named.as_os_str(), crate::settings::postgres_variables).map_err(|error| {
-            let failure = Failure::option("--db", &error);
+        self.place_of("--db", named.as_os_str(), self.database.is_some() && self.is_database_argument)
+    }
+
+    /// The place that `option` names. A password in an argument is refused.
+    pub fn place_of(&self, option: &str, named: &OsStr, is_argument: bool) -> Result<Place> {
+        let place = Place::parse(named, crate::settings::postgres_variables).map_err(|error| {
+            let failure = Failure::option(option, &error);
             error.hint.map_or(failure.clone(), |hint| failure.hint(hint))
         })?;
         match &place {
-            Place::Server(server) if server.has_password_in_address && self.is_database_argument => {
-                Err(Failure::option("--db", "a password in an argument is seen by everybody on this machine")
+            Place::Server(server) if server.has_password_in_address && is_argument => {
+                Err(Failure::option(option, "a password in an argument is seen by everybody on this machine")
                     .hint("give it by HOOKCTL_DB, PGPASSWORD, a password file (PGPASSFILE) or a profile")
                     .into())
             }

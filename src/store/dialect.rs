@@ -109,6 +109,19 @@ impl Dialect {
         }
     }
 
+    /// Asks for the highest id that a row of the table ever had.
+    pub fn last_id(self, table: &str) -> String {
+        match self {
+            Dialect::Sqlite => format!(
+                "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = '{table}'), (SELECT max(id) FROM {table}), 0)"
+            ),
+            Dialect::Postgres => format!(
+                "SELECT coalesce(pg_sequence_last_value(pg_get_serial_sequence('hookctl.{table}', 'id')),
+                    (SELECT max(id) FROM {table}), 0)"
+            ),
+        }
+    }
+
     /// A migration in the engine's words. It is written in SQLite's, but for the type BOOLEAN, which SQLite does not have, and
     /// `{, id}`: SQLite's indexes end in the row's id without being told.
     pub fn schema(self, migration: &str) -> String {

@@ -13,19 +13,24 @@ use crate::new_file::folder_of;
 use crate::output::{Page, Text};
 use crate::store::foreign_entry;
 
-/// Make the database, and with --group let a group use it
+/// Make the database, and say who may use it
 ///
 /// Commands that write make the database when it is not there, for its owner alone. With --group every member of the group can
 /// use it: the application's user emits, another drains. The folder gets the mode 2770, the files 0660; it must hold nothing
 /// but the database. Members read the secrets, so choose them well. Done again it changes nothing.
+/// On a server the schema `hookctl` belongs to the role that made it, and no other can read it; --owner-role gives it away.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl db init
-  hookctl --db shared/hookctl.db db init --group $(id -gn)")]
+  hookctl --db shared/hookctl.db db init --group $(id -gn)
+  hookctl --db postgres://admin@db.example/hooks db init --owner-role hookctl")]
 pub struct Init {
     /// Share the database with this group: its name or number
-    #[arg(long, value_name = "GROUP")]
+    #[arg(long, value_name = "GROUP", conflicts_with = "owner_role")]
     group: Option<String>,
+    /// On a server: the role that the schema and its tables are to belong to
+    #[arg(long, value_name = "ROLE")]
+    owner_role: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -35,11 +40,15 @@ struct InitView {
     group: Option<String>,
     mode: Option<String>,
     folder_mode: Option<String>,
+    owner_role: Option<String>,
 }
 
 impl Page for InitView {
     fn describe(&self, text: &mut Text) {
         text.field("Database", &self.place);
+        if let Some(role) = &self.owner_role {
+            text.field("Owner", role);
+        }
         text.field("Group", self.group.clone());
         text.field("Mode", self.mode.clone());
         text.field("Folder's mode", self.folder_mode.clone());
@@ -57,12 +66,16 @@ impl Init {
             check_folder(path)?;
             drop(context.store_to_write()?);
             share(path, group)?;
+        } else if self.owner_role.is_some() && place.file().is_some() {
+            return Err(Failure::option("--owner-role", "a file has no roles; --group shares it").into());
         } else {
-            drop(context.store_to_write()?);
+            let store = context.store_to_write()?;
+            self.owner_role.as_deref().map_or(Ok(()), |role| store.give_to(role))?;
         }
         let mode = place.file().and_then(files::mode);
         let folder_mode = place.file().and_then(|path| files::mode(folder_of(path)));
-        context.out.page(&InitView { place: place.to_string(), group: self.group, mode, folder_mode })?;
+        let Init { group, owner_role } = self;
+        context.out.page(&InitView { place: place.to_string(), group, mode, folder_mode, owner_role })?;
         Ok(Exit::DONE)
     }
 }

@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod check;
 mod content;
+pub mod copy;
 pub mod files;
 pub mod info;
 pub mod init;
@@ -26,6 +27,7 @@ pub enum Command {
     Info(info::Info),
     Check(check::Check),
     Policy(policy::Policy),
+    Copy(copy::Copy),
     Backup(backup::Backup),
     Restore(restore::Restore),
     Vacuum(vacuum::Vacuum),
@@ -38,6 +40,7 @@ impl Command {
             Command::Info(command) => command.run(context),
             Command::Check(command) => command.run(context),
             Command::Policy(command) => command.run(context),
+            Command::Copy(command) => command.run(context),
             Command::Backup(command) => command.run(context),
             Command::Restore(command) => command.run(context),
             Command::Vacuum(command) => command.run(context),

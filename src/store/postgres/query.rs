@@ -170,7 +170,7 @@ impl Postgres {
     }
 
     /// All answers, or the first error.
-    fn all<T>(&self, answers: Vec<super::link::Answered<T>>) -> Result<Vec<T>> {
+    pub(super) fn all<T>(&self, answers: Vec<super::link::Answered<T>>) -> Result<Vec<T>> {
         let link = self.link.borrow();
         let failed = |error| match link.as_ref() {
             Some(link) => self.failed(link, &error),
