@@ -217,3 +217,44 @@ impl Owned {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::webhook::Settings;
+
+    const NOW: Timestamp = Timestamp::START;
+
+    fn filled() -> Store {
+        let store = Store::empty().unwrap();
+        let settings = Settings { name: "crm".to_owned(), ..Settings::default() };
+        store.insert_webhook(&settings, true, None, NOW).unwrap();
+        store.add_event_type("order.created", "An order").unwrap();
+        store
+    }
+
+    #[test]
+    fn a_copy_holds_what_the_database_held_and_no_id_of_it_is_used_again() {
+        let (store, target) = (filled(), Store::empty().unwrap());
+        let gone = store.insert_webhook(&Settings { name: "gone".to_owned(), ..Settings::default() }, true, None, NOW);
+        store.delete_webhook(gone.unwrap()).unwrap();
+        let mut rows = 0;
+        let copied = store.copy_to(&target, NOW, &mut |more| rows += more).unwrap();
+        assert_eq!(copied.iter().map(|table| table.table).collect::<Vec<_>>(), crate::store::migrations::TABLES);
+        assert_eq!(copied.iter().map(|table| table.rows).sum::<u64>(), rows);
+        assert_eq!(target.find_webhook("crm").unwrap().unwrap().id, 1);
+        assert!(target.knows_event_type("order.created").unwrap());
+        let next = Settings { name: "next".to_owned(), ..Settings::default() };
+        assert_eq!(target.insert_webhook(&next, true, None, NOW).unwrap(), 3);
+    }
+
+    #[test]
+    fn a_database_that_holds_something_is_no_target() {
+        assert!(Store::empty().unwrap().is_untouched().unwrap());
+        let target = filled();
+        assert!(!target.is_untouched().unwrap());
+        let before = target.webhook_names().unwrap();
+        assert!(matches!(filled().copy_to(&target, NOW, &mut |_| {}), Err(StoreError::Busy)));
+        assert_eq!(target.webhook_names().unwrap(), before);
+    }
+}

@@ -178,6 +178,23 @@ mod tests {
     }
 
     #[test]
+    fn the_schema_is_spelled_for_each_engine() {
+        for migration in crate::store::migrations::MIGRATIONS {
+            let code = |text: String| -> String {
+                text.lines().filter_map(|line| line.split("--").next()).collect::<Vec<_>>().join("\n")
+            };
+            let (sqlite, postgres) =
+                (code(Dialect::Sqlite.schema(migration)), code(Dialect::Postgres.schema(migration)));
+            for foreign in ["INTEGER", "BLOB", "STRICT", "AUTOINCREMENT", "ROWID", "{", "TEXT,", "TEXT NOT"] {
+                assert!(!postgres.contains(foreign), "{foreign}");
+            }
+            for foreign in ["BOOLEAN", "{"] {
+                assert!(!sqlite.contains(foreign), "{foreign}");
+            }
+        }
+    }
+
+    #[test]
     fn statements_are_spelled_so_that_both_engines_read_them() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
         let mut files = 0;

@@ -23,6 +23,12 @@ struct Home {
 
 const HOMES: &[Home] = &[
     Home { what: "the SQLite library", needles: &["rusqlite"], homes: &["src/store/sqlite/"], files: usize::MAX },
+    Home {
+        what: "the PostgreSQL library",
+        needles: &["tokio_postgres", "tokio::"],
+        homes: &["src/store/postgres/"],
+        files: usize::MAX,
+    },
     Home { what: "the HTTP client", needles: &["ureq"], homes: &["src/http/"], files: usize::MAX },
     Home { what: "the jq library", needles: &["jaq_"], homes: &["src/jq.rs", "src/jq/"], files: usize::MAX },
     Home {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::address::Server;
+use super::address::{Server, Session};
 
 /// What a connection is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,9 @@ fn settings(access: Access) -> Vec<(&'static str, String)> {
 
 /// What a new session is started with; the address's own options come last and count. A pooler takes none.
 pub fn startup_options(server: &Server, access: Access) -> String {
-    let ours = settings(access).into_iter().filter(|_| !server.is_pooled);
+    // A server that takes writes is looked for by asking this session whether it does.
+    let is_asked_for = |name: &str| name != "default_transaction_read_only" || server.session == Session::Any;
+    let ours = settings(access).into_iter().filter(|(name, _)| !server.is_pooled && is_asked_for(name));
     let mut options: Vec<String> = ours.map(|(name, value)| format!("-c {name}={value}")).collect();
     options.extend(Some(server.options.clone()).filter(|options| !options.is_empty()));
     options.join(" ")

@@ -3,11 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::server::ParsedCertificate;
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
+};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::address::{Encryption, Server};
@@ -17,22 +20,21 @@ use crate::store::{Result, StoreError};
 pub fn connector(server: &Server) -> Result<MakeRustlsConnect> {
     let fail = |reason: String| StoreError::Refused(format!("TLS to {server} cannot be set up: {reason}"));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let roots = Arc::new(roots(server.root_certificate.as_deref()).map_err(fail)?);
-    let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
+    let (roots, own) = roots(server.root_certificate.as_deref()).map_err(fail)?;
+    let by_root = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
         .build()
         .map_err(|error| fail(error.to_string()))?;
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| fail(error.to_string()))?;
-    let verifier: Arc<dyn ServerCertVerifier> = match server.encryption {
-        Encryption::Authority => Arc::new(AnyName(verifier)),
-        Encryption::Full | Encryption::None => verifier,
-    };
+    let verifier = Arc::new(Verifier { by_root, own, takes_any_name: server.encryption == Encryption::Authority });
     let config = builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
     Ok(MakeRustlsConnect::new(config))
 }
 
-fn roots(file: Option<&Path>) -> std::result::Result<RootCertStore, String> {
+/// The roots to trust, and those of them that a file names.
+fn roots(file: Option<&Path>) -> std::result::Result<(RootCertStore, Vec<CertificateDer<'static>>), String> {
+    let mut own = Vec::new();
     let mut store = RootCertStore::empty();
     match file {
         None => store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
@@ -44,18 +46,24 @@ fn roots(file: Option<&Path>) -> std::result::Result<RootCertStore, String> {
             let pem = std::fs::read(file).map_err(|error| format!("sslrootcert {shown}: {error}"))?;
             for certificate in CertificateDer::pem_slice_iter(&pem) {
                 let certificate = certificate.map_err(|error| format!("sslrootcert {shown} is not PEM: {error:?}"))?;
-                store.add(certificate).map_err(|error| format!("sslrootcert {shown}: {error}"))?;
+                store.add(certificate.clone()).map_err(|error| format!("sslrootcert {shown}: {error}"))?;
+                own.push(certificate);
             }
         }
     }
-    if store.is_empty() { Err("there is no root certificate to trust".to_owned()) } else { Ok(store) }
+    if store.is_empty() { Err("there is no root certificate to trust".to_owned()) } else { Ok((store, own)) }
 }
 
-/// Verifies that a trusted authority vouches for the certificate, whatever name is in it: `sslmode=verify-ca`.
+/// Verifies that a trusted root vouches for the certificate, and by `sslmode=verify-ca` no more than that. A certificate that
+/// is itself a root of the file is accepted too: `openssl req -x509` makes those, and many servers have one.
 #[derive(Debug)]
-struct AnyName(Arc<WebPkiServerVerifier>);
+struct Verifier {
+    by_root: Arc<WebPkiServerVerifier>,
+    own: Vec<CertificateDer<'static>>,
+    takes_any_name: bool,
+}
 
-impl ServerCertVerifier for AnyName {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -64,11 +72,18 @@ impl ServerCertVerifier for AnyName {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> std::result::Result<ServerCertVerified, Error> {
-        // The name is looked at last, when all else is verified.
-        match self.0.verify_server_cert(certificate, intermediates, name, ocsp_response, now) {
+        match self.by_root.verify_server_cert(certificate, intermediates, name, ocsp_response, now) {
+            // The name is looked at last, when all else is verified.
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) => Ok(ServerCertVerified::assertion()),
+            )) if self.takes_any_name => Ok(ServerCertVerified::assertion()),
+            // Said once its dates are known to be good. Only the owner of the trusted key can sign the handshake.
+            Err(error) if is_an_authority(&error) && self.own.iter().any(|own| own == certificate) => {
+                if !self.takes_any_name {
+                    verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
+                }
+                Ok(ServerCertVerified::assertion())
+            }
             verdict => verdict,
         }
     }
@@ -79,7 +94,7 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> std::result::Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls12_signature(message, certificate, signed)
+        self.by_root.verify_tls12_signature(message, certificate, signed)
     }
 
     fn verify_tls13_signature(
@@ -88,10 +103,16 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> std::result::Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls13_signature(message, certificate, signed)
+        self.by_root.verify_tls13_signature(message, certificate, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
+        self.by_root.supported_verify_schemes()
     }
+}
+
+/// Whether a certificate was refused for being an authority's, which RFC 5280 lets be no server.
+fn is_an_authority(error: &Error) -> bool {
+    matches!(error, Error::InvalidCertificate(CertificateError::Other(OtherError(inner)))
+        if inner.to_string() == "CaUsedAsEndEntity")
 }
