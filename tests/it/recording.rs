@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::markdown::run;
-use crate::support::{Child, TestEnv, TestReceiver, closed_port};
+use crate::support::{Child, Identity, TestEnv, TestReceiver, closed_port};
 
 const SOON: Duration = Duration::from_secs(20);
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
@@ -400,6 +400,23 @@ fn requests_that_two_readers_could_split_in_two_ways_are_not_passed_on() {
     // As they were passed on, so they are replayed.
     env.hookctl(["replay", "r/000002.http", "--to", &format!("http://{target}")]).run().ok();
     assert!(requests.recv().unwrap().ends_with(b"3\r\nabc\r\n0\r\n\r\n"));
+}
+
+#[test]
+fn a_receiver_with_tls_is_trusted_by_the_systems_roots() {
+    let env = TestEnv::new();
+    let identity = Identity::local();
+    let roots = env.file("roots.pem", identity.pem());
+    let receiver = TestReceiver::start_tls(identity, 204);
+    let url = receiver.url_at("/x");
+    record(&env, &[], &[ODD]);
+    let replay = || env.hookctl(["replay", "requests", "--to", &url, "-o", "jsonl"]);
+    let refused = replay().run().fails(5).jsonl();
+    assert!(refused[0]["error"].as_str().unwrap().contains("certificate"), "{refused:?}");
+    assert_eq!(replay().env("SSL_CERT_FILE", &roots).run().ok().jsonl()[0]["response_status_code"], 204);
+    let request = receiver.requests().remove(0);
+    assert_eq!((request.path.as_str(), &request.body[..]), ("/x", &ODD[ODD.len() - 9..]));
+    assert_eq!(request.header_values("x-twice"), [b"1", b"2", b"1"]);
 }
 
 #[test]
