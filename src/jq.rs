@@ -83,6 +83,19 @@ pub enum RunError {
     NoMemory,
 }
 
+/// Why an expression gives no one new value.
+#[derive(Debug, thiserror::Error)]
+pub enum EditError {
+    #[error("what is to be edited is {0}")]
+    Input(#[from] JsonError),
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error("the expression gives nothing for this value")]
+    Nothing,
+    #[error("the expression gives more than one value for this one")]
+    Many,
+}
+
 /// One result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
@@ -123,6 +136,16 @@ impl Expression {
             compiling.join().map_err(|_| at(text, "it cannot be understood".to_owned(), text))?
         })?;
         Ok(Expression { text: text.to_owned(), filter: Arc::new(filter) })
+    }
+
+    /// The one result for a value, as JSON.
+    pub fn edit(&self, input: &[u8]) -> Result<String, EditError> {
+        let mut results = self.run(input)?;
+        let output = results.next().ok_or(EditError::Nothing)??;
+        match results.next().transpose()? {
+            None => Ok(output.json()),
+            Some(_) => Err(EditError::Many),
+        }
     }
 
     /// What the expression gives for a value, one result after another; nothing follows an error.

@@ -10,6 +10,7 @@ pub mod envelope;
 pub mod event;
 pub mod event_draft;
 pub mod event_type;
+pub mod example;
 pub mod histogram;
 pub mod json;
 pub mod members;

@@ -337,3 +337,31 @@ fn a_line_of_a_batch_holds_nothing_that_would_be_dropped() {
         assert!(told.starts_with(part), "{line}: {told}");
     }
 }
+
+#[test]
+fn an_example_and_given_data_are_edited_before_they_are_stored() {
+    let env = TestEnv::new();
+    let receiver = TestReceiver::start(200);
+    env.hookctl(["webhook", "create", "crm", "--url", &receiver.url(), "-e", "*"]).run().ok();
+    let emit = |arguments: &[&str]| env.hookctl([&["emit", "invoice.paid"], arguments].concat()).run();
+    emit(&["--example", "--set", ".id += 1", "--set", ".amount = 12.50", "--action", "closed"]).ok();
+    emit(&["--data", r#"{"b":1.0,"a":-0}"#, "--set", ".c = .b"]).ok();
+    let bodies = receiver.requests();
+    let first = bodies[0].json();
+    assert_eq!((&first["entity"]["type"], &first["action"]), (&"invoice".into(), &"closed".into()));
+    assert!(bodies[0].text().ends_with(r#""data":{"id":43,"amount":12.50}}"#), "{}", bodies[0].text());
+    assert!(bodies[1].text().ends_with(r#""data":{"b":1.0,"a":-0,"c":1.0}}"#), "{}", bodies[1].text());
+    env.file("payload", "{}");
+    for (arguments, told) in [
+        (&["--set", "."][..], "--set: there is no data to edit"),
+        (&["--example", "--set", "empty"], "--set: the expression gives nothing for this value"),
+        (&["--example", "--set", ".id.x"], "--set: cannot index 42 with \"x\""),
+        (&["--example", "--set", ".id |"], "not a jq expression: expected term at column 6"),
+        (&["--payload", "payload", "--set", "."], "--set"),
+        (&["--payload", "payload", "--example"], "--example"),
+    ] {
+        let run = emit(arguments).fails(2);
+        assert!(run.err().contains(told), "{run:?}");
+    }
+    assert_eq!((receiver.count(), env.sql_value("SELECT count(*) FROM events")), (2, "2".to_owned()));
+}

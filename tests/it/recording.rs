@@ -255,13 +255,16 @@ fn what_is_not_json_cannot_be_edited_and_the_others_go() {
     let codes: Vec<_> =
         answers.as_array().unwrap().iter().map(|answer| answer["response_status_code"].as_u64()).collect();
     assert_eq!(codes, [Some(204), None, Some(204)]);
-    assert!(answers[1]["error"].as_str().unwrap().starts_with("--set: the body is not valid JSON"), "{answers}");
+    assert!(
+        answers[1]["error"].as_str().unwrap().starts_with("--set: what is to be edited is not valid JSON"),
+        "{answers}"
+    );
     let bodies: Vec<String> = receiver.requests().iter().map(|request| request.text().to_owned()).collect();
     assert_eq!(bodies, [r#"{"a":-0,"b":2,"c":[1.0]}"#, r#"{"a":"x","c":[null],"b":1}"#]);
     let reason = |set: &str| edit(&["--set", set])[2]["error"].as_str().unwrap().to_owned();
     assert_eq!(reason(".a += 1"), "--set: cannot calculate \"x\" + 1");
-    assert_eq!(reason("empty"), "--set: the expression gives nothing for this body");
-    assert_eq!(reason("., ."), "--set: the expression gives more than one value for this body");
+    assert_eq!(reason("empty"), "--set: the expression gives nothing for this value");
+    assert_eq!(reason("., ."), "--set: the expression gives more than one value for this one");
     let run = env.hookctl(["replay", "requests", "--set", ".a ="]).run().fails(2);
     assert!(run.err().contains("not a jq expression: expected term at column 5"), "{run:?}");
 }

@@ -9,8 +9,8 @@ use crate::commands::arguments::read_input;
 use crate::domain::envelope::{Content, Entity};
 use crate::domain::event::PAYLOAD_LIMIT;
 use crate::domain::event_draft::{Draft, DraftError, Field};
-use crate::domain::json;
 use crate::domain::owner::Owner;
+use crate::domain::{example, json};
 use crate::error::Failure;
 
 /// Reads what the options of `emit` give, and checks it.
@@ -18,23 +18,43 @@ pub(super) fn draft<'a>(emit: &'a Emit, event_type: &'a str) -> Result<Draft<'a>
     if emit.data.as_deref() == Some("-") && emit.user.as_deref() == Some("-") {
         return Err(Failure::option("--user", "stdin is read for --data already"));
     }
-    let entity = |text: &String| Entity::parse(text).map_err(|error| Failure::option("--entity", error));
     let draft = Draft {
         event_type: event_type.into(),
         event_id: emit.event_id.as_deref().map(Cow::Borrowed),
         key: emit.key.as_deref().map(Cow::Borrowed),
         owner: emit.owner.as_ref().and_then(Owner::name).map(Cow::Borrowed),
         payload: emit.payload.as_ref().map(|file| read_input("--payload", file, PAYLOAD_LIMIT)).transpose()?,
-        content: Content {
-            user: raw(Field::User, emit.user.as_deref())?,
-            entity: emit.entity.as_ref().map(entity).transpose()?,
-            action: emit.action.as_deref().map(Cow::Borrowed),
-            description: emit.description.as_deref().map(Cow::Borrowed),
-            data: raw(Field::Data, emit.data.as_deref())?,
-        },
+        content: content(emit, event_type)?,
     };
     draft.check().map_err(failure)?;
     Ok(draft)
+}
+
+fn content<'a>(emit: &'a Emit, event_type: &'a str) -> Result<Content<'a>, Failure> {
+    let entity = |text: &String| Entity::parse(text).map_err(|error| Failure::option("--entity", error));
+    let mut content = Content {
+        user: raw(Field::User, emit.user.as_deref())?,
+        entity: emit.entity.as_ref().map(entity).transpose()?,
+        action: emit.action.as_deref().map(Cow::Borrowed),
+        description: emit.description.as_deref().map(Cow::Borrowed),
+        data: raw(Field::Data, emit.data.as_deref())?,
+    };
+    if emit.example {
+        let example = example::content(event_type);
+        content.user = content.user.or(example.user);
+        content.entity = content.entity.or(example.entity);
+        content.action = content.action.or(example.action);
+        content.data = content.data.or(example.data);
+    }
+    for expression in &emit.set {
+        let data = content.data.as_ref().ok_or_else(|| {
+            Failure::option("--set", "there is no data to edit").hint("give some with --data, or take --example")
+        })?;
+        let edited = expression.edit(data.get().as_bytes()).map_err(|error| Failure::option("--set", error))?;
+        let edited = RawValue::from_string(edited).map_err(|error| Failure::option("--set", error))?;
+        content.data = Some(Cow::Owned(edited));
+    }
+    Ok(content)
 }
 
 /// A wrong event, told by the option.

@@ -7,6 +7,7 @@ use clap::Args;
 use crate::commands::arguments;
 use crate::commands::candidates::Candidates;
 use crate::domain::owner::Owner;
+use crate::jq::Expression;
 
 /// Accept an event and deliver it to the webhooks that want it
 ///
@@ -17,6 +18,7 @@ use crate::domain::owner::Owner;
 #[command(after_help = "Examples:
   hookctl emit invoice.paid --data '{\"amount\":\"12.50\"}' --entity invoice:42
   hookctl emit task.created --payload event.json --event-id task-7-created
+  hookctl emit invoice.paid --example --set '.amount = \"12.50\"'
   cat event.json | hookctl emit task.created --data - -w crm --strict
   hookctl emit --batch events.jsonl --enqueue  # one {\"type\":…,\"data\":…} a line
   hookctl emit invoice.paid --dry-run          # who would get it
@@ -37,6 +39,12 @@ pub struct Emit {
     /// Send the bytes of this file, or of stdin with -, as they are, without an envelope
     #[arg(long, value_name = "FILE", conflicts_with_all = ["user", "entity", "action", "description"], help_heading = "Content")]
     pub(super) payload: Option<String>,
+    /// Fill what no option says with an example, as `hookctl event-type show` has it
+    #[arg(long, conflicts_with = "payload", help_heading = "Content")]
+    pub(super) example: bool,
+    /// Edit the data by a jq expression, whose one result is the new data [repeatable]
+    #[arg(long, value_name = "JQ", value_parser = Expression::parse, conflicts_with = "payload", help_heading = "Content")]
+    pub(super) set: Vec<Expression>,
     /// Who did it: JSON, @FILE, or -
     #[arg(long, value_name = "JSON", help_heading = "Content")]
     pub(super) user: Option<String>,
@@ -78,6 +86,6 @@ pub struct Emit {
     pub(super) concurrency: usize,
     /// Read events from a file, or stdin with -: one JSON object a line with type, data or payload, event_id, key, user,
     /// entity, action, description, owner
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["event_type", "data", "payload", "user", "entity", "action", "description", "event_id", "key", "dry_run"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["event_type", "data", "example", "set", "payload", "user", "entity", "action", "description", "event_id", "key", "dry_run"])]
     pub(super) batch: Option<String>,
 }

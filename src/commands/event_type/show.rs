@@ -1,7 +1,5 @@
 //! `hookctl event-type show`
 
-use std::borrow::Cow;
-
 use anyhow::Result;
 use clap::Args;
 use serde_json::value::RawValue;
@@ -10,8 +8,7 @@ use super::not_found::not_found;
 use super::view::{EventTypePage, EventTypeView};
 use crate::commands::candidates::Candidates;
 use crate::context::{Context, Exit};
-use crate::domain::envelope::{Content, Entity};
-use crate::domain::event_type;
+use crate::domain::{event_type, example};
 
 /// Show one event type, who subscribes to it, and an example payload
 #[derive(Args, Debug)]
@@ -46,22 +43,8 @@ impl Show {
     }
 }
 
-/// An envelope as `emit` would make it, with the noun and the verb of the type.
+/// An envelope as `emit --example` would make it.
 fn example(event_type: &str, context: &Context) -> Result<Box<RawValue>> {
-    let (noun, verb) = event_type.rsplit_once('.').unwrap_or((event_type, "happened"));
-    let entity = Entity {
-        kind: noun.to_owned(),
-        id: "42".to_owned(),
-        name: Some(format!("Example {}", noun.replace('_', " "))),
-    };
-    let user = RawValue::from_string(r#"{"id":7,"username":"ada"}"#.to_owned())?;
-    let data = RawValue::from_string(r#"{"id":42}"#.to_owned())?;
-    let content = Content {
-        user: Some(Cow::Owned(user)),
-        entity: Some(entity),
-        action: Some(verb.into()),
-        ..Content::of_data(&data)
-    };
-    let envelope = content.envelope("evt_01JD0000000000000000000000", event_type, context.now());
+    let envelope = example::content(event_type).envelope("evt_01JD0000000000000000000000", event_type, context.now());
     Ok(RawValue::from_string(String::from_utf8(envelope)?)?)
 }

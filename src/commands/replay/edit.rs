@@ -77,21 +77,10 @@ impl Edits {
 
     fn edit(&self, request: &mut Message, url: &Url, now: Timestamp) -> Result<(), String> {
         for expression in &self.set {
-            request.body = set(expression, &request.body)?;
+            let edited = expression.edit(&request.body).map_err(|error| format!("--set: {error}"))?;
+            request.body = edited.into_bytes();
         }
         self.resigning.as_ref().map_or(Ok(()), |resigning| resigning.sign(request, url, now))
-    }
-}
-
-/// The one result of an expression for a body.
-fn set(expression: &Expression, body: &[u8]) -> Result<Vec<u8>, String> {
-    let mut results = expression.run(body).map_err(|error| format!("--set: the body is {error}"))?;
-    let output = results.next().ok_or("--set: the expression gives nothing for this body")?;
-    let output = output.map_err(|error| format!("--set: {error}"))?;
-    match results.next() {
-        None => Ok(output.json().into_bytes()),
-        Some(Ok(_)) => Err("--set: the expression gives more than one value for this body".to_owned()),
-        Some(Err(error)) => Err(format!("--set: {error}")),
     }
 }
 
