@@ -17,7 +17,8 @@ use crate::error::Failure;
 use crate::jq::Expression;
 use crate::output::{ColorChoice, Format, Output, help_width};
 use crate::profile;
-use crate::settings::Settings;
+use crate::settings::{Settings, data_key};
+use crate::store::{DataKey, use_key};
 use lazily::Lazily;
 use negative::with_negative_values;
 
@@ -43,7 +44,7 @@ pub struct Cli {
     #[arg(skip)]
     is_database_argument: bool,
     /// Take what is not given from this section of $XDG_CONFIG_HOME/hookctl/config.toml: db, output, owner, color,
-    /// allow_networks, proxy
+    /// allow_networks, proxy, key_file
     #[arg(
         short,
         long,
@@ -202,6 +203,7 @@ impl Cli {
             self.color = self.color.or(profile.color.filter(|_| !is_color_set));
             settings.fill_in(profile);
         }
+        use_key(data_key(settings.key_file.as_deref()).map(|key| key.map(DataKey::new)));
         let Some(text) = &self.jq else { return Ok(None) };
         let expression = Expression::parse(text).map_err(|error| Failure::option("--jq", error))?;
         if self.output != Some(Format::Jsonl) {

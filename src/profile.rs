@@ -24,6 +24,7 @@ pub struct Profile {
     pub color: Option<ColorChoice>,
     pub networks: Option<Vec<IpNet>>,
     pub proxy: Option<ProxyLogin>,
+    pub key_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -35,6 +36,7 @@ struct Section {
     color: Option<Spanned<String>>,
     allow_networks: Option<Spanned<Networks>>,
     proxy: Option<Spanned<String>>,
+    key_file: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -54,7 +56,7 @@ pub fn read(name: &str, file: Option<&Path>, home: Option<&Path>) -> Result<Prof
     };
     let failed = |error: std::io::Error| {
         Failure::option("--profile", format!("cannot read {}: {error}", file.display())).hint(format!(
-            "a profile is a section of that file: [{name}], and in it db, output, owner, color, allow_networks, proxy"
+            "a profile is a section of that file: [{name}], and in it db, output, owner, color, allow_networks, proxy, key_file"
         ))
     };
     let text = std::fs::read_to_string(file).map_err(failed)?;
@@ -114,6 +116,7 @@ fn parse(name: &str, text: &str, home: Option<&Path>) -> Result<Profile, Wrong> 
         })?
         .flatten(),
         networks: section.allow_networks.map(networks).transpose()?,
+        key_file: section.key_file.map(|file| in_home(file.get_ref(), home)),
     })
 }
 

@@ -1,9 +1,11 @@
 //! What the environment says. The only place that reads it, but for the options that the command line lists with their
 //! variables.
 
-use std::path::PathBuf;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use ipnet::IpNet;
 
 use crate::domain::duration;
@@ -15,6 +17,9 @@ use crate::domain::time::Timestamp;
 use crate::error::Failure;
 use crate::profile::Profile;
 use crate::store::{VARIABLES, Variables};
+
+/// The length of a key, in bytes.
+pub const KEY_BYTES: usize = 32;
 
 /// The most characters of a user's name that are recorded.
 const LONGEST_USER: usize = 200;
@@ -33,6 +38,8 @@ pub struct Settings {
     /// `HOOKCTL_PROXY`: the proxy of every webhook that names none.
     pub proxy: Option<ProxyLogin>,
     is_proxy_set: bool,
+    /// The profile's file with the key of the database.
+    pub key_file: Option<PathBuf>,
     /// `HOOKCTL_NOW`: the time of this run.
     pub now: Option<Timestamp>,
     /// `HOOKCTL_BUSY_TIMEOUT`: how long a command waits for a database that another keeps locked.
@@ -103,6 +110,7 @@ impl Settings {
             are_networks_set,
             proxy,
             is_proxy_set,
+            key_file: None,
             now,
             busy_timeout,
             verbose,
@@ -127,12 +135,45 @@ impl Settings {
         if let Some(proxy) = profile.proxy.filter(|_| !self.is_proxy_set) {
             self.proxy = Some(proxy);
         }
+        self.key_file = profile.key_file;
     }
 }
 
 /// Where profiles are: `$XDG_CONFIG_HOME/hookctl/config.toml`.
 pub fn config_file() -> Option<PathBuf> {
     folder("XDG_CONFIG_HOME", ".config").map(|folder| folder.join("config.toml"))
+}
+
+/// The key of the database: the file that `HOOKCTL_KEY_FILE` names, `HOOKCTL_KEY` in hexadecimal digits or base64, the file that
+/// the profile names, or the credential `hookctl.key` that systemd hands over. An error says why the one that was named cannot be used.
+pub fn data_key(of_profile: Option<&Path>) -> Result<Option<[u8; KEY_BYTES]>, String> {
+    if let Some(path) = std::env::var_os("HOOKCTL_KEY_FILE").filter(|path| !path.is_empty()) {
+        return read_key("HOOKCTL_KEY_FILE", Path::new(&path)).map(Some);
+    }
+    if let Some(text) = variable("HOOKCTL_KEY").filter(|text| !text.is_empty()) {
+        let bytes =
+            hex::decode(&text).ok().or_else(|| STANDARD.decode(&text).ok()).and_then(|bytes| bytes.try_into().ok());
+        return bytes.map(Some).ok_or_else(|| "HOOKCTL_KEY: not 32 bytes in hexadecimal digits or base64".to_owned());
+    }
+    if let Some(path) = of_profile {
+        return read_key("key_file", path).map(Some);
+    }
+    let folder = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    match folder.map(|folder| folder.join("hookctl.key")).filter(|path| path.exists()) {
+        Some(path) => read_key("the credential hookctl.key", &path).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Reads a file of a key; an error names `option`.
+pub fn read_key(option: &str, path: &Path) -> Result<[u8; KEY_BYTES], String> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(KEY_BYTES as u64 + 1).read_to_end(&mut bytes))
+        .map_err(|error| format!("{option}: cannot read '{}': {error}", path.display()))?;
+    bytes
+        .try_into()
+        .map_err(|_| format!("{option}: '{}' does not hold a key: it has not {KEY_BYTES} bytes", path.display()))
 }
 
 /// The value of the variable that holds a secret, as `option` names it.

@@ -113,6 +113,7 @@ impl Drain {
             return self.show_due(context);
         }
         let store = context.store_to_write()?;
+        store.check_key()?;
         let webhooks = context.webhook_ids(&store, &self.webhooks)?;
         let started = Instant::now();
         let mut options = sending::options(context, self.concurrency)?;

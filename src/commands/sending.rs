@@ -37,6 +37,7 @@ impl<'a> Sending<'a> {
 
     /// Attempts deliveries, each given with its webhook, until each has ended or cannot go out now.
     pub fn deliver(&mut self, context: &mut Context, title: &str, deliveries: Vec<(i64, i64)>) -> Result<()> {
+        self.engine.store().check_key()?;
         let count = deliveries.len() as u64;
         self.engine.add_deliveries(deliveries);
         self.finish(context, title, Summary::default(), count)

@@ -109,6 +109,10 @@ impl<'a> Engine<'a> {
         self.claimer.lanes.drain(webhooks);
     }
 
+    pub fn store(&self) -> &'a Store {
+        self.store
+    }
+
     /// What was done so far.
     pub fn summary(&self) -> Summary {
         self.summary

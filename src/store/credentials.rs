@@ -1,5 +1,9 @@
 //! Credentials among the settings of webhooks, each in a row of its own: settings are read without them.
 
+use std::borrow::Cow;
+
+use super::cipher;
+use super::encryption::credential_place;
 use super::row::one;
 use super::value::params;
 use super::{Result, Store};
@@ -16,8 +20,10 @@ impl Store {
         let sql = "SELECT name, value FROM credentials WHERE webhook_id = $1";
         self.each(sql, params![webhook_id], |row| {
             let (name, value): (String, String) = (row.next()?, row.next()?);
-            if let Some((_, credential)) = credentials.iter_mut().find(|(known, _)| *known == name) {
-                credential.value.get_or_insert_with(|| Secret::of_text(value));
+            let known = credentials.iter_mut().find(|(known, _)| *known == name);
+            if let Some((_, credential)) = known.filter(|(_, credential)| credential.value.is_none()) {
+                let value = cipher::opened(&credential_place(webhook_id, &name), value)?;
+                credential.value = Some(Secret::of_text(value));
             }
             Ok(())
         })
@@ -36,9 +42,13 @@ impl Store {
         }
         for (name, credential) in credentials {
             let Some(value) = &credential.value else { continue };
+            let value = match cipher::key()? {
+                Some(key) => Cow::Owned(key.seal(&credential_place(webhook_id, &name), &value.expose())?),
+                None => self.check_key().map(|()| value.expose())?,
+            };
             let sql = "INSERT INTO credentials (webhook_id, name, value) VALUES ($1, $2, $3)
                  ON CONFLICT (webhook_id, name) DO UPDATE SET value = excluded.value";
-            self.execute(sql, params![webhook_id, &name, value.expose()])?;
+            self.execute(sql, params![webhook_id, &name, value])?;
             self.note_deletion(stored.iter().filter(|known| **known == name).count());
         }
         Ok(())

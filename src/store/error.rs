@@ -60,6 +60,15 @@ pub enum StoreError {
         /// The schema version that this program reads.
         known: i64,
     },
+    /// Secrets are encrypted, and this process has no key.
+    #[error("the secrets of the database are encrypted, and there is no key")]
+    NoKey,
+    /// Secrets are encrypted with another key than this process has.
+    #[error("the secrets of the database are encrypted with another key")]
+    WrongKey,
+    /// The key that was named cannot be read.
+    #[error("{0}")]
+    Key(String),
     /// SQLite found the file damaged.
     #[error("the database is damaged: {0}")]
     Corrupt(String),

@@ -1,6 +1,10 @@
 //! Secrets of webhooks. They leave this file only as [`Secret`], which shows itself to nobody. `secure_delete` overwrites
 //! deleted ones in the file, [`Store::erase_deleted`] removes them from the write-ahead log.
 
+use std::borrow::Cow;
+
+use super::cipher;
+use super::encryption::secret_place;
 use super::row::one;
 use super::value::{Json, params};
 use super::{Result, Store, StoreError};
@@ -24,11 +28,12 @@ pub struct StoredSecret {
 impl Store {
     /// A webhook's secrets that still count at `now`, the signing one first.
     pub fn secrets(&self, webhook_id: i64, now: Timestamp) -> Result<Vec<StoredSecret>> {
-        let sql = "SELECT secret, created_at, expires_at, source FROM secrets
+        let sql = "SELECT id, secret, created_at, expires_at, source FROM secrets
              WHERE webhook_id = $1 AND (expires_at IS NULL OR expires_at > $2)
              ORDER BY expires_at IS NOT NULL, id DESC";
         self.rows(sql, params![webhook_id, now], |row| {
-            let (secret, created_at, expires_at) = (checked(row.next()?)?, row.next()?, row.next()?);
+            let secret = checked(row.next()?, row.next()?)?;
+            let (created_at, expires_at) = (row.next()?, row.next()?);
             let source: Option<String> = row.next()?;
             let source = source.and_then(|source| serde_json::from_str(&source).ok());
             Ok(StoredSecret { secret, created_at, expires_at, source })
@@ -37,8 +42,8 @@ impl Store {
 
     /// A webhook's secrets whose overlap is over at `now` and that no write has deleted yet, the newest first.
     pub fn retired_secrets(&self, webhook_id: i64, now: Timestamp) -> Result<Vec<Secret>> {
-        let sql = "SELECT secret FROM secrets WHERE webhook_id = $1 AND expires_at <= $2 ORDER BY id DESC";
-        self.rows(sql, params![webhook_id, now], |row| checked(row.next()?))
+        let sql = "SELECT id, secret FROM secrets WHERE webhook_id = $1 AND expires_at <= $2 ORDER BY id DESC";
+        self.rows(sql, params![webhook_id, now], |row| checked(row.next()?, row.next()?))
     }
 
     /// Sets a webhook's secret; those before it count until `overlap_until`, or end at once.
@@ -58,7 +63,17 @@ impl Store {
             None => self.delete_secrets_of(webhook_id)?,
         }
         let sql = "INSERT INTO secrets (webhook_id, secret, created_at, source) VALUES ($1, $2, $3, $4)";
-        self.execute(sql, params![webhook_id, &*secret.expose(), now, source.map(Json)])?;
+        let key = cipher::key()?;
+        if key.is_none() {
+            self.check_key()?;
+        }
+        // What is encrypted is bound to its row, which has its id once it is there.
+        let first = if key.is_some() { Cow::Borrowed("") } else { secret.expose() };
+        let id = self.insert(sql, params![webhook_id, first, now, source.map(Json)])?;
+        if let (Some(key), Some(id)) = (key, id) {
+            let sealed = key.seal(&secret_place(id), &secret.expose())?;
+            self.execute("UPDATE secrets SET secret = $1 WHERE id = $2", params![&sealed, id])?;
+        }
         self.touch(webhook_id, now)
     }
 
@@ -97,7 +112,7 @@ impl Store {
 }
 
 /// A secret read back; what [`Secret::parse`] refuses was not written by hookctl.
-fn checked(text: String) -> Result<Secret> {
-    Secret::parse(text)
+fn checked(id: i64, stored: String) -> Result<Secret> {
+    Secret::parse(cipher::opened(&secret_place(id), stored)?)
         .map_err(|error| StoreError::Value { column: "secrets.secret".to_owned(), value: error.to_string() })
 }

@@ -21,6 +21,7 @@ mod desk;
 mod drain;
 mod egress;
 mod emit;
+mod encryption;
 mod erasing;
 mod escaping;
 mod event_type;

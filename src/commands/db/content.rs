@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::Result;
 use serde::Serialize;
 
 use crate::domain::time::Timestamp;
 use crate::output::Text;
-use crate::store::Backlog;
+use crate::store::{Backlog, Sealing, Store};
 
 #[derive(Debug, Serialize)]
 pub struct BacklogView {
@@ -19,6 +20,29 @@ pub struct BacklogView {
 impl From<Backlog> for BacklogView {
     fn from(Backlog { pending, retrying, claimed, due, .. }: Backlog) -> BacklogView {
         BacklogView { pending, retrying, claimed, due }
+    }
+}
+
+/// How many secrets and credentials are encrypted, and how many are not.
+#[derive(Debug, Serialize)]
+pub struct SealingView {
+    encrypted: u64,
+    in_clear: u64,
+}
+
+impl SealingView {
+    pub fn load(store: &Store) -> Result<SealingView> {
+        let Sealing { encrypted, in_clear } = store.sealing()?;
+        Ok(SealingView { encrypted, in_clear })
+    }
+
+    pub fn describe(&self, text: &mut Text) {
+        let told = match (self.encrypted, self.in_clear) {
+            (0, _) => "in clear".to_owned(),
+            (_, 0) => "encrypted".to_owned(),
+            (encrypted, in_clear) => format!("{encrypted} encrypted, {in_clear} in clear"),
+        };
+        text.field("Credentials", told);
     }
 }
 

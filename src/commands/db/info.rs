@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
-use super::content::{BacklogView, describe_content};
+use super::content::{BacklogView, SealingView, describe_content};
 use super::{files, server};
 use crate::commands::wording::size;
 use crate::context::{Context, Exit};
@@ -36,6 +36,7 @@ struct InfoView {
     schema_version: i64,
     journal_mode: String,
     sqlite_version: &'static str,
+    credentials: SealingView,
     rows: BTreeMap<&'static str, u64>,
     backlog: BacklogView,
     oldest_due_at: Option<Timestamp>,
@@ -70,6 +71,7 @@ impl Page for InfoView {
             },
         );
         text.field("SQLite", self.sqlite_version);
+        self.credentials.describe(text);
         describe_content(text, &self.rows, &self.backlog, self.oldest_due_at);
     }
 }
@@ -98,6 +100,7 @@ impl Info {
             schema_version: info.schema_version,
             journal_mode: file.journal_mode,
             sqlite_version: file.sqlite_version,
+            credentials: SealingView::load(&store)?,
             rows: info.rows.into_iter().collect(),
             oldest_due_at: info.backlog.oldest_due,
             backlog: info.backlog.into(),

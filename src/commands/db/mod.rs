@@ -4,11 +4,15 @@ pub mod backup;
 pub mod check;
 mod content;
 pub mod copy;
+pub mod decrypt;
+pub mod encrypt;
 pub mod files;
 pub mod info;
 pub mod init;
+mod key_file;
 pub mod policy;
 pub mod restore;
+pub mod rotate_key;
 mod server;
 pub mod vacuum;
 
@@ -31,6 +35,9 @@ pub enum Command {
     Backup(backup::Backup),
     Restore(restore::Restore),
     Vacuum(vacuum::Vacuum),
+    Encrypt(encrypt::Encrypt),
+    RotateKey(rotate_key::RotateKey),
+    Decrypt(decrypt::Decrypt),
 }
 
 impl Command {
@@ -44,6 +51,9 @@ impl Command {
             Command::Backup(command) => command.run(context),
             Command::Restore(command) => command.run(context),
             Command::Vacuum(command) => command.run(context),
+            Command::Encrypt(command) => command.run(context),
+            Command::RotateKey(command) => command.run(context),
+            Command::Decrypt(command) => command.run(context),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::content::{BacklogView, describe_content};
+use super::content::{BacklogView, SealingView, describe_content};
 use crate::commands::wording::size;
 use crate::context::{Context, Exit};
 use crate::domain::time::Timestamp;
@@ -24,6 +24,7 @@ struct ServerView {
     schema_owner: Option<String>,
     schema_version: i64,
     size_bytes: u64,
+    credentials: SealingView,
     rows: BTreeMap<&'static str, u64>,
     backlog: BacklogView,
     oldest_due_at: Option<Timestamp>,
@@ -42,6 +43,7 @@ impl Page for ServerView {
         text.field("Schema", owner.unwrap_or_else(|| format!("{} (not there yet)", self.schema)));
         text.field("Schema version", self.schema_version);
         text.field("Size", size(self.size_bytes));
+        self.credentials.describe(text);
         describe_content(text, &self.rows, &self.backlog, self.oldest_due_at);
     }
 }
@@ -62,6 +64,7 @@ pub fn show(context: &mut Context, server: &Server, store: Option<Store>) -> Res
         schema_owner: facts.schema_owner,
         schema_version: if exists { info.schema_version } else { 0 },
         size_bytes: facts.size_bytes,
+        credentials: SealingView::load(&store)?,
         rows: info.rows.into_iter().map(|(table, rows)| (table, if exists { rows } else { 0 })).collect(),
         oldest_due_at: info.backlog.oldest_due,
         backlog: info.backlog.into(),

@@ -115,6 +115,9 @@ pub(super) fn run(emit: &Emit, file: &str, context: &mut Context) -> Result<Exit
     context.refuse_if_read_only()?;
     let (input, size) = open(file)?;
     let store = context.store_to_write()?;
+    if !emit.enqueue {
+        store.check_key()?;
+    }
     store.expect_large_transactions()?;
     let named = context.webhook_ids(&store, &emit.webhooks)?;
     let options = sending::options(context, emit.concurrency)?;

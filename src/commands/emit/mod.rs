@@ -37,6 +37,9 @@ impl Emit {
         let mut random = context.random()?;
         let event = draft.into_event(context.now(), random.next_u128()).map_err(failure)?;
         let store = context.store_to_emit()?;
+        if !self.enqueue {
+            store.check_key()?;
+        }
         let named = context.webhook_ids(&store, &self.webhooks)?;
         let mut held_back = HeldBack::default();
         let token = random.next_token();

@@ -46,6 +46,7 @@ impl Test {
         };
         let data = json::parse(&data).map_err(|error| Failure::option("--data", error))?;
         let store = context.store_to_write()?;
+        store.check_key()?;
         let webhook = context.webhook(&store, &self.webhook)?;
         let now = context.now();
         let mut random = context.random()?;

@@ -1,0 +1,27 @@
+//! `hookctl db decrypt`
+
+use anyhow::Result;
+use clap::Args;
+
+use super::key_file::rekey;
+use crate::context::{Context, Exit};
+use crate::store::{Rekeying, data_key};
+
+/// Write secrets and credentials in clear again
+///
+/// HOOKCTL_KEY_FILE names the key. All happens in one transaction. Unset it afterwards: with a key, new secrets are encrypted.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  hookctl db decrypt && unset HOOKCTL_KEY_FILE")]
+pub struct Decrypt {}
+
+impl Decrypt {
+    pub fn run(self, context: &mut Context) -> Result<Exit> {
+        context.refuse_if_read_only()?;
+        let store = context.store_to_write()?;
+        let from = data_key()?;
+        let view = rekey(context, &store, Rekeying { from, to: None })?;
+        context.out.page(&view)?;
+        Ok(Exit::DONE)
+    }
+}

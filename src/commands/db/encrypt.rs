@@ -1,0 +1,38 @@
+//! `hookctl db encrypt`
+
+use anyhow::Result;
+use clap::Args;
+
+use super::key_file::{read_or_make, rekey};
+use crate::context::{Context, Exit};
+use crate::store::{Rekeying, data_key};
+
+/// Encrypt secrets and credentials with a key
+///
+/// Signing secrets, and headers, URLs, client keys and passwords that are credentials; payloads, answers and names are not
+/// encrypted. The file of the key is made where it is not there. From then on what reads or writes a credential needs the key:
+/// HOOKCTL_KEY_FILE names the file, HOOKCTL_KEY holds the key itself, or systemd hands over a credential hookctl.key. Everything
+/// else works without it. Backups are as encrypted as the database; older ones are not. All happens in one transaction.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  hookctl db encrypt --key-file hookctl.key && export HOOKCTL_KEY_FILE=$PWD/hookctl.key
+  hookctl db info")]
+pub struct Encrypt {
+    /// The file of the key: 32 bytes, made when it is not there
+    #[arg(long, value_name = "FILE")]
+    key_file: String,
+}
+
+impl Encrypt {
+    pub fn run(self, context: &mut Context) -> Result<Exit> {
+        context.refuse_if_read_only()?;
+        let store = context.store_to_write()?;
+        let from = data_key().ok().flatten();
+        let to = read_or_make(context, "--key-file", &self.key_file)?;
+        // What is encrypted with another key already is for rotate-key.
+        let from = from.filter(|from| **from == to);
+        let view = rekey(context, &store, Rekeying { from, to: Some(&to) })?;
+        context.out.page(&view)?;
+        Ok(Exit::DONE)
+    }
+}

@@ -1,0 +1,51 @@
+//! The file that holds a key: made for its owner alone, and durable before anything is encrypted with it.
+
+use std::path::Path;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::commands::replace_file::replace;
+use crate::commands::wording::counted;
+use crate::context::Context;
+use crate::error::{Failure, Kind};
+use crate::new_file::Readers;
+use crate::output::{Page, Text};
+use crate::random::Random;
+use crate::settings;
+use crate::store::{DataKey, Rekeying, Store};
+
+/// Reads the key in a file, or makes the file with a new one.
+pub fn read_or_make(context: &mut Context, option: &str, name: &str) -> Result<DataKey> {
+    let path = Path::new(name);
+    if !path.exists() {
+        replace(context, option, name, Readers::Owner, &Random::secret_bytes()?)?;
+        context.out.notice(&format!("made {name}: keep a copy elsewhere; without it no secret can be read"));
+    }
+    let bytes = settings::read_key(option, path).map_err(|reason| Failure::new(Kind::Invalid, reason))?;
+    Ok(DataKey::new(bytes))
+}
+
+/// Writes all secrets and credentials anew, in one transaction, and removes what they were from the write-ahead log.
+pub fn rekey(context: &mut Context, store: &Store, keys: Rekeying<'_>) -> Result<RekeyView> {
+    let changed = store.transaction(|| store.rekey(keys))?;
+    context.erase_deleted(store);
+    Ok(RekeyView { changed, is_encrypted: keys.to.is_some() })
+}
+
+#[derive(Debug, Serialize)]
+pub struct RekeyView {
+    changed: usize,
+    is_encrypted: bool,
+}
+
+impl Page for RekeyView {
+    fn describe(&self, text: &mut Text) {
+        let form = if self.is_encrypted { "encrypted with the key" } else { "in clear" };
+        let what = counted(self.changed as u64, "secret or credential", "secrets and credentials");
+        text.line(match self.changed {
+            0 => format!("nothing to do: all are {form}"),
+            _ => format!("{what} written {form}"),
+        });
+    }
+}

@@ -1,0 +1,97 @@
+//! Encrypting, decrypting and giving another key to all secrets and credentials, in one transaction each.
+
+use super::cipher::{self, DataKey, PREFIX, is_sealed};
+use super::row::{one, pair};
+use super::value::params;
+use super::{Result, Store, StoreError};
+
+/// How the secrets and credentials of a database are stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sealing {
+    pub encrypted: u64,
+    pub in_clear: u64,
+}
+
+/// The keys before and after; none is no encryption.
+#[derive(Clone, Copy, Debug)]
+pub struct Rekeying<'a> {
+    pub from: Option<&'a DataKey>,
+    pub to: Option<&'a DataKey>,
+}
+
+impl Store {
+    /// How many secrets and credentials are encrypted.
+    pub fn sealing(&self) -> Result<Sealing> {
+        let stored = [self.stored_secrets()?, self.stored_credentials()?].concat();
+        let encrypted = stored.iter().filter(|(_, value)| is_sealed(value)).count() as u64;
+        Ok(Sealing { encrypted, in_clear: stored.len() as u64 - encrypted })
+    }
+
+    /// An error where requests would need a key that this process does not have.
+    pub fn check_key(&self) -> Result<()> {
+        let is_needed = "SELECT EXISTS (SELECT 1 FROM secrets WHERE substr(secret, 1, 4) = $1)
+                OR EXISTS (SELECT 1 FROM credentials WHERE substr(value, 1, 4) = $2)";
+        match cipher::key()? {
+            None if self.only(is_needed, params![PREFIX, PREFIX], one)? => Err(StoreError::NoKey),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes every secret and credential as the new key wants it; what it has encrypted already stays. How many were
+    /// written. Runs in a transaction: a process that is killed leaves all as they were.
+    pub fn rekey(&self, keys: Rekeying<'_>) -> Result<usize> {
+        let mut written = 0;
+        for (id, stored) in self.stored_secrets()? {
+            if let Some(value) = keys.restored(&secret_place(id), stored)? {
+                written += self.execute("UPDATE secrets SET secret = $1 WHERE id = $2", params![&value, id])?;
+            }
+        }
+        for ((webhook_id, name), stored) in self.credential_rows()? {
+            if let Some(value) = keys.restored(&credential_place(webhook_id, &name), stored)? {
+                let sql = "UPDATE credentials SET value = $1 WHERE webhook_id = $2 AND name = $3";
+                written += self.execute(sql, params![&value, webhook_id, &name])?;
+            }
+        }
+        self.note_deletion(written);
+        Ok(written)
+    }
+
+    fn stored_secrets(&self) -> Result<Vec<(i64, String)>> {
+        self.rows("SELECT id, secret FROM secrets ORDER BY id", &[], pair)
+    }
+
+    fn stored_credentials(&self) -> Result<Vec<(i64, String)>> {
+        self.rows("SELECT webhook_id, value FROM credentials ORDER BY webhook_id, name", &[], pair)
+    }
+
+    fn credential_rows(&self) -> Result<Vec<((i64, String), String)>> {
+        let sql = "SELECT webhook_id, name, value FROM credentials ORDER BY webhook_id, name";
+        self.rows(sql, &[], |row| Ok(((row.next()?, row.next()?), row.next()?)))
+    }
+}
+
+impl Rekeying<'_> {
+    /// The value as it is to be stored; `None` where it is so already.
+    fn restored(&self, place: &str, stored: String) -> Result<Option<String>> {
+        let is_done = self.to.map_or(!is_sealed(&stored), |to| to.is_of(&stored));
+        if is_done {
+            return Ok(None);
+        }
+        let value = match (is_sealed(&stored), self.from) {
+            (false, _) => stored,
+            (true, Some(from)) => from.open(place, stored)?,
+            (true, None) => return Err(StoreError::NoKey),
+        };
+        self.to.map_or(Ok(Some(value.clone())), |to| to.seal(place, &value).map(Some))
+    }
+}
+
+/// Where a secret is stored.
+pub fn secret_place(id: i64) -> String {
+    format!("secrets.secret:{id}")
+}
+
+/// Where a credential is stored.
+pub fn credential_place(webhook_id: i64, name: &str) -> String {
+    format!("credentials.value:{webhook_id}:{name}")
+}

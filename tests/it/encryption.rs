@@ -1,0 +1,155 @@
+//! Secrets and credentials encrypted at rest: in no file in clear, without the key what needs none works, and a kill at any
+//! moment leaves a database that the next run finishes.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::thread;
+use std::time::Duration;
+
+use crate::support::{Hookctl, Run, TestEnv, TestReceiver};
+
+const TOKEN: &str = "Bearer in-the-header-0123456789";
+const SECRET: &str = "in-the-secret-0123456789";
+
+fn filled(count: usize) -> (TestEnv, TestReceiver) {
+    let (env, receiver) = (TestEnv::new(), TestReceiver::start(200));
+    for number in 0..count {
+        let name = format!("crm{number}");
+        let create = ["webhook", "create", &name, "--url", &receiver.url(), "-e", "*", "--secret-env", "S"];
+        let run = env.hookctl(create).args(["--header-env", "Authorization=T"]).env("S", SECRET).env("T", TOKEN);
+        run.run().ok();
+    }
+    (env, receiver)
+}
+
+fn with_key(env: &TestEnv, key: &str, arguments: &[&str]) -> Hookctl {
+    env.hookctl(arguments.iter().copied()).env("HOOKCTL_KEY_FILE", env.path().join(key))
+}
+
+/// Whether some file of the folder holds a credential in clear.
+fn is_in_a_file(env: &TestEnv) -> bool {
+    let holds = |bytes: &[u8], text: &str| bytes.windows(text.len()).any(|part| part == text.as_bytes());
+    fs::read_dir(env.path()).unwrap().any(|entry| {
+        let path = entry.unwrap().path();
+        path.is_file() && {
+            let bytes = fs::read(path).unwrap();
+            holds(&bytes, TOKEN) || holds(&bytes, SECRET)
+        }
+    })
+}
+
+fn delivers(env: &TestEnv, key: &str) -> Run {
+    with_key(env, key, &["emit", "task.created", "--data", "{}", "--strict"]).run()
+}
+
+#[test]
+fn after_encrypt_no_file_holds_a_credential_and_with_the_key_everything_is_as_before() {
+    let (env, receiver) = filled(2);
+    assert!(is_in_a_file(&env));
+    env.hookctl(["db", "encrypt", "--key-file", "key"]).run().ok();
+    let metadata = fs::metadata(env.path().join("key")).unwrap();
+    assert_eq!((metadata.len(), metadata.permissions().mode() & 0o777), (32, 0o600));
+    assert!(!is_in_a_file(&env));
+    let info = env.hookctl(["db", "info", "-o", "json"]).run().ok().json();
+    assert_eq!(info["credentials"], serde_json::json!({"encrypted": 4, "in_clear": 0}));
+    delivers(&env, "key").ok();
+    assert_eq!(receiver.requests()[0].header("authorization"), Some(TOKEN));
+    let verify = ["verify", "-w", "crm0", "--signature", "sha256=00"];
+    with_key(&env, "key", &verify).stdin("{}").run().fails(4);
+    with_key(&env, "key", &["webhook", "secret", "rotate", "crm0"]).run().ok();
+    with_key(&env, "key", &["webhook", "create", "new", "--url", &receiver.url(), "-e", "*"]).run().ok();
+    with_key(&env, "key", &["db", "backup", "copy.db"]).run().ok();
+    assert!(!is_in_a_file(&env), "what is written from now on is encrypted, and copies are");
+    with_key(&env, "key", &["db", "decrypt"]).run().ok();
+    env.hookctl(["emit", "task.created", "--data", "{}", "--strict"]).run().ok();
+    assert_eq!(env.hookctl(["webhook", "secret", "reveal", "crm1"]).run().ok().text().lines().next(), Some(SECRET));
+}
+
+#[test]
+fn without_the_key_what_needs_no_credential_works_and_what_does_stores_nothing() {
+    let (env, receiver) = filled(1);
+    env.hookctl(["db", "encrypt", "--key-file", "key"]).run().ok();
+    for works in [
+        &["webhook", "list"][..],
+        &["webhook", "show", "crm0"],
+        &["emit", "task.created", "--data", "{}", "--enqueue"],
+        &["delivery", "list"],
+        &["event", "list"],
+        &["webhook", "update", "crm0", "--description", "new"],
+        &["check"],
+        &["stats"],
+        &["db", "check"],
+        &["db", "info"],
+    ] {
+        env.hookctl(works.iter().copied()).run().ok();
+    }
+    let events = env.sql_value("SELECT count(*) FROM events");
+    for needs in [
+        &["emit", "task.created", "--data", "{}"][..],
+        &["drain"],
+        &["webhook", "test", "crm0"],
+        &["webhook", "secret", "reveal", "crm0"],
+        &["webhook", "create", "new", "--url", "http://127.0.0.1:9/", "-e", "*"],
+        &["db", "rotate-key", "--new-key-file", "other"],
+        &["db", "decrypt"],
+    ] {
+        let run = env.hookctl(needs.iter().copied()).run().fails(1);
+        assert!(run.err().contains("HOOKCTL_KEY_FILE"), "{run:?}");
+    }
+    assert_eq!(env.sql_value("SELECT count(*) FROM webhooks"), "1");
+    assert_eq!((env.sql_value("SELECT count(*) FROM events"), receiver.count()), (events, 0));
+    with_key(&env, "key", &["drain", "--strict"]).run().ok();
+    assert_eq!(receiver.count(), 1);
+}
+
+#[test]
+fn another_key_a_short_one_and_a_value_that_was_moved_are_told() {
+    let (env, _receiver) = filled(2);
+    env.hookctl(["db", "encrypt", "--key-file", "key"]).run().ok();
+    env.file("other", [7; 32]);
+    env.file("short", [7; 31]);
+    let drain = |key| with_key(&env, key, &["webhook", "secret", "reveal", "crm0"]).run().fails(1).err();
+    assert!(drain("other").contains("another key"));
+    assert!(drain("short").contains("it has not 32 bytes"));
+    assert!(drain("missing").contains("cannot read"));
+    let key = hex::encode(fs::read(env.path().join("key")).unwrap());
+    env.hookctl(["webhook", "secret", "reveal", "crm0"]).env("HOOKCTL_KEY", key).run().ok();
+    fs::rename(env.path().join("key"), env.path().join("hookctl.key")).unwrap();
+    env.hookctl(["webhook", "secret", "reveal", "crm0"]).env("CREDENTIALS_DIRECTORY", env.path()).run().ok();
+    env.sql_write("UPDATE secrets SET secret = (SELECT secret FROM secrets WHERE id = 2) WHERE id = 1");
+    let moved = with_key(&env, "hookctl.key", &["webhook", "secret", "reveal", "crm0"]).run().fails(1);
+    assert!(moved.err().contains("changed or moved"), "{moved:?}");
+}
+
+#[test]
+fn killed_in_the_middle_of_encrypt_rotate_key_and_decrypt_each_is_finished_by_the_next_run() {
+    let (env, receiver) = filled(12);
+    let rounds = [
+        ("", &["db", "encrypt", "--key-file", "one"][..], "one"),
+        ("one", &["db", "rotate-key", "--new-key-file", "two"], "two"),
+        ("two", &["db", "decrypt"], ""),
+    ];
+    let run = |key: &str, arguments: &[&str]| match key {
+        "" => env.hookctl(arguments.iter().copied()),
+        key => with_key(&env, key, arguments),
+    };
+    for (before, command, after) in rounds {
+        for delay in [0, 2, 5, 9, 14, 20, 30] {
+            let child = run(before, command).spawn();
+            thread::sleep(Duration::from_millis(delay));
+            child.kill();
+        }
+        // The last kill may have come after the change.
+        let key = if run(before, command).run().code == Some(0) { after } else { before };
+        let key = if key == after {
+            after
+        } else {
+            run(after, command).run().ok();
+            after
+        };
+        assert_eq!(is_in_a_file(&env), after.is_empty(), "{command:?}");
+        run(key, &["emit", "task.created", "--data", "{}", "--strict"]).run().ok();
+    }
+    assert_eq!(receiver.count(), 36);
+    assert!(receiver.requests().iter().all(|request| request.header("authorization") == Some(TOKEN)));
+}
