@@ -39,6 +39,11 @@ impl Clock {
         self.fixed.map_or_else(running_us, |fixed| fixed.millis() * 1_000)
     }
 
+    /// Whether it goes by a database server's clock.
+    pub fn follows_server(self) -> bool {
+        self.fixed.is_none() && SERVER.read().unwrap_or_else(std::sync::PoisonError::into_inner).is_some()
+    }
+
     /// Whether it stands still, so that waiting for a time to come would wait for ever.
     pub fn is_fixed(self) -> bool {
         self.fixed.is_some()

@@ -35,7 +35,7 @@ impl Emit {
         }
         context.refuse_if_read_only()?;
         let mut random = context.random()?;
-        let event = draft.into_event(context.now(), random.next_u128()).map_err(failure)?;
+        let mut event = draft.into_event(context.now(), random.next_u128()).map_err(failure)?;
         let store = context.store_to_emit()?;
         if !self.enqueue {
             store.check_key()?;
@@ -45,6 +45,10 @@ impl Emit {
         let token = random.next_token();
         let intakes = store.shared_transaction(|| {
             let subscribers = store.subscribers()?;
+            if context.clock.follows_server() {
+                // Its clock is known from this answer on, and decides when a delivery is due.
+                event.created_at = context.now();
+            }
             held_back.note(&subscribers, &event, &named);
             let most = most_at_once(self.concurrency, event.payload.len());
             let at_once = SentAtOnce { claim: NewClaim { now: context.now(), token }, most };
