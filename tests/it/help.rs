@@ -33,7 +33,7 @@ fn every_guide_is_listed_and_shown_as_its_file_stands() {
         assert!(text.starts_with("# ") && text.len() > 1_000, "{name} says next to nothing");
         shown += 1;
     }
-    assert_eq!(shown, 7);
+    assert!(shown >= 8, "{shown} guides");
 }
 
 #[test]

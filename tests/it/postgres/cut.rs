@@ -1,9 +1,11 @@
 //! A connection that is cut, at each round trip in turn: before the server gets what was said, and after it did it.
 
+use std::time::Duration;
+
 use super::{proxy, subscribed, through};
 use crate::fault::{PATIENCE, assert_whole, batch, count, moment, requests_by_event, scale};
 use crate::support::postgres::{Half, Proxy};
-use crate::support::{Run, TestEnv, TestReceiver};
+use crate::support::{Reply, Run, TestEnv, TestReceiver};
 
 /// No command makes as many.
 const MOST: usize = 60;
@@ -108,6 +110,23 @@ fn at_each_round_trip_of_the_first_command_a_cut_leaves_a_schema_or_none() {
         env.hookctl(["db", "check"]).run().ok();
         assert_eq!(count(&env, "SELECT count(*) FROM webhooks"), 1, "{case}");
     });
+}
+
+#[test]
+fn an_answer_that_comes_while_the_server_is_away_is_recorded_when_it_is_back() {
+    needs_postgres!();
+    let (env, receiver) = subscribed(&["--timeout", "60s"]);
+    receiver.now_answers(Reply::StatusAfter(Duration::from_millis(500), 200));
+    env.hookctl(["emit", "invoice.paid", "--enqueue"]).run().ok();
+    let proxy = proxy();
+    let drain = through(&proxy, &env, &["drain", "-o", "json"]).spawn();
+    receiver.wait_for(1, PATIENCE);
+    proxy.refuse(true);
+    std::thread::sleep(Duration::from_secs(3));
+    proxy.refuse(false);
+    assert_eq!(drain.wait_timeout(2 * PATIENCE).ok().json()["succeeded"], 1);
+    assert_eq!((receiver.count(), count(&env, "SELECT count(*) FROM attempts")), (1, 1), "it is not sent again");
+    assert_whole(&env);
 }
 
 #[test]
