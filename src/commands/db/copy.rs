@@ -19,8 +19,8 @@ use crate::store::{CopiedTable, Place, Store, is_database_file};
 /// counters stay what they are. A database that holds anything is refused.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  hookctl --db hookctl.db db copy postgres://app@db.example/hooks  # from a file to a server
-  hookctl db copy hookctl.db                                       # HOOKCTL_DB names the server")]
+  hookctl --db hookctl.db db copy postgres://app@db.example/hooks
+  hookctl db copy hookctl.db  # HOOKCTL_DB names a server")]
 pub struct Copy {
     /// The database to fill: the path of a file, or postgres://user@host/database
     #[arg(value_name = "PATH|URL")]

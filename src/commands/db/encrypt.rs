@@ -15,7 +15,7 @@ use crate::store::{Rekeying, data_key};
 /// else works without it. Backups are as encrypted as the database; older ones are not. All happens in one transaction.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  hookctl db encrypt --key-file hookctl.key && export HOOKCTL_KEY_FILE=$PWD/hookctl.key
+  hookctl db encrypt --key-file hookctl.key
   hookctl db info")]
 pub struct Encrypt {
     /// The file of the key: 32 bytes, made when it is not there

@@ -13,7 +13,7 @@ use crate::store::{Rekeying, data_key};
 /// a run that was cut off is run again. Backups from before keep the old key.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  hookctl db rotate-key --new-key-file new.key && export HOOKCTL_KEY_FILE=$PWD/new.key")]
+  hookctl db rotate-key --new-key-file new.key")]
 pub struct RotateKey {
     /// The file of the new key: 32 bytes, made when it is not there
     #[arg(long, value_name = "FILE")]

@@ -143,7 +143,7 @@ fn killed_at_random_moments_it_loses_nothing_and_repeats_only_what_was_under_way
     field.start(&["delivery", "prune", "--older-than", "1d", "--yes"]).wait_timeout(PATIENCE).ok();
     assert_whole(&field.env);
     assert_eq!(count(&field.env, "SELECT count(*) FROM deliveries"), 0);
-    assert_eq!(count(&field.env, "SELECT count(*) FROM events"), 0);
+    assert_eq!(count(&field.env, "SELECT count(*) FROM events WHERE payload IS NOT NULL"), 0, "their ids stay");
     let list = field.env.hookctl(["webhook", "list", "-o", "json"]).run().ok().json();
     let counted = list.as_array().unwrap().iter().map(|webhook| webhook["successful_deliveries"].as_u64().unwrap());
     assert_eq!(counted.sum::<u64>() as usize, deliveries, "the counters outlive the log");

@@ -33,7 +33,7 @@ fn a_lock_that_outlasts_the_sending_ends_in_75_and_says_what_is_stored() {
         Case::new(&[], &["emit", "--batch", "batch.jsonl", "-q", "-o", "json"], "lines 1 to 1 are accepted"),
         Case::new(enqueue, &["drain"], "0 attempts are recorded"),
         Case::new(enqueue, &["delivery", "retry", "1"], "1 delivery was made due"),
-        Case::new(enqueue, &["event", "resend", "e", "-w", "crm"], "1 delivery is due"),
+        Case::new(enqueue, &["event", "resend", "e", "-w", "crm"], "1 delivery of it is due"),
         Case::new(&[], &["webhook", "test", "crm"], "the test is stored as delivery 1"),
     ];
     let started = cases.map(|case| {

@@ -5,7 +5,8 @@ use std::ffi::OsString;
 use crate::fault::{assert_whole, batch, subscribe};
 use crate::support::{Engine, Run, TestEnv, TestReceiver};
 
-const TABLES: [&str; 7] = ["webhooks", "webhook_state", "secrets", "events", "deliveries", "attempts", "event_types"];
+/// Not the state of the webhooks: on a server a part of its counters stands elsewhere.
+const TABLES: [&str; 6] = ["webhooks", "secrets", "events", "deliveries", "attempts", "event_types"];
 
 /// A database with deliveries of every kind: made, failed, waiting; and an event type of its own.
 fn filled(engine: Engine, receiver: &TestReceiver) -> TestEnv {
@@ -43,6 +44,8 @@ fn a_copy_in_each_direction_has_every_row_and_goes_on_where_the_original_was() {
         let run = copy(&original, target.address()).ok();
         assert!(!run.text().contains("sesame") && !run.err().contains("error"), "{run:?}");
         assert_eq!(rows(&target), rows(&original), "{from:?} to {to:?}");
+        let list = |env: &TestEnv| env.hookctl(["webhook", "list", "-o", "json"]).run().ok().json();
+        assert_eq!(list(&target), list(&original), "{from:?} to {to:?}");
         target.hookctl(["db", "check"]).run().ok();
         // Ids go on after those that were copied, and what waited is sent.
         let before = receiver.count();
@@ -50,7 +53,7 @@ fn a_copy_in_each_direction_has_every_row_and_goes_on_where_the_original_was() {
         target.hookctl(["drain", "--strict"]).run().ok();
         assert_eq!(receiver.count() - before, 2 * 11, "{from:?} to {to:?}");
         assert_whole(&target);
-        assert_eq!(rows(&original)[4].len(), 62, "the original is as it was");
+        assert_eq!(rows(&original)[3].len(), 62, "the original is as it was");
     }
 }
 

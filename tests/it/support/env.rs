@@ -40,10 +40,7 @@ impl TestEnv {
     /// Another with copies of the files and of the database.
     pub fn copy(&self) -> TestEnv {
         let copy = TestEnv::on(self.engine);
-        for entry in fs::read_dir(self.path()).unwrap() {
-            let path = entry.unwrap().path();
-            fs::copy(&path, copy.path().join(path.file_name().unwrap())).unwrap();
-        }
+        copy_folder(self.path(), copy.path());
         if self.is_on_server() {
             assert!(copy.server.set(self.server().copy()).is_ok());
         }
@@ -218,6 +215,19 @@ impl Held {
         match self {
             Held::File(connection) => connection.execute_batch(statement).unwrap(),
             Held::Server(session) => session.run(statement),
+        }
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            fs::create_dir(&target).unwrap();
+            copy_folder(&path, &target);
+        } else {
+            fs::copy(&path, target).unwrap();
         }
     }
 }
