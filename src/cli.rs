@@ -115,6 +115,7 @@ pub enum Command {
     /// The database file: what is in it, whether it is sound, and copies
     #[command(subcommand)]
     Db(Lazily<commands::db::Command>),
+    Status(Lazily<commands::status::Status>),
     Stats(Lazily<commands::stats::Stats>),
     Check(Lazily<commands::check::Check>),
     Metrics(Lazily<commands::metrics::Metrics>),
@@ -144,6 +145,7 @@ impl Command {
             Command::Verify(command) => command.0.run(context),
             Command::Schemes(command) => command.0.run(context),
             Command::Db(command) => command.0.run(context),
+            Command::Status(command) => command.0.run(context),
             Command::Stats(command) => command.0.run(context),
             Command::Check(command) => command.0.run(context),
             Command::Metrics(command) => command.0.run(context),

@@ -2,11 +2,15 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use signal_hook::SigId;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::error::Exit;
+
+/// How often it is looked whether a signal came.
+const POLL: Duration = Duration::from_millis(100);
 
 /// Whether the program was asked to stop, and how.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +51,14 @@ impl Stop {
     #[cfg(test)]
     pub fn ask(&self) {
         self.signal.store(SIGINT as usize, Ordering::Relaxed);
+    }
+
+    /// Waits until then, for ever where there is no end, or until a signal comes.
+    pub fn wait_until(&self, end: Option<Instant>) {
+        while !self.is_asked() && end.is_none_or(|end| Instant::now() < end) {
+            let left = end.map_or(POLL, |end| end.saturating_duration_since(Instant::now()));
+            std::thread::sleep(left.min(POLL));
+        }
     }
 
     pub fn is_asked(&self) -> bool {

@@ -15,7 +15,7 @@ use crate::context::{Context, Exit};
 use crate::domain::time::Timestamp;
 use crate::output::{Cell, Look, Page, Row, Text};
 use crate::signals::Stop;
-use crate::store::{Removed, Retention, Store};
+use crate::store::{LastDrain, Removed, Retention, Store};
 
 /// Attempt every delivery that is due, then stop; run it from cron
 ///
@@ -107,6 +107,16 @@ impl Row for DueRow {
     }
 }
 
+/// A run that watches notes so often that it is there.
+const NOTED_EVERY: Duration = Duration::from_secs(60);
+
+/// Notes for `hookctl status` that somebody drains. What was attempted is recorded already: a failure costs this note alone.
+fn note(context: &Context, store: &Store, tally: Tally) {
+    let (attempted, succeeded) = (tally.claimed as i64, tally.succeeded as i64);
+    let drain = LastDrain { ended_at: context.now(), attempted, succeeded };
+    let _ = store.transaction(|| store.record_drain(drain));
+}
+
 impl Drain {
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         if self.dry_run {
@@ -144,6 +154,7 @@ impl Drain {
         sending: &mut Sending<'_>,
         deadline: Option<Instant>,
     ) -> Result<()> {
+        let mut noted: Option<Instant> = None;
         loop {
             if self.all {
                 let now = context.now();
@@ -157,6 +168,10 @@ impl Drain {
             let is_over = sending.stop.is_asked()
                 || deadline.is_some_and(|deadline| Instant::now() >= deadline)
                 || self.limit.is_some_and(|limit| sending.engine.summary().claimed >= limit);
+            if is_over || self.watch.is_none() || noted.is_none_or(|noted| noted.elapsed() >= NOTED_EVERY) {
+                noted = Some(Instant::now());
+                note(context, store, sending.tally());
+            }
             let Some(pause) = self.watch.filter(|_| !is_over) else {
                 prune(context, store, &sending.stop, later(LONGEST_PRUNE, deadline));
                 return Ok(());

@@ -89,6 +89,11 @@ impl Measures {
         ratio(self.successful, self.successful + self.failed)
     }
 
+    /// The share of attempts that succeeded, 0.0 to 1.0; `None` before the first.
+    pub fn attempt_success_rate(&self) -> Option<f64> {
+        ratio(self.attempts - self.failed_attempts, self.attempts)
+    }
+
     /// How many attempts a delivery took; `None` before one was attempted.
     pub fn attempts_per_delivery(&self) -> Option<f64> {
         ratio(self.tries, self.attempted)

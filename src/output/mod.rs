@@ -137,7 +137,7 @@ impl Output {
     /// Writes rows that keep coming, each handed on at once. A table's columns grow as rows need it, and JSON is one
     /// object a line, for an array without an end would never be one.
     pub fn follow<R: Row>(&mut self, rows: impl IntoIterator<Item = Result<R>>) -> Result<()> {
-        let mut lines = table::Table::new(R::COLUMNS, self.look());
+        let mut lines = table::Table::held(R::COLUMNS, R::SPARE, R::HELD, self.look());
         let mut records = csv::Table::default();
         for (index, row) in rows.into_iter().enumerate() {
             let row = row?;
@@ -171,6 +171,20 @@ impl Output {
             Format::Jsonl => self.json_line(page),
             Format::Csv => csv::Table::default().row(&mut self.stdout, page).map_err(write_error),
         }
+    }
+
+    /// Writes a page that takes the place of the last one: at a terminal on a cleared screen; JSON one object a line.
+    pub fn screen<P: Page>(&mut self, page: &P) -> Result<()> {
+        match self.settings.format {
+            Format::Table if self.look.terminal_width.is_some() => {
+                // To the top, and everything below is cleared.
+                self.put(b"\x1b[H\x1b[J")?;
+                self.page(page)?;
+            }
+            Format::Json => self.json_line(page)?,
+            Format::Table | Format::Jsonl | Format::Csv => self.page(page)?,
+        }
+        self.flush()
     }
 
     /// Writes one object as [`Output::page`] does, in `format` where one is named.

@@ -12,6 +12,10 @@ pub trait Row: Serialize {
     /// The columns that are left out, the first one first, where the terminal is too narrow for all.
     const SPARE: &'static [&'static str] = &[];
 
+    /// How wide the columns of rows that keep coming are from the first one on, so that they stay in their places, and whether
+    /// a column takes a share of what is left of the line.
+    const HELD: &'static [(u16, bool)] = &[];
+
     /// The table's cells, one for each column.
     fn cells(&self, look: &Look) -> Vec<Cell>;
 }

@@ -38,6 +38,8 @@ pub struct Table {
     columns: Vec<Column>,
     /// The columns that a narrow terminal does without, the first one first.
     spare: Vec<usize>,
+    /// Widths that stay, whatever comes.
+    held: Option<Vec<Option<u16>>>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -56,7 +58,27 @@ impl Table {
     pub fn new(names: &[&str], look: Look) -> Table {
         let header: Vec<Cell> = names.iter().map(|name| Cell::new(name.to_uppercase(), Meaning::Heading)).collect();
         let columns = header.iter().map(|name| Column { width: width_of(&name.text), ..Column::default() }).collect();
-        Table { look, header, columns, spare: Vec::new() }
+        Table { look, header, columns, spare: Vec::new(), held: None }
+    }
+
+    /// The columns of rows that keep coming, see [`super::row::Row::HELD`].
+    pub fn held(names: &[&str], spare: &[&str], held: &[(u16, bool)], look: Look) -> Table {
+        let mut table = Table::new(names, look);
+        let Some(terminal) = look.terminal_width.filter(|_| !held.is_empty()) else { return table };
+        let mut widths: Vec<_> =
+            table.columns.iter().zip(held).map(|(c, (width, _))| Some(c.width.max(*width))).collect();
+        for spare in spare.iter().filter_map(|spare| names.iter().position(|name| name == spare)) {
+            if whole(&widths) > terminal {
+                widths[spare] = None;
+            }
+        }
+        let left = u16::try_from(terminal.saturating_sub(whole(&widths))).unwrap_or(u16::MAX);
+        let takers = held.iter().filter(|(_, takes)| *takes).count().max(1) as u16;
+        for (width, _) in widths.iter_mut().zip(held).filter(|(_, (_, takes))| *takes) {
+            *width = width.map(|width| width + left / takers);
+        }
+        table.held = Some(widths);
+        table
     }
 
     /// The header and these rows, as lines with their ends. Columns are at least as wide as for the rows before.
@@ -100,6 +122,14 @@ impl Table {
 
     /// How wide each column is; `None` for one that is left out. Without a terminal each is as wide as its widest cell.
     fn widths(&self) -> Vec<Option<u16>> {
+        if let Some(held) = &self.held {
+            // An id or a number that is wider after all is not cut.
+            let widths = held.iter().zip(&self.columns).map(|(width, column)| match column.free || column.names {
+                true => *width,
+                false => width.map(|width| width.max(column.width)),
+            });
+            return widths.collect();
+        }
         let mut widths: Vec<_> = self.columns.iter().map(|column| Some(column.width)).collect();
         let Some(terminal) = self.look.terminal_width else { return widths };
         let least =

@@ -78,6 +78,13 @@ impl Store {
         self.rows(&format!("{SELECT} WHERE d.event_id = $1 ORDER BY d.id"), params![event_row], from_row)
     }
 
+    /// The newest delivery of a webhook whose last attempt failed.
+    pub fn last_failed_delivery(&self, webhook_id: i64) -> Result<Option<DeliveryRow>> {
+        let sql =
+            format!("{SELECT} WHERE d.webhook_id = $1 AND d.error_type IS NOT NULL AND NOT d.is_test {ORDER} LIMIT 1");
+        self.first(&sql, params![webhook_id], from_row)
+    }
+
     /// The deliveries that a filter means, newest first.
     pub fn deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>> {
         let (sql, values) = self.deliveries_query(filter);

@@ -7,7 +7,7 @@ pub(super) const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_first.sq
 pub(super) const NEWEST: i64 = MIGRATIONS.len() as i64;
 
 /// What the migrations make.
-pub(super) const TABLES: [&str; 10] = [
+pub(super) const TABLES: [&str; 11] = [
     "webhooks",
     "webhook_state",
     "secrets",
@@ -17,6 +17,7 @@ pub(super) const TABLES: [&str; 10] = [
     "attempts",
     "attempt_counts",
     "policy",
+    "last_drain",
     "event_types",
 ];
 

@@ -32,6 +32,7 @@ mod prune;
 mod query;
 mod results;
 mod row;
+mod runs;
 mod secrets;
 mod sqlite;
 mod statistics;
@@ -63,12 +64,13 @@ pub use policy::Retention;
 pub use postgres::{Server, VARIABLES, Variables, round_trips};
 pub use prune::{PRUNE_START, PruneFilter};
 pub use results::{AttemptResult, ClaimStanding};
+pub use runs::LastDrain;
 #[cfg(unix)]
 pub use sqlite::share_with_group;
 pub use sqlite::{
     AccessFault, AccessFaultKind, access_faults, foreign_entry, has_second_name, is_database_file, sidecar,
 };
-pub use statistics::Window;
+pub use statistics::{FailedAttempt, Window};
 pub use webhook_state::HealthChange;
 pub use webhooks::{Subscriber, WebhookFilter};
 

@@ -2,6 +2,7 @@
 
 use super::value::params;
 use super::{Result, Store};
+use crate::domain::attempt::ErrorType;
 use crate::domain::statistics::{AttemptSample, DeliverySample};
 use crate::domain::time::Timestamp;
 
@@ -14,7 +15,46 @@ pub struct Window {
     pub webhooks: Vec<i64>,
 }
 
+/// An attempt that failed, with what one needs to look at it.
+#[derive(Clone, Debug)]
+pub struct FailedAttempt {
+    pub delivery_id: i64,
+    pub webhook: String,
+    pub event_type: String,
+    pub attempt_number: u32,
+    pub completed_at: Timestamp,
+    pub response_status_code: Option<u16>,
+    pub error_type: ErrorType,
+    pub error_message: Option<String>,
+}
+
 impl Store {
+    /// The last attempts that failed in the window, newest first.
+    pub fn last_failures(&self, window: &Window, most: u64) -> Result<Vec<FailedAttempt>> {
+        let sql = format!(
+            "SELECT d.id, (SELECT w.name FROM webhooks w WHERE w.id = d.webhook_id), d.event_type, a.attempt_number,
+                a.completed_at, a.response_status_code, a.error_type, a.error_message
+             FROM attempts a CROSS JOIN deliveries d
+             WHERE d.id = a.delivery_id AND a.completed_at >= $1 AND a.error_type IS NOT NULL AND NOT d.is_test
+                AND ($2 OR {})
+             ORDER BY a.completed_at DESC, a.id DESC LIMIT $4",
+            self.dialect().one_of("d.webhook_id", "$3")
+        );
+        let values = params![window.since, window.webhooks.is_empty(), window.webhooks.as_slice(), most as i64];
+        self.rows(&sql, values, |row| {
+            Ok(FailedAttempt {
+                delivery_id: row.next()?,
+                webhook: row.next()?,
+                event_type: row.next()?,
+                attempt_number: row.next()?,
+                completed_at: row.next()?,
+                response_status_code: row.next()?,
+                error_type: row.next()?,
+                error_message: row.next()?,
+            })
+        })
+    }
+
     /// Hands every delivery created in the window to `see`, in the order of time.
     pub fn each_delivery(&self, window: &Window, mut see: impl FnMut(&DeliverySample<'_>)) -> Result<()> {
         let sql = format!(

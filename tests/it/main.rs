@@ -31,6 +31,7 @@ mod fairness;
 mod fault;
 mod files;
 mod found;
+mod glance;
 mod guard;
 mod guides;
 mod help;

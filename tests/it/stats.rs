@@ -131,7 +131,7 @@ fn people_see_bars_and_a_sparkline_within_80_columns() {
     {
         assert!(text.contains(part), "{part}\n{text}");
     }
-    let one = env.hookctl(["stats", "-w", "crm"]).now("2026-01-01T12:30:00Z").run().ok().text();
+    let one = env.hookctl(["stats", "-w", "crm"]).now("2026-01-01T12:30:00Z").at_terminal().ends().text();
     assert_eq!(one.lines().find(|line| line.chars().count() > 80), None, "{one}");
     let csv = env.hookctl(["stats", "--by", "webhook", "-o", "csv"]).now("2026-01-01T12:30:00Z").run().ok().text();
     assert!(csv.starts_with("webhook,webhook_id,deliveries,successful_deliveries,failed_deliveries,"), "{csv}");

@@ -83,7 +83,10 @@ impl From<LoggedAttempt> for AttemptLine {
 }
 
 impl Row for AttemptLine {
-    const COLUMNS: &'static [&'static str] = &["time", "id", "webhook", "event", "try", "status", "took", "result"];
+    const COLUMNS: &'static [&'static str] = &["time", "id", "webhook", "event", "try", "status", "result", "took"];
+    const SPARE: &'static [&'static str] = &["took"];
+    const HELD: &'static [(u16, bool)] =
+        &[(8, false), (5, false), (12, true), (14, true), (3, false), (9, false), (16, false), (7, false)];
 
     fn cells(&self, _: &Look) -> Vec<Cell> {
         vec![
@@ -96,12 +99,12 @@ impl Row for AttemptLine {
                 _ => Cell::number(self.attempt_number),
             },
             status_cell(self.status),
-            Cell::number(format!("{}ms", self.duration_ms)),
-            match &self.error_message {
-                // It holds the code, where there was an answer.
-                Some(message) => Cell::plain(message),
-                None => Cell::from(self.response_status_code.map(|code| code.to_string())),
+            match (self.response_status_code, self.error_type) {
+                (Some(code), None) => Cell::good(code.to_string()),
+                (Some(code), Some(ErrorType::HttpError)) => Cell::bad(code.to_string()),
+                (_, error_type) => error_type.map(|error_type| Cell::bad(error_type.as_str())).into(),
             },
+            Cell::number(format!("{}ms", self.duration_ms)),
         ]
     }
 }

@@ -9,7 +9,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Webhooks", &["webhook", "event-type"]),
     ("Events and delivery", &["emit", "event", "drain", "delivery"]),
     ("Signatures", &["sign", "verify", "schemes"]),
-    ("Watching", &["stats", "check", "metrics"]),
+    ("Watching", &["status", "stats", "check", "metrics"]),
     ("Trying out", &["demo", "listen", "replay", "probe"]),
     ("Administration", &["db", "export", "apply", "completions", "man", "help"]),
 ];

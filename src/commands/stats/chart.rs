@@ -157,10 +157,8 @@ fn told(kind: Kind, measures: &Measures) -> String {
     let took = |share| measures.durations.quantile(share).map_or_else(|| "–".to_owned(), duration::measured);
     match kind {
         Kind::Volume => format!(
-            "{} delivered, {} failed, {} other",
-            measures.successful,
-            measures.failed,
-            measures.waiting + measures.cancelled
+            "{} delivered, {} failed, {} waiting, {} cancelled",
+            measures.successful, measures.failed, measures.waiting, measures.cancelled
         ),
         Kind::SuccessRate => match measures.success_rate() {
             Some(rate) => {

@@ -4,9 +4,10 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::chart::{Chart, Kind};
 use super::tally::Tally;
-use super::view::{Numbers, StatsView, percent};
+use super::view::{Numbers, Rounded, StatsView, WebhookStats, percent};
 use crate::domain::duration;
 use crate::domain::time::Timestamp;
+use crate::domain::webhook::{Condition, State};
 use crate::output::escape;
 
 /// How many webhooks have charts; the table has all.
@@ -34,6 +35,7 @@ pub fn render(view: &StatsView, tally: &Tally) -> String {
                     h1 { "Webhook deliveries" }
                     p { (window) }
                     (tiles(&view.total))
+                    (troubles(view))
                     @if is_empty {
                         h2 { "Nothing was delivered in this time" }
                         p { "A longer time, as in --since 30d, may hold more." }
@@ -55,7 +57,9 @@ pub fn render(view: &StatsView, tally: &Tally) -> String {
 fn tiles(total: &Numbers) -> Markup {
     let tiles = [
         (grouped(total.deliveries), "deliveries".to_owned()),
-        (rate(total), "success of what finished".to_owned()),
+        (share(total.attempt_success_rate), "success of attempts".to_owned()),
+        (share(total.success_rate), "success of finished deliveries".to_owned()),
+        (grouped(total.waiting_deliveries), "waiting".to_owned()),
         (grouped(total.failed_deliveries), "failed for good".to_owned()),
         (took(total.p50_ms), format!("median; p90 {}", took(total.p90_ms))),
         (took(total.p99_ms), format!("p99; longest {}", took(total.max_ms))),
@@ -63,10 +67,68 @@ fn tiles(total: &Numbers) -> Markup {
     html! {
         section.tiles {
             @for (value, label) in tiles {
-                div.card.tile { b { (value) } span { (label) } }
+                @let is_low = label.starts_with("success") && is_low(total);
+                div.card.tile { b.low[is_low] { (value) } span { (label) } }
             }
         }
     }
+}
+
+/// The webhooks whose last attempt failed, with their state and error, and the last failures.
+fn troubles(view: &StatsView) -> Markup {
+    let troubled: Vec<_> = view.by_webhook.iter().filter(|row| row.last_error.is_some()).collect();
+    html! {
+        @if !troubled.is_empty() {
+            h2 { "Webhooks whose last attempt failed" }
+            div.card.wide {
+                table.text {
+                    tr { th { "webhook" } th { "state" } th { "last error" } th { "look" } }
+                    @for row in troubled {
+                        tr {
+                            td.low[row.numbers.only_failed()] { (escape(&row.webhook)) }
+                            td.low { (state(row)) }
+                            td { (row.last_error.as_deref().map(escape).unwrap_or_default()) }
+                            td { @if let Some(id) = row.last_failed_delivery { code { "hookctl delivery show " (id) } } }
+                        }
+                    }
+                }
+            }
+        }
+        @if !view.last_failures.is_empty() {
+            h2 { "Last failures" }
+            div.card.wide {
+                table.text {
+                    tr { th { "when (UTC)" } th { "webhook" } th { "event type" } th { "error" } th { "look" } }
+                    @for failure in &view.last_failures {
+                        tr {
+                            td { (minute(failure.completed_at)) }
+                            td { (escape(&failure.webhook)) }
+                            td { (escape(&failure.event_type)) }
+                            td { (failure.error_message.as_deref().map(escape).unwrap_or_default()) }
+                            td { code { (failure.command()) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The state in a word: what is wrong with an active webhook, else its state.
+fn state(row: &WebhookStats) -> &'static str {
+    match (row.state, row.condition) {
+        (Some(State::Disabled), _) => "disabled",
+        (Some(State::Paused), _) => "paused",
+        (_, Some(Condition::Unreachable)) => "unreachable",
+        (_, Some(Condition::Failing)) => "failing",
+        (_, Some(Condition::Held)) => "held",
+        (Some(State::Active), None) => "active",
+        (None, None) => "–",
+    }
+}
+
+fn is_low(numbers: &Numbers) -> bool {
+    [numbers.success_rate, numbers.attempt_success_rate].into_iter().flatten().any(|rate| rate.0 < 0.9)
 }
 
 fn charts(view: &StatsView, tally: &Tally) -> Markup {
@@ -96,7 +158,7 @@ fn card(title: &str, numbers: &Numbers, chart: &Chart<'_>) -> Markup {
             }
             div.charts {
                 figure {
-                    figcaption { b { "Volume" } (key("good", "delivered")) (key("bad", "failed")) (key("wait", "other")) }
+                    figcaption { b { "Volume" } (key("good", "delivered")) (key("bad", "failed")) (key("wait", "waiting or cancelled")) }
                     (chart.draw(Kind::Volume))
                 }
                 figure {
@@ -146,16 +208,19 @@ fn table(title: &str, name: &str, rows: &[(&str, &Numbers)]) -> Markup {
         div.card.wide {
             table {
                 tr {
-                    @for heading in [name, "deliveries", "failed", "success", "p50", "p90", "p99", "max", ""] {
+                    @for heading in [name, "deliveries", "failed", "waiting", "success", "of attempts", "p50", "p90", "p99", "max", ""] {
                         th { (heading) }
                     }
                 }
                 @for (name, numbers) in rows {
                     tr {
-                        td { (escape(name)) }
+                        td.low[numbers.only_failed()] { (escape(name)) }
                         td { (grouped(numbers.deliveries)) }
                         td { (grouped(numbers.failed_deliveries)) }
-                        td.low[numbers.success_rate.is_some_and(|rate| rate.0 < 0.9)] { (rate(numbers)) }
+                        td { (grouped(numbers.waiting_deliveries)) }
+                        @for rate in [numbers.success_rate, numbers.attempt_success_rate] {
+                            td.low[rate.is_some_and(|rate| rate.0 < 0.9)] { (share(rate)) }
+                        }
                         @for quantile in [numbers.p50_ms, numbers.p90_ms, numbers.p99_ms, numbers.max_ms] {
                             td { (took(quantile)) }
                         }
@@ -176,8 +241,8 @@ fn took(millis: Option<u64>) -> String {
     millis.map_or_else(|| "–".to_owned(), duration::measured)
 }
 
-fn rate(numbers: &Numbers) -> String {
-    numbers.success_rate.map_or_else(|| "–".to_owned(), percent)
+fn share(rate: Option<Rounded>) -> String {
+    rate.map_or_else(|| "–".to_owned(), percent)
 }
 
 fn minute(time: Timestamp) -> String {

@@ -2,6 +2,7 @@
 
 pub mod chart;
 pub mod html;
+mod known;
 pub mod scale;
 pub mod tally;
 pub mod view;
@@ -9,21 +10,23 @@ pub mod view;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
+use self::known::Known;
 use self::tally::{Course, Tally};
 use self::view::StatsView;
 use super::arguments::{self, Moment};
 use super::replace_file::replace;
+use super::scope;
 use crate::commands::candidates::Candidates;
 use crate::context::{Context, Exit};
-use crate::domain::webhook::Webhook;
+use crate::domain::owner::Owner;
 use crate::error::Failure;
 use crate::new_file::Readers;
-use crate::store::{WebhookFilter, Window};
+use crate::store::Window;
 
 /// Counts, success rate and durations of the last hours or days
 ///
-/// Deliveries count by when they were created, attempts by when they ended. The success rate is that of finished
-/// deliveries. Durations are those of attempts, right within 0.4 per cent; the longest is exact. Tests are not counted.
+/// Deliveries count by when they were created, attempts by when they ended. RATE is the success of finished deliveries,
+/// ATTEMPTS that of attempts, also of those that will be retried. Durations are those of attempts, right within 0.4 per cent; the longest is exact. Tests are not counted.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl stats
@@ -34,6 +37,9 @@ pub struct Stats {
     /// Only this webhook [repeatable]
     #[arg(short, long = "webhook", value_name = "WEBHOOK", add = Candidates::Webhooks)]
     webhooks: Vec<String>,
+    /// Only this owner's webhooks; none for those of no owner
+    #[arg(long, value_name = "OWNER", value_parser = arguments::owner)]
+    owner: Option<Owner>,
     /// How far back: a duration, or a time
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = arguments::moment)]
     since: Moment,
@@ -65,11 +71,10 @@ impl Stats {
         if since > until {
             return Err(Failure::option("--since", "lies in the future").into());
         }
-        let window = Window { since, webhooks: context.webhook_ids(&store, &self.webhooks)? };
+        let window = Window { since, webhooks: scope::resolve(context, &store, &self.webhooks, self.owner.as_ref())? };
         let course = if self.html.is_some() { Course::OfEach } else { Course::Together };
         let tally = Tally::of(&store, &window, until, course)?;
-        let webhooks = store.webhooks(&WebhookFilter::default())?;
-        let view = StatsView::new(&tally, since, until, |id| name_of(&webhooks, id));
+        let view = StatsView::new(&tally, since, until, &Known::read(&store, &window)?);
         if let Some(file) = &self.html {
             return write_page(context, file, &html::render(&view, &tally));
         }
@@ -95,9 +100,4 @@ fn write_page(context: &mut Context, file: &str, page: &str) -> Result<Exit> {
     replace(context, "--html", file, Readers::Usual, page.as_bytes())?;
     context.out.summary(&format!("wrote {file}"));
     Ok(Exit::DONE)
-}
-
-fn name_of(webhooks: &[Webhook], id: i64) -> String {
-    let webhook = webhooks.iter().find(|webhook| webhook.id == id);
-    webhook.map_or_else(|| format!("(deleted {id})"), |webhook| webhook.settings.name.clone())
 }

@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use super::known::Known;
 use super::tally::Tally;
+use crate::commands::failures::FailureView;
+use crate::commands::webhook::view::state_cell;
 use crate::commands::wording::more;
 use crate::domain::attempt::ErrorType;
 use crate::domain::duration;
 use crate::domain::statistics::Measures;
 use crate::domain::time::Timestamp;
+use crate::domain::webhook::{Condition, State};
 use crate::output::{Cell, Look, Page, Row, Text, bar, sparkline};
 
 /// How wide bars are, in columns.
@@ -25,12 +29,14 @@ pub struct Numbers {
     successful_deliveries: u64,
     /// Those that ended as failed.
     pub failed_deliveries: u64,
-    waiting_deliveries: u64,
+    pub waiting_deliveries: u64,
     cancelled_deliveries: u64,
     /// Successful among finished ones, 0 to 1.
     pub success_rate: Option<Rounded>,
-    attempts: u64,
+    pub attempts: u64,
     failed_attempts: u64,
+    /// Successful among attempts, 0 to 1.
+    pub attempt_success_rate: Option<Rounded>,
     attempts_per_delivery: Option<Rounded>,
     /// Half of the attempts took no longer, in milliseconds.
     pub p50_ms: Option<u64>,
@@ -62,6 +68,7 @@ impl From<&Measures> for Numbers {
             success_rate: measures.success_rate().map(Rounded),
             attempts: measures.attempts,
             failed_attempts: measures.failed_attempts,
+            attempt_success_rate: measures.attempt_success_rate().map(Rounded),
             attempts_per_delivery: measures.attempts_per_delivery().map(Rounded),
             p50_ms: measures.durations.quantile(0.5),
             p90_ms: measures.durations.quantile(0.9),
@@ -93,12 +100,28 @@ impl Numbers {
         text
     }
 
+    /// Whether there were attempts and all failed.
+    pub fn only_failed(&self) -> bool {
+        self.attempts > 0 && self.failed_attempts == self.attempts
+    }
+
+    /// The success of attempts beside that of finished deliveries, which says nothing of what is still retried.
+    fn rates_text(&self) -> Cell {
+        let told = |rate: Option<Rounded>| rate.map_or_else(|| "none finished".to_owned(), percent);
+        let Some(attempts) = self.attempt_success_rate else { return Cell::missing() };
+        let text = format!("{} of attempts, {} of finished deliveries", percent(attempts), told(self.success_rate));
+        worst_rate([Some(attempts), self.success_rate])
+            .map_or_else(|| Cell::plain(&text), |rate| rate_meaning(rate, &text))
+    }
+
     fn columns(&self, most: u64) -> Vec<Cell> {
         let took = |millis: Option<u64>| millis.map(|millis| Cell::number(duration::measured(millis))).into();
         vec![
             Cell::number(self.deliveries),
             if self.failed_deliveries > 0 { Cell::bad(self.failed_deliveries.to_string()) } else { Cell::number(0) },
+            if self.waiting_deliveries > 0 { Cell::warn(self.waiting_deliveries.to_string()) } else { Cell::number(0) },
             self.success_rate.map(rate_cell).into(),
+            self.attempt_success_rate.map(rate_cell).into(),
             self.attempts_per_delivery.map(|Rounded(tries)| Cell::number(format!("{tries:.2}"))).into(),
             took(self.p50_ms),
             took(self.p90_ms),
@@ -116,6 +139,12 @@ pub struct WebhookStats {
     pub webhook_id: i64,
     #[serde(flatten)]
     pub numbers: Numbers,
+    pub state: Option<State>,
+    pub condition: Option<Condition>,
+    /// The error of its last attempt, where that failed.
+    pub last_error: Option<String>,
+    /// The delivery that had it.
+    pub last_failed_delivery: Option<i64>,
     #[serde(skip)]
     most: u64,
 }
@@ -155,8 +184,8 @@ macro_rules! row_of_numbers {
     ($view:ty, $name:literal, $cell:expr) => {
         impl Row for $view {
             const COLUMNS: &'static [&'static str] =
-                &[$name, "total", "failed", "rate", "tries", "p50", "p90", "p99", "max", ""];
-            const SPARE: &'static [&'static str] = &["tries", "", "p90"];
+                &[$name, "total", "failed", "waiting", "rate", "attempts", "tries", "p50", "p90", "p99", "max", ""];
+            const SPARE: &'static [&'static str] = &["tries", "", "p90", "max", "p50"];
 
             fn cells(&self, _: &Look) -> Vec<Cell> {
                 let cell: fn(&$view) -> Cell = $cell;
@@ -166,11 +195,56 @@ macro_rules! row_of_numbers {
     };
 }
 
-row_of_numbers!(WebhookStats, "webhook", |row| Cell::name(&row.webhook));
 row_of_numbers!(EventTypeStats, "event type", |row| Cell::name(&row.event_type));
 row_of_numbers!(HourStats, "hour (utc)", |row| {
     Cell::plain(row.hour.date_time().format("%Y-%m-%d %H:%M").to_string())
 });
+
+impl WebhookStats {
+    /// Its state, in red where every attempt failed, whatever it is called.
+    pub fn state_cell(&self) -> Cell {
+        match self.state {
+            None => Cell::missing(),
+            Some(State::Active) if self.numbers.only_failed() && self.condition.is_none() => Cell::bad("active"),
+            Some(State::Active) if self.last_error.is_some() && self.condition.is_none() => Cell::warn("active"),
+            Some(state) => state_cell(state, self.condition),
+        }
+    }
+}
+
+impl Row for WebhookStats {
+    const COLUMNS: &'static [&'static str] = &[
+        "webhook", "state", "total", "failed", "waiting", "rate", "attempts", "tries", "p50", "p90", "p99", "max", "",
+    ];
+    const SPARE: &'static [&'static str] = &["tries", "", "p90", "max", "p50", "p99"];
+
+    fn cells(&self, _: &Look) -> Vec<Cell> {
+        let name = if self.numbers.only_failed() { Cell::bad(&self.webhook) } else { Cell::name(&self.webhook) };
+        [name, self.state_cell()].into_iter().chain(self.numbers.columns(self.most)).collect()
+    }
+}
+
+/// A webhook whose last attempt failed, and the command that looks at it.
+struct Trouble<'a>(&'a WebhookStats);
+
+impl Serialize for Trouble<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl Row for Trouble<'_> {
+    const COLUMNS: &'static [&'static str] = &["webhook", "state", "last error", "look"];
+
+    fn cells(&self, _: &Look) -> Vec<Cell> {
+        vec![
+            Cell::name(&self.0.webhook),
+            self.0.state_cell(),
+            self.0.last_error.clone().into(),
+            self.0.last_failed_delivery.map(|id| Cell::id(format!("hookctl delivery show {id}"))).into(),
+        ]
+    }
+}
 
 impl Row for ErrorTypeStats {
     const COLUMNS: &'static [&'static str] = &["error type", "attempts", "share", ""];
@@ -201,6 +275,8 @@ pub struct StatsView {
     pub by_hour: Vec<HourStats>,
     /// Error type by error type, the most frequent first.
     pub by_error_type: Vec<ErrorTypeStats>,
+    /// The newest first.
+    pub last_failures: Vec<FailureView>,
     #[serde(skip)]
     step: String,
     #[serde(skip)]
@@ -208,8 +284,8 @@ pub struct StatsView {
 }
 
 impl StatsView {
-    /// The view of a tally; `name_of` tells a webhook's name.
-    pub fn new(tally: &Tally, since: Timestamp, until: Timestamp, name_of: impl Fn(i64) -> String) -> StatsView {
+    /// The view of a tally.
+    pub fn new(tally: &Tally, since: Timestamp, until: Timestamp, known: &Known) -> StatsView {
         let failed: u64 = tally.by_error_type.values().sum();
         let most_failed = tally.by_error_type.values().copied().max().unwrap_or(0);
         let mut by_error_type: Vec<ErrorTypeStats> = tally
@@ -224,11 +300,18 @@ impl StatsView {
             .collect();
         by_error_type.sort_by_key(|row| (std::cmp::Reverse(row.attempts), row.error_type.as_str()));
         let most = most_of(tally.by_webhook.values());
-        let webhook = |(id, measures): (&i64, &Measures)| WebhookStats {
-            webhook: name_of(*id),
-            webhook_id: *id,
-            numbers: measures.into(),
-            most,
+        let webhook = |(id, measures): (&i64, &Measures)| {
+            let about = known.webhook(*id, until);
+            WebhookStats {
+                webhook: about.name,
+                webhook_id: *id,
+                numbers: measures.into(),
+                state: about.state,
+                condition: about.condition,
+                last_error: about.last_error,
+                last_failed_delivery: about.last_failed_delivery,
+                most,
+            }
         };
         let mut by_webhook: Vec<WebhookStats> = tally.by_webhook.iter().map(webhook).collect();
         by_webhook.sort_by_key(|row| (std::cmp::Reverse(row.numbers.deliveries), row.webhook_id));
@@ -250,6 +333,7 @@ impl StatsView {
             by_event_type,
             by_hour: hours(tally),
             by_error_type,
+            last_failures: known.last_failures.clone(),
             step: duration::format(Duration::from_millis(tally.steps.length as u64)),
             course: tally.course.iter().map(Measures::deliveries).collect(),
         }
@@ -279,7 +363,7 @@ impl Page for StatsView {
         let since = text.look().exact(Some(self.since));
         text.field("Since", since);
         text.field("Deliveries", self.total.deliveries_text());
-        text.field("Success rate", self.total.success_rate.map(rate_cell));
+        text.field("Success", self.total.rates_text());
         text.field("Attempts", self.total.attempts_text());
         let took = [
             ("p50", self.total.p50_ms),
@@ -296,6 +380,8 @@ impl Page for StatsView {
         if self.total.deliveries == 0 && self.total.attempts == 0 {
             text.line(Cell::dim("nothing was delivered in that time; --since 30d looks further back"));
         }
+        let troubled: Vec<_> = self.by_webhook.iter().filter(|row| row.last_error.is_some()).map(Trouble).collect();
+        rows(text, "Webhooks whose last attempt failed", &troubled);
         rows(text, "By webhook", &self.by_webhook);
         rows(text, "By event type", &self.by_event_type);
         if !self.by_error_type.is_empty() {
@@ -303,6 +389,7 @@ impl Page for StatsView {
             text.heading("Errors of attempts");
             text.rows(&self.by_error_type);
         }
+        rows(text, "Last failures", &self.last_failures);
     }
 }
 
@@ -320,11 +407,19 @@ fn rows<R: Row>(text: &mut Text, title: &str, rows: &[R]) {
 
 /// A success rate in the colour of how good it is.
 fn rate_cell(rate: Rounded) -> Cell {
+    rate_meaning(rate, &percent(rate))
+}
+
+fn rate_meaning(rate: Rounded, text: &str) -> Cell {
     match rate.0 {
-        share if share >= 0.99 => Cell::good(percent(rate)),
-        share if share >= 0.9 => Cell::warn(percent(rate)),
-        _ => Cell::bad(percent(rate)),
+        share if share >= 0.99 => Cell::good(text),
+        share if share >= 0.9 => Cell::warn(text),
+        _ => Cell::bad(text),
     }
+}
+
+fn worst_rate(rates: [Option<Rounded>; 2]) -> Option<Rounded> {
+    rates.into_iter().flatten().min_by(|a, b| a.0.total_cmp(&b.0))
 }
 
 /// `98.4%`, `100%`; a hundred only when it is all.

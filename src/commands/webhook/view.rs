@@ -94,7 +94,7 @@ impl WebhookView {
     }
 
     fn describe_state(&self, text: &mut Text) {
-        text.field("State", state_cell(self.state, self.condition));
+        text.field("State", self.state_cell());
         if let Some(reason) = &self.disabled_reason {
             let at = text.look().exact(self.disabled_at);
             text.field("Disabled", Cell::bad(reason));
@@ -262,18 +262,44 @@ impl Page for WebhookView {
 }
 
 impl Row for WebhookView {
-    const COLUMNS: &'static [&'static str] = &["id", "name", "state", "events", "url", "ok", "failed", "last"];
+    const COLUMNS: &'static [&'static str] =
+        &["id", "name", "state", "waiting", "ok", "failed", "last", "events", "url"];
+    const SPARE: &'static [&'static str] = &["url"];
 
     fn cells(&self, look: &Look) -> Vec<Cell> {
         vec![
             Cell::number(self.id),
             Cell::name(&self.settings.name),
-            state_cell(self.state, self.condition),
-            self.settings.events.join(",").into(),
-            Cell::plain(&self.settings.url),
+            self.state_cell(),
+            if self.waiting > 0 { Cell::warn(self.waiting.to_string()) } else { Cell::number(0) },
             Cell::number(self.successful_deliveries),
             if self.failed_deliveries > 0 { Cell::bad(self.failed_deliveries.to_string()) } else { Cell::number(0) },
-            look.ago(self.last_delivery_at),
+            self.last_cell(look),
+            self.settings.events.join(",").into(),
+            Cell::plain(&self.settings.url),
         ]
+    }
+}
+
+impl WebhookView {
+    /// One whose last attempt failed is not shown as a healthy one, before it counts as failing either.
+    fn state_cell(&self) -> Cell {
+        match (self.state, self.condition) {
+            (State::Active, None) if self.failing_since.is_some() => Cell::warn("active"),
+            (state, condition) => state_cell(state, condition),
+        }
+    }
+
+    /// How the last attempt ended, and when.
+    fn last_cell(&self, look: &Look) -> Cell {
+        match (self.last_success_at, self.last_failure_at) {
+            (success, Some(failure))
+                if success.is_none_or(|success| failure > success) || self.failing_since.is_some() =>
+            {
+                Cell::bad(format!("failed {}", look.relative(failure)))
+            }
+            (Some(success), _) => Cell::good(format!("ok {}", look.relative(success))),
+            (None, _) => Cell::missing(),
+        }
     }
 }

@@ -162,6 +162,14 @@ CREATE TABLE policy (
     pruned_events     INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
+-- When somebody last drained: one row.
+CREATE TABLE last_drain (
+    id        INTEGER PRIMARY KEY CHECK (id = 1),
+    ended_at  INTEGER NOT NULL,
+    attempted INTEGER NOT NULL,
+    succeeded INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE event_types (
     name        TEXT    PRIMARY KEY,
     description TEXT    NOT NULL,
