@@ -15,7 +15,7 @@ use crate::store::{DeliveryFilter, DeliveryRow};
 #[command(after_help = "Examples:
   hookctl delivery list --status failed -w crm
   hookctl delivery list --type 'invoice.*' --since 2h
-  hookctl delivery list --entity invoice:42            # what became of its events
+  hookctl delivery list --entity invoice:42
   hookctl delivery list --status-code 5xx --longer-than 5s
   hookctl delivery list --status-code 5xx -o jsonl")]
 pub struct List {

@@ -30,7 +30,7 @@ use crate::store::{EventFilter, EventRow, Store, Subscriber};
 #[command(after_help = "Examples:
   hookctl event resend order-7-paid
   hookctl event resend order-7-paid -w crm --enqueue
-  hookctl event resend --missing -w crm --since 2d --dry-run  # how many, by webhook
+  hookctl event resend --missing -w crm --since 2d --dry-run
   hookctl event resend --missing -w crm --since 2d
 
 Exit status:
