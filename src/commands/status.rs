@@ -19,7 +19,9 @@ use crate::domain::webhook::{Condition, State, Webhook};
 use crate::output::{Cell, Look, Page, Row, Text};
 use crate::store::{LastDrain, Place, Store, WebhookFilter, Window};
 
-/// Show on one screen what waits, who fails and why, the last hour, the last drain and the database
+/// What waits, who fails and why, on one screen
+///
+/// With the counts of the last hour, the last failures, the last drain and the database.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl status
