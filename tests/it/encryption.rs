@@ -44,6 +44,7 @@ fn delivers(env: &TestEnv, key: &str) -> Run {
 
 #[test]
 fn after_encrypt_no_file_holds_a_credential_and_with_the_key_everything_is_as_before() {
+    only_on_files!();
     let (env, receiver) = filled(2);
     assert!(is_in_a_file(&env));
     env.hookctl(["db", "encrypt", "--key-file", "key"]).run().ok();
@@ -123,6 +124,7 @@ fn another_key_a_short_one_and_a_value_that_was_moved_are_told() {
 
 #[test]
 fn killed_in_the_middle_of_encrypt_rotate_key_and_decrypt_each_is_finished_by_the_next_run() {
+    only_on_files!();
     let (env, receiver) = filled(12);
     let rounds = [
         ("", &["db", "encrypt", "--key-file", "one"][..], "one"),

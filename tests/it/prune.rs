@@ -168,6 +168,7 @@ fn drain_keeps_the_log_as_short_as_the_policy_says() {
 
 #[test]
 fn a_database_that_holds_too_much_loses_its_oldest_finished_deliveries() {
+    only_on_files!();
     let (env, receiver) = (TestEnv::new(), TestReceiver::start(200));
     env.create("crm", &receiver.url(), &[]);
     let line = |number: usize| {

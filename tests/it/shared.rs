@@ -65,6 +65,7 @@ fn what_others_can_read_is_found_and_mended_to_what_the_group_may() {
 
 #[test]
 fn a_folder_that_holds_something_else_is_not_given_to_a_group() {
+    only_on_files!();
     let env = TestEnv::new();
     env.file("other.txt", "");
     let before = mode(env.path());
