@@ -30,6 +30,9 @@ mod server;
 mod size;
 mod startup;
 mod support;
+#[path = "../src/trust.rs"]
+#[allow(dead_code, reason = "the HTTP client needs a part of it")]
+mod trust;
 
 const BENCHMARKS: [(&str, fn()); 11] = [
     ("drain", drain::run),

@@ -20,6 +20,7 @@ mod receiver;
 mod settings;
 mod signals;
 mod store;
+mod trust;
 
 fn main() -> std::process::ExitCode {
     cli::run(std::env::args_os().collect()).into()

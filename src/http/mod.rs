@@ -17,7 +17,6 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod tls;
-mod trust;
 mod wire;
 
 pub use client::{Client, Shared, check_ca_cert};

@@ -14,8 +14,8 @@ use ureq::unversioned::transport::{Buffers, ConnectionDetails, LazyBuffers, Next
 use super::egress::Egress;
 use super::errors::{HandshakeError, tls_reason};
 use super::target::ClientError;
-use super::trust::Trust;
 use super::{identity, local};
+use crate::trust::Trust;
 
 /// Whom a client trusts, and as whom it presents itself; made into a TLS configuration at the first use.
 pub struct Tls {
@@ -72,7 +72,9 @@ impl Tls {
         if self.system_roots {
             added.extend(system_roots().iter().cloned());
         }
-        let trust = Trust::new(&added, Arc::clone(&provider)).map_err(|error| handshake(&error))?;
+        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        roots.add_parsable_certificates(added.iter().cloned());
+        let trust = Trust::new(roots, added, Arc::clone(&provider)).map_err(|error| handshake(&error))?;
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| handshake(&error))?
