@@ -7,8 +7,6 @@ use super::state;
 use crate::commands::candidates::Candidates;
 use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
-use crate::domain::webhook::State;
-use crate::error::Failure;
 
 /// Keep deliveries to webhooks back; events go on being owed to them
 ///
@@ -29,16 +27,10 @@ impl Pause {
         let store = context.store_to_write()?;
         let now = context.now();
         let views = state::change(context, &store, &self.webhooks, |webhook| {
-            if webhook.health.state() == State::Disabled {
-                let name = &webhook.settings.name;
-                return Err(Failure::invalid(format!("WEBHOOK: '{name}' is disabled: nothing is sent to it already"))
-                    .hint(format!("`hookctl webhook enable {}` makes it active", shell_words::quote(name)))
-                    .into());
-            }
+            state::refuse_disabled(webhook, ": nothing is sent to it already")?;
             Ok(store.pause_webhook(webhook.id, now)?)
         })?;
-        let waiting: u64 = views.iter().map(|view| view.waiting).sum();
-        context.out.list(views.into_iter().map(Ok), "")?;
+        let waiting = state::print(context, views)?;
         if waiting > 0 {
             let waits = counted(waiting, "delivery waits", "deliveries wait");
             context.out.notice(&format!("{waits} until `hookctl webhook resume`"));

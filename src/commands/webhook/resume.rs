@@ -7,8 +7,6 @@ use super::state;
 use crate::commands::candidates::Candidates;
 use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
-use crate::domain::webhook::State;
-use crate::error::Failure;
 
 /// Let the deliveries of paused webhooks go
 ///
@@ -27,16 +25,10 @@ impl Resume {
         let store = context.store_to_write()?;
         let now = context.now();
         let views = state::change(context, &store, &self.webhooks, |webhook| {
-            if webhook.health.state() == State::Disabled {
-                let name = &webhook.settings.name;
-                return Err(Failure::invalid(format!("WEBHOOK: '{name}' is disabled, not paused"))
-                    .hint(format!("`hookctl webhook enable {}` makes it active", shell_words::quote(name)))
-                    .into());
-            }
+            state::refuse_disabled(webhook, ", not paused")?;
             Ok(store.resume_webhook(webhook.id, now)?)
         })?;
-        let waiting: u64 = views.iter().map(|view| view.waiting).sum();
-        context.out.list(views.into_iter().map(Ok), "")?;
+        let waiting = state::print(context, views)?;
         if waiting > 0 {
             let goes = counted(waiting, "delivery goes out", "deliveries go out");
             context.out.notice(&format!("{goes} with the next `hookctl drain`"));

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::view::state_cell;
 use crate::context::Context;
 use crate::domain::webhook::{State, Webhook};
+use crate::error::Failure;
 use crate::output::{Cell, Look, Row};
 use crate::store::Store;
 
@@ -71,4 +72,21 @@ pub fn change(
         }
         Ok(views)
     })
+}
+
+/// Refuses a webhook that is disabled; `why` is a clause about it.
+pub fn refuse_disabled(webhook: &Webhook, why: &str) -> Result<(), Failure> {
+    if webhook.health.state() != State::Disabled {
+        return Ok(());
+    }
+    let name = &webhook.settings.name;
+    Err(Failure::invalid(format!("WEBHOOK: '{name}' is disabled{why}"))
+        .hint(format!("`hookctl webhook enable {}` makes it active", shell_words::quote(name))))
+}
+
+/// Prints webhooks after the change; how many deliveries wait for them.
+pub fn print(context: &mut Context, views: Vec<StateView>) -> Result<u64> {
+    let waiting = views.iter().map(|view| view.waiting).sum();
+    context.out.list(views.into_iter().map(Ok), "")?;
+    Ok(waiting)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::{accept_all, claim, job, record_group, webhook};
+use super::{accept_all, claim, event, job, record_group, webhook};
 use crate::delivery::job::{EndedJob, Ending, Job};
 use crate::delivery::prepared::{Prepared, failed};
 use crate::domain::attempt::{Answer, Attempt, AttemptError, ErrorType, Outcome};
@@ -59,18 +59,7 @@ impl World {
         let store = Store::empty().unwrap();
         let webhook = webhook(&store);
         let now = Timestamp::from_millis(1_767_225_600_000);
-        let event = NewEvent {
-            event_id: "e-1".to_owned(),
-            event_type: "a.b".to_owned(),
-            payload: b"{}".to_vec(),
-            fingerprint: [0; 16],
-            owner: None,
-            about: None,
-            entity_type: None,
-            entity_id: None,
-            key: None,
-            created_at: now,
-        };
+        let event = NewEvent { created_at: now, ..event("e-1", b"{}".to_vec()) };
         let delivery = accept_all(&store, &[event])[0].1;
         World { store, webhook, random: Random::new().unwrap(), now, delivery, claims: Vec::new() }
     }

@@ -52,12 +52,11 @@ fn webhook(store: &Store) -> Arc<Prepared> {
     prepared(store, stored(store, "crm", |_| ()))
 }
 
-/// Accepts events with payloads of that many bytes; the deliveries, webhook and delivery.
-fn emit(store: &Store, events: std::ops::Range<usize>, bytes: usize) -> Vec<(i64, i64)> {
-    let events = events.map(|number| NewEvent {
-        event_id: format!("e-{number}"),
+fn event(id: &str, payload: Vec<u8>) -> NewEvent {
+    NewEvent {
+        event_id: id.to_owned(),
         event_type: "a.b".to_owned(),
-        payload: vec![b'x'; bytes],
+        payload,
         fingerprint: [0; 16],
         owner: None,
         about: None,
@@ -65,8 +64,12 @@ fn emit(store: &Store, events: std::ops::Range<usize>, bytes: usize) -> Vec<(i64
         entity_id: None,
         key: None,
         created_at: NOW,
-    });
-    let events: Vec<NewEvent> = events.collect();
+    }
+}
+
+/// Accepts events with payloads of that many bytes; the deliveries, webhook and delivery.
+fn emit(store: &Store, events: std::ops::Range<usize>, bytes: usize) -> Vec<(i64, i64)> {
+    let events: Vec<NewEvent> = events.map(|number| event(&format!("e-{number}"), vec![b'x'; bytes])).collect();
     accept_all(store, &events)
 }
 

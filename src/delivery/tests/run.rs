@@ -4,11 +4,10 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{NOW, emit, options, stored};
+use super::{NOW, emit, event, options, stored};
 use crate::delivery::engine::Engine;
 use crate::delivery::run::{RunOptions, Turn};
 use crate::delivery::{AcceptOptions, SentAtOnce, accept};
-use crate::domain::event::NewEvent;
 use crate::random::Random;
 use crate::signals::Stop;
 use crate::store::{NewClaim, Store, StoreError};
@@ -79,18 +78,7 @@ fn a_run_attempts_each_delivery_once_and_counts_it() {
 
 /// An event with a delivery that is claimed as it is stored, in an engine.
 fn claimed_at_once(store: &Store, stop: Stop) -> Engine<'_> {
-    let event = NewEvent {
-        event_id: "e-1".to_owned(),
-        event_type: "a.b".to_owned(),
-        payload: b"{}".to_vec(),
-        fingerprint: [0; 16],
-        owner: None,
-        about: None,
-        entity_type: None,
-        entity_id: None,
-        key: None,
-        created_at: NOW,
-    };
+    let event = event("e-1", b"{}".to_vec());
     let subscribers = store.subscribers().unwrap();
     let at_once = Some(SentAtOnce { claim: NewClaim { now: NOW, token: 7 }, most: 2 });
     let options = AcceptOptions { subscribers: &subscribers, at_once, ..AcceptOptions::default() };
