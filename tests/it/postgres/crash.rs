@@ -10,10 +10,6 @@ use crate::support::{Child, TestEnv, TestReceiver};
 #[test]
 fn a_server_that_is_killed_and_restarted_in_the_middle_loses_nothing_that_was_accepted() {
     needs_postgres!();
-    // A server that was killed may take minutes to come back on a slow disk: in the long form alone.
-    if crate::fault::scale() == 1 {
-        return;
-    }
     // As it comes: what is committed is on the disk.
     let mut cluster = Cluster::start(&[]);
     let env = TestEnv::with(Server::alone_on(&cluster));

@@ -33,10 +33,6 @@ fn each_test_has_an_empty_database_of_its_own_on_one_server() {
 #[test]
 fn a_server_that_crashed_or_was_killed_has_what_was_committed() {
     needs_postgres!();
-    // A server that was killed may take minutes to come back on a slow disk: in the long form alone.
-    if crate::fault::scale() == 1 {
-        return;
-    }
     let mut cluster = Cluster::start(&[]);
     cluster.admin().run("CREATE TABLE t AS SELECT 1 AS a");
     cluster.crash();

@@ -100,8 +100,9 @@ impl Cluster {
 
     /// Stops it without a goodbye, as a crash does; what was committed is recovered at the next start.
     pub fn crash(&mut self) {
+        let postmaster = self.postmaster();
         self.signal("QUIT");
-        self.wait_until_stopped();
+        self.wait_until_stopped(&postmaster);
     }
 
     /// Kills it and every process of it on the spot.
@@ -110,7 +111,7 @@ impl Cluster {
         let children = fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children")).unwrap_or_default();
         let all: Vec<&str> = [postmaster.as_str()].into_iter().chain(children.split_whitespace()).collect();
         let _ = Command::new("sh").args(["-c", &format!("kill -s KILL {}", all.join(" "))]).status();
-        self.wait_until_stopped();
+        self.wait_until_stopped(&postmaster);
     }
 
     /// Starts it again, on the same port.
@@ -130,7 +131,7 @@ impl Cluster {
     }
 
     /// Replaces the keeper of a server that ended by one that only removes the folder, so that the folder stays.
-    fn wait_until_stopped(&mut self) {
+    fn wait_until_stopped(&mut self, postmaster: &str) {
         let deadline = Instant::now() + PATIENCE;
         while std::net::TcpStream::connect(self.address()).is_ok() {
             assert!(Instant::now() < deadline, "the server does not stop");
@@ -138,6 +139,12 @@ impl Cluster {
         }
         let _ = self.keeper.kill();
         let _ = self.keeper.wait();
+        // Without the keeper, its parent, it is gone only once init has noticed: until then it looks like a server that runs,
+        // and the next one refuses its folder.
+        while Path::new("/proc").join(postmaster).exists() {
+            assert!(Instant::now() < deadline, "nobody takes away what is left of the server");
+            sleep(Duration::from_millis(10));
+        }
         // Processes of a killed server see that it is gone; the next one starts when they are.
         sleep(Duration::from_millis(200));
     }
