@@ -56,7 +56,9 @@ fn time_outs_open_it_too_and_other_answers_do_not() {
 
 #[test]
 fn ten_refusals_in_a_row_open_it_too_and_one_probe_tells_when_they_end() {
-    let (env, receiver) = (TestEnv::new(), TestReceiver::start(500));
+    // Slower than a record is written, so that few are sent between a refusal and its record.
+    let refusal = Reply::StatusAfter(Duration::from_millis(50), 500);
+    let (env, receiver) = (TestEnv::new(), TestReceiver::start(refusal));
     env.create("bad", &receiver.url(), &["--retry-delay", "1h"]);
     env.enqueue(0, 20);
     env.at(0, &["drain", "--concurrency", "1"]).ok();
