@@ -37,6 +37,7 @@ impl Emit {
         let mut random = context.random()?;
         let mut event = draft.into_event(context.now(), random.next_u128()).map_err(failure)?;
         let store = context.store_to_emit()?;
+        store.leave_short_log()?;
         if !self.enqueue {
             store.check_key()?;
         }

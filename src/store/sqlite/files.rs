@@ -61,7 +61,12 @@ pub(super) fn make_folder_of(path: &Path) -> std::io::Result<()> {
 
 /// Whether a log stands beside the file with something in it: a process writes, or one died.
 pub(super) fn has_log(path: &Path) -> bool {
-    std::fs::metadata(sidecar(&resolved(path), "-wal")).is_ok_and(|metadata| metadata.len() > 0)
+    log_bytes(path) > 0
+}
+
+/// The length of the write-ahead log; 0 where there is none.
+pub(super) fn log_bytes(path: &Path) -> u64 {
+    std::fs::metadata(sidecar(&resolved(path), "-wal")).map_or(0, |metadata| metadata.len())
 }
 
 /// The file that SQLite keeps beside the database under this suffix: `-wal`, `-shm` or `-journal`.

@@ -6,17 +6,21 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 
 use super::Sqlite;
 #[cfg(unix)]
 use super::error::size_limit;
-use super::files::{resolved, sidecar};
+use super::files::{log_bytes, resolved, sidecar};
 use crate::new_file::{folder_of, scratch_folder};
 use crate::store::{Engine, Result, Store, StoreError};
 
 /// How long to leave another process alone that checkpoints the log.
 const RETRY_PAUSE: Duration = Duration::from_millis(5);
+
+/// What is read again by each process that opens the database alone: a fraction of a millisecond.
+const SHORT_LOG_BYTES: u64 = 512 * 1024;
 
 /// SQLite shares memory through a file of at least so many bytes.
 #[cfg(unix)]
@@ -54,6 +58,16 @@ impl Store {
         let done = connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)");
         connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
         Ok(done?)
+    }
+
+    /// Leaves a short log when this is the last connection that closes: writing it back and removing it costs more than one
+    /// event does. A longer one is written back, for the next process reads it whole.
+    pub fn leave_short_log(&self) -> Result<()> {
+        if let Engine::Sqlite(file) = &self.engine {
+            let is_short = log_bytes(&file.path) < SHORT_LOG_BYTES;
+            file.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, is_short)?;
+        }
+        Ok(())
     }
 
     /// Back to the rollback journal, which is as durable: the file system has no memory to share (some network mounts and

@@ -255,6 +255,27 @@ fn at_each_call_of_backup_the_copy_is_whole_or_not_there() {
 }
 
 #[test]
+fn an_emit_that_is_delivered_costs_three_fsyncs_and_one_in_eight_writes_the_log_back() {
+    only_on_files!();
+    if !can_trace() {
+        return;
+    }
+    let receiver = TestReceiver::start(200);
+    let env = owing(&receiver, &[]);
+    let fsyncs = |number: usize| {
+        let trace = env.path().join(format!("trace-{number}"));
+        let strace = ["strace", "-f", "-qq", "-e", "trace=fsync,fdatasync", "-o", trace.to_str().unwrap()];
+        env.hookctl(["emit", "invoice.paid"]).under(&strace).run().ok();
+        fs::read_to_string(trace).unwrap().matches("sync(").count()
+    };
+    let each: Vec<usize> = (0..12).map(fsyncs).collect();
+    // The first makes the log; the event and its result are a commit each, and the folder is the third.
+    assert!(each.iter().filter(|count| **count == 3).count() >= 8, "{each:?}");
+    assert!(each.iter().all(|count| *count <= 5), "{each:?}");
+    assert_eq!(env.sql_value("SELECT count(*) FROM deliveries WHERE status = 'success'"), "12");
+}
+
+#[test]
 fn at_each_call_of_restore_the_database_is_the_old_one_or_the_new_one() {
     only_on_files!();
     if !can_trace() {
