@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::domain::attempt::{Attempt, ErrorType, LocalTrouble};
 use crate::domain::event::NewEvent;
 use crate::random::Random;
-use crate::store::{Claimed, GroupChange, LaneClaimed, Lease, Payload, Store, StoreError};
+use crate::store::{Claimed, EventHeaders, GroupChange, LaneClaimed, Lease, Payload, Store, StoreError};
 
 /// How often it is looked whether what is claimed ahead may still go out.
 const RECHECK: Duration = Duration::from_millis(500);
@@ -99,6 +99,7 @@ impl<'a> Engine<'a> {
             event_id: event.event_id.clone(),
             event_type: event.event_type.clone(),
             bytes: event.payload.clone(),
+            headers: EventHeaders::of(event),
         });
         self.claimed.extend(claimed.into_iter().map(|claimed| (claimed, Arc::clone(&payload))));
     }

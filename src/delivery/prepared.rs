@@ -66,6 +66,8 @@ pub struct Request<'a> {
     pub delivery_id: i64,
     pub attempt_number: u32,
     pub payload: &'a Payload,
+    /// Those of the event.
+    pub headers: &'a [(&'a str, Cow<'a, str>)],
     /// When it is signed.
     pub timestamp: Timestamp,
 }
@@ -104,6 +106,13 @@ impl Prepared {
         for signer in &self.signers {
             headers.extend(signer.headers(&message).into_iter().map(|(name, value)| (name, Cow::Owned(value))));
         }
+        let own = headers.len();
+        for (name, value) in request.headers {
+            // What the webhook and its signatures say stays.
+            if !headers[..own].iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
+                headers.push((name, value.clone()));
+            }
+        }
         headers
     }
 
@@ -132,7 +141,13 @@ impl Prepared {
             Ok(connection) => connection,
             Err(reason) => return Ok(failed(ErrorType::UnknownError, reason.clone())),
         };
-        let request = Request { delivery_id: claimed.id, attempt_number: claimed.attempt_number, payload, timestamp };
+        let headers = match payload.headers.opened(&payload.event_id) {
+            Ok(headers) => headers,
+            Err(error @ StoreError::Value { .. }) => return Ok(failed(ErrorType::UnknownError, error.to_string())),
+            Err(error) => return Err(LocalTrouble(error.to_string())),
+        };
+        let Claimed { id: delivery_id, attempt_number, .. } = *claimed;
+        let request = Request { delivery_id, attempt_number, payload, headers: &headers, timestamp };
         let headers = self.headers(&request);
         let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_ref())).collect();
         let request =

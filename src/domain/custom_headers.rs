@@ -1,4 +1,4 @@
-//! The headers a webhook adds to its requests: names and values that may be sent, and those that are not theirs.
+//! The headers that a webhook or an event adds to requests: names and values that may be sent, and those that are not theirs.
 
 /// The most headers a webhook may add.
 pub const MAX_HEADERS: usize = 50;
@@ -9,7 +9,10 @@ pub const MAX_NAME_LENGTH: usize = 128;
 /// The longest value, in bytes.
 pub const MAX_VALUE_LENGTH: usize = 8 * 1024;
 
-/// Why a header may not be a webhook's own. No message repeats a value: it may be a credential.
+/// The most that the names and values of an event's headers may have together, in bytes: receivers take no more.
+pub const MAX_EVENT_BYTES: usize = 16 * 1024;
+
+/// Why a header may not be a webhook's or an event's own. No message repeats a value: it may be a credential.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderError {
     /// There is no `Name: value`.
@@ -41,6 +44,9 @@ pub enum HeaderError {
     /// More than [`MAX_HEADERS`].
     #[error("too many headers; the limit is 50")]
     TooMany,
+    /// More than [`MAX_EVENT_BYTES`].
+    #[error("the headers are too long; the limit of all together is 16384 bytes")]
+    TooLong,
     /// Not a media type.
     #[error("the content type is not valid; write one such as application/json")]
     ContentType,
@@ -71,6 +77,13 @@ pub fn validate(headers: &[(String, String)], signature_names: &[&str]) -> Resul
         }
     }
     Ok(())
+}
+
+/// Checks the headers of an event, which go to webhooks of any signature schemes.
+pub fn validate_event(headers: &[(String, String)]) -> Result<(), HeaderError> {
+    validate(headers, &[])?;
+    let bytes: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if bytes > MAX_EVENT_BYTES { Err(HeaderError::TooLong) } else { Ok(()) }
 }
 
 /// Checks a `Content-Type` value: `type/subtype`, then parameters if any (RFC 9110 section 8.3).
@@ -114,7 +127,7 @@ fn reserved(name: &str, signature_names: &[&str]) -> Option<&'static str> {
         return Some("a signature of this webhook uses it");
     }
     match name.as_str() {
-        "content-type" => Some("use --content-type"),
+        "content-type" => Some("--content-type of the webhook sets it"),
         "host" | "content-length" | "content-encoding" | "transfer-encoding" | "connection" | "keep-alive" | "te"
         | "trailer" | "upgrade" | "expect" | "accept-encoding" | "http2-settings" => {
             Some("it belongs to the HTTP connection")
@@ -229,6 +242,11 @@ mod tests {
         let many = |count: usize| (0..count).map(|n| (format!("X-{n}"), String::new())).collect::<Vec<_>>();
         assert_eq!(validate(&many(MAX_HEADERS), &[]), Ok(()));
         assert_eq!(validate(&many(MAX_HEADERS + 1), &[]), Err(HeaderError::TooMany));
+        let of_event = |length: usize| {
+            validate_event(&[("X-A".to_owned(), "v".repeat(length)), ("X-B".to_owned(), "v".repeat(MAX_VALUE_LENGTH))])
+        };
+        assert_eq!(of_event(MAX_VALUE_LENGTH - 6), Ok(()));
+        assert_eq!(of_event(MAX_VALUE_LENGTH - 5), Err(HeaderError::TooLong));
     }
 
     #[test]

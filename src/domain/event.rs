@@ -78,6 +78,8 @@ pub struct NewEvent {
     pub entity_id: Option<String>,
     /// What the order of deliveries goes by, such as `customer-7`.
     pub key: Option<String>,
+    /// Sent to every receiver, besides the webhook's own.
+    pub headers: Vec<(String, String)>,
     /// When it was accepted.
     pub created_at: Timestamp,
 }

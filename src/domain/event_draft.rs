@@ -7,7 +7,7 @@ use super::envelope::Content;
 use super::event::{self, NewEvent, PAYLOAD_LIMIT};
 use super::text::{self, LONGEST_DESCRIPTION};
 use super::time::Timestamp;
-use super::{event_type, json, owner::Owner};
+use super::{custom_headers, event_type, json, owner::Owner};
 
 /// The most characters of an entity, written as `TYPE:ID:NAME`.
 const LONGEST_ENTITY: usize = 1_000;
@@ -26,6 +26,8 @@ pub struct Draft<'a> {
     pub key: Option<Cow<'a, str>>,
     /// Bytes that are sent as they are, in place of an envelope of `content`.
     pub payload: Option<Vec<u8>>,
+    /// Headers of its requests, which are no part of what makes it a duplicate.
+    pub headers: Vec<(String, String)>,
     pub content: Content<'a>,
 }
 
@@ -36,6 +38,7 @@ pub enum Field {
     EventId,
     Owner,
     Key,
+    Headers,
     Payload,
     User,
     Entity,
@@ -52,6 +55,7 @@ impl Field {
             Field::EventId => "--event-id",
             Field::Owner => "--owner",
             Field::Key => "--key",
+            Field::Headers => "--header",
             Field::Payload => "--payload",
             Field::User => "--user",
             Field::Entity => "--entity",
@@ -66,6 +70,7 @@ impl Field {
         match self {
             Field::Type => "type",
             Field::EventId => "event_id",
+            Field::Headers => "headers",
             _ => self.option().trim_start_matches('-'),
         }
     }
@@ -92,6 +97,7 @@ impl Draft<'_> {
         wrong(Field::EventId, self.event_id.as_deref().map_or(Ok(()), event::check_id))?;
         wrong(Field::Owner, self.owner.as_deref().map_or(Ok(()), |owner| owner.parse::<Owner>().map(drop)))?;
         wrong(Field::Key, self.key.as_deref().map_or(Ok(()), |key| text::check_line(key, LONGEST_KEY)))?;
+        wrong(Field::Headers, custom_headers::validate_event(&self.headers))?;
         if self.payload.is_some() && !self.content.is_empty() {
             return Err(DraftError::new(
                 Field::Payload,
@@ -114,7 +120,7 @@ impl Draft<'_> {
     /// The event, checked; `random` makes its id where the draft has none.
     pub fn into_event(self, now: Timestamp, random: u128) -> Result<NewEvent, DraftError> {
         self.check()?;
-        let Draft { event_type, event_id, owner, key, payload, content } = self;
+        let Draft { event_type, event_id, owner, key, payload, headers, content } = self;
         let event_id = event_id.map_or_else(|| event::new_id(now, random), Cow::into_owned);
         let (field, payload, fingerprint) = if let Some(bytes) = payload {
             let fingerprint = event::fingerprint(&[Some(event_type.as_bytes()), Some(&bytes)]);
@@ -139,6 +145,7 @@ impl Draft<'_> {
             entity_type: entity.as_ref().map(|entity| entity.kind.clone()),
             entity_id: entity.map(|entity| entity.id),
             key: key.map(Cow::into_owned),
+            headers,
             created_at: now,
         })
     }
@@ -183,6 +190,7 @@ mod tests {
             (Field::Key, Draft { key: Some("".into()), ..draft() }),
             (Field::Key, Draft { key: Some("a\nb".into()), ..draft() }),
             (Field::Owner, Draft { owner: Some("a\u{200b}".into()), ..draft() }),
+            (Field::Headers, Draft { headers: vec![("Host".to_owned(), "a".to_owned())], ..draft() }),
             (Field::Payload, Draft { payload: Some(Vec::new()), content: action("paid"), ..draft() }),
             (Field::Payload, Draft { payload: Some(vec![b'x'; PAYLOAD_LIMIT + 1]), ..draft() }),
             (Field::Data, Draft { content: Content { data: Some(deep), ..Content::default() }, ..draft() }),

@@ -1,8 +1,11 @@
 //! Taking events in, each with its deliveries: a set of them in the caller's transaction.
 
+use std::borrow::Cow;
+
 use super::claims::{Claimed, LEASE_MARGIN_MS, Lease};
 use super::counters::CounterChanges;
 use super::dialect::Dialect;
+use super::event_headers;
 use super::row::{one, pair};
 use super::value::{Value, params, values};
 use super::{Engine, Result, Store};
@@ -70,6 +73,7 @@ impl Store {
     /// Stores events and their deliveries, and counts these. The answers are in the order of the offers. Where it is the last
     /// question of its transaction, a server commits with it.
     pub fn accept(&self, offers: &[Offer<'_>], is_last: bool) -> Result<Vec<Intake>> {
+        self.check_key_for(offers.iter().map(|offer| offer.event))?;
         if let Engine::Postgres(server) = &self.engine {
             if offers.iter().all(|offer| offer.known_since.is_none()) {
                 if let Some(first) = offers.first() {
@@ -102,10 +106,10 @@ impl Store {
         }
         let insert =
             "INSERT INTO events (event_id, event_type, payload, fingerprint, owner, about, entity_type, entity_id, key,
-                created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                headers, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
              ON CONFLICT (event_id) DO NOTHING";
-        let inserted = self.insert(insert, &event_values(event))?;
+        let inserted = self.insert(insert, &event_values(event)?)?;
         if let Some(row) = inserted {
             return Ok(Accepted::New(row));
         }
@@ -196,8 +200,8 @@ const INSERT_DELIVERY: &str = "INSERT INTO deliveries
      ON CONFLICT (event_id, webhook_id) DO NOTHING";
 
 /// The columns of an event, as the statements name them.
-pub(super) fn event_values(event: &NewEvent) -> [Value<'_>; 10] {
-    values![
+pub(super) fn event_values(event: &NewEvent) -> Result<[Value<'_>; 11]> {
+    Ok(values![
         &event.event_id,
         &event.event_type,
         &event.payload,
@@ -207,8 +211,9 @@ pub(super) fn event_values(event: &NewEvent) -> [Value<'_>; 10] {
         &event.entity_type,
         &event.entity_id,
         &event.key,
+        event_headers::stored(event)?.map(Cow::Owned),
         event.created_at
-    ]
+    ])
 }
 
 /// How long an attempt for webhook `w` may take, in milliseconds.
@@ -255,6 +260,7 @@ mod tests {
             entity_type: None,
             entity_id: None,
             key: None,
+            headers: Vec::new(),
             created_at: NOW,
         }
     }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::event_headers::EventHeaders;
 use super::row::{Row, one};
 use super::value::params;
 use super::{Result, Store, StoreError};
@@ -35,6 +36,7 @@ pub struct Payload {
     pub event_type: String,
     /// The exact bytes.
     pub bytes: Vec<u8>,
+    pub headers: EventHeaders,
 }
 
 /// A claim's terms: from when it counts, until when, and by which token.
@@ -285,9 +287,10 @@ impl Store {
 
     /// What a request carries of the event in that row.
     pub fn load_payload(&self, event_row: i64) -> Result<Payload> {
-        let sql = "SELECT event_id, event_type, payload FROM events WHERE id = $1";
+        let sql = "SELECT event_id, event_type, payload, headers FROM events WHERE id = $1";
         let payload = self.first(sql, params![event_row], |row| {
-            Ok(Payload { event_id: row.next()?, event_type: row.next()?, bytes: row.next()? })
+            let (event_id, event_type) = (row.next()?, row.next()?);
+            Ok(Payload { event_id, event_type, bytes: row.next()?, headers: row.next()? })
         })?;
         payload.ok_or(StoreError::Gone("event"))
     }

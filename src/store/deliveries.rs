@@ -191,7 +191,7 @@ impl Store {
     /// again is a duplicate, and another with its id a conflict. How many.
     pub(super) fn forget_payloads(&self, events: &[i64]) -> Result<u64> {
         let sql = format!(
-            "UPDATE events SET payload = NULL, entity_type = NULL, entity_id = NULL, key = NULL
+            "UPDATE events SET payload = NULL, entity_type = NULL, entity_id = NULL, key = NULL, headers = NULL
              WHERE {} AND payload IS NOT NULL AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event_id = events.id)",
             self.dialect().one_of("id", "$1")
         );

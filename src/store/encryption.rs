@@ -37,7 +37,7 @@ impl Store {
         }
     }
 
-    /// Writes every secret and credential as the new key wants it; what it has encrypted already stays. How many were
+    /// Writes every secret and credential, those in headers of events as well, as the new key wants it; what it has encrypted already stays. How many were
     /// written. Runs in a transaction: a process that is killed leaves all as they were.
     pub fn rekey(&self, keys: Rekeying<'_>) -> Result<usize> {
         let mut written = 0;
@@ -52,6 +52,7 @@ impl Store {
                 written += self.execute(sql, params![&value, webhook_id, &name])?;
             }
         }
+        written += self.rekey_event_headers(keys)?;
         self.note_deletion(written);
         Ok(written)
     }
@@ -72,7 +73,7 @@ impl Store {
 
 impl Rekeying<'_> {
     /// The value as it is to be stored; `None` where it is so already.
-    fn restored(&self, place: &str, stored: String) -> Result<Option<String>> {
+    pub(super) fn restored(&self, place: &str, stored: String) -> Result<Option<String>> {
         let is_done = self.to.map_or(!is_sealed(&stored), |to| to.is_of(&stored));
         if is_done {
             return Ok(None);

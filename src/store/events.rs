@@ -2,6 +2,7 @@
 
 use super::conditions::Conditions;
 use super::dialect::Dialect;
+use super::event_headers::EventHeaders;
 use super::row::{Row, one};
 use super::subject::Subject;
 use super::value::{Value, params};
@@ -78,6 +79,11 @@ impl Store {
     pub fn payload(&self, row: i64) -> Result<Option<Vec<u8>>> {
         let payload = self.first("SELECT payload FROM events WHERE id = $1", params![row], one)?;
         payload.ok_or(StoreError::Gone("event"))
+    }
+
+    pub fn event_headers(&self, row: i64) -> Result<EventHeaders> {
+        let headers = self.first("SELECT headers FROM events WHERE id = $1", params![row], one)?;
+        headers.ok_or(StoreError::Gone("event"))
     }
 
     /// The events that a filter means, newest first.

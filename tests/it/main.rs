@@ -24,6 +24,7 @@ mod emit;
 mod encryption;
 mod erasing;
 mod escaping;
+mod event_headers;
 mod event_type;
 mod examples;
 mod export_apply;

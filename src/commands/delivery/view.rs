@@ -215,7 +215,8 @@ impl RequestView {
         let mut clients = Clients::new(Surroundings::default(), 0);
         let prepared = Prepared::new(store, webhook, &mut clients, timestamp)?;
         let attempt_number = last.map_or(1, |attempt| attempt.number);
-        let request = Request { delivery_id: delivery.id, attempt_number, payload, timestamp };
+        let of_event = payload.headers.masked();
+        let request = Request { delivery_id: delivery.id, attempt_number, payload, headers: &of_event, timestamp };
         let is_secret = |name: &str| {
             let mut own = prepared.settings.headers.iter();
             own.any(|(known, value)| known == name && matches!(value, HeaderValue::Secret(_)))

@@ -24,6 +24,7 @@ pub(super) fn draft<'a>(emit: &'a Emit, event_type: &'a str) -> Result<Draft<'a>
         key: emit.key.as_deref().map(Cow::Borrowed),
         owner: emit.owner.as_ref().and_then(Owner::name).map(Cow::Borrowed),
         payload: emit.payload.as_ref().map(|file| read_input("--payload", file, PAYLOAD_LIMIT)).transpose()?,
+        headers: emit.headers.clone(),
         content: content(emit, event_type)?,
     };
     draft.check().map_err(failure)?;

@@ -20,6 +20,7 @@ use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
 use crate::delivery::{AcceptOptions, SentAtOnce, Summary, accept, most_at_once};
 use crate::domain::event::NewEvent;
+use crate::domain::webhook::masked;
 use crate::error::{Failure, Kind};
 use crate::store::{Accepted, Intake, NewClaim, Store, StoreError};
 
@@ -34,6 +35,7 @@ impl Emit {
             return dry_run::run(&self, event_type, context);
         }
         context.refuse_if_read_only()?;
+        notice_of_exposed_header(context, &self.headers);
         let mut random = context.random()?;
         let mut event = draft.into_event(context.now(), random.next_u128()).map_err(failure)?;
         let store = context.store_to_emit()?;
@@ -119,6 +121,16 @@ impl Emit {
 
     fn exit(&self, view: &EmitView) -> Exit {
         if self.strict && !view.is_delivered() { Exit::NOT_DELIVERED } else { Exit::DONE }
+    }
+}
+
+/// Says that a credential given as an argument can be seen, and that one of an event goes to every receiver.
+fn notice_of_exposed_header(context: &mut Context, headers: &[(String, String)]) {
+    if let Some((name, _)) = headers.iter().find(|(name, _)| masked::is_credential(name)) {
+        context.out.notice(&format!(
+            "the value of {name} was an argument, which other users of the machine can see, and goes to every receiver; \
+             better: hookctl webhook update WEBHOOK --header-env {name}=VAR"
+        ));
     }
 }
 

@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::commands::arguments;
 use crate::commands::candidates::Candidates;
+use crate::domain::custom_headers;
 use crate::domain::owner::Owner;
 use crate::jq::Expression;
 
@@ -20,6 +21,7 @@ use crate::jq::Expression;
   hookctl emit task.created --payload event.json --event-id task-7-created
   hookctl emit invoice.paid --example --set '.amount = \"12.50\"'
   cat event.json | hookctl emit task.created --data - -w crm --strict
+  hookctl emit invoice.paid -H 'X-Request-Id: 7f3' --data '{}'
   hookctl emit --batch events.jsonl --enqueue  # one {\"type\":…,\"data\":…} a line
   hookctl emit invoice.paid --dry-run          # who would get it
 
@@ -66,6 +68,9 @@ pub struct Emit {
     /// Drop the event when the same type and content was accepted within this time
     #[arg(long, value_name = "DURATION", value_parser = arguments::duration)]
     pub(super) dedupe: Option<Duration>,
+    /// A header that every receiver of it gets; what a webhook has of that name goes before it [repeatable]
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = custom_headers::parse_line)]
+    pub(super) headers: Vec<(String, String)>,
     /// Only to this webhook, if it wants the event [repeatable]
     #[arg(short, long = "webhook", value_name = "WEBHOOK", add = Candidates::Webhooks)]
     pub(super) webhooks: Vec<String>,
@@ -85,7 +90,7 @@ pub struct Emit {
     #[arg(long, value_name = "N", default_value = "16", value_parser = arguments::concurrency)]
     pub(super) concurrency: usize,
     /// Read events from a file, or stdin with -: one JSON object a line with type, data or payload, event_id, key, user,
-    /// entity, action, description, owner
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["event_type", "data", "example", "set", "payload", "user", "entity", "action", "description", "event_id", "key", "dry_run"])]
+    /// entity, action, description, owner, headers
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["event_type", "data", "example", "set", "payload", "user", "entity", "action", "description", "event_id", "key", "headers", "dry_run"])]
     pub(super) batch: Option<String>,
 }

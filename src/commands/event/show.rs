@@ -5,7 +5,7 @@ use clap::Args;
 
 use super::view::{EventPage, EventView};
 use crate::commands::candidates::Candidates;
-use crate::commands::delivery::view::{Bytes, DeliveryView};
+use crate::commands::delivery::view::{Bytes, DeliveryView, Pairs};
 use crate::context::{Context, Exit};
 use crate::domain::event::payload_hash;
 use crate::error::{Failure, Kind};
@@ -35,10 +35,13 @@ impl Show {
             return Ok(Exit::DONE);
         }
         let deliveries = store.deliveries_of_event(event.id)?.into_iter().map(DeliveryView::from).collect();
+        let headers = store.event_headers(event.id)?;
+        let headers = headers.masked().into_iter().map(|(name, value)| (name.to_owned(), value.into_owned()));
         let page = EventPage {
             event: EventView::from(event),
             payload_hash: payload.as_deref().map(payload_hash),
             payload: payload.map(Bytes),
+            headers: Pairs(headers.collect()),
             deliveries,
         };
         context.out.page(&page)?;

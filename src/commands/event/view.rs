@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::commands::delivery::view::{Bytes, DeliveryView};
+use crate::commands::delivery::view::{Bytes, DeliveryView, Pairs};
 use crate::domain::time::Timestamp;
 use crate::output::{Cell, Look, Page, Row, Text};
 use crate::store::EventRow;
@@ -69,6 +69,8 @@ pub struct EventPage {
     pub payload_hash: Option<String>,
     /// The payload as text; null once it was pruned.
     pub payload: Option<Bytes>,
+    /// What it adds to requests; values that are credentials by their name are masked.
+    pub headers: Pairs,
     /// Its deliveries, oldest first.
     pub deliveries: Vec<DeliveryView>,
 }
@@ -93,6 +95,9 @@ impl Page for EventPage {
             return;
         };
         text.field("SHA-256", Cell::id(hash));
+        for (name, value) in &self.headers.0 {
+            text.field("Header", format!("{name}: {value}"));
+        }
         text.blank();
         text.heading("Payload");
         text.block(&payload.0);

@@ -23,7 +23,9 @@ use crate::domain::time::Timestamp;
 use crate::domain::webhook::Settings;
 use crate::random::Random;
 use crate::signals::Stop;
-use crate::store::{ClaimCost, Claimed, GroupChange, LaneClaim, LaneClaimed, Lease, Payload, Store, Wanted};
+use crate::store::{
+    ClaimCost, Claimed, EventHeaders, GroupChange, LaneClaim, LaneClaimed, Lease, Payload, Store, Wanted,
+};
 
 /// The moment at which the tests begin.
 const NOW: Timestamp = Timestamp::START;
@@ -63,6 +65,7 @@ fn event(id: &str, payload: Vec<u8>) -> NewEvent {
         entity_type: None,
         entity_id: None,
         key: None,
+        headers: Vec::new(),
         created_at: NOW,
     }
 }
@@ -138,6 +141,7 @@ fn job(claimed: Claimed, webhook: &Arc<Prepared>) -> Job {
             event_id: format!("e-{}", claimed.event_row),
             event_type: "a.b".to_owned(),
             bytes: Vec::new(),
+            headers: EventHeaders::default(),
         }),
         claimed,
         webhook: Arc::clone(webhook),

@@ -18,8 +18,8 @@ use crate::store::row::Row;
 use crate::store::value::values;
 
 const INSERT_EVENTS: &str = "INSERT INTO events (event_id, event_type, payload, fingerprint, owner, about, entity_type,
-        entity_id, key, created_at)
-    SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+        entity_id, key, headers, created_at)
+    SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
     ON CONFLICT (event_id) DO NOTHING RETURNING event_id, id";
 
 /// Those of these events that somebody else stored.
@@ -68,7 +68,7 @@ impl Postgres {
         }
         let is_first = |at: usize| firsts[offers[at].event.event_id.as_str()] == at;
         let first: Vec<&Offer<'_>> = (0..offers.len()).filter(|at| is_first(*at)).map(|at| &offers[at]).collect();
-        let (events, known, deliveries) = (events(&first), known(&first), deliveries(&first));
+        let (events, known, deliveries) = (events(&first)?, known(&first), deliveries(&first));
         let commit = is_last.then(|| Request::new("COMMIT", Vec::new()));
         let (stored, owed, known) = self.round_trip(async |link| {
             let committed = async {
@@ -101,10 +101,11 @@ impl Postgres {
     }
 }
 
-fn events(offers: &[&Offer<'_>]) -> Request {
+fn events(offers: &[&Offer<'_>]) -> Result<Request> {
     let (text, bytes, int) = (|| Type::TEXT_ARRAY, || Type::BYTEA_ARRAY, || Type::INT8_ARRAY);
-    let kinds = [text(), text(), bytes(), bytes(), text(), int(), text(), text(), text(), int()];
-    Request::new(INSERT_EVENTS, Parameter::columns(kinds, offers.iter().map(|offer| event_values(offer.event))))
+    let kinds = [text(), text(), bytes(), bytes(), text(), int(), text(), text(), text(), text(), int()];
+    let rows = offers.iter().map(|offer| event_values(offer.event)).collect::<Result<Vec<_>>>()?;
+    Ok(Request::new(INSERT_EVENTS, Parameter::columns(kinds, rows)))
 }
 
 fn known(offers: &[&Offer<'_>]) -> Request {

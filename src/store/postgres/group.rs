@@ -86,7 +86,7 @@ const CLAIM: &str = "WITH lane AS MATERIALIZED (
 UPDATE deliveries d SET due_at = p.until, claim_token = p.token FROM picked p JOIN events e ON e.id = p.event_id
 WHERE d.id = p.id AND d.due_at <= p.now AND p.bytes_before < $11
 RETURNING p.n, p.place, p.picked, d.id, d.webhook_id, d.event_id, d.attempt_count + 1, d.retry_count, d.is_manual, d.is_test,
-    d.claim_token, e.event_id, e.event_type, e.payload";
+    d.claim_token, e.event_id, e.event_type, e.payload, e.headers";
 
 /// Which lanes are full: asked in the same round trip, behind the same locks, before [`CLAIM`].
 const FULL: &str = "SELECT l.n FROM unnest($1, $2, $3, $4, $5) AS l (n, webhook_id, at_once, now, until)
@@ -279,7 +279,7 @@ fn answers(lanes: &[LaneClaim<'_>], bytes: usize, full: &[i64], rows: &[ServerRo
         let (event_id, event_type) = (row.next()?, row.next()?);
         let payload = match payloads.get(&claimed.event_row) {
             Some(payload) => Arc::clone(payload),
-            None => Arc::new(Payload { event_id, event_type, bytes: row.next()? }),
+            None => Arc::new(Payload { event_id, event_type, bytes: row.next()?, headers: row.next()? }),
         };
         payloads.insert(claimed.event_row, Arc::clone(&payload));
         claimed_bytes += payload.bytes.len();

@@ -72,6 +72,7 @@ CREATE TABLE events (
     entity_type TEXT,                    -- what it is about, as the envelope says, to be found by
     entity_id   TEXT,
     key         TEXT,                    -- whose order its deliveries keep, such as customer-7
+    headers     TEXT,                    -- JSON: [["name", "value"], …], sent to every receiver; NULL for none
     created_at  INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX events_by_type ON events (event_type);

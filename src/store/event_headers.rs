@@ -1,0 +1,115 @@
+//! The headers that an event brings along, in its row: JSON, `[["name", "value"], …]`. A value that is a credential by its
+//! header's name is encrypted as those of webhooks are.
+
+use std::borrow::Cow;
+
+use super::cipher::{self, DataKey};
+use super::encryption::Rekeying;
+use super::row::{Cell, FromCell};
+use super::value::{params, to_json};
+use super::{Result, Store, StoreError};
+use crate::domain::event::NewEvent;
+use crate::domain::secret::MASKED;
+use crate::domain::webhook::masked;
+
+/// Headers as their row has them. What is not JSON is an error only when it is to be sent: a claim goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventHeaders(Option<Vec<(String, String)>>);
+
+impl Default for EventHeaders {
+    fn default() -> EventHeaders {
+        EventHeaders(Some(Vec::new()))
+    }
+}
+
+impl FromCell<'_> for EventHeaders {
+    fn from_cell(cell: Cell<'_>) -> Option<EventHeaders> {
+        match cell {
+            Cell::Null => Some(EventHeaders::default()),
+            Cell::Text(text) => Some(EventHeaders(serde_json::from_str(text).ok())),
+            _ => Some(EventHeaders(None)),
+        }
+    }
+}
+
+impl EventHeaders {
+    pub fn of(event: &NewEvent) -> EventHeaders {
+        EventHeaders(Some(event.headers.clone()))
+    }
+
+    /// Names and values as they are sent.
+    pub fn opened(&self, event_id: &str) -> Result<Vec<(&str, Cow<'_, str>)>> {
+        let unreadable = || StoreError::Value { column: "events.headers".to_owned(), value: "not JSON".to_owned() };
+        let headers = self.0.as_ref().ok_or_else(unreadable)?.iter();
+        headers
+            .map(|(name, value)| {
+                let value = match cipher::is_sealed(value) {
+                    true => Cow::Owned(cipher::opened(&place(event_id, name), value.clone())?),
+                    false => Cow::Borrowed(value.as_str()),
+                };
+                Ok((name.as_str(), value))
+            })
+            .collect()
+    }
+
+    /// Names and values as they may be shown.
+    pub fn masked(&self) -> Vec<(&str, Cow<'_, str>)> {
+        let headers = self.0.iter().flatten();
+        let shown = headers.map(|(name, value)| (name, if masked::is_credential(name) { MASKED } else { value }));
+        shown.map(|(name, value)| (name.as_str(), Cow::Borrowed(value))).collect()
+    }
+}
+
+impl Store {
+    /// Refuses events with credentials that could not be encrypted where those of webhooks are.
+    pub(super) fn check_key_for<'e>(&self, mut events: impl Iterator<Item = &'e NewEvent>) -> Result<()> {
+        let has_credential = |event: &NewEvent| event.headers.iter().any(|(name, _)| masked::is_credential(name));
+        if events.any(has_credential) { self.check_key() } else { Ok(()) }
+    }
+
+    /// Writes the credentials among the headers of all events as the new key wants them. How many events were written.
+    pub(super) fn rekey_event_headers(&self, keys: Rekeying<'_>) -> Result<usize> {
+        let mut changed = Vec::new();
+        let sql = "SELECT id, event_id, headers FROM events WHERE headers IS NOT NULL";
+        self.each(sql, &[], |row| {
+            let (id, event_id, EventHeaders(headers)) = (row.next::<i64>()?, row.next::<String>()?, row.next()?);
+            let (mut headers, mut is_changed) = (headers.unwrap_or_default(), false);
+            for (name, value) in headers.iter_mut().filter(|(name, _)| masked::is_credential(name)) {
+                if let Some(restored) = keys.restored(&place(&event_id, name), value.clone())? {
+                    (*value, is_changed) = (restored, true);
+                }
+            }
+            if is_changed {
+                changed.push((id, to_json(&headers)));
+            }
+            Ok(())
+        })?;
+        for (id, headers) in &changed {
+            self.execute("UPDATE events SET headers = $1 WHERE id = $2", params![headers, id])?;
+        }
+        Ok(changed.len())
+    }
+}
+
+/// The headers of an event as its row is to have them.
+pub(super) fn stored(event: &NewEvent) -> Result<Option<String>> {
+    if event.headers.is_empty() {
+        return Ok(None);
+    }
+    let seal = |key: &DataKey, (name, value): &(String, String)| match masked::is_credential(name) {
+        true => Ok((name.clone(), key.seal(&place(&event.event_id, name), value)?)),
+        false => Ok((name.clone(), value.clone())),
+    };
+    match cipher::key()? {
+        None => Ok(Some(to_json(&event.headers))),
+        Some(key) => {
+            let sealed = event.headers.iter().map(|header| seal(key, header)).collect::<Result<Vec<_>>>()?;
+            Ok(Some(to_json(&sealed)))
+        }
+    }
+}
+
+/// Where a header of an event is stored.
+fn place(event_id: &str, name: &str) -> String {
+    format!("events.headers:{event_id}:{}", name.to_ascii_lowercase())
+}
