@@ -12,7 +12,8 @@ COPY --from=build /src/target/release/hookctl /usr/local/bin/hookctl
 RUN useradd --system --home-dir /data --shell /usr/sbin/nologin hookctl \
     && install -d -m 0700 -o hookctl -g hookctl /data
 USER hookctl
-ENV HOOKCTL_DB=/data/hookctl.db
+# The log has a JSON object for each attempt, for what collects the logs of containers.
+ENV HOOKCTL_DB=/data/hookctl.db HOOKCTL_LOG_FORMAT=json
 VOLUME /data
 ENTRYPOINT ["hookctl"]
-CMD ["drain", "--watch"]
+CMD ["drain", "--watch", "-v"]

@@ -15,6 +15,9 @@ mod growth;
 mod http;
 mod instructions;
 mod limit;
+#[path = "../src/log.rs"]
+#[allow(dead_code)]
+mod log;
 mod peers;
 mod postgres;
 mod prune;

@@ -76,7 +76,7 @@ pub struct Cli {
     /// No notices and no progress, for cron; errors, rejected lines and a database that was made are told
     #[arg(short, long, global = true, help_heading = "Global options")]
     quiet: bool,
-    /// More messages on stderr; twice for details [env: HOOKCTL_LOG]
+    /// Log each attempt on stderr; twice: also claims, look-ups, connections [env: HOOKCTL_LOG, HOOKCTL_LOG_FORMAT]
     #[arg(short, long, action = ArgAction::Count, global = true, help_heading = "Global options")]
     verbose: u8,
     /// Refuse every command that writes or shows a secret, and open the file read-only
@@ -226,6 +226,7 @@ impl Cli {
     fn run(self, settings: Settings, jq: Option<Expression>) -> u8 {
         let clock = Clock::new(settings.now);
         let mut out = self.output(&settings);
+        out.start_log();
         if let Some(expression) = jq {
             out.filter_by(expression);
         }
@@ -261,7 +262,8 @@ impl Cli {
             no_color: settings.no_color,
             clicolor_force: settings.clicolor_force,
             quiet: self.quiet,
-            verbose: self.verbose.max(settings.verbose),
+            verbose: self.verbose.max(settings.verbose.unwrap_or_default()),
+            logs_json: settings.logs_json,
             clock: Clock::new(settings.now),
         })
     }
@@ -282,6 +284,7 @@ fn refuse(error: &clap::Error, arguments: &[OsString], settings: &Settings) -> u
         clicolor_force: settings.clicolor_force,
         quiet: false,
         verbose: 0,
+        logs_json: false,
         clock: Clock::new(settings.now),
     });
     if !matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {

@@ -11,6 +11,7 @@ mod error;
 pub mod fuzz;
 mod http;
 mod jq;
+mod log;
 mod new_file;
 mod output;
 mod process;

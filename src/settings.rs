@@ -44,8 +44,10 @@ pub struct Settings {
     pub now: Option<Timestamp>,
     /// `HOOKCTL_BUSY_TIMEOUT`: how long a command waits for a database that another keeps locked.
     pub busy_timeout: Option<Duration>,
-    /// `HOOKCTL_LOG`: how much to tell, 0 to 3.
-    pub verbose: u8,
+    /// `HOOKCTL_LOG`: how much is logged, 0 to 3.
+    pub verbose: Option<u8>,
+    /// `HOOKCTL_LOG_FORMAT=json`: the log is JSON, an object a line.
+    pub logs_json: bool,
     /// `HOOKCTL_OUTPUT`, which the command line reads: kept for errors of the command line itself.
     pub output: Option<String>,
     /// `NO_COLOR` is set and not empty.
@@ -87,11 +89,17 @@ impl Settings {
             None => None,
         };
         let verbose = match text("HOOKCTL_LOG")?.as_deref() {
-            None | Some("0" | "off" | "error") => 0,
-            Some("1" | "info" | "warn") => 1,
-            Some("2" | "debug") => 2,
-            Some("3" | "trace") => 3,
+            None => None,
+            Some("0" | "off" | "error") => Some(0),
+            Some("1" | "info" | "warn") => Some(1),
+            Some("2" | "debug") => Some(2),
+            Some("3" | "trace") => Some(3),
             Some(_) => return Err(Failure::option("HOOKCTL_LOG", "use off, info, debug or trace")),
+        };
+        let logs_json = match text("HOOKCTL_LOG_FORMAT")?.as_deref() {
+            None | Some("text") => false,
+            Some("json") => true,
+            Some(_) => return Err(Failure::option("HOOKCTL_LOG_FORMAT", "use text or json")),
         };
         let owner = text("HOOKCTL_OWNER")?;
         let is_owner_set = owner.is_some();
@@ -114,6 +122,7 @@ impl Settings {
             now,
             busy_timeout,
             verbose,
+            logs_json,
             output: std::env::var("HOOKCTL_OUTPUT").ok(),
             no_color: text("NO_COLOR")?.is_some(),
             clicolor_force: text("CLICOLOR_FORCE")?.is_some_and(|value| value != "0"),

@@ -21,7 +21,7 @@ use crate::store::{LastDrain, Removed, Retention, Store};
 ///
 /// Due are first tries that never ran, retries whose time has come, and attempts whose process died. Several drains at
 /// once share the work; nothing is sent twice for one claim. When nothing is left to send, the log is kept short as
-/// `hookctl db policy` says.
+/// `hookctl db policy` says. With --watch each attempt is logged on stderr, as with -v, unless --quiet or HOOKCTL_LOG=off.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl drain
@@ -121,6 +121,9 @@ impl Drain {
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         if self.dry_run {
             return self.show_due(context);
+        }
+        if self.watch.is_some() && context.settings.verbose.is_none() {
+            context.out.log_attempts();
         }
         let store = context.store_to_write()?;
         store.check_key()?;

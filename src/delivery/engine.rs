@@ -8,6 +8,7 @@ use super::claimer::{Claimer, Terms, Turns, lanes_at_once};
 use super::fairness::WorkerShares;
 use super::in_flight::InFlight;
 use super::job::{EndedJob, Ending, Job};
+use super::log_lines::{log_attempts, log_claims};
 use super::passage::is_blocked;
 use super::prepared::{failed, millis};
 use super::recorder::settle;
@@ -313,6 +314,8 @@ impl<'a> Engine<'a> {
 
     /// Takes a recorded group and new claims into the books, and hands the claims out.
     fn enter(&mut self, group: &[EndedJob], recorded: Summary, jobs: Vec<Job>) {
+        log_attempts(group);
+        log_claims(&jobs);
         self.summary.add(recorded);
         self.last_group = group.len();
         self.claimer.lanes.note_answers(group);

@@ -8,6 +8,7 @@ mod engine;
 mod fairness;
 mod in_flight;
 mod job;
+mod log_lines;
 mod passage;
 mod prepared;
 mod recorder;

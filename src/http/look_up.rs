@@ -10,6 +10,7 @@ use std::{fmt, io, thread};
 
 use super::local;
 use crate::domain::attempt::LocalTrouble;
+use crate::log::{self, Field, Level};
 
 /// How long an answer is used again: a drain asks once for a name, and still follows a change.
 const KEPT: Duration = Duration::from_secs(5);
@@ -109,6 +110,7 @@ impl LookUps {
                 Some(trouble) => LookUpFailure::Local(trouble),
                 None => LookUpFailure::Name(error.to_string()),
             });
+            log_answer(&host, &found);
             let mut names = look_ups.lock();
             names.threads -= 1;
             names.slots.insert(host, Slot::Answered { found, at: Instant::now() });
@@ -147,6 +149,20 @@ impl LookUps {
 impl fmt::Debug for LookUps {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LookUps").finish_non_exhaustive()
+    }
+}
+
+fn log_answer(host: &str, found: &Found) {
+    if !log::is_on(Level::Debug) {
+        return;
+    }
+    let host = ("host", Field::Text(host));
+    let answer = |name, text: &str| log::write(Level::Debug, "look-up", &[host, (name, Field::Text(text))]);
+    match found {
+        Ok(found) => answer("addresses", &found.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")),
+        Err(LookUpFailure::Name(reason)) => answer("error", reason),
+        Err(LookUpFailure::Local(trouble)) => answer("error", &trouble.to_string()),
+        Err(LookUpFailure::TimedOut) => answer("error", "timeout"),
     }
 }
 

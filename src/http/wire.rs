@@ -9,6 +9,7 @@ use ureq::{Error, Timeout};
 
 use super::errors::is_hang_up;
 use super::local;
+use crate::log::{self, Field, Level};
 
 /// Time-outs of the socket are set in steps of this: requests with one deadline then share one setting, which saves
 /// system calls, and an attempt ends at most this much late.
@@ -36,7 +37,9 @@ impl Wire {
         for (index, address) in addresses.iter().enumerate() {
             let left = deadline.left()?;
             let share = if index + 1 == addresses.len() { left } else { left / 2 };
-            match TcpStream::connect_timeout(address, share.max(Duration::from_millis(1))) {
+            let connected = TcpStream::connect_timeout(address, share.max(Duration::from_millis(1)));
+            log_connection(*address, connected.as_ref().err());
+            match connected {
                 Ok(stream) => {
                     stream.set_nodelay(true)?;
                     return Ok(Wire {
@@ -175,4 +178,14 @@ fn in_steps(left: Duration) -> Duration {
 /// A signal, or a socket time-out: the deadline decides whether to go on.
 fn is_worth_another_try(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+fn log_connection(address: SocketAddr, error: Option<&io::Error>) {
+    if !log::is_on(Level::Debug) {
+        return;
+    }
+    let (address, error) = (address.to_string(), error.map(ToString::to_string));
+    let mut fields = vec![("address", Field::Text(&address))];
+    fields.extend(error.as_deref().map(|error| ("error", Field::Text(error))));
+    log::write(Level::Debug, "connection", &fields);
 }

@@ -10,8 +10,10 @@ mod filtered;
 mod format;
 mod graph;
 mod json;
+mod log_line;
 mod look;
 mod markdown;
+mod messages;
 mod pager;
 mod progress;
 mod prompt;
@@ -39,7 +41,6 @@ pub use text::{Page, Text};
 
 use self::closed::write_error;
 use crate::clock::Clock;
-use crate::error::Failure;
 use crate::jq::Expression;
 
 const BUFFER: usize = 64 * 1024;
@@ -74,6 +75,8 @@ pub struct Settings {
     pub quiet: bool,
     /// How often `-v` was given.
     pub verbose: u8,
+    /// Whether the log, and with it all else on stderr, is JSON, an object a line.
+    pub logs_json: bool,
     /// The moment that relative times count from is that of the writing: before it, somebody may have thought for a while.
     pub clock: Clock,
 }
@@ -292,62 +295,10 @@ impl Output {
         }
     }
 
-    /// Writes a line that a script may wait for, also with --quiet.
-    pub fn announce(&mut self, text: &str) {
-        self.say("", Meaning::Plain, text);
-    }
-
-    /// A line that begins with `note:`, unless --quiet.
-    pub fn notice(&mut self, text: &str) {
-        if !self.settings.quiet {
-            self.say("note: ", Meaning::Id, text);
-        }
-    }
-
-    /// A line that begins with `warning:`, also with --quiet: something was not taken.
-    pub fn alarm(&mut self, text: &str) {
-        self.say("warning: ", Meaning::Warn, text);
-    }
-
-    /// A line that begins with `warning:`, unless --quiet.
-    pub fn warning(&mut self, text: &str) {
-        if !self.settings.quiet {
-            self.alarm(text);
-        }
-    }
-
-    /// The result of a run in one line, unless --quiet.
-    pub fn summary(&mut self, text: &str) {
-        if !self.settings.quiet {
-            self.say("", Meaning::Plain, text);
-        }
-    }
-
-    /// A detail, shown from `level` times `-v` on.
-    pub fn diagnostic(&mut self, level: u8, text: &str) {
-        if !self.settings.quiet && self.settings.verbose >= level {
-            self.say("debug: ", Meaning::Dim, text);
-        }
-    }
-
-    /// Reports why the program fails: as text, or as one JSON object where the data would have been JSON.
-    pub fn error(&mut self, failure: &Failure) {
-        if matches!(self.settings.format, Format::Json | Format::Jsonl) {
-            let mut line = Vec::new();
-            let object = std::collections::BTreeMap::from([("error", ErrorObject::of(failure))]);
-            json::compact(&mut line, &object).expect("texts and numbers are JSON");
-            line.push(b'\n');
-            return self.tell(&line);
-        }
-        self.say("error: ", Meaning::Bad, &failure.message);
-        if let Some(hint) = &failure.hint {
-            self.say("hint: ", Meaning::Id, hint);
-        }
-    }
-
     /// Shows how far a long task is, when stderr is a terminal and the run is not quiet.
     pub fn progress(&mut self, label: &str, total: Option<u64>) -> Progress {
-        if self.settings.quiet || !self.stderr_is_terminal {
+        // Lines of the log come from any thread, and would tear it.
+        if self.settings.quiet || !self.stderr_is_terminal || self.settings.verbose > 0 {
             return Progress::none();
         }
         // Data so far belongs above the display. A reader that is gone shows at the next write.
@@ -417,39 +368,6 @@ impl Output {
 
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
         self.stdout.write_all(bytes).map_err(write_error)
-    }
-
-    fn say(&mut self, prefix: &str, meaning: Meaning, text: &str) {
-        let line = format!("{}{}\n", meaning.paint(prefix, self.stderr_color), escape(text));
-        self.tell(line.as_bytes());
-    }
-
-    /// Writes to stderr, above a progress bar and after the data so far. A failure to write there is ignored: it cannot be reported.
-    fn tell(&mut self, line: &[u8]) {
-        let mut write = || {
-            let _ = self.stdout.flush();
-            let _ = self.stderr.write_all(line);
-        };
-        match &self.bar {
-            Some(bar) if !bar.is_finished() => bar.suspend(write),
-            _ => write(),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct ErrorObject<'a> {
-    code: &'static str,
-    message: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<&'a str>,
-    exit_code: u8,
-}
-
-impl ErrorObject<'_> {
-    fn of(failure: &Failure) -> ErrorObject<'_> {
-        let Failure { kind, message, hint } = failure;
-        ErrorObject { code: kind.code(), message, hint: hint.as_deref(), exit_code: kind.exit().code() }
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::domain::time::Timestamp;
-use crate::error::{Closed, Kind};
+use crate::error::{Closed, Failure, Kind};
 
 /// Every unsafe character there is, between two words.
 fn hostile() -> String {
@@ -90,6 +90,7 @@ fn settings(format: Format) -> Settings {
         clicolor_force: false,
         quiet: false,
         verbose: 0,
+        logs_json: false,
         clock: Clock::new(Timestamp::parse_rfc3339("2026-03-31T12:00:00Z")),
     }
 }

@@ -42,6 +42,7 @@ mod hostile_database;
 mod leaks;
 mod listen;
 mod log;
+mod logging;
 mod main_job;
 mod meanwhile;
 mod metrics;
