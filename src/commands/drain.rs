@@ -31,6 +31,7 @@ use crate::store::{LastDrain, Removed, Retention, Store};
   hookctl drain --dry-run         # what is due, by webhook
 
 Exit status:
+  1         deliveries stay due as the key of the database is not there; the others were sent
   5         an attempt failed, with --strict
   129       stopped by SIGHUP (the terminal closed), otherwise as SIGINT
   130, 143  stopped by Ctrl-C or SIGTERM; results are recorded, the rest stays due")]
@@ -126,7 +127,6 @@ impl Drain {
             context.out.log_attempts();
         }
         let store = context.store_to_write()?;
-        store.check_key()?;
         let webhooks = context.webhook_ids(&store, &self.webhooks)?;
         let started = Instant::now();
         let mut options = sending::options(context, self.concurrency)?;
@@ -137,7 +137,9 @@ impl Drain {
         let mut sending = Sending::new(context, &store, options)?;
         let drained = self.sweeps(context, &store, &webhooks, &mut sending, deadline);
         let tally = sending.tally();
-        let told = drained.and_then(|()| {
+        let mut locked_out = None;
+        let told = drained.and_then(|locked| {
+            locked_out = locked;
             let remaining_due = store.count_due(context.now(), &webhooks)?;
             let deferred = sending.engine.count_held_back(&webhooks)?.min(remaining_due);
             let duration_ms = started.elapsed().as_millis() as u64;
@@ -146,9 +148,13 @@ impl Drain {
         let recorded = counted(tally.claimed, "attempt is", "attempts are");
         let view = told.map_err(|error| broken_off(error, &format!("{recorded} recorded ({})", tally.told())))?;
         context.out.report(&view, &view.line())?;
+        if let (Some(error), None) = (locked_out, sending.stop.exit()) {
+            return Err(error);
+        }
         Ok(sending.exit(!self.strict || tally.not_delivered() == 0))
     }
 
+    /// Gives what to say of webhooks that the last sweep left out, as the database's key for them is not there.
     fn sweeps(
         &self,
         context: &mut Context,
@@ -156,8 +162,9 @@ impl Drain {
         webhooks: &[i64],
         sending: &mut Sending<'_>,
         deadline: Option<Instant>,
-    ) -> Result<()> {
+    ) -> Result<Option<anyhow::Error>> {
         let mut noted: Option<Instant> = None;
+        let mut is_told = false;
         loop {
             if self.all {
                 let now = context.now();
@@ -166,7 +173,12 @@ impl Drain {
             let due = store.count_due(context.now(), webhooks)?;
             let before = sending.engine.summary();
             sending.engine.drain(webhooks);
-            sending.finish(context, "Draining", before, due)?;
+            sending.run(context, "Draining", before, due)?;
+            let locked_out = sending.locked_out()?;
+            if let (Some(error), Some(_), false) = (&locked_out, self.watch, is_told) {
+                context.out.warning(&format!("{error:#}"));
+            }
+            is_told = locked_out.is_some();
             store.erase_deleted(Duration::ZERO);
             let is_over = sending.stop.is_asked()
                 || deadline.is_some_and(|deadline| Instant::now() >= deadline)
@@ -177,7 +189,7 @@ impl Drain {
             }
             let Some(pause) = self.watch.filter(|_| !is_over) else {
                 prune(context, store, &sending.stop, later(LONGEST_PRUNE, deadline));
-                return Ok(());
+                return Ok(locked_out);
             };
             let sleep = store.fall_asleep(context.now().plus_millis(pause.as_millis() as i64))?;
             let pause = pause.max(SHORTEST_PAUSE);

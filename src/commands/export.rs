@@ -72,11 +72,13 @@ impl Export {
             if !webhook.health.is_active {
                 values.push((Field::IS_ACTIVE, false.into()));
             }
-            let secret = store.secrets(webhook.id, context.now())?.into_iter().next();
-            values.extend(secret.map(|stored| {
-                let value = Some(stored.secret).filter(|_| self.with_secrets);
-                (Field::SECRET, references.to(&Credential { value, source: stored.source }, "SECRET"))
-            }));
+            let secret = store.secret_reference(webhook.id, context.now())?;
+            let value = match self.with_secrets {
+                true => store.secrets(webhook.id, context.now())?.into_iter().next().map(|stored| stored.secret),
+                false => None,
+            };
+            let secret = secret.map(|secret| Credential { value, ..secret });
+            values.extend(secret.map(|secret| (Field::SECRET, references.to(&secret, "SECRET"))));
             webhooks.push(WebhookExport { values });
         }
         let event_types = store.event_types()?.into_iter().filter(|event_type| !event_type.is_builtin).collect();

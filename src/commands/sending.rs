@@ -3,11 +3,15 @@
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::commands::wording::listed;
 use crate::context::{Context, Exit};
 use crate::delivery::{Engine, Gates, RunOptions, Summary};
 use crate::error::Failure;
 use crate::signals::Stop;
 use crate::store::Store;
+
+/// How many webhooks are named.
+const MOST_NAMED: usize = 5;
 
 /// A run of the engine.
 pub struct Sending<'a> {
@@ -37,15 +41,30 @@ impl<'a> Sending<'a> {
 
     /// Attempts deliveries, each given with its webhook, until each has ended or cannot go out now.
     pub fn deliver(&mut self, context: &mut Context, title: &str, deliveries: Vec<(i64, i64)>) -> Result<()> {
-        self.engine.store().check_key()?;
         let count = deliveries.len() as u64;
         self.engine.add_deliveries(deliveries);
         self.finish(context, title, Summary::default(), count)
     }
 
+    /// As [`Sending::run`]; an error where deliveries stay due for want of the database's key.
+    pub fn finish(&mut self, context: &mut Context, title: &str, before: Summary, total: u64) -> Result<()> {
+        self.run(context, title, before, total)?;
+        self.locked_out()?.map_or(Ok(()), Err)
+    }
+
+    /// What to say of webhooks that were left out, as the database's key for them is not there.
+    pub fn locked_out(&mut self) -> Result<Option<anyhow::Error>> {
+        let Some((webhooks, reason)) = self.engine.take_locked_out() else { return Ok(None) };
+        let store = self.engine.store();
+        let webhooks = webhooks.into_iter().map(|id| store.webhook(id)).collect::<Result<Vec<_>, _>>()?;
+        let names: Vec<String> = webhooks.into_iter().flatten().map(|webhook| webhook.settings.name).collect();
+        let names = listed(&names, MOST_NAMED);
+        Ok(Some(anyhow::Error::new(reason).context(format!("deliveries to {names} stay due"))))
+    }
+
     /// Turns until nothing is left to do. Shows what was done since `before`, of the `total` that is expected; what becomes due
     /// meanwhile is attempted too.
-    pub fn finish(&mut self, context: &mut Context, title: &str, before: Summary, total: u64) -> Result<()> {
+    pub fn run(&mut self, context: &mut Context, title: &str, before: Summary, total: u64) -> Result<()> {
         let progress = context.out.progress(title, Some(total));
         self.engine.run(|summary| {
             progress.set_of(summary.finished() - before.finished(), total);

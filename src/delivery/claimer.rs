@@ -1,6 +1,7 @@
 //! What is claimed next: for which webhooks, and how much, so that no worker idles, none is starved, and no webhook gets more
 //! than its state lets through.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -35,6 +36,7 @@ pub(super) struct Claimer {
     shares: WorkerShares,
     gates: Gates,
     waits_for_rate: bool,
+    locked_out: LockedOut,
 }
 
 /// Lanes that claim in one transaction, in their order.
@@ -54,6 +56,20 @@ pub(super) struct Terms {
     cost: ClaimCost,
 }
 
+/// Webhooks whose credentials are encrypted with a key that is not there: their deliveries stay due.
+#[derive(Debug, Default)]
+struct LockedOut {
+    webhooks: BTreeSet<i64>,
+    reason: Option<StoreError>,
+}
+
+impl LockedOut {
+    fn add(&mut self, webhook_id: i64, reason: StoreError) {
+        self.webhooks.insert(webhook_id);
+        self.reason.get_or_insert(reason);
+    }
+}
+
 impl Claimer {
     pub(super) fn new(options: &RunOptions, shares: WorkerShares) -> Claimer {
         Claimer {
@@ -62,6 +78,7 @@ impl Claimer {
             shares,
             gates: options.gates,
             waits_for_rate: options.waits_for_rate,
+            locked_out: LockedOut::default(),
         }
     }
 
@@ -156,7 +173,16 @@ impl Claimer {
             self.lanes.remove(id);
             return Ok(None);
         };
-        let Some(webhook) = self.webhooks.get(step.store, id, state.version, now)? else {
+        let webhook = match self.webhooks.get(step.store, id, state.version, now) {
+            Err(error) if error.is_of_key() => {
+                if self.gates == Gates::Ignore || state.health.pause(now).is_none() {
+                    self.locked_out.add(id, error);
+                }
+                None
+            }
+            webhook => webhook?,
+        };
+        let Some(webhook) = webhook else {
             self.lanes.remove(id);
             return Ok(None);
         };
@@ -200,6 +226,12 @@ impl Claimer {
         self.webhooks.tidy();
     }
 
+    /// The webhooks that were left out since this was last asked, as the database's key for them is not there, and why.
+    pub(super) fn take_locked_out(&mut self) -> Option<(BTreeSet<i64>, StoreError)> {
+        let LockedOut { webhooks, reason } = std::mem::take(&mut self.locked_out);
+        Some((webhooks, reason?))
+    }
+
     /// The version of the settings by which a webhook's deliveries were claimed.
     pub(super) fn claimed_version(&self, webhook_id: i64) -> Option<i64> {
         self.webhooks.version(webhook_id)
@@ -212,7 +244,14 @@ impl Claimer {
         let due: Vec<i64> = due.into_iter().filter(|id| webhooks.is_empty() || webhooks.contains(id)).collect();
         let mut held_back = 0;
         for (id, health, version) in store.healths(&due)? {
-            let Some(webhook) = self.webhooks.get(store, id, version, now)? else { continue };
+            let webhook = match self.webhooks.get(store, id, version, now) {
+                Err(error) if error.is_of_key() => {
+                    held_back += store.count_due(now, &[id])?;
+                    continue;
+                }
+                webhook => webhook?,
+            };
+            let Some(webhook) = webhook else { continue };
             let is_full = match webhook.settings.concurrency {
                 Some(at_once) => store.count_claims(id, now, lease_end(&webhook, now))? >= at_once as usize,
                 None => false,

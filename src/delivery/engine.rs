@@ -1,5 +1,6 @@
 //! The coordinator: it claims and records in group commits, worker threads send. No transaction is open while a request is.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -123,6 +124,11 @@ impl<'a> Engine<'a> {
     /// How many deliveries given to [`Engine::add_deliveries`] are neither claimed nor given up.
     pub fn backlog(&self) -> usize {
         self.claimer.lanes.backlog()
+    }
+
+    /// The webhooks that were left out since this was last asked, as the database's key for them is not there, and why.
+    pub fn take_locked_out(&mut self) -> Option<(BTreeSet<i64>, StoreError)> {
+        self.claimer.take_locked_out()
     }
 
     /// How many due deliveries, of all webhooks or of these, are held back by the state of their webhook.

@@ -84,6 +84,25 @@ impl Prepared {
         Ok(Prepared { webhook_id: id, version, settings, id_text: id.to_string(), signers, connection })
     }
 
+    /// The same to be shown: without the key of the database its credentials and signatures are masked.
+    pub fn to_show(
+        store: &Store,
+        webhook: Webhook,
+        clients: &mut Clients,
+        now: Timestamp,
+    ) -> Result<Prepared, StoreError> {
+        match Prepared::new(store, webhook.clone(), clients, now) {
+            Err(error) if error.is_of_key() => {
+                let Webhook { id, settings, version, .. } = webhook;
+                let schemes = settings.signature_schemes.iter().filter_map(|name| Scheme::find(name));
+                let signers = schemes.map(Signer::masked).collect();
+                let connection = Err(error.to_string());
+                Ok(Prepared { webhook_id: id, version, settings, id_text: id.to_string(), signers, connection })
+            }
+            prepared => prepared,
+        }
+    }
+
     /// All headers of a request but Host and Content-Length, in the order sent.
     pub fn headers<'a>(&'a self, request: &Request<'a>) -> Vec<(&'a str, Cow<'a, str>)> {
         let mut headers: Vec<(&str, Cow<'_, str>)> = Vec::with_capacity(12);

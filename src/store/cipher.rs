@@ -41,7 +41,7 @@ impl DataKey {
         let nonce = XNonce::try_from(&sealed[..]).map_err(|_| damaged(place))?;
         let cipher = XChaCha20Poly1305::new(&self.0.into());
         sealed.extend(cipher.encrypt(&nonce, payload).map_err(|_| damaged(place))?);
-        Ok(format!("{PREFIX}{}:{}", self.id(), STANDARD.encode(sealed)))
+        Ok(self.prefix() + &STANDARD.encode(sealed))
     }
 
     /// The value of what [`DataKey::seal`] made for this place; what is not encrypted is as it stands.
@@ -57,6 +57,11 @@ impl DataKey {
         let value =
             cipher.decrypt(&nonce, Payload { msg: sealed, aad: place.as_bytes() }).map_err(|_| damaged(place))?;
         String::from_utf8(value).map_err(|_| damaged(place))
+    }
+
+    /// What a value that is encrypted with this key begins with.
+    pub fn prefix(&self) -> String {
+        format!("{PREFIX}{}:", self.id())
     }
 
     /// Whether a stored value is encrypted with this key.
@@ -119,6 +124,7 @@ mod tests {
     fn a_value_opens_in_its_place_with_its_key_alone() {
         let key = DataKey::new([7; KEY_BYTES]);
         let sealed = key.seal("secrets.secret:1", "hunter2").unwrap();
+        assert_eq!(key.prefix().len(), 17, "statements compare so many characters");
         assert!(is_sealed(&sealed) && key.is_of(&sealed) && !sealed.contains("hunter2"));
         assert_ne!(sealed, key.seal("secrets.secret:1", "hunter2").unwrap(), "no nonce is used twice");
         assert_eq!(key.open("secrets.secret:1", sealed.clone()).unwrap(), "hunter2");

@@ -5,6 +5,9 @@ use super::row::{one, pair};
 use super::value::params;
 use super::{Result, Store, StoreError};
 
+/// What no encrypted value begins with.
+const NO_PREFIX: &str = "?";
+
 /// How the secrets and credentials of a database are stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sealing {
@@ -27,13 +30,31 @@ impl Store {
         Ok(Sealing { encrypted, in_clear: stored.len() as u64 - encrypted })
     }
 
-    /// An error where requests would need a key that this process does not have.
+    /// An error where anything is encrypted and this process has no key.
     pub fn check_key(&self) -> Result<()> {
         let is_needed = "SELECT EXISTS (SELECT 1 FROM secrets WHERE substr(secret, 1, 4) = $1)
                 OR EXISTS (SELECT 1 FROM credentials WHERE substr(value, 1, 4) = $2)";
         match cipher::key()? {
             None if self.only(is_needed, params![PREFIX, PREFIX], one)? => Err(StoreError::NoKey),
             _ => Ok(()),
+        }
+    }
+
+    /// An error where requests of these webhooks would need another key than this process has.
+    pub fn check_key_of(&self, webhooks: &[i64]) -> Result<()> {
+        let (own, error) = match cipher::key() {
+            Ok(None) => (NO_PREFIX.to_owned(), StoreError::NoKey),
+            Ok(Some(key)) => (key.prefix(), StoreError::WrongKey),
+            Err(error) => (NO_PREFIX.to_owned(), error),
+        };
+        let is_one = self.dialect().one_of("webhook_id", "$1");
+        let is_locked = format!(
+            "SELECT EXISTS (SELECT 1 FROM secrets WHERE {is_one} AND substr(secret, 1, 4) = $2 AND substr(secret, 1, 17) <> $3)
+                OR EXISTS (SELECT 1 FROM credentials WHERE {is_one} AND substr(value, 1, 4) = $2 AND substr(value, 1, 17) <> $3)"
+        );
+        match self.only(&is_locked, params![webhooks, PREFIX, &own], one)? {
+            true => Err(error),
+            false => Ok(()),
         }
     }
 

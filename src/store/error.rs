@@ -103,6 +103,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether it is a key that is missing, the wrong one, or not to be read.
+    pub fn is_of_key(&self) -> bool {
+        matches!(self, StoreError::NoKey | StoreError::WrongKey | StoreError::Key(_))
+    }
+
     pub(super) fn cannot_open(path: &Path, error: &std::io::Error) -> StoreError {
         let reason = match error.kind() {
             std::io::ErrorKind::NotFound if path.is_symlink() => "it is a symbolic link to nothing".to_owned(),

@@ -8,7 +8,7 @@ use super::encryption::secret_place;
 use super::row::one;
 use super::value::{Json, params};
 use super::{Result, Store, StoreError};
-use crate::domain::credential::Source;
+use crate::domain::credential::{Credential, Source};
 use crate::domain::secret::Secret;
 use crate::domain::time::Timestamp;
 
@@ -21,23 +21,27 @@ pub struct StoredSecret {
     pub created_at: Timestamp,
     /// The end of its overlap, when a newer one took its place.
     pub expires_at: Option<Timestamp>,
-    /// Where it came from, for `export`.
-    pub source: Option<Source>,
 }
 
 impl Store {
     /// A webhook's secrets that still count at `now`, the signing one first.
     pub fn secrets(&self, webhook_id: i64, now: Timestamp) -> Result<Vec<StoredSecret>> {
-        let sql = "SELECT id, secret, created_at, expires_at, source FROM secrets
+        let sql = "SELECT id, secret, created_at, expires_at FROM secrets
              WHERE webhook_id = $1 AND (expires_at IS NULL OR expires_at > $2)
              ORDER BY expires_at IS NOT NULL, id DESC";
         self.rows(sql, params![webhook_id, now], |row| {
             let secret = checked(row.next()?, row.next()?)?;
-            let (created_at, expires_at) = (row.next()?, row.next()?);
-            let source: Option<String> = row.next()?;
-            let source = source.and_then(|source| serde_json::from_str(&source).ok());
-            Ok(StoredSecret { secret, created_at, expires_at, source })
+            Ok(StoredSecret { secret, created_at: row.next()?, expires_at: row.next()? })
         })
+    }
+
+    /// The secret that signs without its value, which is not decrypted: where it came from.
+    pub fn secret_reference(&self, webhook_id: i64, now: Timestamp) -> Result<Option<Credential>> {
+        let sql = "SELECT source FROM secrets WHERE webhook_id = $1 AND (expires_at IS NULL OR expires_at > $2)
+             ORDER BY expires_at IS NOT NULL, id DESC LIMIT 1";
+        let stored = self.first(sql, params![webhook_id, now], one::<Option<String>>)?;
+        let source = |text: String| serde_json::from_str(&text).ok();
+        Ok(stored.map(|stored| Credential { value: None, source: stored.and_then(source) }))
     }
 
     /// A webhook's secrets whose overlap is over at `now` and that no write has deleted yet, the newest first.

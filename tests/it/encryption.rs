@@ -81,6 +81,11 @@ fn without_the_key_what_needs_no_credential_works_and_what_does_stores_nothing()
         &["stats"],
         &["db", "check"],
         &["db", "info"],
+        &["export"],
+        &["event", "list"],
+        &["delivery", "show", "1"],
+        &["delivery", "show", "1", "-o", "json"],
+        &["drain", "--dry-run"],
     ] {
         env.hookctl(works.iter().copied()).run().ok();
     }
@@ -100,6 +105,83 @@ fn without_the_key_what_needs_no_credential_works_and_what_does_stores_nothing()
     assert_eq!(env.sql_value("SELECT count(*) FROM webhooks"), "1");
     assert_eq!((env.sql_value("SELECT count(*) FROM events"), receiver.count()), (events, 0));
     with_key(&env, "key", &["drain", "--strict"]).run().ok();
+    assert_eq!(receiver.count(), 1);
+}
+
+#[test]
+fn a_drain_without_the_key_sends_what_needs_none_and_leaves_the_rest_due() {
+    let (env, receiver) = filled(1);
+    env.hookctl(["db", "encrypt", "--key-file", "key"]).run().ok();
+    env.create("plain", &receiver.url_at("/plain"), &["--no-secret"]);
+    for _ in 0..2 {
+        env.hookctl(["emit", "task.created", "--data", "{}", "--enqueue"]).run().ok();
+    }
+    env.file("other", [7; 32]);
+    for (drain, reason) in [
+        (env.hookctl(["drain", "-o", "json"]), "there is no key"),
+        (with_key(&env, "other", &["drain", "-o", "json"]), "encrypted with another key"),
+        (with_key(&env, "missing", &["drain", "-o", "json"]), "cannot read"),
+    ] {
+        let run = drain.run().fails(1);
+        let told = run.json();
+        assert_eq!((&told["remaining_due"], &told["retrying"], &told["failed"]), (&2.into(), &0.into(), &0.into()));
+        assert!(run.err().contains("deliveries to crm0 stay due: ") && run.err().contains(reason), "{run:?}");
+        assert_eq!(run.err().lines().filter(|line| line.contains("stay due")).count(), 1, "{run:?}");
+    }
+    assert_eq!(receiver.requests().iter().map(|request| request.path.as_str()).collect::<Vec<_>>(), ["/plain"; 2]);
+    let state = env.hookctl(["webhook", "show", "crm0", "-o", "json"]).run().ok().json();
+    assert_eq!((&state["condition"], &state["last_failure_at"]), (&serde_json::Value::Null, &serde_json::Value::Null));
+    assert_eq!(
+        env.sql_value(
+            "SELECT count(*) FROM attempts a JOIN deliveries d ON d.id = a.delivery_id WHERE d.webhook_id = 1"
+        ),
+        "0"
+    );
+    with_key(&env, "key", &["drain", "--strict"]).run().ok();
+    assert_eq!(receiver.count(), 4);
+    env.hookctl(["drain"]).run().ok();
+}
+
+#[test]
+fn emit_retry_and_resend_without_the_key_send_to_receivers_that_need_none() {
+    let (env, receiver) = filled(1);
+    env.hookctl(["db", "encrypt", "--key-file", "key"]).run().ok();
+    env.create("plain", &receiver.url_at("/plain"), &["--no-secret"]);
+    let emit = ["emit", "task.created", "--data", "{}", "--strict", "--event-id"];
+    env.hookctl(emit).args(["e-1", "-w", "plain"]).run().ok();
+    env.hookctl(["emit", "--batch", "-", "-w", "plain"]).stdin("{\"type\":\"a.b\",\"data\":1}\n").run().ok();
+    for refused in [&emit[..5], &["emit", "--batch", "-"], &["webhook", "test", "crm0"]] {
+        let run = env.hookctl(refused.iter().copied()).stdin("{\"type\":\"a.b\",\"data\":1}\n").run().fails(1);
+        assert!(run.err().contains("there is no key"), "{run:?}");
+    }
+    env.hookctl(["webhook", "test", "plain"]).run().ok();
+    assert_eq!(env.sql_value("SELECT count(*) FROM events"), "3");
+    env.hookctl(["webhook", "pause", "crm0"]).run().ok();
+    env.hookctl(emit).args(["e-2", "-w", "plain", "-w", "crm0"]).run().fails(5);
+    env.hookctl(["webhook", "resume", "crm0"]).run().ok();
+    let resent = env.hookctl(["event", "resend", "e-1", "-w", "crm0"]).run().fails(1);
+    assert!(resent.err().contains("deliveries to crm0 stay due"), "{resent:?}");
+    env.hookctl(["delivery", "retry", "1"]).run().ok();
+    assert_eq!(receiver.count(), 5);
+    with_key(&env, "key", &["drain", "--strict"]).run().ok();
+    assert_eq!(receiver.count(), 7);
+}
+
+#[test]
+fn without_the_key_a_delivery_and_an_export_are_shown_without_what_needs_it() {
+    let (env, receiver) = filled(1);
+    let request = |run: Hookctl| run.args(["delivery", "show", "1", "-o", "json"]).run().ok().json()["request"].clone();
+    env.hookctl(["emit", "task.created", "--data", "{}"]).run().ok();
+    let (before, exported) = (request(env.hookctl::<&str>([])), env.hookctl(["export"]).run().ok().text());
+    env.hookctl(["db", "encrypt", "--key-file", "key"]).run().ok();
+    assert_eq!(request(env.hookctl::<&str>([]).env("HOOKCTL_KEY_FILE", env.path().join("key"))), before);
+    let without = request(env.hookctl::<&str>([]));
+    assert_eq!(without["headers"]["X-Webhook-Signature"], "***", "{without}");
+    for known in ["X-Webhook-Delivery", "Authorization", "User-Agent"] {
+        assert_eq!(without["headers"][known], before["headers"][known]);
+    }
+    assert_eq!(env.hookctl(["export"]).run().ok().text(), exported);
+    env.hookctl(["export", "--with-secrets"]).run().fails(1);
     assert_eq!(receiver.count(), 1);
 }
 

@@ -213,7 +213,7 @@ impl RequestView {
     ) -> Result<RequestView> {
         let timestamp = last.map_or_else(|| context.now(), |attempt| attempt.started_at);
         let mut clients = Clients::new(Surroundings::default(), 0);
-        let prepared = Prepared::new(store, webhook, &mut clients, timestamp)?;
+        let prepared = Prepared::to_show(store, webhook, &mut clients, timestamp)?;
         let attempt_number = last.map_or(1, |attempt| attempt.number);
         let of_event = payload.headers.masked();
         let request = Request { delivery_id: delivery.id, attempt_number, payload, headers: &of_event, timestamp };

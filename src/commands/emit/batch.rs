@@ -1,6 +1,7 @@
 //! `hookctl emit --batch`: events one a line, stored in durable groups, delivered while reading.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -12,6 +13,7 @@ use super::EmitView;
 use super::held_back::HeldBack;
 use super::lines::{Lines, Next};
 use super::options::Emit;
+use super::receivers::receivers;
 use crate::commands::sending::{self, Sending, Tally};
 use crate::context::{Context, Exit};
 use crate::delivery::{AcceptOptions, Summary, Turn, accept};
@@ -118,9 +120,10 @@ pub(super) fn run(emit: &Emit, file: &str, context: &mut Context) -> Result<Exit
     context.refuse_if_read_only()?;
     let (input, size) = open(file)?;
     let store = context.store_to_write()?;
-    if !emit.enqueue {
-        store.check_key()?;
-    }
+    let lacks_key = match store.check_key() {
+        Err(error) if error.is_of_key() => !emit.enqueue,
+        checked => checked.map(|()| false)?,
+    };
     store.expect_large_transactions()?;
     let named = context.webhook_ids(&store, &emit.webhooks)?;
     let options = sending::options(context, emit.concurrency)?;
@@ -134,6 +137,7 @@ pub(super) fn run(emit: &Emit, file: &str, context: &mut Context) -> Result<Exit
         held_back: HeldBack::default(),
         bytes: 0,
         is_sending: false,
+        lacks_key,
         group_bytes: 0,
         stored_lines: 0,
     };
@@ -175,6 +179,8 @@ struct Batch<'a> {
     view: BatchView,
     held_back: HeldBack,
     bytes: u64,
+    /// Whether some webhooks cannot be sent to, as the database's key is not there.
+    lacks_key: bool,
     /// Whether the engine had something to do when it last turned.
     is_sending: bool,
     /// The payloads of the group that is being read, in bytes.
@@ -250,6 +256,10 @@ impl Batch<'_> {
         let store = self.store;
         let (subscribers, intakes) = store.shared_transaction(|| {
             let (subscribers, dedupe) = (store.subscribers()?, self.emit.dedupe);
+            if self.lacks_key {
+                let to = group.iter().flat_map(|(_, event)| receivers(&subscribers, event, &self.named));
+                store.check_key_of(&to.collect::<BTreeSet<i64>>().into_iter().collect::<Vec<_>>())?;
+            }
             let named = self.named.as_slice();
             let options = AcceptOptions { subscribers: &subscribers, named, dedupe, at_once: None, is_last: true };
             let intakes = accept(store, group.iter().map(|(_, event)| event), options)?;

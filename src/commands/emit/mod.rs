@@ -6,6 +6,7 @@ mod dry_run;
 mod held_back;
 mod lines;
 mod options;
+mod receivers;
 mod view;
 
 use anyhow::Result;
@@ -13,6 +14,7 @@ use anyhow::Result;
 pub use self::content::{failure, json_argument};
 use self::held_back::HeldBack;
 pub use self::options::Emit;
+use self::receivers::receivers;
 pub use self::view::EmitView;
 use crate::commands::catalogue::warn_of_slips;
 use crate::commands::sending::{self, Sending};
@@ -40,14 +42,14 @@ impl Emit {
         let mut event = draft.into_event(context.now(), random.next_u128()).map_err(failure)?;
         let store = context.store_to_emit()?;
         store.leave_short_log()?;
-        if !self.enqueue {
-            store.check_key()?;
-        }
         let named = context.webhook_ids(&store, &self.webhooks)?;
         let mut held_back = HeldBack::default();
         let token = random.next_token();
         let intakes = store.shared_transaction(|| {
             let subscribers = store.subscribers()?;
+            if !self.enqueue {
+                store.check_key_of(&receivers(&subscribers, &event, &named))?;
+            }
             if context.clock.follows_server() {
                 // Its clock is known from this answer on, and decides when a delivery is due.
                 event.created_at = context.now();

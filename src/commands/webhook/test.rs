@@ -46,8 +46,8 @@ impl Test {
         };
         let data = json::parse(&data).map_err(|error| Failure::option("--data", error))?;
         let store = context.store_to_write()?;
-        store.check_key()?;
         let webhook = context.webhook(&store, &self.webhook)?;
+        store.check_key_of(&[webhook.id])?;
         let now = context.now();
         let mut random = context.random()?;
         let draft = Draft { event_type: WEBHOOK_TEST.into(), content: Content::of_data(data), ..Draft::default() };

@@ -3,7 +3,7 @@
 use super::key::SigningKey;
 use super::scheme::Values;
 use super::{Form, Scheme, TimePlace, TimeUnit};
-use crate::domain::secret::{Secret, SecretError};
+use crate::domain::secret::{MASKED, Secret, SecretError};
 use crate::domain::time::Timestamp;
 
 /// A request about to be signed.
@@ -47,6 +47,11 @@ impl Signer {
         Ok(Signer { scheme: scheme.clone(), keys })
     }
 
+    /// A signer without a key: its signature is masked, to show what a request looks like.
+    pub fn masked(scheme: &Scheme) -> Signer {
+        Signer { scheme: scheme.clone(), keys: Vec::new() }
+    }
+
     /// Every header that the scheme adds to the request: id and timestamp where it has them, then the signature.
     ///
     /// A header that holds a list carries a signature for each secret, the newest first; any other the newest's.
@@ -69,6 +74,9 @@ impl Signer {
     }
 
     fn value(&self, message: &Message<'_>, timestamp: &str) -> String {
+        if self.keys.is_empty() {
+            return MASKED.to_owned();
+        }
         let values = Values {
             id: message.id.as_bytes(),
             timestamp: timestamp.as_bytes(),
