@@ -11,7 +11,7 @@ use crate::domain::time::Timestamp;
 use crate::store::{EventFilter, Past, Store, StoreError, Subscriber};
 
 /// How many rows of events are looked at in one transaction, so that nobody waits long for the lock.
-const PART: i64 = 10_000;
+pub const PART: i64 = 10_000;
 
 /// Which of the events that a filter means a webhook gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +55,17 @@ impl Backfill {
         let rows: BTreeSet<i64> = rows.iter().copied().collect();
         let parts = rows.into_iter().map(|row| row..=row).collect();
         Backfill::new(store, webhooks, EventFilter::default(), scope, parts)
+    }
+
+    /// The events that `filter` means in the rows from `first` on, in one portion.
+    pub fn from_row(
+        store: &Store,
+        webhooks: Vec<Subscriber>,
+        filter: EventFilter,
+        scope: Scope,
+        first: i64,
+    ) -> Result<Backfill> {
+        Backfill::new(store, webhooks, filter, scope, vec![first..=i64::MAX])
     }
 
     fn new(
@@ -142,10 +153,5 @@ impl Backfill {
             }
         }
         Ok(count)
-    }
-
-    /// Makes all deliveries in the caller's transaction.
-    pub fn carry_out(&self, store: &Store, now: Timestamp) -> Result<u64, StoreError> {
-        self.parts.iter().map(|part| self.carry_out_part(store, part, now)).sum()
     }
 }

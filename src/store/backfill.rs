@@ -44,6 +44,11 @@ impl Store {
         self.rows(TYPES, &[], one)
     }
 
+    /// The row of the newest event; 0 when there is none.
+    pub fn newest_event(&self) -> Result<i64> {
+        self.only("SELECT coalesce(max(id), 0) FROM events", &[], one)
+    }
+
     /// The rows of the first and the last event that a filter's times mean; `None` when there is none.
     pub fn span_of_events(&self, filter: &EventFilter) -> Result<Option<(i64, i64)>> {
         let mut conditions = Conditions::after(self.dialect(), Vec::new());

@@ -97,6 +97,50 @@ fn events_emitted_while_a_webhook_is_disabled_are_not_lost_to_it() {
 }
 
 #[test]
+fn apply_that_makes_a_webhook_active_again_says_what_it_missed_and_the_command() {
+    let (env, receiver) = (TestEnv::new(), TestReceiver::start(200));
+    env.create("crm", &receiver.url(), &["-e", "task.*"]);
+    env.at(10, &["webhook", "disable", "crm"]).ok();
+    env.at(20, &["emit", "task.created", "--event-id", "missed"]).ok();
+    env.at(20, &["emit", "invoice.paid"]).ok();
+    let exported = env.at(25, &["export"]).ok().text();
+    let file = env.file("webhooks.toml", exported.replace("is_active = false", "is_active = true"));
+    let file = file.to_str().unwrap();
+    let planned = env.at(28, &["apply", file, "--dry-run"]).fails(5);
+    assert!(!planned.err().contains("missed"), "{planned:?}");
+    let applied = env.at(30, &["apply", file]).ok();
+    let command = "hookctl event resend --missing -w crm --since 2026-01-01T00:00:10.000Z";
+    let notice = format!("note: crm missed 1 event while it was disabled; to deliver them: {command}\n");
+    assert_eq!(applied.err(), notice, "{applied:?}");
+    let resent = env.json_at(40, &command.split(' ').skip(1).collect::<Vec<_>>());
+    assert_eq!((&resent["events"], &resent["succeeded"]), (&1.into(), &1.into()), "{resent}");
+    let again = env.at(50, &["apply", file]).ok();
+    assert_eq!(again.err(), "", "{again:?}");
+}
+
+/// Enough for several transactions of a batch.
+const EVENTS: usize = 20_000;
+
+#[test]
+fn events_that_come_while_missed_ones_are_caught_up_are_owed_once_as_well() {
+    only_on_files!();
+    let (env, receiver) = (TestEnv::new(), TestReceiver::start(200));
+    env.create("crm", &receiver.url(), &[]);
+    env.hookctl(["webhook", "disable", "crm"]).run().ok();
+    let lines = "{\"type\":\"task.created\"}\n".repeat(EVENTS);
+    let emit = env.hookctl(["emit", "--batch", "-", "--enqueue", "-q"]).stdin(lines).spawn();
+    let started = std::time::Instant::now();
+    while env.sql_value("SELECT count(*) FROM events") == "0" {
+        assert!(started.elapsed().as_secs() < 60, "nothing is taken in");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    env.hookctl(["webhook", "enable", "crm", "--backfill"]).run().ok();
+    emit.wait_timeout(std::time::Duration::from_secs(60)).ok();
+    assert_eq!(env.sql_value("SELECT count(*) FROM deliveries"), EVENTS.to_string());
+    env.hookctl(["db", "check"]).run().ok();
+}
+
+#[test]
 fn enable_with_backfill_delivers_what_was_missed_in_its_order() {
     let (env, receiver) = (TestEnv::new(), TestReceiver::start(200));
     env.create("crm", &receiver.url(), &["--ordered"]);

@@ -21,7 +21,8 @@ use crate::new_file::Readers;
 ///
 /// Shows what is created, changed and, with --prune, deleted; all of it happens in one transaction or none of it. Webhooks
 /// are recognised by name. A setting that the file does not name has its default, but for a webhook's owner, state and
-/// secret, which stay as they are. The same file applied again changes nothing.
+/// secret, which stay as they are. The same file applied again changes nothing. What a webhook that becomes active again
+/// missed is counted, with the command that delivers it.
 ///
 /// A secret is named by `secret_env` (an environment variable) or `secret_file` (a file, seen from the current folder); it
 /// replaces another one at once: with `hookctl webhook secret rotate` both stay valid for a while. `{ env = "VARIABLE" }` and
@@ -82,6 +83,9 @@ impl Apply {
             plan.carry_out(context, &store)?;
             context.erase_deleted(&store);
             self.hand_over(context, &plan.new_secrets())?;
+            for (name, missed) in plan.count_missed(&store)? {
+                missed.report(context, name, false);
+            }
             plan.warn_of_slips(context, &store)?;
         }
         context.out.page(&ApplyView::done(&plan))?;

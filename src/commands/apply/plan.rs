@@ -9,6 +9,7 @@ use crate::commands::catalogue::warn_of_slips;
 use crate::commands::configuration::entry::{Configuration, EventTypeEntry};
 use crate::commands::configuration::place::Place;
 use crate::commands::webhook::addresses;
+use crate::commands::webhook::missed::Missed;
 use crate::commands::wording::{counted, listed};
 use crate::context::Context;
 use crate::domain::event_type::{self, check_description};
@@ -143,6 +144,13 @@ impl Plan {
             }
             Ok(())
         })
+    }
+
+    /// What those webhooks missed that the plan made active again, by name.
+    pub fn count_missed(&self, store: &Store) -> Result<Vec<(&str, Missed)>> {
+        let enabled = self.steps.iter().filter(|step| step.is_active);
+        let enabled = enabled.filter_map(|step| step.existing.as_ref().filter(|webhook| !webhook.health.is_active));
+        enabled.map(|webhook| Ok((webhook.settings.name.as_str(), Missed::count(store, webhook)?))).collect()
     }
 
     /// The secrets that are generated, each with the name of its webhook.

@@ -9,6 +9,7 @@ pub mod disable;
 pub mod egress;
 pub mod enable;
 pub mod list;
+pub mod missed;
 pub mod pause;
 pub mod pem;
 pub mod resume;
