@@ -33,7 +33,7 @@ pub struct SignatureOptions {
     /// The request's method, where the scheme signs it (hubspot-v3) [default: the webhook's]
     #[arg(long, value_name = "METHOD")]
     pub method: Option<String>,
-    /// The hash: sha256, sha1 or sha512
+    /// The hash: sha256, sha1 or sha512 [default: the webhook's with -w, else sha256]
     #[arg(long, value_name = "HASH", help_heading = "For hmac and the convoy schemes")]
     pub algorithm: Option<Hash>,
     /// How the signature is written: hex or base64
@@ -124,11 +124,11 @@ impl SignatureOptions {
             return Err(without_secret(&settings.name).into());
         }
         let schemes = match named {
-            Some(scheme) => vec![scheme.clone()],
+            Some(scheme) => vec![settings.scheme(scheme.name).unwrap_or_else(|| scheme.clone())],
             None => settings
                 .signature_schemes
                 .iter()
-                .map(|name| scheme_named("--webhook", name).cloned())
+                .map(|name| settings.scheme(name).ok_or_else(|| unknown_scheme("--webhook", name)))
                 .collect::<Result<Vec<_>, _>>()?,
         };
         if schemes.is_empty() {
@@ -190,8 +190,11 @@ impl Keyed {
 
 /// A scheme by its name or alias; `option` is named when there is none.
 pub fn scheme_named(option: &str, name: &str) -> Result<&'static Scheme, Failure> {
-    Scheme::find(name)
-        .ok_or_else(|| Failure::option(option, format!("no signature scheme '{name}'")).hint(schemes::advice(name)))
+    Scheme::find(name).ok_or_else(|| unknown_scheme(option, name))
+}
+
+fn unknown_scheme(option: &str, name: &str) -> Failure {
+    Failure::option(option, format!("no signature scheme '{name}'")).hint(schemes::advice(name))
 }
 
 /// What to say of a webhook that has no secret.

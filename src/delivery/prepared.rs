@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::clock::Clock;
 use crate::domain::attempt::{Attempt, AttemptError, ErrorType, LocalTrouble, Outcome};
 use crate::domain::secret::MASKED;
-use crate::domain::signature::{Message, Scheme, Signer};
+use crate::domain::signature::{Message, Signer};
 use crate::domain::target_url;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{Settings, Webhook};
@@ -94,8 +94,7 @@ impl Prepared {
         match Prepared::new(store, webhook.clone(), clients, now) {
             Err(error) if error.is_of_key() => {
                 let Webhook { id, settings, version, .. } = webhook;
-                let schemes = settings.signature_schemes.iter().filter_map(|name| Scheme::find(name));
-                let signers = schemes.map(Signer::masked).collect();
+                let signers = settings.schemes().map(|scheme| Signer::masked(&scheme)).collect();
                 let connection = Err(error.to_string());
                 Ok(Prepared { webhook_id: id, version, settings, id_text: id.to_string(), signers, connection })
             }
@@ -197,8 +196,8 @@ fn make_signers(
     let stored = store.secrets(webhook_id, now)?;
     let secrets: Vec<_> = stored.iter().map(|stored| &stored.secret).collect();
     let signer = |name: &String| {
-        let scheme = Scheme::find(name).ok_or_else(|| format!("the signature scheme '{name}' is unknown"))?;
-        Signer::new(scheme, &secrets).map_err(|error| format!("cannot sign with {name}: {error}"))
+        let scheme = settings.scheme(name).ok_or_else(|| format!("the signature scheme '{name}' is unknown"))?;
+        Signer::new(&scheme, &secrets).map_err(|error| format!("cannot sign with {name}: {error}"))
     };
     Ok(settings.signature_schemes.iter().map(signer).collect())
 }

@@ -79,6 +79,15 @@ pub fn validate(headers: &[(String, String)], signature_names: &[&str]) -> Resul
     Ok(())
 }
 
+/// Checks the name of a header that carries a signature: of those that hookctl sends, it may be another signature's.
+pub fn check_signature_name(name: &str) -> Result<(), HeaderError> {
+    check_name(name)?;
+    match reserved(name, &[]).filter(|_| !name.to_ascii_lowercase().ends_with("-signature")) {
+        Some(reason) => Err(HeaderError::Reserved { name: name.to_owned(), reason }),
+        None => Ok(()),
+    }
+}
+
 /// Checks the headers of an event, which go to webhooks of any signature schemes.
 pub fn validate_event(headers: &[(String, String)]) -> Result<(), HeaderError> {
     validate(headers, &[])?;

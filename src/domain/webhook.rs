@@ -2,12 +2,14 @@
 
 mod egress;
 mod field;
+mod hmac;
 pub mod masked;
 pub mod rules;
 mod settings;
 
 pub use egress::{EgressSettings, LONGEST_CLIENT_PEM};
 pub use field::{Field, Invalid};
+pub use hmac::HmacSettings;
 pub use rules::{DEFAULT_CONCURRENCY, LONGEST_TIMEOUT_MS};
 pub use settings::{LONGEST_CA_CERT, Settings};
 

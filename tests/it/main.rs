@@ -66,6 +66,7 @@ mod secrets;
 mod settings;
 mod shared;
 mod sign;
+mod signatures;
 mod stats;
 mod tail;
 mod tidy;

@@ -9,6 +9,7 @@ use serde::de::{DeserializeOwned, Deserializer, Error as _};
 use serde_json::{Map, Value};
 
 use super::egress::EgressChange;
+use super::hmac::HmacChange;
 use super::pem::Pem;
 use crate::commands::arguments;
 use crate::commands::candidates::Candidates;
@@ -70,6 +71,9 @@ pub struct Change {
     #[arg(long = "signature", value_name = "SCHEME", add = Candidates::Schemes, value_delimiter = ',', help_heading = "Signature")]
     #[serde(deserialize_with = "list")]
     pub signature_schemes: Option<Vec<String>>,
+    #[command(flatten)]
+    #[serde(skip)]
+    pub hmac: HmacChange,
     /// Who it belongs to; none for nobody [default: HOOKCTL_OWNER, else nobody]
     #[arg(long, value_name = "OWNER")]
     pub owner: Option<String>,
@@ -127,7 +131,8 @@ impl Change {
             headers.retain(|_, value| !value.is_object());
         }
         let (egress, keys): (Map<_, _>, Map<_, _>) = keys.into_iter().partition(|(key, _)| EgressChange::has_key(key));
-        Ok(Change { egress: read(egress)?, header_envs, ..read(keys)? })
+        let (hmac, keys): (Map<_, _>, Map<_, _>) = keys.into_iter().partition(|(key, _)| HmacChange::has_key(key));
+        Ok(Change { egress: read(egress)?, hmac: read(hmac)?, header_envs, ..read(keys)? })
     }
 
     /// Whether it names a URL, as one or as a credential.
@@ -182,6 +187,7 @@ impl Change {
             settings.set_ca_cert(&pem)?;
             check_ca_cert(&pem).map_err(|error| Field::CA_CERT.invalid(error))?;
         }
+        self.hmac.apply(&mut settings.hmac)?;
         self.egress.apply(&mut settings.egress)
     }
 }

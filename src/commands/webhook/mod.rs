@@ -8,6 +8,7 @@ mod dialog;
 pub mod disable;
 pub mod egress;
 pub mod enable;
+mod hmac;
 pub mod list;
 pub mod missed;
 pub mod pause;

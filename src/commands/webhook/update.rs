@@ -142,7 +142,7 @@ impl Update {
                 .hint("disable it with `hookctl webhook disable`, or delete it"));
         }
         if self.no_secret {
-            settings.signature_schemes.clear();
+            settings.set_signature_schemes(&[])?;
         }
         Ok(settings)
     }

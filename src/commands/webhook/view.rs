@@ -131,6 +131,10 @@ impl WebhookView {
         }
         let schemes = settings.signature_schemes.join(", ");
         text.field("Signatures", if schemes.is_empty() { "none".to_owned() } else { schemes });
+        for scheme in settings.schemes().filter(|scheme| scheme.name == "hmac") {
+            let (header, value) = (&scheme.header, scheme.value_template());
+            text.field("hmac", format!("{header}: {value}, {}", scheme.algorithm.name()));
+        }
         text.field("Timeout", duration::of_millis(settings.timeout_ms));
         text.field("Retries", self.retry_times());
         let disable_after = match settings.disable_after_ms {

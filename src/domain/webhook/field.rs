@@ -41,6 +41,10 @@ fields! {
     RETRY_SCHEDULE: "retry_schedule", "--retry-schedule", false;
     TIMEOUT: "timeout_seconds", "--timeout", false;
     SIGNATURE_SCHEMES: "signature_schemes", "--signature", false;
+    SIGNATURE_HEADER: "signature_header", "--signature-header", false;
+    SIGNATURE_PREFIX: "signature_prefix", "--signature-prefix", false;
+    SIGNATURE_ENCODING: "signature_encoding", "--signature-encoding", false;
+    SIGNATURE_ALGORITHM: "signature_algorithm", "--signature-algorithm", false;
     DISABLE_AFTER: "disable_after_seconds", "--disable-after", false;
     RATE_LIMIT: "rate_limit", "--rate-limit", false;
     CONCURRENCY: "concurrency", "--concurrency", false;

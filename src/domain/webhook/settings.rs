@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::egress::EgressSettings;
 use super::field::{Field, Invalid};
+use super::hmac::{HMAC, HmacSettings};
 use super::masked;
 use super::rules::{DEFAULT_DISABLE_AFTER_MS, LONGEST_TIMEOUT_MS, METHODS, check_name};
 use crate::domain::credential::{Credential, HeaderValue};
@@ -65,6 +66,8 @@ pub struct Settings {
     pub timeout_ms: i64,
     /// The names of its signature schemes; empty without a secret.
     pub signature_schemes: Vec<String>,
+    #[serde(flatten)]
+    pub hmac: HmacSettings,
     /// After so many milliseconds of failures without a success it is disabled; 0 is never.
     #[serde(rename = "disable_after_seconds", with = "seconds")]
     pub disable_after_ms: i64,
@@ -100,6 +103,7 @@ impl Default for Settings {
             retry: RetryPolicy::default(),
             timeout_ms: 30_000,
             signature_schemes: Vec::new(),
+            hmac: HmacSettings::default(),
             disable_after_ms: DEFAULT_DISABLE_AFTER_MS,
             rate_limit: None,
             concurrency: None,
@@ -277,7 +281,20 @@ impl Settings {
                 self.signature_schemes.push(scheme.name.to_owned());
             }
         }
+        if !self.signature_schemes.iter().any(|name| name == HMAC) {
+            self.hmac = HmacSettings::default();
+        }
         Ok(())
+    }
+
+    /// A scheme by its name, as this webhook signs with it; `None` where no scheme has that name.
+    pub fn scheme(&self, name: &str) -> Option<Scheme> {
+        self.hmac.scheme(name)
+    }
+
+    /// Its signature schemes.
+    pub fn schemes(&self) -> impl Iterator<Item = Scheme> {
+        self.signature_schemes.iter().filter_map(|name| self.scheme(name))
     }
 
     pub fn set_disable_after(&mut self, length: Duration) -> Result<(), Invalid> {
@@ -331,8 +348,9 @@ impl Settings {
     /// the same header.
     pub fn check(&self) -> Result<(), Invalid> {
         self.egress.check()?;
-        let schemes = self.signature_schemes.iter().filter_map(|name| Scheme::find(name));
-        let names: Vec<&str> = schemes.flat_map(Scheme::written_headers).collect();
+        self.hmac.check(&self.signature_schemes)?;
+        let schemes: Vec<Scheme> = self.schemes().collect();
+        let names: Vec<&str> = schemes.iter().flat_map(Scheme::written_headers).collect();
         let is_repeated =
             |(index, name): (usize, &&str)| names[..index].iter().any(|other| other.eq_ignore_ascii_case(name));
         if let Some(index) = names.iter().enumerate().position(is_repeated) {
