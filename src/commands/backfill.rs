@@ -80,9 +80,7 @@ impl Backfill {
             types.retain(|name| event_type::matches(pattern, name));
         }
         let past = |webhook: Subscriber| {
-            let is_wanted = |name: &&String| {
-                scope == Scope::Everything || webhook.events.iter().any(|pattern| event_type::subscribes(pattern, name))
-            };
+            let is_wanted = |name: &&String| scope == Scope::Everything || event_type::wants(&webhook.events, name);
             let types: Vec<String> = types.iter().filter(is_wanted).cloned().collect();
             Past::new(webhook, types, filter.clone())
         };

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 
 use crate::context::Context;
-use crate::domain::event_type::slip_of;
+use crate::domain::event_type::{TAKES_OUT, slip_of};
 use crate::store::Store;
 
 /// After so many warnings the rest is counted.
@@ -18,14 +18,15 @@ pub fn warn_of_slips<'a>(
     store: &Store,
     types: impl IntoIterator<Item = &'a String>,
 ) -> Result<()> {
-    let types: BTreeSet<&String> = types.into_iter().filter(|name| !name.contains('*')).collect();
+    let types = types.into_iter().map(|name| name.strip_prefix(TAKES_OUT).unwrap_or(name));
+    let types: BTreeSet<&str> = types.filter(|name| !name.contains('*')).collect();
     if types.is_empty() {
         return Ok(());
     }
     let known = store.event_types()?;
     let known: BTreeSet<&str> = known.iter().map(|known| known.name.as_str()).collect();
-    let unknown = types.into_iter().filter(|name| !known.contains(name.as_str()));
-    let slips: Vec<(&String, &str)> =
+    let unknown = types.into_iter().filter(|name| !known.contains(name));
+    let slips: Vec<(&str, &str)> =
         unknown.filter_map(|name| Some((name, slip_of(name, known.iter().copied())?))).collect();
     for (name, meant) in slips.iter().take(MOST_WARNINGS) {
         context.out.warning(&format!("the event type '{name}' is not in the catalogue; did you mean '{meant}'?"));

@@ -16,7 +16,7 @@ use crate::store::{Intake, NewClaim, NewDelivery, Offer, Store, StoreError, Subs
 pub enum Matching {
     Wanted,
     Disabled,
-    /// None of its patterns matches.
+    /// None of its patterns matches, or one takes the type out.
     Pattern,
     /// It belongs to somebody else.
     Owner,
@@ -33,7 +33,7 @@ impl Matching {
         if !owner::may_reach(event_type, owner, webhook.owner.as_deref()) {
             return Matching::Owner;
         }
-        if !webhook.events.iter().any(|pattern| event_type::subscribes(pattern, event_type)) {
+        if !event_type::wants(&webhook.events, event_type) {
             return Matching::Pattern;
         }
         if webhook.is_active { Matching::Wanted } else { Matching::Disabled }

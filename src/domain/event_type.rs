@@ -16,6 +16,9 @@ pub const WEBHOOK_DISABLED: &str = "webhook.disabled";
 /// Announces that a delivery ended as failed.
 pub const DELIVERY_FAILED: &str = "delivery.failed";
 
+/// Begins a pattern of a subscription that takes types out.
+pub const TAKES_OUT: char = '!';
+
 /// The operational events: hookctl's own, each about a webhook.
 const OPERATIONAL: [&str; 4] = [WEBHOOK_FAILING, WEBHOOK_RECOVERED, WEBHOOK_DISABLED, DELIVERY_FAILED];
 
@@ -50,6 +53,11 @@ pub fn check_pattern(pattern: &str) -> Result<(), EventTypeError> {
     check_with(pattern, true)
 }
 
+/// Checks a pattern of a subscription: with `!` before it, it takes types out.
+pub fn check_subscription(pattern: &str) -> Result<(), EventTypeError> {
+    check_pattern(pattern.strip_prefix(TAKES_OUT).unwrap_or(pattern))
+}
+
 fn check_with(text: &str, star: bool) -> Result<(), EventTypeError> {
     let length = text.chars().count();
     match text {
@@ -79,9 +87,22 @@ pub fn is_operational(event_type: &str) -> bool {
     OPERATIONAL.contains(&event_type)
 }
 
+/// Whether a subscription to these patterns includes `event_type`: one of them does, and none that begins with `!` matches.
+pub fn wants(patterns: &[String], event_type: &str) -> bool {
+    let mut is_included = false;
+    for pattern in patterns {
+        match pattern.strip_prefix(TAKES_OUT) {
+            Some(out) if matches(out, event_type) => return false,
+            Some(_) => {}
+            None => is_included = is_included || includes(pattern, event_type),
+        }
+    }
+    is_included
+}
+
 /// Whether a subscription to `pattern` includes `event_type`. An operational event must be named, at least by the first part
 /// of its type: `*` and `*.failed` do not include it, `webhook.*` does.
-pub fn subscribes(pattern: &str, event_type: &str) -> bool {
+fn includes(pattern: &str, event_type: &str) -> bool {
     let names_it = || {
         let noun = event_type.split('.').next().unwrap_or_default();
         pattern.starts_with(noun)
@@ -152,7 +173,25 @@ mod tests {
             ("*.failed", "payment.failed", true),
             ("*", WEBHOOK_TEST, true),
         ] {
-            assert_eq!(subscribes(pattern, event_type), expected, "{pattern} {event_type}");
+            assert_eq!(wants(&[pattern.to_owned()], event_type), expected, "{pattern} {event_type}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_with_an_exclamation_mark_takes_out_what_others_include() {
+        for (patterns, event_type, expected) in [
+            ("*,!invoice.draft*", "invoice.paid", true),
+            ("*,!invoice.draft*", "invoice.draft_saved", false),
+            ("!invoice.draft*,*", "invoice.draft_saved", false),
+            ("invoice.*,!invoice.paid", "task.created", false),
+            ("invoice.paid,!*.paid", "invoice.paid", false),
+            ("webhook.*,!webhook.disabled", WEBHOOK_DISABLED, false),
+            ("webhook.*,!webhook.disabled", WEBHOOK_FAILING, true),
+            ("*,!webhook.test", WEBHOOK_FAILING, false),
+            ("!invoice.paid", "task.created", false),
+        ] {
+            let list: Vec<String> = patterns.split(',').map(str::to_owned).collect();
+            assert_eq!(wants(&list, event_type), expected, "{patterns} {event_type}");
         }
     }
 
@@ -164,6 +203,11 @@ mod tests {
         assert_eq!(check(&"x".repeat(100)), Ok(()));
         assert_eq!(check_pattern("project.*"), Ok(()));
         assert!(check_pattern("project .*").is_err());
+        assert_eq!(check_subscription("!project.*"), Ok(()));
+        for text in ["!", "!!a", "a!", "! a"] {
+            assert!(check_subscription(text).is_err(), "{text:?}");
+        }
+        assert!(check_pattern("!a").is_err(), "a filter has one pattern, which takes nothing out");
     }
 
     #[test]

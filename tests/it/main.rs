@@ -48,6 +48,7 @@ mod meanwhile;
 mod metrics;
 mod ordered;
 mod owners;
+mod patterns;
 mod pause;
 mod postgres;
 mod probe;

@@ -30,7 +30,7 @@ impl Show {
         let webhooks = store
             .subscribers()?
             .into_iter()
-            .filter(|webhook| webhook.events.iter().any(|pattern| event_type::subscribes(pattern, &row.name)))
+            .filter(|webhook| event_type::wants(&webhook.events, &row.name))
             .map(|webhook| webhook.name)
             .collect();
         let page = EventTypePage {

@@ -38,7 +38,8 @@ pub struct Change {
     #[arg(long, value_name = "FILE", value_parser = GivenCredential::file, conflicts_with = "url")]
     #[serde(skip)]
     pub secret_url_file: Option<GivenCredential>,
-    /// Event types it subscribes to, at most 1000; * stands for any run of characters [repeatable, or with commas]
+    /// Event types it subscribes to, at most 1000; * stands for any run of characters, and a pattern that begins with ! takes
+    /// types out. In single quotes for the shell: '*,!invoice.draft*' [repeatable, or with commas]
     #[arg(short = 'e', long = "event", visible_alias = "events", value_name = "PATTERN", add = Candidates::EventTypes, value_delimiter = ',')]
     #[serde(deserialize_with = "list")]
     pub events: Option<Vec<String>>,

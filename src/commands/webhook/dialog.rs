@@ -149,7 +149,8 @@ fn event_types(context: &mut Context, prompt: &Prompt) -> Result<Vec<String>> {
         "" if !events.is_empty() => Ok(Vec::new()),
         text => {
             let patterns: Vec<String> = text.split(',').map(|pattern| pattern.trim().to_owned()).collect();
-            checked_patterns(&patterns)
+            checked_patterns(&[events.as_slice(), &patterns].concat())?;
+            Ok(patterns)
         }
     })?;
     events.extend(more);

@@ -26,6 +26,7 @@ use crate::store::Store;
 #[command(after_help = "Examples:
   hookctl webhook update crm --url https://crm.example/v2/hooks
   hookctl webhook update crm --add-event 'task.*' --remove-event invoice.paid
+  hookctl webhook update crm --add-event '!task.deleted'
   hookctl webhook update crm --name crm-eu --timeout 10s
 
 Exit status:
@@ -137,10 +138,11 @@ impl Update {
             }
             settings.events.retain(|known| known != pattern);
         }
-        if settings.events.is_empty() {
-            return Err(Failure::option("--remove-event", "a webhook needs at least one event type")
-                .hint("disable it with `hookctl webhook disable`, or delete it"));
-        }
+        settings.check_events().map_err(|invalid| {
+            let hint =
+                invalid.hint.unwrap_or_else(|| "disable it with `hookctl webhook disable`, or delete it".to_owned());
+            Failure::option("--remove-event", invalid.reason).hint(hint)
+        })?;
         if self.no_secret {
             settings.set_signature_schemes(&[])?;
         }

@@ -162,8 +162,18 @@ impl Settings {
     pub fn set_events(&mut self, patterns: &[String]) -> Result<(), Invalid> {
         self.events.clear();
         self.add_events(patterns)?;
-        match self.events.is_empty() {
-            true => Err(Field::EVENTS.invalid("a webhook needs at least one event type")),
+        self.check_events()
+    }
+
+    /// Checks that its patterns can include anything.
+    pub fn check_events(&self) -> Result<(), Invalid> {
+        if self.events.is_empty() {
+            return Err(Field::EVENTS.invalid("a webhook needs at least one event type"));
+        }
+        match self.events.iter().all(|pattern| pattern.starts_with(event_type::TAKES_OUT)) {
+            true => Err(Field::EVENTS
+                .invalid("every pattern takes types out with '!', so that nothing is left")
+                .hint("name what it subscribes to as well: '*,!invoice.draft*' is everything but drafts")),
             false => Ok(()),
         }
     }
@@ -172,7 +182,7 @@ impl Settings {
     pub fn add_events(&mut self, patterns: &[String]) -> Result<(), Invalid> {
         let mut known: HashSet<String> = self.events.iter().cloned().collect();
         for pattern in patterns {
-            event_type::check_pattern(pattern).map_err(|error| Field::EVENTS.invalid(error))?;
+            event_type::check_subscription(pattern).map_err(|error| Field::EVENTS.invalid(error))?;
             if known.insert(pattern.clone()) {
                 self.events.push(pattern.clone());
             }
@@ -409,9 +419,9 @@ impl Settings {
         values.filter(|(_, value)| !value.is_null()).collect()
     }
 
-    /// Whether one of its patterns matches `event_type`.
+    /// Whether its patterns include `event_type`.
     pub fn subscribes_to(&self, event_type: &str) -> bool {
-        self.events.iter().any(|pattern| event_type::subscribes(pattern, event_type))
+        event_type::wants(&self.events, event_type)
     }
 }
 
