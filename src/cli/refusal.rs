@@ -203,7 +203,7 @@ mod tests {
     fn an_argument_is_named_as_it_is_typed() {
         let names = [
             ("--timeout <DURATION>", "--timeout"),
-            ("--ordered[=<BOOL>]", "--ordered"),
+            ("--ordered[=<webhook|key>]", "--ordered"),
             ("<ID>", "ID"),
             ("[ID]...", "ID"),
         ];

@@ -85,7 +85,7 @@ pub fn accept<'e>(
 
 /// The delivery that a webhook gets of an event.
 fn new_delivery(webhook: &Subscriber) -> NewDelivery {
-    NewDelivery { webhook_id: webhook.id, is_ordered: webhook.is_ordered, is_test: false, claim: None }
+    NewDelivery { webhook_id: webhook.id, order: webhook.order, is_test: false, claim: None }
 }
 
 /// An operational event: what hookctl has to say about a webhook. It belongs to the webhook's owner.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::job::{EndedJob, Job};
 use crate::domain::time::Timestamp;
+use crate::domain::webhook::Order;
 use crate::store::{LaneClaimed, Store, StoreError, Wanted};
 
 /// How often the list of webhooks with something due is read while there is other work.
@@ -27,6 +28,8 @@ pub(super) struct ClaimLanes {
 pub(super) struct ClaimLane {
     /// These deliveries, oldest first; or whatever is due.
     listed: Option<VecDeque<i64>>,
+    /// Of the list, those that are behind others of their lines until these end.
+    behind: HashSet<i64>,
     /// Answers in the last group: a lane whose receiver is quick may claim ahead. One that does not answer may not: what was
     /// claimed ahead would be sent before its breaker is seen to have opened.
     pub recent: usize,
@@ -43,13 +46,20 @@ struct Draining {
 
 impl ClaimLane {
     /// What is claimed of it next.
-    pub(super) fn wanted(&self, is_ordered: bool) -> Wanted<'_> {
-        match (&self.listed, is_ordered) {
-            (None, false) => Wanted::Due,
-            (None, true) => Wanted::Head,
-            (Some(listed), false) => Wanted::Listed(listed.as_slices().0),
-            (Some(listed), true) => Wanted::HeadIfListed(listed.as_slices().0),
+    pub(super) fn wanted(&self, order: Order) -> Wanted<'_> {
+        match (&self.listed, order) {
+            (None, Order::None) => Wanted::Due,
+            (None, Order::Webhook) => Wanted::Head,
+            (None, Order::Key) => Wanted::InFront,
+            (Some(listed), Order::None) => Wanted::Listed(listed.as_slices().0),
+            (Some(listed), Order::Webhook) => Wanted::HeadIfListed(listed.as_slices().0),
+            (Some(listed), Order::Key) => Wanted::ListedInFront(listed.as_slices().0),
         }
+    }
+
+    /// Whether all that is left of the list is behind others.
+    pub(super) fn waits_in_line(&self) -> bool {
+        self.listed.as_ref().is_some_and(VecDeque::is_empty)
     }
 }
 
@@ -128,16 +138,34 @@ impl ClaimLanes {
         self.lanes.remove(&id);
     }
 
+    /// Deliveries that have become the heads of their lines may be claimed: those of a list that waited for that, and when
+    /// draining all of them.
+    pub(super) fn move_up(&mut self, deliveries: &[(i64, i64)]) {
+        for (webhook_id, id) in deliveries {
+            if let Some(lane) = self.lanes.get_mut(webhook_id) {
+                if lane.behind.remove(id) {
+                    lane.listed.get_or_insert_default().push_back(*id);
+                }
+            } else if let Some(draining) = &self.draining
+                && (draining.webhooks.is_empty() || draining.webhooks.contains(webhook_id))
+            {
+                self.lanes.entry(*webhook_id).or_default();
+            }
+        }
+    }
+
     /// Takes out of a lane what was claimed; a lane without more goes.
     pub(super) fn take_out(&mut self, id: i64, claimed: &LaneClaimed) {
         if claimed.is_full {
             return;
         }
-        if claimed.is_exhausted {
+        let Some(lane) = self.lanes.get_mut(&id) else { return };
+        lane.behind.extend(&claimed.behind);
+        if claimed.is_exhausted && lane.behind.is_empty() {
             self.lanes.remove(&id);
             return;
         }
-        let Some(listed) = self.lanes.get_mut(&id).and_then(|lane| lane.listed.as_mut()) else { return };
+        let Some(listed) = lane.listed.as_mut() else { return };
         match claimed.head {
             Some(head) => listed.retain(|delivery| *delivery > head),
             None => drop(listed.drain(..claimed.tried)),

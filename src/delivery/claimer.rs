@@ -17,6 +17,7 @@ use super::step::Step;
 use super::webhook_cache::WebhookCache;
 use crate::clock::Clock;
 use crate::domain::time::Timestamp;
+use crate::domain::webhook::Order;
 use crate::store::{
     ClaimCost, Claimed, LEASE_MARGIN_MS, LaneClaim, LaneClaimed, Lease, Payload, RateCost, Store, StoreError,
 };
@@ -115,10 +116,10 @@ impl Claimer {
     pub(super) fn claims<'a>(&'a self, plan: &'a [Terms]) -> Vec<LaneClaim<'a>> {
         let claim = |terms: &'a Terms| {
             let settings = &terms.webhook.settings;
-            let keeps_order = settings.is_ordered && self.gates == Gates::Respect;
+            let order = if self.gates == Gates::Respect { settings.order } else { Order::None };
             Some(LaneClaim {
                 webhook_id: terms.webhook.webhook_id,
-                wanted: self.lanes.get(terms.webhook.webhook_id)?.wanted(keeps_order),
+                wanted: self.lanes.get(terms.webhook.webhook_id)?.wanted(order),
                 most: terms.most,
                 at_once: settings.concurrency.filter(|_| self.gates == Gates::Respect),
                 lease: terms.lease,
@@ -190,7 +191,14 @@ impl Claimer {
         lane.rate_wait = None;
         let most_of_lane = most_of_lane(self.shares, &webhook, lane.recent, is_shared);
         let most = most.min(most_of_lane.saturating_sub(in_flight));
-        if most == 0 || (webhook.settings.is_ordered && in_flight > 0) {
+        if lane.waits_in_line() {
+            // Only what is in flight may let them go.
+            if in_flight == 0 {
+                self.lanes.remove(id);
+            }
+            return Ok(None);
+        }
+        if most == 0 || (webhook.settings.order == Order::Webhook && in_flight > 0) {
             return Ok(None);
         }
         let passage = match self.gates {
@@ -258,7 +266,7 @@ impl Claimer {
             };
             let is_waiting = match Passage::of(&health, webhook.settings.rate_limit, clock, 1) {
                 Passage::Closed | Passage::After(_) => true,
-                Passage::UpTo(_) | Passage::Probe => webhook.settings.is_ordered || is_full,
+                Passage::UpTo(_) | Passage::Probe => webhook.settings.order.is_kept() || is_full,
             };
             if is_waiting {
                 held_back += store.count_due(now, &[id])?;

@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::domain::attempt::{Attempt, ErrorType, LocalTrouble};
 use crate::domain::event::NewEvent;
 use crate::random::Random;
-use crate::store::{Claimed, EventHeaders, GroupChange, LaneClaimed, Lease, Payload, Store, StoreError};
+use crate::store::{Claimed, EventHeaders, GroupChange, GroupDone, Lease, Payload, Store, StoreError};
 
 /// How often it is looked whether what is claimed ahead may still go out.
 const RECHECK: Duration = Duration::from_millis(500);
@@ -63,7 +63,7 @@ struct Done {
     recorded: Summary,
     states: WebhookStates,
     plan: Vec<Terms>,
-    claimed: Vec<LaneClaimed>,
+    done: GroupDone,
 }
 
 /// Nothing is claimed.
@@ -263,8 +263,9 @@ impl<'a> Engine<'a> {
         let mut tries = 0;
         loop {
             match store.shared_transaction(|| self.step(group, turns, tries > 0)) {
-                Ok(Done { recorded, states, plan, claimed }) => {
+                Ok(Done { recorded, states, plan, done: GroupDone { claimed, moved_up } }) => {
                     self.leases.clear();
+                    self.claimer.lanes.move_up(&moved_up);
                     let jobs = self.claimer.take(plan, claimed, &self.in_flight);
                     self.enter(group, recorded, jobs);
                     return Ok(states);
@@ -298,16 +299,17 @@ impl<'a> Engine<'a> {
         let lanes = self.claimer.claims(&plan);
         self.leases.extend(lanes.iter().map(|lane| (lane.webhook_id, lane.lease)));
         recorded.store_announcements(&mut step)?;
-        let claimed = self.store.commit_group(&GroupChange {
+        let done = self.store.commit_group(&GroupChange {
             results: &recorded.results,
             released: &recorded.released,
             now: step.now(),
             attempt_counts: &recorded.attempt_counts,
             states: &step.states.changes(),
+            ended: &recorded.ended,
             lanes: &lanes,
             bytes: room.bytes(),
         })?;
-        Ok(Done { recorded: recorded.summary, states: step.states, plan, claimed })
+        Ok(Done { recorded: recorded.summary, states: step.states, plan, done })
     }
 
     /// What a transaction's failure means: of requests that were made, nobody knows what became of them.

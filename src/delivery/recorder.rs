@@ -12,7 +12,7 @@ use crate::domain::event_type::{
     DELIVERY_FAILED, WEBHOOK_DISABLED, WEBHOOK_FAILING, WEBHOOK_RECOVERED, WEBHOOK_TEST, is_operational,
 };
 use crate::domain::statistics::duration_bound;
-use crate::domain::webhook::{FAILURES_TO_REPORT, Health};
+use crate::domain::webhook::{FAILURES_TO_REPORT, Health, Order};
 use crate::store::{AttemptCount, AttemptResult, ClaimStanding, Claimed, StoreError};
 
 /// What a group of results comes to, before it is written. What it makes of the webhooks is in the step's states.
@@ -23,6 +23,8 @@ pub(super) struct Recorded<'a> {
     pub results: Vec<AttemptResult<'a>>,
     pub released: Vec<&'a Claimed>,
     pub attempt_counts: Vec<AttemptCount>,
+    /// Deliveries that ended and may have been at the head of a line.
+    pub ended: Vec<i64>,
     announcements: Vec<Announcement>,
 }
 
@@ -69,6 +71,9 @@ impl<'a> Recorded<'a> {
             ClaimStanding::Cancelled => settlement.of_cancelled(),
             _ => settlement,
         };
+        if settlement.due_at.is_none() && may_be_in_line(step, job) {
+            self.ended.push(job.claimed.id);
+        }
         self.results.push(AttemptResult { claimed: &job.claimed, attempt, settlement });
         self.count(step, job, attempt, settlement.status);
     }
@@ -186,6 +191,12 @@ impl<'a> Recorded<'a> {
         let (webhook_id, owner) = (job.claimed.webhook_id, job.webhook.settings.owner.clone());
         self.announcements.push(Announcement { event_type, webhook_id, owner, data });
     }
+}
+
+/// Whether others may wait behind a delivery: where its webhook keeps an order by keys, or was changed since the claim.
+fn may_be_in_line(step: &Step<'_>, job: &Job) -> bool {
+    let state = step.states.get(job.claimed.webhook_id);
+    job.webhook.settings.order == Order::Key || state.is_some_and(|state| state.version != job.webhook.version)
 }
 
 /// Attempts before this one that cost no retry. A retry by hand begins anew.

@@ -4,12 +4,14 @@ mod egress;
 mod field;
 mod hmac;
 pub mod masked;
+mod order;
 pub mod rules;
 mod settings;
 
 pub use egress::{EgressSettings, LONGEST_CLIENT_PEM};
 pub use field::{Field, Invalid};
 pub use hmac::HmacSettings;
+pub use order::Order;
 pub use rules::{DEFAULT_CONCURRENCY, LONGEST_TIMEOUT_MS};
 pub use settings::{LONGEST_CA_CERT, Settings};
 

@@ -6,12 +6,14 @@ use super::claims::{Claimed, LEASE_MARGIN_MS, Lease};
 use super::counters::CounterChanges;
 use super::dialect::Dialect;
 use super::event_headers;
+use super::lines::line_of;
 use super::row::{one, pair};
 use super::value::{Value, params, values};
 use super::{Engine, Result, Store};
 use crate::domain::attempt::Trigger;
 use crate::domain::event::NewEvent;
 use crate::domain::time::Timestamp;
+use crate::domain::webhook::Order;
 
 /// An event to be stored, and the deliveries that it makes.
 #[derive(Clone, Debug)]
@@ -27,7 +29,7 @@ pub struct Offer<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct NewDelivery {
     pub webhook_id: i64,
-    pub is_ordered: bool,
+    pub order: Order,
     /// A test is not counted.
     pub is_test: bool,
     /// To be claimed as it is stored, where nothing in its webhook's state and settings limits what is sent.
@@ -66,6 +68,7 @@ pub enum Accepted {
 struct Owed<'a> {
     event_row: i64,
     event_type: &'a str,
+    key: Option<&'a str>,
     now: Timestamp,
 }
 
@@ -87,7 +90,8 @@ impl Store {
         for offer in offers {
             let accepted = self.insert_event(offer)?;
             if let Accepted::New(event_row) = accepted {
-                let event = Owed { event_row, event_type: &offer.event.event_type, now: offer.event.created_at };
+                let (event_type, key) = (&offer.event.event_type, offer.event.key.as_deref());
+                let event = Owed { event_row, event_type, key, now: offer.event.created_at };
                 owed.push((event, offer.deliveries.as_slice()));
             }
             intakes.push(Intake { accepted, deliveries: Vec::new(), claimed: Vec::new() });
@@ -137,9 +141,10 @@ impl Store {
         let ids = self.insert_each(
             INSERT_DELIVERY,
             each.zip(&leases).map(|((event, delivery), lease)| {
-                let NewDelivery { webhook_id, is_ordered, is_test, .. } = delivery;
+                let NewDelivery { webhook_id, order, is_test, .. } = delivery;
+                let line = line_of(*order, event.key);
                 let (due_at, token) = lease.map_or((event.now, None), |lease| (lease.until, Some(lease.token)));
-                values![webhook_id, event.event_row, event.event_type, due_at, token, is_ordered, is_test, event.now]
+                values![webhook_id, event.event_row, event.event_type, due_at, token, line, is_test, event.now]
             }),
         )?;
         let mut inserted = ids.into_iter().zip(leases);
@@ -195,7 +200,7 @@ impl Store {
 type NewlyOwed = (Vec<(i64, i64)>, Vec<Claimed>);
 
 const INSERT_DELIVERY: &str = "INSERT INTO deliveries
-        (webhook_id, event_id, event_type, status, due_at, claim_token, is_ordered, is_test, created_at)
+        (webhook_id, event_id, event_type, status, due_at, claim_token, line, is_test, created_at)
      VALUES ($1, $2, $3, 'pending', $4, $5, $6, $7, $8)
      ON CONFLICT (event_id, webhook_id) DO NOTHING";
 
@@ -225,7 +230,7 @@ pub(super) fn timeout_ms(dialect: Dialect) -> String {
 pub(super) fn unlimited(dialect: Dialect) -> String {
     let (rate, at_once) = (dialect.setting("w.settings", "rate_limit"), dialect.setting("w.settings", "concurrency"));
     format!(
-        "s.is_active AND s.paused_at IS NULL AND s.breaker_open_until IS NULL AND NOT w.is_ordered AND {rate} IS NULL AND {at_once} IS NULL"
+        "s.is_active AND s.paused_at IS NULL AND s.breaker_open_until IS NULL AND w.ordered IS NULL AND {rate} IS NULL AND {at_once} IS NULL"
     )
 }
 
@@ -267,7 +272,7 @@ mod tests {
 
     /// What became of events that are offered together, each to one webhook.
     fn accept(store: &Store, webhook_id: i64, events: &[NewEvent], known_since: Option<Timestamp>) -> Vec<Intake> {
-        let delivery = NewDelivery { webhook_id, is_ordered: false, is_test: false, claim: None };
+        let delivery = NewDelivery { webhook_id, order: Order::None, is_test: false, claim: None };
         let offer = |event| Offer { event, deliveries: vec![delivery], known_since };
         store.accept(&events.iter().map(offer).collect::<Vec<_>>(), true).unwrap()
     }
@@ -319,7 +324,7 @@ mod tests {
                 store.pause_webhook(webhook_id, NOW).unwrap();
             }
             let claim = Some(NewClaim { now: NOW, token: 7 });
-            let delivery = NewDelivery { webhook_id, is_ordered: settings.is_ordered, is_test: false, claim };
+            let delivery = NewDelivery { webhook_id, order: settings.order, is_test: false, claim };
             let offer = Offer { event: &event("one", 1), deliveries: vec![delivery], known_since: None };
             let intake = store.accept(&[offer], true).unwrap().remove(0);
             assert_eq!(intake.deliveries.len() + intake.claimed.len(), 1);
@@ -328,7 +333,8 @@ mod tests {
             intake.claimed.first().map(|claimed| (claimed.id, claimed.token, row.due_at))
         };
         assert_eq!(claimed(|_| ()), Some((1, 7, Some(NOW.plus_millis(25_000)))));
-        assert_eq!(claimed(|settings| settings.is_ordered = true), None);
+        assert_eq!(claimed(|settings| settings.order = Order::Webhook), None);
+        assert_eq!(claimed(|settings| settings.order = Order::Key), None);
         assert_eq!(claimed(|settings| settings.concurrency = Some(9)), None);
         assert_eq!(claimed(|settings| settings.description = Some("paused".to_owned())), None);
         assert_eq!(claimed(|settings| settings.set_rate_limit("100/s").unwrap()), None);
@@ -340,7 +346,7 @@ mod tests {
         for expected in [1, 0] {
             assert_eq!(accept(&store, webhook, &[event("one", 1)], None)[0].deliveries.len(), expected);
         }
-        let delivery = NewDelivery { webhook_id: webhook, is_ordered: false, is_test: true, claim: None };
+        let delivery = NewDelivery { webhook_id: webhook, order: Order::None, is_test: true, claim: None };
         let offer = Offer { event: &event("test", 2), deliveries: vec![delivery], known_since: None };
         assert_eq!(store.accept(&[offer], true).unwrap()[0].deliveries.len(), 1);
         assert_eq!(store.webhook(webhook).unwrap().unwrap().counters.total, 1);

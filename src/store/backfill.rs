@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use super::conditions::Conditions;
 use super::counters::CounterChanges;
 use super::events::EventFilter;
+use super::lines::line;
 use super::row::{one, pair};
 use super::value::{Value, values};
 use super::webhooks::Subscriber;
@@ -70,10 +71,13 @@ impl Store {
     /// Makes deliveries of these events, due at `now`, in the events' order. How many.
     pub fn deliver_missing(&self, past: &Past, rows: &RangeInclusive<i64>, now: Timestamp) -> Result<u64> {
         let id = past.webhook.id;
-        let conditions = self.missing(past, rows, Vec::from(values![id, now, past.webhook.is_ordered]));
+        let conditions = self.missing(past, rows, Vec::from(values![id, now]));
         let (sql, values) = conditions.query(
-            "INSERT INTO deliveries (webhook_id, event_id, event_type, status, due_at, is_ordered, is_test, created_at)
-             SELECT $1, e.id, e.event_type, 'pending', $2, $3, FALSE, $2 FROM events e",
+            &format!(
+                "INSERT INTO deliveries (webhook_id, event_id, event_type, status, due_at, line, is_test, created_at)
+                 SELECT $1, e.id, e.event_type, 'pending', $2, {}, FALSE, $2 FROM events e",
+                line(past.webhook.order)
+            ),
             "ORDER BY e.id ON CONFLICT (event_id, webhook_id) DO NOTHING",
             None,
         );

@@ -111,6 +111,8 @@ impl Store {
             "UPDATE deliveries SET due_at = NULL WHERE due_at IS NOT NULL AND status IN ('success', 'failed', 'cancelled')",
             "UPDATE deliveries SET claim_token = NULL
              WHERE claim_token IS NOT NULL AND due_at IS NULL AND status <> 'cancelled'",
+            // Who is behind whom is found out anew.
+            "UPDATE deliveries SET is_behind = FALSE WHERE is_behind",
         ] {
             self.execute(sql, &[])?;
         }
@@ -195,6 +197,14 @@ const DELIVERY_RULES: &[Rule] = &[
         count: "SELECT count(*) FROM deliveries WHERE due_at IS NOT NULL AND status NOT IN ('pending', 'retrying')",
         latest_ms: None,
         message: "deliveries are finished and due all the same",
+        is_fixable: true,
+    },
+    Rule {
+        count: "SELECT count(*) FROM deliveries d WHERE d.is_behind AND d.due_at IS NOT NULL AND NOT EXISTS (
+                SELECT 1 FROM deliveries e WHERE e.webhook_id = d.webhook_id AND e.line = d.line AND e.due_at IS NOT NULL
+                    AND e.id < d.id)",
+        latest_ms: None,
+        message: "deliveries wait in a line in which nobody is before them",
         is_fixable: true,
     },
 ];

@@ -103,6 +103,10 @@ pub enum Wanted<'a> {
     Listed(&'a [i64]),
     /// The head of an ordered webhook, if it is one of these.
     HeadIfListed(&'a [i64]),
+    /// The longest due that may go in the order of their lines.
+    InFront,
+    /// Of these, in this order, those that may go in the order of their lines.
+    ListedInFront(&'a [i64]),
 }
 
 /// What was claimed for one webhook.
@@ -112,8 +116,10 @@ pub struct LaneClaimed {
     pub deliveries: Vec<(Claimed, Arc<Payload>)>,
     /// How many of a list were claimed, or found not to be due.
     pub tried: usize,
-    /// The head of the line that was claimed.
+    /// The head of the webhook that was claimed.
     pub head: Option<i64>,
+    /// Of a list, those that were tried and are behind others of their lines.
+    pub behind: Vec<i64>,
     /// Whether nothing more can be claimed for the webhook now.
     pub is_exhausted: bool,
     /// Whether nothing was claimed because all processes together hold as many claims as they may.
@@ -138,6 +144,7 @@ macro_rules! claimed {
         "id, webhook_id, event_id, attempt_count + 1, retry_count, is_manual, is_test, claim_token"
     };
 }
+pub(super) use claimed;
 
 const DUE_WEBHOOKS: &str = "SELECT s.webhook_id FROM webhook_state s WHERE s.is_active AND s.paused_at IS NULL
     AND EXISTS (SELECT 1 FROM deliveries d WHERE d.webhook_id = s.webhook_id AND d.due_at <= $1)";
@@ -154,11 +161,8 @@ const CLAIM_ONE: &str = "UPDATE deliveries SET due_at = $1, claim_token = $2 WHE
 
 const CLAIMED_ONE: &str = concat!("SELECT ", claimed!(), " FROM deliveries WHERE id = $1");
 
-const ORDERED_HEAD: &str = "SELECT id FROM deliveries WHERE webhook_id = $1 AND is_ordered AND due_at IS NOT NULL
-    ORDER BY id LIMIT 1";
-
-const LINE_UNDER_WAY: &str = "SELECT EXISTS (SELECT 1 FROM deliveries
-    WHERE webhook_id = $1 AND is_ordered AND due_at > $2 AND claim_token IS NOT NULL)";
+const WEBHOOK_UNDER_WAY: &str = "SELECT EXISTS (SELECT 1 FROM deliveries
+    WHERE webhook_id = $1 AND line = '*' AND claim_token IS NOT NULL AND +due_at > $2)";
 
 const COUNT_CLAIMS: &str = "SELECT count(*) FROM deliveries
     WHERE webhook_id = $1 AND due_at > $2 AND due_at <= $3 AND claim_token IS NOT NULL";
@@ -187,16 +191,29 @@ impl Store {
                 let is_exhausted = is_exhausted && deliveries.len() == claimed;
                 Ok(LaneClaimed { deliveries, is_exhausted, ..LaneClaimed::default() })
             }
+            Wanted::InFront => {
+                let (claimed, is_all) = self.claim_in_front(lane.webhook_id, lane.lease, lane.most)?;
+                let (claimed, deliveries) = (claimed.len(), self.with_payloads(claimed, lane.lease, claiming)?);
+                let is_exhausted = is_all && deliveries.len() == claimed;
+                Ok(LaneClaimed { deliveries, is_exhausted, ..LaneClaimed::default() })
+            }
             Wanted::Head => self.claim_line(lane, |_| true, claiming),
             Wanted::HeadIfListed(listed) => self.claim_line(lane, |head| listed.contains(&head), claiming),
-            Wanted::Listed(listed) => {
+            Wanted::Listed(listed) | Wanted::ListedInFront(listed) => {
                 let mut claimed = LaneClaimed::default();
                 for id in listed {
                     if claimed.deliveries.len() == lane.most || claiming.bytes == 0 {
                         break;
                     }
                     claimed.tried += 1;
-                    let one = self.claim_one(*id, lane.lease)?;
+                    let one = match lane.wanted {
+                        Wanted::ListedInFront(_) => {
+                            let (one, is_behind) = self.claim_in_line(*id, lane.lease)?;
+                            claimed.behind.extend(is_behind.then_some(*id));
+                            one
+                        }
+                        _ => self.claim_one(*id, lane.lease)?,
+                    };
                     claimed.deliveries.extend(self.with_payloads(one, lane.lease, claiming)?);
                 }
                 claimed.is_exhausted = claimed.tried == listed.len();
@@ -224,8 +241,8 @@ impl Store {
         is_wanted: impl Fn(i64) -> bool,
         claiming: &mut Claiming,
     ) -> Result<LaneClaimed> {
-        let head = match self.ordered_head(lane.webhook_id)?.filter(|head| is_wanted(*head)) {
-            Some(head) if !self.is_line_under_way(lane.webhook_id, lane.lease.now)? => {
+        let head = match self.head_of_webhook(lane.webhook_id)?.filter(|head| is_wanted(*head)) {
+            Some(head) if !self.is_webhook_under_way(lane.webhook_id, lane.lease.now)? => {
                 self.claim_one(head, lane.lease)?
             }
             _ => None,
@@ -267,22 +284,22 @@ impl Store {
         Ok(claimed)
     }
 
-    /// The head of an ordered webhook: the oldest delivery that is not finished, due or not.
-    pub fn ordered_head(&self, webhook_id: i64) -> Result<Option<i64>> {
-        self.first(ORDERED_HEAD, params![webhook_id], one)
-    }
-
     /// Whether some process attempts a delivery of an ordered webhook: what is retried by hand can come before one that is.
-    fn is_line_under_way(&self, webhook_id: i64, now: Timestamp) -> Result<bool> {
-        self.only(LINE_UNDER_WAY, params![webhook_id, now], one)
+    fn is_webhook_under_way(&self, webhook_id: i64, now: Timestamp) -> Result<bool> {
+        self.only(WEBHOOK_UNDER_WAY, params![webhook_id, now], one)
     }
 
     /// Claims one delivery by its id, if it is due.
     pub fn claim_one(&self, id: i64, lease: Lease) -> Result<Option<Claimed>> {
         match self.execute(CLAIM_ONE, params![lease.until, lease.token, id, lease.now])? {
             0 => Ok(None),
-            _ => self.first(CLAIMED_ONE, params![id], from_row),
+            _ => self.claimed(id),
         }
+    }
+
+    /// The claim that a delivery is under.
+    pub(super) fn claimed(&self, id: i64) -> Result<Option<Claimed>> {
+        self.first(CLAIMED_ONE, params![id], from_row)
     }
 
     /// What a request carries of the event in that row.
@@ -327,12 +344,9 @@ mod tests {
     }
 
     #[test]
-    fn the_head_of_an_ordered_webhook_is_found_without_sorting() {
-        let store = Store::empty().expect("a database");
-        let plan = store.plan(ORDERED_HEAD);
-        assert!(plan.contains("deliveries_ordered (webhook_id=?)") && !plan.contains("TEMP B-TREE"), "{plan}");
-        let plan = store.plan(LINE_UNDER_WAY);
-        assert!(plan.contains("deliveries_due (webhook_id=? AND due_at>?)"), "{plan}");
+    fn what_is_under_way_of_an_ordered_webhook_is_read_from_what_is_claimed() {
+        let plan = Store::empty().expect("a database").plan(WEBHOOK_UNDER_WAY);
+        assert!(plan.contains("deliveries_under_way (webhook_id=? AND line=?)"), "{plan}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::counters::CounterChanges;
 use super::delivery_filter::DeliveryFilter;
+use super::lines::LINE;
 use super::row::{Row, one, pair};
 use super::value::{Value, params};
 use super::{Result, Store};
@@ -157,7 +158,8 @@ impl Store {
         let update = format!(
             "UPDATE deliveries SET status = CASE WHEN attempt_count = 0 THEN 'pending' ELSE 'retrying' END,
                 due_at = $1, claim_token = NULL, retry_count = 0, is_manual = TRUE,
-                is_ordered = (SELECT w.is_ordered FROM webhooks w WHERE w.id = deliveries.webhook_id)
+                is_behind = FALSE, line = (SELECT {LINE} FROM webhooks w JOIN events e ON e.id = deliveries.event_id
+                    WHERE w.id = deliveries.webhook_id)
              WHERE {}",
             dialect.one_of("id", "$2")
         );
@@ -169,13 +171,16 @@ impl Store {
 
     /// Takes deliveries back; those that are finished stay as they are. An attempt under way is still recorded. How many.
     pub fn cancel_deliveries(&self, ids: &[i64]) -> Result<usize> {
+        self.lock_states_of(ids)?;
         let sql = format!(
             "UPDATE deliveries SET status = 'cancelled', due_at = NULL WHERE id IN (
                 SELECT d.id FROM deliveries d WHERE {} AND d.status IN ('pending', 'retrying') ORDER BY d.id {})",
             self.dialect().one_of("d.id", "$1"),
             self.dialect().for_update()
         );
-        self.execute(&sql, params![ids])
+        let cancelled = self.execute(&sql, params![ids])?;
+        self.move_up(ids)?;
+        Ok(cancelled)
     }
 
     /// Deletes a webhook with its secrets, deliveries and attempts, and what is in the events that only it had.

@@ -166,7 +166,7 @@ mod tests {
         ("= ?", "$1"),
         (" :now", "$1"),
         ("is_active = 1", "the bare column"),
-        ("is_ordered = 1", "the bare column"),
+        ("is_behind = 0", "NOT and the bare column"),
         ("is_test = 0", "NOT and the bare column"),
     ];
 

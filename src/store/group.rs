@@ -28,9 +28,20 @@ pub struct GroupChange<'a> {
     pub now: Timestamp,
     pub attempt_counts: &'a [AttemptCount],
     pub states: &'a [HealthChange<'a>],
+    /// Deliveries that end by these results, in whose lines the next ones move up.
+    pub ended: &'a [i64],
     pub lanes: &'a [LaneClaim<'a>],
     /// No more is claimed once the payloads have so many bytes.
     pub bytes: usize,
+}
+
+/// What a turn did.
+#[derive(Debug, Default)]
+pub struct GroupDone {
+    /// An answer for each lane.
+    pub claimed: Vec<LaneClaimed>,
+    /// Deliveries that were behind others and are now at the head of their lines: webhook and delivery.
+    pub moved_up: Vec<(i64, i64)>,
 }
 
 impl Store {
@@ -44,8 +55,8 @@ impl Store {
         }
     }
 
-    /// Writes what a turn decided, and claims: an answer for each lane. Last in a write transaction.
-    pub fn commit_group(&self, change: &GroupChange<'_>) -> Result<Vec<LaneClaimed>> {
+    /// Writes what a turn decided, and claims. Last in a write transaction.
+    pub fn commit_group(&self, change: &GroupChange<'_>) -> Result<GroupDone> {
         match &self.engine {
             Engine::Sqlite(_) => {
                 self.record_results(change.results)?;
@@ -56,11 +67,12 @@ impl Store {
         self.count_attempts(change.attempt_counts)?;
         self.save_healths(change.states)?;
         if let Engine::Postgres(server) = &self.engine {
-            return server.claim_and_commit(change.lanes, change.bytes);
+            return server.claim_and_commit(change);
         }
+        let moved_up = self.move_up(change.ended)?;
         let claimed = self.claim_lanes(change.lanes, change.bytes)?;
         self.charge_lanes(change.lanes, &claimed)?;
-        Ok(claimed)
+        Ok(GroupDone { claimed, moved_up })
     }
 
     /// Notes in the states of webhooks what claims cost them.

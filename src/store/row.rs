@@ -7,6 +7,7 @@ use super::{Result, StoreError};
 use crate::domain::attempt::{ErrorType, Trigger};
 use crate::domain::delivery::Status;
 use crate::domain::time::Timestamp;
+use crate::domain::webhook::Order;
 
 /// What stands in one column of a row, as an engine hands it out; booleans as 0 and 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -153,6 +154,12 @@ impl FromCell<'_> for Status {
 impl FromCell<'_> for ErrorType {
     fn from_cell(cell: Cell<'_>) -> Option<ErrorType> {
         <&str>::from_cell(cell).and_then(ErrorType::from_name)
+    }
+}
+
+impl FromCell<'_> for Order {
+    fn from_cell(cell: Cell<'_>) -> Option<Order> {
+        Option::<&str>::from_cell(cell).and_then(Order::of_name)
     }
 }
 

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::domain::attempt::{ErrorType, Trigger};
 use crate::domain::delivery::Status;
 use crate::domain::time::Timestamp;
+use crate::domain::webhook::Order;
 
 /// A parameter. The lists are for [`super::dialect::Dialect::one_of`] alone.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,6 +81,7 @@ copied! {
     Status: value => Value::from(value.as_str());
     ErrorType: value => Value::from(value.as_str());
     Trigger: value => Value::Bool(value == Trigger::Manual);
+    Order: value => value.name().into();
 }
 
 impl<'a> From<&'a str> for Value<'a> {

@@ -11,7 +11,7 @@ use super::{Result, Store, StoreError};
 use crate::domain::members::Members;
 use crate::domain::owner::Owner;
 use crate::domain::time::Timestamp;
-use crate::domain::webhook::{Counters, FAILURES_TO_REPORT, Settings, Webhook};
+use crate::domain::webhook::{Counters, FAILURES_TO_REPORT, Order, Settings, Webhook};
 
 /// Which webhooks a list shows.
 #[derive(Clone, Debug, Default)]
@@ -35,11 +35,10 @@ pub struct Subscriber {
     pub owner: Option<String>,
     pub is_active: bool,
     pub is_paused: bool,
-    /// Whether its deliveries keep their order.
-    pub is_ordered: bool,
+    pub order: Order,
 }
 
-const COLUMNS: &str = "id, name, owner, events, is_ordered, settings, created_by, created_at, updated_at";
+const COLUMNS: &str = "id, name, owner, events, ordered, settings, created_by, created_at, updated_at";
 
 /// The settings that have a column of their own, by key: queries need them. The others are in the column `settings`.
 const OWN_COLUMNS: [&str; 4] = ["name", "owner", "events", "is_ordered"];
@@ -54,13 +53,13 @@ impl Store {
         now: Timestamp,
     ) -> Result<i64> {
         let inserted = self.insert(
-            "INSERT INTO webhooks (name, owner, events, is_ordered, settings, created_by, created_at, updated_at)
+            "INSERT INTO webhooks (name, owner, events, ordered, settings, created_by, created_at, updated_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $7)",
             params![
                 &settings.name,
                 &settings.owner,
                 Json(&settings.events),
-                settings.is_ordered,
+                settings.order,
                 &settings_column(settings),
                 created_by,
                 now
@@ -75,13 +74,14 @@ impl Store {
 
     /// Changes a webhook's settings; its deliveries that still wait follow a change of order.
     pub fn update_webhook(&self, id: i64, settings: &Settings, now: Timestamp) -> Result<()> {
+        let order: Option<Order> = self.first("SELECT ordered FROM webhooks WHERE id = $1", params![id], one)?;
         let updated = self.execute(
-            "UPDATE webhooks SET name = $1, owner = $2, events = $3, is_ordered = $4, settings = $5 WHERE id = $6",
+            "UPDATE webhooks SET name = $1, owner = $2, events = $3, ordered = $4, settings = $5 WHERE id = $6",
             params![
                 &settings.name,
                 &settings.owner,
                 Json(&settings.events),
-                settings.is_ordered,
+                settings.order,
                 &settings_column(settings),
                 id
             ],
@@ -89,11 +89,7 @@ impl Store {
         updated.map_err(|error| name_taken(error, settings))?;
         self.save_credentials(id, settings)?;
         self.touch(id, now)?;
-        self.execute(
-            "UPDATE deliveries SET is_ordered = $1 WHERE webhook_id = $2 AND due_at IS NOT NULL AND is_ordered <> $1",
-            params![settings.is_ordered, id],
-        )?;
-        Ok(())
+        if order == Some(settings.order) { Ok(()) } else { self.line_up(id, settings.order) }
     }
 
     /// Marks a webhook as changed, so that a running drain reads it again.
@@ -131,7 +127,7 @@ impl Store {
 
     /// Every webhook as far as `emit` needs it, oldest first.
     pub fn subscribers(&self) -> Result<Vec<Subscriber>> {
-        let sql = "SELECT w.id, w.name, w.events, w.owner, s.is_active, s.paused_at IS NOT NULL, w.is_ordered
+        let sql = "SELECT w.id, w.name, w.events, w.owner, s.is_active, s.paused_at IS NOT NULL, w.ordered
              FROM webhooks w JOIN webhook_state s ON s.webhook_id = w.id ORDER BY w.id";
         self.rows(sql, &[], |row| {
             Ok(Subscriber {
@@ -141,7 +137,7 @@ impl Store {
                 owner: row.next()?,
                 is_active: row.next()?,
                 is_paused: row.next()?,
-                is_ordered: row.next()?,
+                order: row.next()?,
             })
         })
     }
@@ -171,13 +167,13 @@ fn select(dialect: Dialect, which: &str) -> String {
 
 fn from_row(row: &mut Row<'_>) -> Result<Webhook> {
     let (id, name, owner) = (row.next()?, row.next()?, row.next()?);
-    let (events, is_ordered) = (row.next_json("webhooks.events")?, row.next()?);
+    let (events, order) = (row.next_json("webhooks.events")?, row.next()?);
     // The text is not repeated: credentials are in it.
     let others: Settings = serde_json::from_str(row.next()?).map_err(|error| StoreError::Value {
         column: "webhooks.settings".to_owned(),
         value: format!("{:?} error at character {}", error.classify(), error.column()),
     })?;
-    let settings = Settings { name, events, owner, is_ordered, ..others };
+    let settings = Settings { name, events, owner, order, ..others };
     let (created_by, created_at, updated_at) = (row.next()?, row.next()?, row.next()?);
     let (health, version) = webhook_state::health(row)?;
     let counters = Counters { total: row.next()?, successful: row.next()?, failed: row.next()? };

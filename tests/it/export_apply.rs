@@ -370,7 +370,7 @@ fn a_name_that_is_taken_meanwhile_rolls_everything_back() {
     let env = TestEnv::new();
     apply(&env, ONE, &[]).ok();
     // The second of two webhooks cannot be stored: an index stands for whatever goes wrong in the middle.
-    env.sql_write("CREATE UNIQUE INDEX hurdle ON webhooks (is_ordered) WHERE settings LIKE '%\"taken\"%'");
+    env.sql_write("CREATE UNIQUE INDEX hurdle ON webhooks (events) WHERE settings LIKE '%\"taken\"%'");
     let two = |name: &str| ONE.replace("'one'", &format!("'{name}'")) + "description = 'taken'\n";
     apply(&env, &(two("two") + &two("three")), &[]).fails(6);
     assert_eq!(env.sql("SELECT name FROM webhooks"), [["one"]]);

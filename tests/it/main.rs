@@ -47,6 +47,7 @@ mod main_job;
 mod meanwhile;
 mod metrics;
 mod ordered;
+mod ordered_by_key;
 mod owners;
 mod patterns;
 mod pause;

@@ -43,7 +43,7 @@ fn what_was_missed_leaves_out_what_is_taken_out() {
     for event_type in ["invoice.paid", "invoice.draft_saved", "task.created"] {
         json(&env, &["emit", event_type, "--enqueue"]);
     }
-    let preview = json(&env, &["event", "resend", "--missing", "--since", "1h", "--dry-run"]);
+    let preview = json(&env, &["event", "resend", "--missing", "-w", "crm", "--since", "1h", "--dry-run"]);
     assert_eq!(preview["deliveries"], 2, "{preview}");
     assert_eq!(json(&env, &["webhook", "enable", "crm", "--backfill"])[0]["missed_events"], 2);
     let types = "SELECT event_type FROM deliveries ORDER BY event_type";

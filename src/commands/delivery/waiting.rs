@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::domain::time::Timestamp;
-use crate::domain::webhook::{Pause, Webhook};
+use crate::domain::webhook::{Order, Pause, Webhook};
 use crate::store::{DeliveryRow, Store};
 
 /// What a delivery waits for.
@@ -58,8 +58,11 @@ impl Waiting {
         if due_at > now {
             return waiting("retry", Some(due_at), "the time of its next attempt");
         }
-        let head = if webhook.settings.is_ordered { store.ordered_head(webhook.id)? } else { None };
-        match head.filter(|head| *head < delivery.id) {
+        match store.ahead_in_line(delivery.id)? {
+            Some(head) if webhook.settings.order == Order::Key => {
+                let key = delivery.key.as_deref().unwrap_or_default();
+                waiting("order", None, &format!("delivery {head}, which has the same key: {key}"))
+            }
             Some(head) => waiting("order", None, &format!("delivery {head}: the webhook is ordered")),
             None => waiting("drain", None, "the next `hookctl drain`"),
         }

@@ -62,7 +62,7 @@ pub struct Emit {
     /// The event's id; the same id and content again is a duplicate, which sends nothing
     #[arg(long, value_name = "ID", help_heading = "Content")]
     pub(super) event_id: Option<String>,
-    /// What it belongs to, such as customer-7, to be found by; it is not sent
+    /// What it belongs to, such as customer-7, to be found by; a webhook with --ordered=key keeps the order of each key
     #[arg(long, value_name = "KEY")]
     pub(super) key: Option<String>,
     /// Drop the event when the same type and content was accepted within this time

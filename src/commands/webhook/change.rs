@@ -16,7 +16,7 @@ use crate::commands::candidates::Candidates;
 use crate::commands::given_credential::{GivenCredential, GivenHeader, header_env, header_file};
 use crate::context::Context;
 use crate::domain::webhook::masked;
-use crate::domain::webhook::{Field, Invalid, LONGEST_CA_CERT, Settings};
+use crate::domain::webhook::{Field, Invalid, LONGEST_CA_CERT, Order, Settings};
 use crate::domain::{custom_headers, duration};
 use crate::http::check_ca_cert;
 
@@ -102,9 +102,11 @@ pub struct Change {
     #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Retries and limits")]
     #[serde(deserialize_with = "text")]
     pub concurrency: Option<String>,
-    /// One delivery at a time, in the order of emission; --ordered=false to lift it
-    #[arg(long = "ordered", value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Retries and limits")]
-    pub is_ordered: Option<bool>,
+    /// One delivery at a time, in the order of emission: of the whole webhook, or with --ordered=key of each ordering key
+    /// (`emit --key`), where keys do not wait for each other and deliveries without one for nobody; --ordered=false to lift it
+    #[arg(long = "ordered", value_name = "webhook|key", num_args = 0..=1, require_equals = true, default_missing_value = "webhook", value_parser = Order::parse, help_heading = "Retries and limits")]
+    #[serde(rename = "is_ordered", alias = "ordered")]
+    pub order: Option<Order>,
     /// Allow private and loopback addresses; --allow-private=false to forbid them again
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Addresses")]
     pub allow_private: Option<bool>,
@@ -153,9 +155,9 @@ impl Change {
                 $(if let Some(value) = $given { settings.$set(value)?; })*
             };
         }
-        if let Some(is_ordered) = self.is_ordered {
+        if let Some(order) = self.order {
             // Before the retries, which are then as given.
-            settings.set_ordered(is_ordered);
+            settings.set_order(order);
         }
         set! {
             self.url.as_deref() => set_url;

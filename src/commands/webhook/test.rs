@@ -52,8 +52,7 @@ impl Test {
         let mut random = context.random()?;
         let draft = Draft { event_type: WEBHOOK_TEST.into(), content: Content::of_data(data), ..Draft::default() };
         let event = draft.into_event(now, random.next_u128()).map_err(failure)?;
-        let new =
-            NewDelivery { webhook_id: webhook.id, is_ordered: webhook.settings.is_ordered, is_test: true, claim: None };
+        let new = NewDelivery { webhook_id: webhook.id, order: webhook.settings.order, is_test: true, claim: None };
         let offer = Offer { event: &event, deliveries: vec![new], known_since: None };
         let intakes = store.transaction(|| {
             context.check_still_there(&store, webhook.id, &self.webhook)?;

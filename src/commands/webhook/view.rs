@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::domain::duration;
 use crate::domain::time::Timestamp;
-use crate::domain::webhook::{Condition, Settings, State, Webhook};
+use crate::domain::webhook::{Condition, Order, Settings, State, Webhook};
 use crate::http::client_cert_expiry;
 use crate::output::{Cell, Look, Page, Row, Text};
 
@@ -153,12 +153,17 @@ impl WebhookView {
         if let Some(concurrency) = settings.concurrency {
             text.field("Concurrency", concurrency);
         }
-        if settings.is_ordered {
+        let (of, rest) = match settings.order {
+            Order::None => ("", ""),
+            Order::Webhook => ("", "the rest"),
+            Order::Key => (" of each key", "the rest of its key"),
+        };
+        if settings.order.is_kept() {
             let holds = match settings.retry.limit() {
                 0 => String::new(),
-                _ => format!("; one that fails holds the rest for up to {}", self.retry_span()),
+                _ => format!("; one that fails holds {rest} for up to {}", self.retry_span()),
             };
-            text.field("Order", format!("one delivery at a time, in the order of emission{holds}"));
+            text.field("Order", format!("one delivery{of} at a time, in the order of emission{holds}"));
         }
         if settings.addresses.allow_private {
             text.field("Addresses", "private ones allowed");

@@ -12,7 +12,7 @@ use crate::delivery::room::Room;
 use crate::delivery::run::Gates;
 use crate::delivery::step::Step;
 use crate::domain::rate_limit::RateLimit;
-use crate::domain::webhook::{Counters, Settings};
+use crate::domain::webhook::{Counters, Order, Settings};
 use crate::random::Random;
 use crate::store::{GroupChange, HealthChange, Lease, Store};
 
@@ -66,11 +66,12 @@ impl Run {
             released: &[],
             now: NOW,
             attempt_counts: &[],
+            ended: &[],
             states: &step.states.changes(),
             lanes: &self.claimer.claims(&plan),
             bytes: room.bytes(),
         };
-        let claimed = self.store.commit_group(&change).unwrap();
+        let claimed = self.store.commit_group(&change).unwrap().claimed;
         let jobs = self.claimer.take(plan, claimed, &self.in_flight);
         jobs.iter().for_each(|job| self.in_flight.enter(job));
         jobs
@@ -296,7 +297,7 @@ fn behind_an_open_breaker_one_probe_goes_and_only_when_nothing_is_in_flight() {
 fn of_an_ordered_webhook_the_oldest_goes_alone() {
     for is_listed in [false, true] {
         let mut run = Run::new(4);
-        let crm = run.webhook("crm", |settings| settings.is_ordered = true);
+        let crm = run.webhook("crm", |settings| settings.order = Order::Webhook);
         let deliveries = emit(&run.store, 0..3, 2);
         let all: Vec<i64> = deliveries.iter().map(|(_, id)| *id).collect();
         match is_listed {

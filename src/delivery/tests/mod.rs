@@ -160,6 +160,7 @@ fn record_group(store: &Store, random: &mut Random, now: Timestamp, group: &[End
         released: &recorded.released,
         now,
         attempt_counts: &recorded.attempt_counts,
+        ended: &recorded.ended,
         states: &step.states.changes(),
         lanes: &[],
         bytes: 0,

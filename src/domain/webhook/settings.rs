@@ -12,6 +12,7 @@ use super::egress::EgressSettings;
 use super::field::{Field, Invalid};
 use super::hmac::{HMAC, HmacSettings};
 use super::masked;
+use super::order::Order;
 use super::rules::{DEFAULT_DISABLE_AFTER_MS, LONGEST_TIMEOUT_MS, METHODS, check_name};
 use crate::domain::credential::{Credential, HeaderValue};
 use crate::domain::custom_headers::{HeaderError, MAX_HEADERS};
@@ -75,8 +76,8 @@ pub struct Settings {
     pub rate_limit: Option<RateLimit>,
     /// At most so many requests at once; [`super::DEFAULT_CONCURRENCY`] while others wait, when not set.
     pub concurrency: Option<u32>,
-    /// One delivery at a time, in the order of emission.
-    pub is_ordered: bool,
+    #[serde(rename = "is_ordered")]
+    pub order: Order,
     /// Which addresses it may call.
     #[serde(flatten)]
     pub addresses: AddressPolicy,
@@ -107,7 +108,7 @@ impl Default for Settings {
             disable_after_ms: DEFAULT_DISABLE_AFTER_MS,
             rate_limit: None,
             concurrency: None,
-            is_ordered: false,
+            order: Order::None,
             addresses: AddressPolicy::default(),
             ca_cert: None,
             egress: EgressSettings::default(),
@@ -267,13 +268,13 @@ impl Settings {
         Ok(())
     }
 
-    /// Sets whether order is kept. Days of retries would hold everything behind one failure: unless retries are given, an
+    /// Sets which order is kept. Days of retries would hold everything behind one failure: unless retries are given, an
     /// ordered webhook has those of the preset `timetracker`.
-    pub fn set_ordered(&mut self, is_ordered: bool) {
-        if is_ordered && !self.is_ordered && self.retry == RetryPolicy::default() {
+    pub fn set_order(&mut self, order: Order) {
+        if order.is_kept() && !self.order.is_kept() && self.retry == RetryPolicy::default() {
             self.retry = RetryPolicy::timetracker();
         }
-        self.is_ordered = is_ordered;
+        self.order = order;
     }
 
     pub fn set_timeout(&mut self, timeout: Duration) -> Result<(), Invalid> {

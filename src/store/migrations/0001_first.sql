@@ -7,7 +7,7 @@ CREATE TABLE webhooks (
     name       TEXT    NOT NULL UNIQUE,
     owner      TEXT,
     events     TEXT    NOT NULL,                  -- JSON: ["invoice.*", …]
-    is_ordered BOOLEAN NOT NULL CHECK (is_ordered IN (0, 1)),
+    ordered    TEXT    CHECK (ordered = 'webhook' OR ordered = 'key'), -- which deliveries keep their order; NULL for none
     created_by TEXT,                              -- the system's name of the user
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,                  -- when the settings or secrets last changed
@@ -96,7 +96,10 @@ CREATE TABLE deliveries (
     attempt_count        INTEGER NOT NULL DEFAULT 0,
     retry_count          INTEGER NOT NULL DEFAULT 0,        -- retries used of the budget
     is_manual            BOOLEAN NOT NULL DEFAULT 0,        -- the next attempt was asked for by hand
-    is_ordered           BOOLEAN NOT NULL DEFAULT 0,        -- its webhook is ordered
+    -- Deliveries of one line go one at a time: '*' where the webhook orders all, the event's key where it orders by that, ''
+    -- for those without a key, which wait for nobody; NULL where it orders none.
+    line                 TEXT,
+    is_behind            BOOLEAN NOT NULL DEFAULT 0,        -- known to be behind an open one of its line
     is_test              BOOLEAN NOT NULL DEFAULT 0,        -- `webhook test`: never retried, not counted
     created_at           INTEGER NOT NULL,
     -- The last attempt, so that the log is listed and filtered without it.
@@ -110,8 +113,11 @@ CREATE TABLE deliveries (
 ) STRICT;
 -- The due query: finished deliveries are not in it, so it does not grow with the log.
 CREATE INDEX deliveries_due ON deliveries (webhook_id, due_at) WHERE due_at IS NOT NULL;
--- The head of an ordered webhook.
-CREATE INDEX deliveries_ordered ON deliveries (webhook_id{, id}) WHERE is_ordered AND due_at IS NOT NULL;
+-- The due query of lines: those behind another are not in it, so it does not grow with what waits in lines.
+CREATE INDEX deliveries_in_front ON deliveries (webhook_id, due_at) WHERE line IS NOT NULL AND NOT is_behind AND due_at IS NOT NULL;
+-- The head of a line, and whether one of it is under way.
+CREATE INDEX deliveries_in_line ON deliveries (webhook_id, line{, id}) WHERE line IS NOT NULL AND due_at IS NOT NULL;
+CREATE INDEX deliveries_under_way ON deliveries (webhook_id, line) WHERE line IS NOT NULL AND claim_token IS NOT NULL;
 -- The log's filters; each ends in the row's id, so pages of the newest come straight from it.
 CREATE INDEX deliveries_of_webhook ON deliveries (webhook_id{, id});
 CREATE INDEX deliveries_by_type ON deliveries (event_type{, id});

@@ -14,6 +14,7 @@ use crate::store::Result;
 use crate::store::accept::{Accepted, Intake, Offer, event_values, first_claim, timeout_ms, unlimited};
 use crate::store::claims::LEASE_MARGIN_MS;
 use crate::store::dialect::Dialect;
+use crate::store::lines::LINE;
 use crate::store::row::Row;
 use crate::store::value::values;
 
@@ -36,13 +37,13 @@ fn insert_deliveries() -> String {
     let (timeout, unlimited) = (timeout_ms(Dialect::Postgres), unlimited(Dialect::Postgres));
     format!(
         "WITH new AS (
-            INSERT INTO deliveries (webhook_id, event_id, event_type, status, due_at, claim_token, is_ordered, is_test, created_at)
+            INSERT INTO deliveries (webhook_id, event_id, event_type, status, due_at, claim_token, line, is_test, created_at)
             SELECT o.webhook_id, e.id, e.event_type, 'pending', coalesce(c.until, e.created_at),
-                CASE WHEN c.until IS NOT NULL THEN o.token END, o.is_ordered, o.is_test, e.created_at
-            FROM unnest($1, $2, $3, $4, $5, $6) WITH ORDINALITY
-                AS o (event_id, webhook_id, is_ordered, is_test, claimed_at, token, place)
+                CASE WHEN c.until IS NOT NULL THEN o.token END, {LINE}, o.is_test, e.created_at
+            FROM unnest($1, $2, $3, $4, $5) WITH ORDINALITY
+                AS o (event_id, webhook_id, is_test, claimed_at, token, place)
             JOIN events e ON e.event_id = o.event_id AND e.xmin = pg_current_xact_id()::xid
-            JOIN webhooks x ON x.id = o.webhook_id
+            JOIN webhooks w ON w.id = o.webhook_id
             LEFT JOIN LATERAL (SELECT o.claimed_at + {timeout} + {LEASE_MARGIN_MS} AS until
                 FROM webhooks w JOIN webhook_state s ON s.webhook_id = w.id
                 WHERE o.claimed_at IS NOT NULL AND w.id = o.webhook_id AND {unlimited}
@@ -115,11 +116,11 @@ fn known(offers: &[&Offer<'_>]) -> Request {
 
 fn deliveries(offers: &[&Offer<'_>]) -> Request {
     let int = || Type::INT8_ARRAY;
-    let kinds = [Type::TEXT_ARRAY, int(), Type::BOOL_ARRAY, Type::BOOL_ARRAY, int(), int()];
+    let kinds = [Type::TEXT_ARRAY, int(), Type::BOOL_ARRAY, int(), int()];
     let rows = offers.iter().flat_map(|offer| {
         offer.deliveries.iter().map(|delivery| {
             let (at, token) = (delivery.claim.map(|claim| claim.now), delivery.claim.map(|claim| claim.token));
-            values![&offer.event.event_id, delivery.webhook_id, delivery.is_ordered, delivery.is_test, at, token]
+            values![&offer.event.event_id, delivery.webhook_id, delivery.is_test, at, token]
         })
     });
     Request::new(insert_deliveries(), Parameter::columns(kinds, rows))

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures_util::future::join3;
+use futures_util::future::{join, join3};
 use tokio_postgres::Row as ServerRow;
 use tokio_postgres::types::Type;
 
@@ -12,9 +12,11 @@ use super::engine::{Postgres, Transaction};
 use super::link::Request;
 use super::queue::Queued;
 use crate::store::claims::{self, Claimed, LaneClaim, LaneClaimed, Payload, Wanted};
-use crate::store::group::{GroupChange, LockedGroup};
+use crate::store::dialect::Dialect;
+use crate::store::group::{GroupChange, GroupDone, LockedGroup};
+use crate::store::lines::{self, is_behind, may_go};
 use crate::store::results::{self, ClaimStanding};
-use crate::store::row::Row;
+use crate::store::row::{Row, pair};
 use crate::store::value::values;
 use crate::store::{Result, webhook_state};
 
@@ -46,6 +48,8 @@ const DUE: i64 = 0;
 const LISTED: i64 = 1;
 const HEAD: i64 = 2;
 const HEAD_IF_LISTED: i64 = 3;
+const IN_FRONT: i64 = 4;
+const LISTED_IN_FRONT: i64 = 5;
 
 /// Of more listed deliveries than may be claimed so many are looked at, in one turn.
 const LOOKED_AT: usize = 256;
@@ -72,21 +76,65 @@ const CLAIM: &str = "WITH lane AS MATERIALIZED (
     SELECT l.n, l.now, l.until, l.token, 0 AS place, c.id, c.event_id
     FROM (SELECT * FROM lane WHERE mode >= 2 AND room > 0) l CROSS JOIN LATERAL (
         SELECT d.id, d.event_id, d.due_at FROM deliveries d
-        WHERE d.webhook_id = l.webhook_id AND d.is_ordered AND d.due_at IS NOT NULL ORDER BY d.id LIMIT 1) c
+        WHERE d.webhook_id = l.webhook_id AND d.line = '*' AND d.due_at IS NOT NULL ORDER BY d.id LIMIT 1) c
     WHERE c.due_at <= l.now
       AND (l.mode = 2 OR c.id IN (SELECT w.id FROM unnest($9, $10) AS w (n, id) WHERE w.n = l.n))
-      AND NOT EXISTS (SELECT 1 FROM deliveries u WHERE u.webhook_id = l.webhook_id AND u.is_ordered
+      AND NOT EXISTS (SELECT 1 FROM deliveries u WHERE u.webhook_id = l.webhook_id AND u.line = '*'
                         AND u.due_at > l.now AND u.claim_token IS NOT NULL)
-), picked AS (
+), {lines} picked AS (
     SELECT p.*, count(*) OVER (PARTITION BY p.n) AS picked,
         sum(octet_length(e.payload)) OVER (ORDER BY p.n, p.place, p.id) - octet_length(e.payload) AS bytes_before
-    FROM (SELECT * FROM due UNION ALL SELECT * FROM listed UNION ALL SELECT * FROM head) p
+    FROM (SELECT * FROM due UNION ALL SELECT * FROM listed UNION ALL SELECT * FROM head {of_lines}) p
     JOIN events e ON e.id = p.event_id
 )
 UPDATE deliveries d SET due_at = p.until, claim_token = p.token FROM picked p JOIN events e ON e.id = p.event_id
 WHERE d.id = p.id AND d.due_at <= p.now AND p.bytes_before < $11
 RETURNING p.n, p.place, p.picked, d.id, d.webhook_id, d.event_id, d.attempt_count + 1, d.retry_count, d.is_manual, d.is_test,
     d.claim_token, e.event_id, e.event_type, e.payload, e.headers";
+
+/// The parts of [`CLAIM`] for webhooks that order by keys.
+const CLAIM_IN_FRONT: &str = concat!(
+    "in_front AS (
+    SELECT l.n, l.now, l.until, l.token, c.due_at AS place, c.id, c.event_id
+    FROM (SELECT * FROM lane WHERE mode = 4 AND room > 0) l CROSS JOIN LATERAL (
+        SELECT c.* FROM (
+            SELECT d.id, d.webhook_id, d.line, d.event_id, d.due_at FROM deliveries d
+            WHERE d.webhook_id = l.webhook_id AND d.line IS NOT NULL AND NOT d.is_behind AND d.due_at <= l.now
+            ORDER BY d.due_at LIMIT l.room + 256 FOR UPDATE SKIP LOCKED) c
+        WHERE ",
+    may_go!("l.now"),
+    " ORDER BY c.due_at LIMIT l.room) c
+), listed_in_front AS (
+    SELECT l.n, l.now, l.until, l.token, p.place, p.id, p.event_id
+    FROM (SELECT * FROM lane WHERE mode = 5 AND room > 0) l CROSS JOIN LATERAL (
+        SELECT c.id, c.event_id, w.place FROM unnest($9, $10) WITH ORDINALITY AS w (n, id, place)
+        JOIN deliveries c ON c.id = w.id WHERE w.n = l.n AND c.due_at <= l.now AND (c.line IS NULL OR ",
+    may_go!("l.now"),
+    ") ORDER BY w.place LIMIT l.room FOR UPDATE OF c SKIP LOCKED) p
+),"
+);
+
+/// Marks those that are behind others: before [`CLAIM`], behind the same locks. The first that are due of a webhook, and all
+/// that are listed.
+const MARK_BEHIND: &str = concat!(
+    "WITH lane AS MATERIALIZED (SELECT * FROM unnest($1, $2, $3, $4, $5) AS l (n, mode, webhook_id, most, now)
+), behind AS (
+    SELECT l.n, c.id FROM (SELECT * FROM lane WHERE mode = 4) l CROSS JOIN LATERAL (
+        SELECT d.id, d.webhook_id, d.line FROM deliveries d
+        WHERE d.webhook_id = l.webhook_id AND d.line IS NOT NULL AND NOT d.is_behind AND d.due_at <= l.now
+        ORDER BY d.due_at LIMIT l.most + 256 FOR UPDATE SKIP LOCKED) c
+    WHERE ",
+    is_behind!(),
+    "
+), listed AS (
+    SELECT w.n, c.id FROM unnest($6, $7) AS w (n, id) JOIN lane l ON l.n = w.n AND l.mode = 5
+    JOIN deliveries c ON c.id = w.id WHERE c.due_at IS NOT NULL AND ",
+    is_behind!(),
+    "
+)
+UPDATE deliveries d SET is_behind = TRUE FROM (SELECT * FROM behind UNION ALL SELECT * FROM listed) b WHERE d.id = b.id
+RETURNING b.n, d.id"
+);
 
 /// Which lanes are full: asked in the same round trip, behind the same locks, before [`CLAIM`].
 const FULL: &str = "SELECT l.n FROM unnest($1, $2, $3, $4, $5) AS l (n, webhook_id, at_once, now, until)
@@ -115,7 +163,7 @@ impl Postgres {
         let standings = claims.iter().map(|claimed| values![claimed.id, claimed.token]);
         let standings = Request::new(STANDINGS, Parameter::columns(kinds, standings));
         let (states, standings) = self.round_trip(async |link| {
-            let (states, standings) = futures_util::future::join(link.rows(&states), link.rows(&standings)).await;
+            let (states, standings) = join(link.rows(&states), link.rows(&standings)).await;
             Ok((states?, standings?))
         })?;
         let mut held = HashMap::new();
@@ -177,33 +225,42 @@ impl Postgres {
     }
 
     /// Claims for all lanes, notes what that costs, and commits: one round trip, with all that waits.
-    pub(in crate::store) fn claim_and_commit(&self, lanes: &[LaneClaim<'_>], bytes: usize) -> Result<Vec<LaneClaimed>> {
-        if lanes.is_empty() {
+    pub(in crate::store) fn claim_and_commit(&self, change: &GroupChange<'_>) -> Result<GroupDone> {
+        let (lanes, bytes) = (change.lanes, change.bytes);
+        if lanes.is_empty() && change.ended.is_empty() {
             self.commit()?;
             self.transaction.set(Transaction::Committed);
-            return Ok(Vec::new());
+            return Ok(GroupDone::default());
         }
-        let (full, claim, charge) = (full(lanes), claim(lanes, bytes), charge(lanes));
+        let moved_up = (!change.ended.is_empty())
+            .then(|| Request::new(lines::move_up(Dialect::Postgres), vec![Parameter::Integers(change.ended.to_vec())]));
+        let claim = (!lanes.is_empty()).then(|| claim(lanes, bytes));
+        let (behind, full, charge) = (mark_behind(lanes), full(lanes), charge(lanes));
         let commit = Request::new("COMMIT", Vec::new());
-        let (full, claimed) = self.round_trip(async |link| {
+        let (moved_up, behind, full, claimed) = self.round_trip(async |link| {
             let optional = async |request: &Option<Request>| match request {
                 Some(request) => link.rows(request).await,
                 None => Ok(Vec::new()),
             };
-            let (full, claimed, (charged, committed)) = join3(
-                optional(&full),
-                link.rows(&claim),
-                futures_util::future::join(optional(&charge), link.run(&commit)),
+            let ((moved_up, behind, full), (claimed, charged, committed)) = join(
+                join3(optional(&moved_up), optional(&behind), optional(&full)),
+                join3(optional(&claim), optional(&charge), link.run(&commit)),
             )
             .await;
-            let (full, claimed) = (full?, claimed?);
+            let answer = (moved_up?, behind?, full?, claimed?);
             charged?;
             committed?;
-            Ok((full, claimed))
+            Ok(answer)
         })?;
         self.transaction.set(Transaction::Committed);
-        let full = full.iter().map(|row| Row::new(row).next::<i64>()).collect::<Result<Vec<i64>>>()?;
-        answers(lanes, bytes, &full, &claimed)
+        let told = Told {
+            behind: behind.iter().map(|row| pair(&mut Row::new(row))).collect::<Result<_>>()?,
+            full: full.iter().map(|row| Row::new(row).next()).collect::<Result<_>>()?,
+        };
+        Ok(GroupDone {
+            claimed: answers(lanes, bytes, &told, &claimed)?,
+            moved_up: moved_up.iter().map(|row| pair(&mut Row::new(row))).collect::<Result<_>>()?,
+        })
     }
 }
 
@@ -214,12 +271,7 @@ fn numbered<'l, 'a>(lanes: &'l [LaneClaim<'a>]) -> impl Iterator<Item = (i64, &'
 fn claim(lanes: &[LaneClaim<'_>], bytes: usize) -> Request {
     let int = || Type::INT8_ARRAY;
     let rows = numbered(lanes).map(|(n, lane)| {
-        let mode = match lane.wanted {
-            Wanted::Due => DUE,
-            Wanted::Listed(_) => LISTED,
-            Wanted::Head => HEAD,
-            Wanted::HeadIfListed(_) => HEAD_IF_LISTED,
-        };
+        let mode = mode(lane);
         let most = lane.most.min(i32::MAX as usize) as i64;
         values![n, mode, lane.webhook_id, most, lane.at_once, lane.lease.now, lane.lease.until, lane.lease.token]
     });
@@ -227,15 +279,50 @@ fn claim(lanes: &[LaneClaim<'_>], bytes: usize) -> Request {
     let listed = numbered(lanes).flat_map(|(n, lane)| looked_at(lane).iter().map(move |id| values![n, id]));
     parameters.extend(Parameter::columns([int(), int()], listed));
     parameters.push(Parameter::Integer(i64::try_from(bytes).unwrap_or(i64::MAX)));
-    Request::new(CLAIM, parameters)
+    let (lines, of_lines) = match lanes.iter().any(is_in_front) {
+        true => (CLAIM_IN_FRONT, " UNION ALL SELECT * FROM in_front UNION ALL SELECT * FROM listed_in_front"),
+        false => ("", ""),
+    };
+    Request::new(CLAIM.replace("{lines}", lines).replace("{of_lines}", of_lines), parameters)
+}
+
+fn mode(lane: &LaneClaim<'_>) -> i64 {
+    match lane.wanted {
+        Wanted::Due => DUE,
+        Wanted::Listed(_) => LISTED,
+        Wanted::Head => HEAD,
+        Wanted::HeadIfListed(_) => HEAD_IF_LISTED,
+        Wanted::InFront => IN_FRONT,
+        Wanted::ListedInFront(_) => LISTED_IN_FRONT,
+    }
+}
+
+/// Whether a lane's webhook orders by keys.
+fn is_in_front(lane: &LaneClaim<'_>) -> bool {
+    matches!(lane.wanted, Wanted::InFront | Wanted::ListedInFront(_))
+}
+
+fn mark_behind(lanes: &[LaneClaim<'_>]) -> Option<Request> {
+    let in_front = || numbered(lanes).filter(|(_, lane)| is_in_front(lane));
+    let rows = in_front().map(|(n, lane)| {
+        let most = lane.most.min(i32::MAX as usize) as i64;
+        values![n, mode(lane), lane.webhook_id, most, lane.lease.now]
+    });
+    let int = || Type::INT8_ARRAY;
+    let mut parameters = Parameter::columns([int(), int(), int(), int(), int()], rows);
+    let listed = in_front().flat_map(|(n, lane)| looked_at(lane).iter().map(move |id| values![n, id]));
+    parameters.extend(Parameter::columns([int(), int()], listed));
+    in_front().next().map(|_| Request::new(MARK_BEHIND, parameters))
 }
 
 /// The listed deliveries of a lane that are looked at in this turn.
 fn looked_at<'a>(lane: &LaneClaim<'a>) -> &'a [i64] {
     match lane.wanted {
-        Wanted::Due | Wanted::Head => &[],
+        Wanted::Due | Wanted::Head | Wanted::InFront => &[],
         Wanted::HeadIfListed(listed) => listed,
-        Wanted::Listed(listed) => &listed[..listed.len().min(lane.most.saturating_add(LOOKED_AT))],
+        Wanted::Listed(listed) | Wanted::ListedInFront(listed) => {
+            &listed[..listed.len().min(lane.most.saturating_add(LOOKED_AT))]
+        }
     }
 }
 
@@ -262,6 +349,13 @@ fn charge(lanes: &[LaneClaim<'_>]) -> Option<Request> {
     (!rows.is_empty()).then(|| Request::new(CHARGE, Parameter::columns(kinds, rows)))
 }
 
+/// What was said of lanes, by their numbers, beside what was claimed.
+struct Told {
+    /// Lane and delivery.
+    behind: Vec<(i64, i64)>,
+    full: Vec<i64>,
+}
+
 /// What came of each lane.
 struct Lane {
     /// Place in the list and delivery.
@@ -269,7 +363,7 @@ struct Lane {
     picked: usize,
 }
 
-fn answers(lanes: &[LaneClaim<'_>], bytes: usize, full: &[i64], rows: &[ServerRow]) -> Result<Vec<LaneClaimed>> {
+fn answers(lanes: &[LaneClaim<'_>], bytes: usize, told: &Told, rows: &[ServerRow]) -> Result<Vec<LaneClaimed>> {
     let mut found: Vec<Lane> = lanes.iter().map(|_| Lane { claimed: Vec::new(), picked: 0 }).collect();
     let (mut payloads, mut claimed_bytes) = (HashMap::<i64, Arc<Payload>>::new(), 0);
     for row in rows {
@@ -289,38 +383,43 @@ fn answers(lanes: &[LaneClaim<'_>], bytes: usize, full: &[i64], rows: &[ServerRo
     }
     let is_out_of_bytes = claimed_bytes >= bytes;
     let answer = |((n, lane), found): ((i64, &LaneClaim<'_>), Lane)| {
-        let is_full = full.contains(&n);
-        answer(lane, found, is_full, is_out_of_bytes)
+        if told.full.contains(&n) {
+            return LaneClaimed { is_full: true, ..LaneClaimed::default() };
+        }
+        let behind = told.behind.iter().filter(|(lane, _)| *lane == n).map(|(_, id)| *id).collect();
+        answer(lane, found, behind, is_out_of_bytes)
     };
     Ok(numbered(lanes).zip(found).map(answer).collect())
 }
 
-fn answer(lane: &LaneClaim<'_>, found: Lane, is_full: bool, is_out_of_bytes: bool) -> LaneClaimed {
-    if is_full {
-        return LaneClaimed { is_full, ..LaneClaimed::default() };
-    }
+fn answer(lane: &LaneClaim<'_>, found: Lane, mut behind: Vec<i64>, is_out_of_bytes: bool) -> LaneClaimed {
     let Lane { mut claimed, picked } = found;
     let is_cut = claimed.len() < picked || (claimed.is_empty() && is_out_of_bytes);
     let most = lane.at_once.map_or(lane.most, |at_once| lane.most.min(at_once as usize));
     claimed.sort_unstable_by_key(|(place, claimed, _)| match lane.wanted {
-        Wanted::Listed(_) => *place,
+        Wanted::Listed(_) | Wanted::ListedInFront(_) => *place,
         _ => claimed.id,
     });
     let (mut tried, mut head) = (0, None);
     let is_exhausted = match lane.wanted {
         Wanted::Due => !is_cut && picked < most,
+        Wanted::InFront => !is_cut && picked < most && behind.is_empty(),
         Wanted::Head | Wanted::HeadIfListed(_) => {
             head = claimed.first().map(|(_, claimed, _)| claimed.id);
             head.is_none() && !is_cut
         }
-        Wanted::Listed(listed) => {
+        Wanted::Listed(listed) | Wanted::ListedInFront(listed) => {
             let looked_at = looked_at(lane);
             let last = claimed.last().map(|(_, claimed, _)| claimed.id);
             let upto_last = || looked_at.iter().position(|id| Some(*id) == last).map_or(0, |at| at + 1);
             tried = if is_cut || picked >= most { upto_last() } else { looked_at.len() };
+            behind.retain(|id| looked_at[..tried].contains(id));
             tried == listed.len()
         }
     };
     let deliveries = claimed.into_iter().map(|(_, claimed, payload)| (claimed, payload)).collect();
-    LaneClaimed { deliveries, tried, head, is_exhausted, is_full: false }
+    if matches!(lane.wanted, Wanted::InFront) {
+        behind.clear(); // a drain finds them again by itself
+    }
+    LaneClaimed { deliveries, tried, head, behind, is_exhausted, is_full: false }
 }

@@ -163,6 +163,16 @@ impl crate::store::Store {
         let lines = statement.raw_query().mapped(|row| row.get::<_, String>(3)).collect::<rusqlite::Result<Vec<_>>>();
         lines.expect("a plan").join("\n")
     }
+
+    /// How many steps SQLite's machine takes to run a statement: the same on any computer.
+    pub(in crate::store) fn steps(&self, sql: &str, values: &[Value<'_>]) -> i32 {
+        let mut statement = self.file().expect("a file").connection.prepare(sql).expect(sql);
+        bind(&mut statement, sql, values).expect(sql);
+        let mut rows = statement.raw_query();
+        while rows.next().expect(sql).is_some() {}
+        drop(rows);
+        statement.get_status(rusqlite::StatementStatus::VmStep)
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::*;
 
 fn filled() -> Settings {
-    let mut settings = Settings { name: "crm".to_owned(), is_ordered: true, ..Settings::default() };
+    let mut settings = Settings { name: "crm".to_owned(), order: Order::Webhook, ..Settings::default() };
     settings.set_url("https://crm.example/hook?key=1").unwrap();
     settings.set_events(&["invoice.*".to_owned()]).unwrap();
     settings.set_description("two\nlines").unwrap();

@@ -1,0 +1,329 @@
+//! Lines: the deliveries of a webhook that wait for each other, oldest first. Those of one ordering key, or all of a webhook.
+//!
+//! The oldest open delivery of a line is its head, and may be claimed. Where a webhook has many lines, their heads are not
+//! looked for among all that is due: a delivery that was found behind another is marked `is_behind`, which takes it out of the
+//! index that claims read, and the mark is taken off the next head when a head ends. Both are done while the state of the
+//! webhook is locked, so that no mark outlives its cause. A missing mark means nothing: each claim looks for itself.
+
+use super::claims::{Claimed, Lease, from_row};
+use super::row::{one, pair};
+use super::value::params;
+use super::{Result, Store};
+use crate::domain::webhook::Order;
+
+/// The line of a webhook all of whose deliveries keep their order.
+const WHOLE: &str = "'*'";
+
+/// How many deliveries that may be behind others are looked at beyond those that are to be claimed.
+pub(super) const LOOKED_AT: usize = 64;
+
+/// In how many rounds lines are looked through for one claim; what is left is for the next turn.
+const MOST_ROUNDS: usize = 100;
+
+/// The line of a delivery of event `e` to webhook `w`: NULL where there is no order, empty for one that waits for nobody.
+pub(super) const LINE: &str = "CASE w.ordered WHEN 'webhook' THEN '*' WHEN 'key' THEN coalesce(e.key, '') END";
+
+/// The same of a webhook whose order is known.
+pub(super) fn line(order: Order) -> &'static str {
+    match order {
+        Order::None => "NULL",
+        Order::Webhook => WHOLE,
+        Order::Key => "coalesce(e.key, '')",
+    }
+}
+
+/// The same of an event whose key is known.
+pub(super) fn line_of(order: Order, key: Option<&str>) -> Option<&str> {
+    match order {
+        Order::None => None,
+        Order::Webhook => Some("*"),
+        Order::Key => Some(key.unwrap_or_default()),
+    }
+}
+
+/// The head of the line of delivery `c`. As a value, not by EXISTS, which PostgreSQL may answer from a table of all deliveries.
+macro_rules! head {
+    () => {
+        "(SELECT min(h.id) FROM deliveries h WHERE h.webhook_id = c.webhook_id AND h.line = c.line AND h.due_at IS NOT NULL)"
+    };
+}
+
+/// Whether delivery `c`, which is open, is behind another of its line.
+macro_rules! is_behind {
+    () => {
+        concat!("c.line <> '' AND c.id > ", crate::store::lines::head!())
+    };
+}
+
+/// Whether delivery `c`, which is due at `$now`, may go: it waits for nobody, or is the head of its line and no other of the
+/// line, that came before it when it was retried by hand, is under way. SQLite must not look for that among all that are due
+/// later, hence the `+`.
+macro_rules! may_go {
+    ($now:literal) => {
+        concat!(
+            "(c.line = '' OR (c.id = ",
+            crate::store::lines::head!(),
+            " AND (SELECT count(*) FROM deliveries u WHERE u.webhook_id = c.webhook_id AND u.line = c.line
+                AND u.claim_token IS NOT NULL AND +u.due_at > ",
+            $now,
+            ") = 0))"
+        )
+    };
+}
+pub(super) use {head, is_behind, may_go};
+
+/// The longest due that are not known to be behind another.
+macro_rules! in_front {
+    ($webhook:literal, $now:literal, $most:literal) => {
+        concat!(
+            "(SELECT d.id, d.webhook_id, d.line, d.due_at FROM deliveries d WHERE d.webhook_id = ",
+            $webhook,
+            " AND d.line IS NOT NULL AND NOT d.is_behind AND d.due_at <= ",
+            $now,
+            " ORDER BY d.due_at LIMIT ",
+            $most,
+            ")"
+        )
+    };
+}
+
+const MARK_BEHIND: &str = concat!(
+    "UPDATE deliveries SET is_behind = TRUE WHERE id IN (SELECT c.id FROM ",
+    in_front!("$1", "$2", "$3"),
+    " c WHERE ",
+    is_behind!(),
+    ")"
+);
+
+const CLAIM_IN_FRONT: &str = concat!(
+    "UPDATE deliveries SET due_at = $1, claim_token = $2 WHERE id IN (SELECT c.id FROM ",
+    in_front!("$3", "$4", "$5"),
+    " c WHERE ",
+    may_go!("$4"),
+    " LIMIT $6) RETURNING ",
+    super::claims::claimed!()
+);
+
+const MARK_ONE: &str =
+    concat!("UPDATE deliveries AS c SET is_behind = TRUE WHERE c.id = $1 AND c.due_at IS NOT NULL AND ", is_behind!());
+
+const CLAIM_ONE: &str = concat!(
+    "UPDATE deliveries AS c SET due_at = $1, claim_token = $2 WHERE c.id = $3 AND c.due_at <= $4 AND (c.line IS NULL OR ",
+    may_go!("$4"),
+    ")"
+);
+
+impl Store {
+    /// The head of an ordered webhook: the oldest delivery that is not finished, due or not.
+    pub(super) fn head_of_webhook(&self, webhook_id: i64) -> Result<Option<i64>> {
+        self.first(HEAD_OF_WEBHOOK, params![webhook_id], one)
+    }
+
+    /// Puts the open deliveries of a webhook into the lines of another order.
+    pub(super) fn line_up(&self, webhook_id: i64, order: Order) -> Result<()> {
+        let sql = format!(
+            "UPDATE deliveries SET is_behind = FALSE, line = (SELECT {} FROM events e WHERE e.id = deliveries.event_id)
+             WHERE webhook_id = $1 AND due_at IS NOT NULL",
+            line(order)
+        );
+        self.execute(&sql, params![webhook_id]).map(drop)
+    }
+
+    /// What a delivery waits for in its line: the line's head, unless it is the head itself.
+    pub fn ahead_in_line(&self, delivery: i64) -> Result<Option<i64>> {
+        let sql = concat!("SELECT ", head!(), " FROM deliveries c WHERE c.id = $1 AND c.line <> ''");
+        let head: Option<Option<i64>> = self.first(sql, params![delivery], one)?;
+        Ok(head.flatten().filter(|head| *head < delivery))
+    }
+
+    /// Claims the heads of a webhook's lines that are due, and whatever waits for nobody: at most `most`. Says too whether
+    /// that was all.
+    pub(super) fn claim_in_front(&self, webhook_id: i64, lease: Lease, most: usize) -> Result<(Vec<Claimed>, bool)> {
+        let (mut claimed, mut is_all) = (Vec::new(), false);
+        for _ in 0..MOST_ROUNDS {
+            let left = most - claimed.len();
+            let looked_at = (left + LOOKED_AT) as i64;
+            let marked = self.execute(MARK_BEHIND, params![webhook_id, lease.now, looked_at])?;
+            let values = params![lease.until, lease.token, webhook_id, lease.now, looked_at, left as i64];
+            let more = self.rows(CLAIM_IN_FRONT, values, from_row)?;
+            is_all = marked == 0 && more.len() < left;
+            claimed.extend(more);
+            if is_all || claimed.len() == most {
+                break;
+            }
+        }
+        claimed.sort_unstable_by_key(|delivery| delivery.id);
+        Ok((claimed, is_all))
+    }
+
+    /// Claims one delivery by its id, if it is due and may go; else says whether it is behind another.
+    pub(super) fn claim_in_line(&self, id: i64, lease: Lease) -> Result<(Option<Claimed>, bool)> {
+        match self.execute(CLAIM_ONE, params![lease.until, lease.token, id, lease.now])? {
+            0 => Ok((None, self.execute(MARK_ONE, params![id])? > 0)),
+            _ => Ok((self.claimed(id)?, false)),
+        }
+    }
+
+    /// Locks the states of the webhooks of these deliveries, in the order of ids.
+    pub(super) fn lock_states_of(&self, deliveries: &[i64]) -> Result<()> {
+        let dialect = self.dialect();
+        let sql = format!(
+            "SELECT s.webhook_id FROM webhook_state s WHERE s.webhook_id IN (SELECT d.webhook_id FROM deliveries d WHERE {})
+             ORDER BY s.webhook_id {}",
+            dialect.one_of("d.id", "$1"),
+            dialect.for_update()
+        );
+        self.rows(&sql, params![deliveries], one::<i64>).map(drop)
+    }
+
+    /// After deliveries have ended, in a transaction that has locked the states of their webhooks: whoever is now at the head
+    /// of their lines is behind nobody. Gives those that had been, webhook and delivery.
+    pub fn move_up(&self, ended: &[i64]) -> Result<Vec<(i64, i64)>> {
+        if ended.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.rows(&move_up(self.dialect()), params![ended], pair)
+    }
+}
+
+pub(super) const HEAD_OF_WEBHOOK: &str =
+    "SELECT id FROM deliveries WHERE webhook_id = $1 AND line = '*' AND due_at IS NOT NULL ORDER BY id LIMIT 1";
+
+pub(super) fn move_up(dialect: super::dialect::Dialect) -> String {
+    format!(
+        "UPDATE deliveries SET is_behind = FALSE WHERE is_behind AND id IN (
+            SELECT {} FROM deliveries c WHERE {} AND c.line <> '') RETURNING webhook_id, id",
+        head!(),
+        dialect.one_of("c.id", "$1")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::Timestamp;
+    use crate::domain::webhook::Settings;
+
+    const NOW: Timestamp = Timestamp::START;
+
+    /// A webhook ordered by key with so many deliveries due, in so many keys, turn about.
+    fn store(deliveries: usize, keys: usize) -> (Store, i64) {
+        let store = Store::empty().unwrap();
+        let settings = Settings { name: "crm".to_owned(), order: Order::Key, ..Settings::default() };
+        let webhook = store.insert_webhook(&settings, true, None, NOW).unwrap();
+        let numbers = "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < $1)";
+        store
+            .execute(
+                &format!(
+                    "{numbers} INSERT INTO events (event_id, event_type, payload, fingerprint, key, created_at)
+                     SELECT 'e' || i, 'a.b', x'', x'', 'k' || (i % $2), 0 FROM n"
+                ),
+                params![deliveries as i64, keys as i64],
+            )
+            .unwrap();
+        store
+            .execute(
+                "INSERT INTO deliveries (webhook_id, event_id, event_type, status, due_at, line, created_at)
+                 SELECT $1, id, event_type, 'pending', id, key, 0 FROM events",
+                params![webhook],
+            )
+            .unwrap();
+        (store, webhook)
+    }
+
+    fn lease(token: i64) -> Lease {
+        Lease { now: Timestamp::from_millis(10_000_000), until: Timestamp::from_millis(20_000_000), token }
+    }
+
+    fn ids(claimed: &[Claimed]) -> Vec<i64> {
+        claimed.iter().map(|claimed| claimed.id).collect()
+    }
+
+    fn end(store: &Store, ids: &[i64]) -> Vec<(i64, i64)> {
+        let sql = "UPDATE deliveries SET status = 'success', due_at = NULL, claim_token = NULL WHERE id = $1";
+        ids.iter().for_each(|id| assert_eq!(store.execute(sql, params![*id]).unwrap(), 1));
+        store.move_up(ids).unwrap()
+    }
+
+    #[test]
+    fn the_heads_of_lines_are_claimed_and_the_next_ones_when_they_end() {
+        let (store, webhook) = store(9, 3);
+        let (claimed, is_all) = store.claim_in_front(webhook, lease(1), 2).unwrap();
+        assert_eq!((ids(&claimed), is_all), (vec![1, 2], false));
+        let (claimed, is_all) = store.claim_in_front(webhook, lease(2), 5).unwrap();
+        assert_eq!((ids(&claimed), is_all), (vec![3], true), "the others are behind these");
+        assert_eq!(end(&store, &[1, 3]), [(webhook, 4), (webhook, 6)]);
+        assert_eq!(store.ahead_in_line(8).unwrap(), Some(2));
+        assert_eq!(store.ahead_in_line(4).unwrap(), None);
+        let (claimed, _) = store.claim_in_front(webhook, lease(3), 5).unwrap();
+        assert_eq!(ids(&claimed), [4, 6]);
+    }
+
+    #[test]
+    fn one_that_comes_before_the_one_under_way_waits_for_it_and_is_not_marked() {
+        let (store, webhook) = store(2, 1);
+        end(&store, &[1]);
+        assert_eq!(ids(&store.claim_in_front(webhook, lease(1), 5).unwrap().0), [2]);
+        store.retry_deliveries(&[1], NOW).unwrap();
+        assert_eq!(ids(&store.claim_in_front(webhook, lease(2), 5).unwrap().0), [0; 0]);
+        let (one, is_behind) = store.claim_in_line(1, lease(3)).unwrap();
+        assert!(one.is_none() && !is_behind);
+        end(&store, &[2]);
+        assert_eq!(ids(&store.claim_in_front(webhook, lease(4), 5).unwrap().0), [1]);
+    }
+
+    #[test]
+    fn of_a_list_it_is_said_who_is_behind() {
+        let (store, _) = store(2, 1);
+        let (second, is_behind) = store.claim_in_line(2, lease(1)).unwrap();
+        assert!(second.is_none() && is_behind);
+        assert!(store.claim_in_line(1, lease(1)).unwrap().0.is_some());
+        assert_eq!(end(&store, &[1]).len(), 1);
+        assert!(store.claim_in_line(2, lease(2)).unwrap().0.is_some());
+    }
+
+    #[test]
+    fn lines_are_looked_into_by_their_indexes() {
+        let store = Store::empty().unwrap();
+        for sql in [MARK_BEHIND, CLAIM_IN_FRONT] {
+            let plan = store.plan(sql);
+            assert!(plan.contains("deliveries_in_front (webhook_id=? AND due_at<?)"), "{plan}");
+            assert!(plan.contains("deliveries_in_line (webhook_id=? AND line=?)"), "{plan}");
+            assert!(!plan.contains("SCAN deliveries") && !plan.contains("TEMP B-TREE"), "{plan}");
+        }
+        assert!(store.plan(CLAIM_IN_FRONT).contains("deliveries_under_way (webhook_id=? AND line=?)"));
+        let plan = store.plan(HEAD_OF_WEBHOOK);
+        assert!(
+            plan.contains("deliveries_in_line (webhook_id=? AND line=?)") && !plan.contains("TEMP B-TREE"),
+            "{plan}"
+        );
+        let plan = store.plan(&move_up(store.dialect()));
+        assert!(plan.contains("deliveries_in_line (webhook_id=? AND line=?)") && !plan.contains("SCAN c"), "{plan}");
+    }
+
+    /// A million in 100,000 keys in the long form.
+    #[test]
+    fn a_claim_takes_as_many_steps_among_many_lines_as_among_few() {
+        let steps = |deliveries: usize, keys: usize| {
+            let (store, webhook) = store(deliveries, keys);
+            // What one key holds is found once, and then never looked at again.
+            let (claimed, _) = store.claim_in_front(webhook, lease(1), 16).unwrap();
+            end(&store, &ids(&claimed));
+            let lease = lease(2);
+            let mark = store.steps(MARK_BEHIND, params![webhook, lease.now, 80_i64]);
+            let claim = params![lease.until, lease.token, webhook, lease.now, 80_i64, 16_i64];
+            let claim = store.steps(CLAIM_IN_FRONT, claim);
+            let ended: &[i64] = &[17];
+            (mark, claim, store.steps(&move_up(store.dialect()), params![ended]))
+        };
+        let is_long = std::env::var_os("HOOKCTL_TEST_LONG").is_some();
+        let few = steps(2_000, 200);
+        let long_lines = steps(20_000, 200);
+        let many_lines = if is_long { steps(1_000_000, 100_000) } else { steps(20_000, 2_000) };
+        for many in [long_lines, many_lines] {
+            for (few, many) in [(few.0, many.0), (few.1, many.1), (few.2, many.2)] {
+                assert!(many <= few + few / 10, "{few} steps and {many}");
+            }
+        }
+    }
+}
