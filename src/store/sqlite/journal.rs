@@ -147,10 +147,10 @@ impl Sqlite {
     }
 
     fn truncate_log(&self, wait: Duration) -> Result<bool> {
-        let usual: i64 = self.connection.query_row("PRAGMA busy_timeout", [], |row| row.get(0))?;
-        self.connection.busy_timeout(wait)?;
+        let usual = self.busy.get();
+        self.busy.set(wait);
         let is_busy = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
-        self.connection.busy_timeout(Duration::from_millis(usual.unsigned_abs()))?;
+        self.busy.set(usual);
         Ok(!is_busy?)
     }
 

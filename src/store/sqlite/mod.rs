@@ -3,6 +3,7 @@
 
 mod access;
 mod backup;
+mod busy;
 mod check;
 mod error;
 mod file_id;
@@ -36,6 +37,7 @@ pub struct Sqlite {
     path: PathBuf,
     /// The file as it was opened to write.
     file: Option<FileId>,
+    busy: busy::Patience,
     /// Whether this process deleted something that may still be in the write-ahead log.
     has_deleted: Cell<bool>,
 }

@@ -9,6 +9,7 @@ use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 
 use super::Sqlite;
+use super::busy::Patience;
 use super::file_id::FileId;
 use super::files::{check_file, has_log, make_private};
 use super::journal::shortage;
@@ -126,6 +127,7 @@ impl Store {
             connection: Connection::open_in_memory()?,
             path: PathBuf::new(),
             file: None,
+            busy: Patience::default(),
             has_deleted: false.into(),
         });
         store.migrate()?;
@@ -139,7 +141,7 @@ impl Store {
         };
         // SQLite gives names such as `:memory:` and `file:x?mode=memory` a meaning of their own; an absolute path has none.
         let plain = std::path::absolute(path).map_err(|error| StoreError::cannot_open(path, &error))?;
-        let connection = match url::Url::from_file_path(&plain) {
+        let mut connection = match url::Url::from_file_path(&plain) {
             Ok(mut name) if flags.contains(OpenFlags::SQLITE_OPEN_URI) => {
                 name.set_query(Some("immutable=1"));
                 Connection::open_with_flags(name.as_str(), flags)
@@ -147,7 +149,7 @@ impl Store {
             _ => Connection::open_with_flags(plain, flags),
         }
         .map_err(cannot_open)?;
-        connection.busy_timeout(busy_timeout)?;
+        let busy = Patience::of(&mut connection, busy_timeout)?;
         connection.set_prepared_statement_cache_capacity(64);
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
@@ -157,7 +159,7 @@ impl Store {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
         connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, 64 * 1024 * 1024)?;
-        Ok(Sqlite { connection, path: path.to_owned(), file: None, has_deleted: false.into() }.into())
+        Ok(Sqlite { connection, path: path.to_owned(), file: None, busy, has_deleted: false.into() }.into())
     }
 
     fn set_file(&mut self, id: Option<FileId>) {
