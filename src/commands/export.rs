@@ -72,13 +72,17 @@ impl Export {
             if !webhook.health.is_active {
                 values.push((Field::IS_ACTIVE, false.into()));
             }
-            let secret = store.secret_reference(webhook.id, context.now())?;
-            let value = match self.with_secrets {
-                true => store.secrets(webhook.id, context.now())?.into_iter().next().map(|stored| stored.secret),
-                false => None,
-            };
-            let secret = secret.map(|secret| Credential { value, ..secret });
-            values.extend(secret.map(|secret| (Field::SECRET, references.to(&secret, "SECRET"))));
+            let mut secrets = store.secret_references(webhook.id)?;
+            if self.with_secrets {
+                let stored = store.secrets(webhook.id, context.now())?;
+                for (kind, credential) in &mut secrets {
+                    let own = stored.iter().find(|stored| stored.secret.kind() == *kind);
+                    credential.value = own.map(|stored| stored.secret.clone());
+                }
+            }
+            for (field, (_, secret)) in [Field::SECRET, Field::PRIVATE_KEY].into_iter().zip(&secrets) {
+                values.push((field, references.to(secret, field.key)));
+            }
             webhooks.push(WebhookExport { values });
         }
         let event_types = store.event_types()?.into_iter().filter(|event_type| !event_type.is_builtin).collect();

@@ -16,6 +16,15 @@ pub const PRIVATE_KEY_PREFIX: &str = "whsk_";
 /// What an ed25519 public key for `standard-v1a` begins with: it verifies only.
 pub const PUBLIC_KEY_PREFIX: &str = "whpk_";
 
+/// What a secret is a key for. A scheme takes secrets of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum KeyKind {
+    /// Both sides have it: HMAC.
+    Symmetric,
+    /// A private key, or a public one that verifies.
+    Ed25519,
+}
+
 const MAX_BYTES: usize = 1_024;
 /// Key lengths that Standard Webhooks allows for symmetric secrets, in bytes.
 const STANDARD_KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
@@ -119,6 +128,14 @@ impl Secret {
         &self.0
     }
 
+    pub fn kind(&self) -> KeyKind {
+        let is_ed25519 = |prefix: &&str| self.0.starts_with(prefix.as_bytes());
+        match [PRIVATE_KEY_PREFIX, PUBLIC_KEY_PREFIX].iter().any(is_ed25519) {
+            true => KeyKind::Ed25519,
+            false => KeyKind::Symmetric,
+        }
+    }
+
     /// Whether a webhook with this secret can be signed with `standard`: `whsec_` and strict base64 of 24 to 64 bytes.
     pub fn can_key_standard(&self) -> bool {
         self.0.starts_with(STANDARD_PREFIX.as_bytes()) && self.standard_key().is_ok()
@@ -126,7 +143,7 @@ impl Secret {
 
     /// The key bytes for `standard`: strict base64 of 24 to 64 bytes, after an optional `whsec_` (as its libraries do).
     pub fn standard_key(&self) -> Result<Vec<u8>, SecretError> {
-        if [PRIVATE_KEY_PREFIX, PUBLIC_KEY_PREFIX].iter().any(|prefix| self.0.starts_with(prefix.as_bytes())) {
+        if self.kind() == KeyKind::Ed25519 {
             return Err(SecretError::Ed25519);
         }
         let wanted = STANDARD_WANTED;

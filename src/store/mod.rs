@@ -68,6 +68,7 @@ pub use postgres::{Server, VARIABLES, Variables, round_trips};
 pub use prune::{PRUNE_START, PruneFilter};
 pub use results::{AttemptResult, ClaimStanding};
 pub use runs::LastDrain;
+pub use secrets::StoredSecret;
 #[cfg(unix)]
 pub use sqlite::share_with_group;
 pub use sqlite::{

@@ -2,14 +2,15 @@
 //! deleted ones in the file, [`Store::erase_deleted`] removes them from the write-ahead log.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use super::cipher;
 use super::encryption::secret_place;
-use super::row::one;
+use super::row::{one, pair};
 use super::value::{Json, params};
 use super::{Result, Store, StoreError};
 use crate::domain::credential::{Credential, Source};
-use crate::domain::secret::Secret;
+use crate::domain::secret::{KeyKind, Secret};
 use crate::domain::time::Timestamp;
 
 /// A secret as it is stored.
@@ -24,24 +25,28 @@ pub struct StoredSecret {
 }
 
 impl Store {
-    /// A webhook's secrets that still count at `now`, the signing one first.
+    /// A webhook's secrets that still count at `now`, those that sign first.
     pub fn secrets(&self, webhook_id: i64, now: Timestamp) -> Result<Vec<StoredSecret>> {
         let sql = "SELECT id, secret, created_at, expires_at FROM secrets
              WHERE webhook_id = $1 AND (expires_at IS NULL OR expires_at > $2)
-             ORDER BY expires_at IS NOT NULL, id DESC";
+             ORDER BY expires_at IS NOT NULL, is_ed25519, id DESC";
         self.rows(sql, params![webhook_id, now], |row| {
             let secret = checked(row.next()?, row.next()?)?;
             Ok(StoredSecret { secret, created_at: row.next()?, expires_at: row.next()? })
         })
     }
 
-    /// The secret that signs without its value, which is not decrypted: where it came from.
-    pub fn secret_reference(&self, webhook_id: i64, now: Timestamp) -> Result<Option<Credential>> {
-        let sql = "SELECT source FROM secrets WHERE webhook_id = $1 AND (expires_at IS NULL OR expires_at > $2)
-             ORDER BY expires_at IS NOT NULL, id DESC LIMIT 1";
-        let stored = self.first(sql, params![webhook_id, now], one::<Option<String>>)?;
-        let source = |text: String| serde_json::from_str(&text).ok();
-        Ok(stored.map(|stored| Credential { value: None, source: stored.and_then(source) }))
+    /// The secrets that sign, one of each kind, without their values, which are not decrypted: where they came from.
+    pub fn secret_references(&self, webhook_id: i64) -> Result<Vec<(KeyKind, Credential)>> {
+        let sql = "SELECT is_ed25519, source FROM secrets WHERE webhook_id = $1 AND expires_at IS NULL
+             ORDER BY is_ed25519, id DESC";
+        let mut references = self.rows(sql, params![webhook_id], |row| {
+            let (is_ed25519, source): (bool, Option<String>) = pair(row)?;
+            let source = source.and_then(|source| serde_json::from_str(&source).ok());
+            Ok((if is_ed25519 { KeyKind::Ed25519 } else { KeyKind::Symmetric }, Credential { value: None, source }))
+        })?;
+        references.dedup_by_key(|(kind, _)| *kind);
+        Ok(references)
     }
 
     /// A webhook's secrets whose overlap is over at `now` and that no write has deleted yet, the newest first.
@@ -50,7 +55,7 @@ impl Store {
         self.rows(sql, params![webhook_id, now], |row| checked(row.next()?, row.next()?))
     }
 
-    /// Sets a webhook's secret; those before it count until `overlap_until`, or end at once.
+    /// Sets a webhook's secret; those of its kind before it count until `overlap_until`, or end at once.
     pub fn set_secret(
         &self,
         webhook_id: i64,
@@ -59,21 +64,23 @@ impl Store {
         now: Timestamp,
         overlap_until: Option<Timestamp>,
     ) -> Result<()> {
+        let is_ed25519 = secret.kind() == KeyKind::Ed25519;
         match overlap_until {
             Some(until) => {
-                let sql = "UPDATE secrets SET expires_at = $1 WHERE webhook_id = $2 AND expires_at IS NULL";
-                self.execute(sql, params![until, webhook_id])?;
+                let sql = "UPDATE secrets SET expires_at = $1 WHERE webhook_id = $2 AND expires_at IS NULL AND is_ed25519 = $3";
+                self.execute(sql, params![until, webhook_id, is_ed25519])?;
             }
-            None => self.delete_secrets_of(webhook_id)?,
+            None => self.delete_secrets_of_kind(webhook_id, secret.kind())?,
         }
-        let sql = "INSERT INTO secrets (webhook_id, secret, created_at, source) VALUES ($1, $2, $3, $4)";
+        let sql =
+            "INSERT INTO secrets (webhook_id, secret, is_ed25519, created_at, source) VALUES ($1, $2, $3, $4, $5)";
         let key = cipher::key()?;
         if key.is_none() {
             self.check_key()?;
         }
         // What is encrypted is bound to its row, which has its id once it is there.
         let first = if key.is_some() { Cow::Borrowed("") } else { secret.expose() };
-        let id = self.insert(sql, params![webhook_id, first, now, source.map(Json)])?;
+        let id = self.insert(sql, params![webhook_id, first, is_ed25519, now, source.map(Json)])?;
         if let (Some(key), Some(id)) = (key, id) {
             let sealed = key.seal(&secret_place(id), &secret.expose())?;
             self.execute("UPDATE secrets SET secret = $1 WHERE id = $2", params![&sealed, id])?;
@@ -81,14 +88,17 @@ impl Store {
         self.touch(webhook_id, now)
     }
 
-    /// Deletes all secrets of a webhook.
-    pub fn delete_secrets(&self, webhook_id: i64, now: Timestamp) -> Result<()> {
-        self.delete_secrets_of(webhook_id)?;
+    /// Deletes the secrets of a webhook that are of none of these kinds.
+    pub fn keep_secrets(&self, webhook_id: i64, kinds: &BTreeSet<KeyKind>, now: Timestamp) -> Result<()> {
+        for kind in [KeyKind::Symmetric, KeyKind::Ed25519].into_iter().filter(|kind| !kinds.contains(kind)) {
+            self.delete_secrets_of_kind(webhook_id, kind)?;
+        }
         self.touch(webhook_id, now)
     }
 
-    fn delete_secrets_of(&self, webhook_id: i64) -> Result<()> {
-        let gone = self.execute("DELETE FROM secrets WHERE webhook_id = $1", params![webhook_id])?;
+    fn delete_secrets_of_kind(&self, webhook_id: i64, kind: KeyKind) -> Result<()> {
+        let sql = "DELETE FROM secrets WHERE webhook_id = $1 AND is_ed25519 = $2";
+        let gone = self.execute(sql, params![webhook_id, kind == KeyKind::Ed25519])?;
         self.note_deletion(gone);
         Ok(())
     }

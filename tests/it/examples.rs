@@ -88,6 +88,8 @@ impl World {
             run(&["webhook", "create", name, "--url", &url, "-e", "*,invoice.paid", "--max-retries", retries]).ok();
         };
         create("crm", "/hooks", "3");
+        let shop = ["webhook", "create", "shop", "--url", &receiver.url(), "-e", "shop.opened"];
+        run(&[&shop[..], &["--signature", "standard-v1a"]].concat()).ok();
         let batch = "{\"type\":\"task.created\",\"data\":7}\n".repeat(39);
         env.hookctl(["emit", "--batch", "-"]).stdin(batch).run().ok();
         run(&["emit", "invoice.paid", "--event-id", "order-7-paid"]).ok();

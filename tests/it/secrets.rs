@@ -273,7 +273,7 @@ fn no_command_but_create_rotate_and_reveal_shows_a_secret() {
         &["webhook", "list"],
         &["webhook", "show", "crm", "-vv"],
         &["webhook", "update", "crm", "--description", "d", "-vv"],
-        &["webhook", "update", "crm", "--signature", "standard-v1a", "-vv"],
+        &["webhook", "update", "crm", "--signature", "standard,standard-v1a", "-vv"],
         &["webhook", "update", "crm", "--secret-env", "APP_SECRET", "--signature", "standard-v1a"],
         &["webhook", "update", "crm", "--secret-file", "secret", "--no-secret"],
         &["webhook", "secret", "rotate", "crm", "--secret-env", "NEW_SECRET"],

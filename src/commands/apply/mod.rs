@@ -15,6 +15,7 @@ use super::replace_file::replace;
 use super::wording::counted;
 use crate::context::{Context, Exit};
 use crate::domain::secret::Secret;
+use crate::domain::webhook::Field;
 use crate::new_file::Readers;
 
 /// Make webhooks and event types what a TOML or JSON file says
@@ -93,15 +94,15 @@ impl Apply {
     }
 
     /// New secrets go into the file that was named, by the variables that `export` names for them, and nowhere else.
-    fn hand_over(&self, context: &mut Context, secrets: &[(&str, &Secret)]) -> Result<()> {
-        let Some((first, _)) = secrets.first() else { return Ok(()) };
+    fn hand_over(&self, context: &mut Context, secrets: &[(&str, Field, &Secret)]) -> Result<()> {
+        let Some((first, ..)) = secrets.first() else { return Ok(()) };
         let Some(file) = &self.secrets_to else {
             let count = counted(secrets.len() as u64, "new secret", "new secrets");
             context.out.notice(&format!("{count} stored; `hookctl webhook secret reveal {first}` shows one"));
             return Ok(());
         };
-        let line = |(name, secret): &(&str, &Secret)| {
-            let variable = variable(name, "SECRET");
+        let line = |(name, field, secret): &(&str, Field, &Secret)| {
+            let variable = variable(name, field.key);
             format!("{variable}={}\n", shell_words::quote(&secret.expose()))
         };
         let lines: String = secrets.iter().map(line).collect();

@@ -14,7 +14,7 @@ use crate::commands::wording::{counted, listed};
 use crate::context::Context;
 use crate::domain::event_type::{self, check_description};
 use crate::domain::secret::Secret;
-use crate::domain::webhook::DISABLED_BY_HAND;
+use crate::domain::webhook::{DISABLED_BY_HAND, Field};
 use crate::error::{Failure, Kind};
 use crate::store::{DeliveryFilter, EventTypeRow, Store, WebhookFilter};
 
@@ -153,13 +153,9 @@ impl Plan {
         enabled.map(|webhook| Ok((webhook.settings.name.as_str(), Missed::count(store, webhook)?))).collect()
     }
 
-    /// The secrets that are generated, each with the name of its webhook.
-    pub fn new_secrets(&self) -> Vec<(&str, &Secret)> {
-        let generated = self.steps.iter().filter_map(|step| match &step.secret {
-            SecretStep::Generate(secret) => Some((step.settings.name.as_str(), secret)),
-            _ => None,
-        });
-        generated.collect()
+    /// The secrets that are generated, each with the name of its webhook and the key that `export` has it by.
+    pub fn new_secrets(&self) -> Vec<(&str, Field, &Secret)> {
+        self.steps.iter().flat_map(Step::generated).collect()
     }
 
     /// Warns of event types that look like one of the catalogue.
@@ -184,11 +180,12 @@ fn carry_out(context: &Context, store: &Store, step: &Step) -> Result<()> {
             webhook.id
         }
     };
-    match &step.secret {
-        SecretStep::Keep => {}
-        SecretStep::Set(secret, source) => store.set_secret(id, secret, source.as_ref(), now, None)?,
-        SecretStep::Generate(secret) => store.set_secret(id, secret, None, now, None)?,
-        SecretStep::Remove => store.delete_secrets(id, now)?,
+    for secret in &step.secrets {
+        match secret {
+            SecretStep::Set(secret, source, _) => store.set_secret(id, secret, source.as_ref(), now, None)?,
+            SecretStep::Generate(secret) => store.set_secret(id, secret, None, now, None)?,
+            SecretStep::Keep(kinds) => store.keep_secrets(id, kinds, now)?,
+        }
     }
     Ok(())
 }

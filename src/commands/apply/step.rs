@@ -1,16 +1,16 @@
 //! One webhook of the file beside the one that there is: what is to be done about it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use anyhow::Result;
 use serde_json::Value;
 
 use crate::commands::configuration::entry::WebhookEntry;
 use crate::commands::webhook::egress::check_identity;
-use crate::commands::webhook::signing::{check_keys, default_schemes};
+use crate::commands::webhook::signing::{check_kind, default_schemes, key_kinds, secrets_for};
 use crate::context::Context;
 use crate::domain::credential::{Credential, Source};
-use crate::domain::secret::Secret;
+use crate::domain::secret::{KeyKind, Secret};
 use crate::domain::webhook::{Field, Invalid, Settings, Webhook};
 use crate::random::Random;
 use crate::store::Store;
@@ -24,8 +24,8 @@ pub struct Step {
     pub settings: Settings,
     /// Whether it is to get deliveries.
     pub is_active: bool,
-    /// What happens to its secret.
-    pub secret: SecretStep,
+    /// What happens to its secrets; nothing where there is none.
+    pub secrets: Vec<SecretStep>,
     /// What differs, key by key.
     pub differences: Vec<Difference>,
 }
@@ -33,13 +33,12 @@ pub struct Step {
 /// What happens to a secret.
 #[derive(Debug)]
 pub enum SecretStep {
-    Keep,
-    /// It is set to one that the file gives or names.
-    Set(Secret, Option<Source>),
+    /// It is set to one that the file gives or names; with its source, and what people read of that.
+    Set(Secret, Option<Source>, String),
     /// It is set to a new one, which is shown.
     Generate(Secret),
-    /// The webhook signs no longer.
-    Remove,
+    /// Those of other kinds than these go: no scheme takes them.
+    Keep(BTreeSet<KeyKind>),
 }
 
 /// A setting that changes, as people see it.
@@ -69,23 +68,37 @@ impl Step {
         };
         entry.change.apply(&mut settings).map_err(refused)?;
         keep_credentials(&mut settings, existing.as_ref()).map_err(refused)?;
-        let secret = secret_step(context, store, entry, existing.as_ref(), &mut settings)?;
+        let secrets = secret_steps(context, store, entry, existing.as_ref(), &mut settings)?;
         let was_active = existing.as_ref().is_none_or(|webhook| webhook.health.is_active);
         let is_active = entry.is_active.unwrap_or(was_active);
-        let shown_secret = match &secret {
-            SecretStep::Keep => None,
-            SecretStep::Set(..) => Some(format!("(from {})", entry.secret_origin())),
-            SecretStep::Generate(_) => Some("(generated)".to_owned()),
-            SecretStep::Remove => Some("(none)".to_owned()),
-        };
-        let differences = differences(existing.as_ref(), &settings, is_active, shown_secret);
+        let shown = secrets.iter().map(|step| match step {
+            SecretStep::Set(_, _, origin) => format!("(from {origin})"),
+            SecretStep::Generate(_) => "(generated)".to_owned(),
+            SecretStep::Keep(kinds) if kinds.is_empty() => "(none)".to_owned(),
+            SecretStep::Keep(_) => "(one less)".to_owned(),
+        });
+        let shown = shown.collect::<Vec<String>>().join(", ");
+        let differences =
+            differences(existing.as_ref(), &settings, is_active, Some(shown).filter(|shown| !shown.is_empty()));
         if !differences.is_empty() {
             settings.check().map_err(refused)?;
         }
         if differences.iter().any(|difference| [Field::CLIENT_CERT, Field::CLIENT_KEY].contains(&difference.field)) {
             check_identity(context, &settings).map_err(refused)?;
         }
-        Ok(Step { existing, settings, is_active, secret, differences })
+        Ok(Step { existing, settings, is_active, secrets, differences })
+    }
+
+    /// The secrets that are generated, each with the webhook's name and the key that `export` has it by.
+    pub fn generated(&self) -> impl Iterator<Item = (&str, Field, &Secret)> {
+        let is_one_of_two = key_kinds(&self.settings.signature_schemes).len() > 1;
+        self.secrets.iter().filter_map(move |step| match step {
+            SecretStep::Generate(secret) if is_one_of_two && secret.kind() == KeyKind::Ed25519 => {
+                Some((self.settings.name.as_str(), Field::PRIVATE_KEY, secret))
+            }
+            SecretStep::Generate(secret) => Some((self.settings.name.as_str(), Field::SECRET, secret)),
+            SecretStep::Set(..) | SecretStep::Keep(_) => None,
+        })
     }
 
     /// Whether there is nothing to do.
@@ -127,47 +140,58 @@ fn keep_credentials(settings: &mut Settings, existing: Option<&Webhook>) -> Resu
     Ok(())
 }
 
-/// Decides on the secret, and fills in the schemes that it can key when the file names none.
-fn secret_step(
+/// Decides on the secrets, and fills in the schemes that they can key when the file names none.
+fn secret_steps(
     context: &Context,
     store: &Store,
     entry: &WebhookEntry,
     existing: Option<&Webhook>,
     settings: &mut Settings,
-) -> Result<SecretStep> {
-    let stored = match existing {
-        Some(webhook) => store.secrets(webhook.id, context.now())?.into_iter().next().map(|stored| stored.secret),
-        None => None,
-    };
+) -> Result<Vec<SecretStep>> {
+    let stored = existing.map_or(Ok(Vec::new()), |webhook| store.secrets(webhook.id, context.now()))?;
+    let stored: Vec<&Secret> = stored.iter().map(|stored| &stored.secret).collect();
     if entry.change.signature_schemes.as_ref().is_some_and(Vec::is_empty) {
-        if let Some(field) = entry.secret_field() {
+        if let Some(given) = entry.secrets.first() {
             let reason = "the webhook signs with no scheme; name one in signature_schemes, or leave the secret out";
-            return Err(entry.place.refuse(field.key, reason).into());
+            return Err(entry.place.refuse(given.field.key, reason).into());
         }
-        return Ok(if stored.is_some() { SecretStep::Remove } else { SecretStep::Keep });
+        return Ok(if stored.is_empty() { Vec::new() } else { vec![SecretStep::Keep(BTreeSet::new())] });
     }
-    let step = match (entry.secret()?, &stored) {
-        (Some(given), Some(stored)) if given.expose() == stored.expose() => SecretStep::Keep,
-        (Some(given), _) => SecretStep::Set(given, entry.secret_source()),
-        (None, Some(_)) => SecretStep::Keep,
-        (None, None) if entry.secret_source().is_some() => {
-            let reason = format!("there is no value for it: the variable {} is not set", entry.secret_origin());
-            return Err(entry.place.refuse(Field::SECRET.key, reason).into());
+    let (mut steps, mut all) = (Vec::new(), Vec::new());
+    for given in &entry.secrets {
+        let Some(secret) = given.read(&entry.place)? else {
+            let is_there = |secret: &&Secret| given.field == Field::SECRET || secret.kind() == KeyKind::Ed25519;
+            if !stored.iter().any(is_there) {
+                let reason = format!("there is no value for it: the variable {} is not set", given.origin());
+                return Err(entry.place.refuse(given.field.key, reason).into());
+            }
+            continue;
+        };
+        let current = stored.iter().find(|stored| stored.kind() == secret.kind());
+        if current.is_none_or(|current| current.expose() != secret.expose()) {
+            steps.push(SecretStep::Set(secret.clone(), given.source(), given.origin().to_owned()));
         }
-        (None, None) => SecretStep::Generate(Secret::generate(Random::secret_bytes()?)),
-    };
-    let signing = match &step {
-        SecretStep::Set(secret, _) | SecretStep::Generate(secret) => Some(secret),
-        SecretStep::Keep | SecretStep::Remove => stored.as_ref(),
-    };
-    if let Some(signing) = signing {
-        if settings.signature_schemes.is_empty() {
-            settings.signature_schemes = default_schemes(signing);
-        }
-        let field = entry.secret_field().unwrap_or(Field::SIGNATURE_SCHEMES);
-        check_keys(&settings.signature_schemes, signing, &entry.place.field(field))?;
+        all.push((secret, given.field));
     }
-    Ok(step)
+    if settings.signature_schemes.is_empty() {
+        settings.signature_schemes = match all.first().map(|(secret, _)| secret).or(stored.first().copied()) {
+            Some(secret) => default_schemes(secret),
+            None => default_schemes(&Secret::generate(Random::secret_bytes()?)),
+        };
+    }
+    let schemes = &settings.signature_schemes;
+    for (secret, field) in &all {
+        check_kind(schemes, secret, &entry.place.field(*field))?;
+    }
+    let known: Vec<&Secret> = all.iter().map(|(secret, _)| secret).chain(stored.iter().copied()).collect();
+    let field = all.first().map_or(Field::SIGNATURE_SCHEMES, |(_, field)| *field);
+    let new = secrets_for(schemes, None, &known, &entry.place.field(field))?;
+    steps.extend(new.into_iter().map(|new| SecretStep::Generate(new.secret)));
+    let kinds = key_kinds(schemes);
+    if stored.iter().any(|secret| !kinds.contains(&secret.kind())) {
+        steps.push(SecretStep::Keep(kinds));
+    }
+    Ok(steps)
 }
 
 fn differences(

@@ -10,7 +10,7 @@ use crate::commands::webhook::change::{Change, Unreadable};
 use crate::domain::credential::Source;
 use crate::domain::event_type::nearest;
 use crate::domain::members::Members;
-use crate::domain::secret::Secret;
+use crate::domain::secret::{KeyKind, Secret, SecretError};
 use crate::domain::webhook::Field;
 use crate::error::Failure;
 use crate::settings;
@@ -48,7 +48,15 @@ pub struct WebhookEntry {
     pub name: String,
     pub change: Change,
     pub is_active: Option<bool>,
-    secret: Option<(Field, GivenSecret)>,
+    /// What is said about its secrets: `private_key` is the last.
+    pub secrets: Vec<EntrySecret>,
+}
+
+/// A secret of a webhook, as one of its keys has it.
+#[derive(Debug)]
+pub struct EntrySecret {
+    pub field: Field,
+    given: GivenSecret,
 }
 
 #[derive(Debug)]
@@ -112,15 +120,8 @@ impl WebhookEntry {
     fn of_keys(place: Place, mut keys: Map<String, Value>) -> Result<WebhookEntry, Unreadable> {
         let name = take(&mut keys, Field::NAME)?;
         let is_active = take(&mut keys, Field::IS_ACTIVE)?;
-        let text = match keys.get(Field::SECRET.key) {
-            Some(Value::Object(_)) => take(&mut keys, Field::SECRET)?.map(|source| {
-                GivenSecret::Referred(match source {
-                    Source::Env(name) => SecretSource { secret_env: Some(name), ..SecretSource::default() },
-                    Source::File(path) => SecretSource { secret_file: Some(path), ..SecretSource::default() },
-                })
-            }),
-            _ => take(&mut keys, Field::SECRET)?.map(GivenSecret::Text),
-        };
+        let text = take_secret(&mut keys, Field::SECRET)?;
+        let private_key = take_secret(&mut keys, Field::PRIVATE_KEY)?;
         let env: Option<String> = take(&mut keys, Field::SECRET_ENV)?;
         let env =
             env.map(|name| GivenSecret::Named(SecretSource { secret_env: Some(name), ..SecretSource::default() }));
@@ -135,37 +136,36 @@ impl WebhookEntry {
             return Err(unreadable(other, format!("excludes {}", one.key)));
         }
         let name = name.ok_or_else(|| unreadable(Field::NAME, "it is missing".to_owned()))?;
-        Ok(WebhookEntry { place, name, change: Change::from_keys(keys)?, is_active, secret })
+        let private_key = private_key.map(|given| (Field::PRIVATE_KEY, given));
+        let secrets =
+            secret.into_iter().chain(private_key).map(|(field, given)| EntrySecret { field, given }).collect();
+        Ok(WebhookEntry { place, name, change: Change::from_keys(keys)?, is_active, secrets })
     }
+}
 
-    /// The key that its secret is given by, if any.
-    pub fn secret_field(&self) -> Option<Field> {
-        self.secret.as_ref().map(|(field, _)| *field)
-    }
-
-    /// Where the secret that it gives is kept, if it says so.
-    pub fn secret_source(&self) -> Option<Source> {
-        match &self.secret {
-            Some((_, GivenSecret::Named(source) | GivenSecret::Referred(source))) => source.source(),
-            _ => None,
+impl EntrySecret {
+    /// Where it is kept, if the file says so.
+    pub fn source(&self) -> Option<Source> {
+        match &self.given {
+            GivenSecret::Named(source) | GivenSecret::Referred(source) => source.source(),
+            GivenSecret::Text(_) => None,
         }
     }
 
-    /// Where its secret comes from: the variable, the other file, or the file itself.
-    pub fn secret_origin(&self) -> &str {
-        match &self.secret {
-            Some((_, GivenSecret::Named(source) | GivenSecret::Referred(source))) => {
+    /// Where it comes from: the variable, the other file, or the file itself.
+    pub fn origin(&self) -> &str {
+        match &self.given {
+            GivenSecret::Named(source) | GivenSecret::Referred(source) => {
                 source.secret_env.as_deref().or(source.secret_file.as_deref()).unwrap_or("the file")
             }
-            _ => "the file",
+            GivenSecret::Text(_) => "the file",
         }
     }
 
-    /// The secret that it gives or names, if any.
-    pub fn secret(&self) -> Result<Option<Secret>, Failure> {
-        let Some((field, given)) = &self.secret else { return Ok(None) };
-        let option = self.place.field(*field);
-        match given {
+    /// The secret; `None` where a file refers to a variable that is not set. `place` is that of its webhook.
+    pub fn read(&self, place: &Place) -> Result<Option<Secret>, Failure> {
+        let option = place.field(self.field);
+        let secret = match &self.given {
             GivenSecret::Text(text) => {
                 Secret::parse(text.clone()).map(Some).map_err(|error| Failure::option(&option, error))
             }
@@ -175,8 +175,26 @@ impl WebhookEntry {
                 Ok(None)
             }
             GivenSecret::Named(source) | GivenSecret::Referred(source) => source.read_as(&option),
+        }?;
+        let is_misplaced = secret.as_ref().is_some_and(|secret| secret.kind() == KeyKind::Symmetric);
+        match self.field == Field::PRIVATE_KEY && is_misplaced {
+            true => Err(Failure::option(&option, SecretError::NotEd25519)),
+            false => Ok(secret),
         }
     }
+}
+
+/// Takes a secret: its text, or where it is.
+fn take_secret(keys: &mut Map<String, Value>, field: Field) -> Result<Option<GivenSecret>, Unreadable> {
+    if !matches!(keys.get(field.key), Some(Value::Object(_))) {
+        return Ok(take(keys, field)?.map(GivenSecret::Text));
+    }
+    Ok(take(keys, field)?.map(|source| {
+        GivenSecret::Referred(match source {
+            Source::Env(name) => SecretSource { secret_env: Some(name), ..SecretSource::default() },
+            Source::File(path) => SecretSource { secret_file: Some(path), ..SecretSource::default() },
+        })
+    }))
 }
 
 /// Takes a key that is no setting.

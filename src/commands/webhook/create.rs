@@ -7,12 +7,12 @@ use super::addresses;
 use super::change::{Change, notice_of_exposed_header};
 use super::dialog::{self, Draft};
 use super::egress;
-use super::signing::{check_keys, default_schemes};
+use super::signing::{NewSecret, ShownSecrets, default_schemes, secrets_for};
 use super::view::WebhookView;
 use crate::commands::catalogue::warn_of_slips;
 use crate::commands::secret_source::SecretSource;
 use crate::context::{Context, Exit};
-use crate::domain::secret::Secret;
+use crate::domain::secret::{KeyKind, Secret};
 use crate::domain::webhook::Settings;
 use crate::error::Failure;
 use crate::output::Prompt;
@@ -67,7 +67,7 @@ impl Create {
             return Err(missing("--event").hint("say which events it wants: -e 'invoice.*', or -e '*' for all").into());
         }
         self.change.apply(&mut settings)?;
-        let secret = self.secret(context, &mut settings)?;
+        let secrets = self.secrets(context, &mut settings)?;
         settings.check()?;
         egress::check_identity(context, &settings)?;
         addresses::check(context, &settings)?;
@@ -75,19 +75,19 @@ impl Create {
         let now = context.now();
         let webhook = store.transaction(|| {
             let id = store.insert_webhook(&settings, !self.inactive, context.settings.user.as_deref(), now)?;
-            if let Some(secret) = &secret {
-                store.set_secret(id, secret, self.secret.source().as_ref(), now, None)?;
+            for NewSecret { secret, source, .. } in &secrets {
+                store.set_secret(id, secret, source.as_ref(), now, None)?;
             }
             store.webhook(id)
         })?;
         warn_of_slips(context, &store, &settings.events)?;
         notice_of_exposed_header(context, &self.change);
-        if secret.is_none() {
+        if secrets.is_empty() {
             context.out.notice("requests to this webhook are not signed (--no-secret)");
         }
         let Some(webhook) = webhook else { return Ok(Exit::DONE) };
         let mut view = WebhookView::new(&webhook, 0, now);
-        view.secret = secret.map(|secret| secret.expose().into_owned());
+        view.secrets = ShownSecrets::of(secrets.iter().map(|new| &new.secret));
         context.out.page(&view)?;
         Ok(Exit::DONE)
     }
@@ -106,18 +106,19 @@ impl Create {
         Ok(())
     }
 
-    /// The secret that was given, or a new one; fills in the schemes that it can key when none was asked for.
-    fn secret(&self, context: &mut Context, settings: &mut Settings) -> Result<Option<Secret>> {
+    /// The secret that was given, and new ones where it leaves a scheme without one; fills in the schemes when none was
+    /// asked for.
+    fn secrets(&self, context: &mut Context, settings: &mut Settings) -> Result<Vec<NewSecret>> {
         if self.no_secret {
-            return Ok(None);
+            return Ok(Vec::new());
         }
-        let secret = match self.secret.read()? {
-            Some(secret) => secret,
-            None => Secret::generate(Random::secret_bytes()?),
-        };
+        let given = self.secret.read()?;
         if settings.signature_schemes.is_empty() {
-            settings.signature_schemes = default_schemes(&secret);
-            if !secret.can_key_standard() {
+            settings.signature_schemes = match &given {
+                Some(secret) => default_schemes(secret),
+                None => default_schemes(&Secret::generate(Random::secret_bytes()?)),
+            };
+            if given.as_ref().is_some_and(|given| given.kind() == KeyKind::Symmetric && !given.can_key_standard()) {
                 context.out.notice(
                     "the secret is not whsec_ and the base64 of 24 to 64 bytes, so requests are signed with timetracker \
                      alone, without standard",
@@ -125,8 +126,8 @@ impl Create {
             }
         }
         let option = if self.secret.is_given() { self.secret.option() } else { "--signature" };
-        check_keys(&settings.signature_schemes, &secret, option)?;
-        Ok(Some(secret))
+        let given = given.map(|given| (given, self.secret.source()));
+        secrets_for(&settings.signature_schemes, given, &[], option)
     }
 }
 

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::addresses;
 use super::change::Change;
-use super::signing::{check_keys, default_schemes};
+use super::signing::{default_schemes, secrets_for};
 use crate::commands::secret_source::SecretSource;
 use crate::context::Context;
 use crate::domain::secret::Secret;
@@ -166,7 +166,8 @@ fn signature(prompt: &Prompt, settings: &Settings, given: Option<Secret>) -> Res
     };
     let fits = |scheme: &&Scheme| {
         let signature_schemes = vec![scheme.name.to_owned()];
-        check_keys(&signature_schemes, &secret, "--signature").is_ok()
+        let given = is_given.then(|| (secret.clone(), None));
+        secrets_for(&signature_schemes, given, &[], "--signature").is_ok()
             && Settings { signature_schemes, ..settings.clone() }.check().is_ok()
     };
     let line = |name: &str, title: &str| format!("{name:<12} {title}");

@@ -1,20 +1,122 @@
 //! Secrets and the schemes that they can key.
 
-use crate::domain::secret::Secret;
-use crate::domain::signature::{Scheme, Signer};
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::domain::credential::Source;
+use crate::domain::secret::{KeyKind, Secret, SecretError};
+use crate::domain::signature::{Scheme, Signer, new_secret, public_key};
 use crate::error::Failure;
+use crate::output::{Cell, Text};
+use crate::random::Random;
+
+/// A secret that a webhook gets.
+#[derive(Debug)]
+pub struct NewSecret {
+    pub secret: Secret,
+    /// Where it came from; `None` for one that was made, or came by stdin.
+    pub source: Option<Source>,
+    pub is_generated: bool,
+}
 
 /// The schemes of a webhook that names none: those that its secret can key.
 pub fn default_schemes(secret: &Secret) -> Vec<String> {
-    let names: &[&str] = if secret.can_key_standard() { &["timetracker", "standard"] } else { &["timetracker"] };
+    let names: &[&str] = match secret.kind() {
+        KeyKind::Ed25519 => &["standard-v1a"],
+        KeyKind::Symmetric if secret.can_key_standard() => &["timetracker", "standard"],
+        KeyKind::Symmetric => &["timetracker"],
+    };
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-/// Checks that a secret can key every one of these schemes; an error names `option`.
-pub fn check_keys(schemes: &[String], secret: &Secret, option: &str) -> Result<(), Failure> {
+/// The kinds of secrets that these schemes take.
+pub fn key_kinds(schemes: &[String]) -> BTreeSet<KeyKind> {
+    schemes.iter().filter_map(|name| Scheme::find(name)).map(Scheme::key_kind).collect()
+}
+
+/// What to set so that each scheme has a secret of its kind: the given one, and new ones where `known` has none either. An
+/// error names `option`.
+pub fn secrets_for(
+    schemes: &[String],
+    given: Option<(Secret, Option<Source>)>,
+    known: &[&Secret],
+    option: &str,
+) -> Result<Vec<NewSecret>> {
+    let mut new: Vec<NewSecret> = Vec::new();
+    if let Some((secret, source)) = given {
+        check_kind(schemes, &secret, option)?;
+        new.push(NewSecret { secret, source, is_generated: false });
+    }
+    for kind in key_kinds(schemes) {
+        let is_there =
+            new.iter().map(|new| &new.secret).chain(known.iter().copied()).any(|secret| secret.kind() == kind);
+        if !is_there {
+            let secret = new_secret(kind, Random::secret_bytes()?);
+            new.push(NewSecret { secret, source: None, is_generated: true });
+        }
+    }
+    let all: Vec<&Secret> = new.iter().map(|new| &new.secret).chain(known.iter().copied()).collect();
+    check_keys(schemes, &all, option)?;
+    Ok(new)
+}
+
+/// Refuses a secret of a kind that none of the schemes takes.
+pub fn check_kind(schemes: &[String], secret: &Secret, option: &str) -> Result<(), Failure> {
+    let error = match secret.kind() {
+        kind if key_kinds(schemes).contains(&kind) || schemes.is_empty() => return Ok(()),
+        KeyKind::Ed25519 => SecretError::Ed25519,
+        KeyKind::Symmetric => SecretError::NotEd25519,
+    };
+    Err(Failure::option(option, format!("cannot key the scheme {}: {error}", schemes[0])))
+}
+
+/// Checks that each of these schemes can be keyed by the first of the secrets that is of its kind; an error names `option`.
+pub fn check_keys(schemes: &[String], secrets: &[&Secret], option: &str) -> Result<(), Failure> {
     for scheme in schemes.iter().filter_map(|name| Scheme::find(name)) {
-        Signer::new(scheme, &[secret])
+        Signer::new(scheme, secrets)
             .map_err(|error| Failure::option(option, format!("cannot key the scheme {}: {error}", scheme.name)))?;
     }
     Ok(())
+}
+
+/// Secrets that are handed over once.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ShownSecrets {
+    /// The symmetric one; the private key where that is the only one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub private_key: Option<String>,
+    /// What the receiver verifies with, of a private key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<String>,
+}
+
+impl ShownSecrets {
+    /// Shows the first of each kind.
+    pub fn of<'s>(secrets: impl Iterator<Item = &'s Secret> + Clone) -> ShownSecrets {
+        let of_kind = |kind| secrets.clone().find(|secret| secret.kind() == kind);
+        let (symmetric, ed25519) = (of_kind(KeyKind::Symmetric), of_kind(KeyKind::Ed25519));
+        let text = |secret: &Secret| secret.expose().into_owned();
+        ShownSecrets {
+            secret: symmetric.or(ed25519).map(text),
+            private_key: symmetric.and(ed25519).map(text),
+            public_key: ed25519.and_then(|secret| public_key(secret).ok()),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.secret.is_none()
+    }
+
+    pub fn describe(&self, text: &mut Text) {
+        let lines = [("Secret", &self.secret), ("Private key", &self.private_key), ("Public key", &self.public_key)];
+        for (label, value) in lines {
+            if let Some(value) = value {
+                text.field(label, Cell::id(value));
+            }
+        }
+    }
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use super::addresses;
 use super::change::{Change, notice_of_exposed_header};
 use super::egress;
-use super::signing::check_keys;
+use super::signing::{NewSecret, ShownSecrets, key_kinds, secrets_for};
 use super::view::WebhookView;
 use crate::commands::candidates::Candidates;
 use crate::commands::catalogue::warn_of_slips;
@@ -15,7 +15,6 @@ use crate::context::{Context, Exit};
 use crate::domain::secret::Secret;
 use crate::domain::webhook::{DISABLED_BY_HAND, Invalid, Settings};
 use crate::error::Failure;
-use crate::random::Random;
 use crate::store::Store;
 
 /// Change a webhook's settings
@@ -81,14 +80,15 @@ impl Update {
             egress::check_identity(context, &settings)?;
         }
         addresses::check(context, &settings)?;
-        let new_secret = self.new_secret(context, &store, webhook.id, &settings, secret)?;
+        let secrets = self.new_secrets(context, &store, webhook.id, &settings, secret)?;
         let webhook = store.transaction(|| {
             context.check_still_there(&store, webhook.id, &self.webhook)?;
             store.update_webhook(webhook.id, &settings, now)?;
-            match &new_secret {
-                Some(secret) => store.set_secret(webhook.id, secret, self.secret.source().as_ref(), now, None)?,
-                None if self.no_secret => store.delete_secrets(webhook.id, now)?,
-                None => {}
+            for NewSecret { secret, source, .. } in &secrets {
+                store.set_secret(webhook.id, secret, source.as_ref(), now, None)?;
+            }
+            if self.no_secret || self.change.signature_schemes.is_some() {
+                store.keep_secrets(webhook.id, &key_kinds(&settings.signature_schemes), now)?;
             }
             if self.inactive {
                 store.disable_webhook(webhook.id, DISABLED_BY_HAND, now)?;
@@ -101,7 +101,7 @@ impl Update {
         notice_of_exposed_header(context, &self.change);
         let Some(webhook) = webhook else { return Ok(Exit::DONE) };
         let mut view = WebhookView::new(&webhook, store.count_open(webhook.id)?, now);
-        view.secret = new_secret.filter(|_| !self.secret.is_given()).map(|secret| secret.expose().into_owned());
+        view.secrets = ShownSecrets::of(secrets.iter().filter(|new| new.is_generated).map(|new| &new.secret));
         context.out.page(&view)?;
         Ok(Exit::DONE)
     }
@@ -149,37 +149,28 @@ impl Update {
         Ok(settings)
     }
 
-    /// The secret to set: the one given, or a new one where an unsigned webhook is to sign; and the check that the secret,
-    /// old or new, can key the schemes.
-    fn new_secret(
+    /// The secrets to set: the one given, and new ones where a scheme has none.
+    fn new_secrets(
         &self,
         context: &mut Context,
         store: &Store,
         id: i64,
         settings: &Settings,
         given: Option<Secret>,
-    ) -> Result<Option<Secret>> {
+    ) -> Result<Vec<NewSecret>> {
         // What changes neither needs no secret, and so no key.
         if given.is_none() && self.change.signature_schemes.is_none() {
-            return Ok(None);
+            return Ok(Vec::new());
         }
-        let stored = store.secrets(id, context.now())?;
-        let secret = match given {
-            Some(secret) => Some(secret),
-            None if stored.is_empty() && !settings.signature_schemes.is_empty() => {
-                Some(Secret::generate(Random::secret_bytes()?))
-            }
-            None => None,
-        };
         let option = if self.secret.is_given() { self.secret.option() } else { "--signature" };
-        if let Some(signing) = secret.as_ref().or(stored.first().map(|stored| &stored.secret)) {
-            check_keys(&settings.signature_schemes, signing, option)?;
-        }
-        if self.secret.is_given() && settings.signature_schemes.is_empty() {
+        if given.is_some() && settings.signature_schemes.is_empty() {
             return Err(Failure::option(option, "the webhook signs with no scheme")
                 .hint("name one with --signature")
                 .into());
         }
-        Ok(secret)
+        let stored = store.secrets(id, context.now())?;
+        let stored: Vec<&Secret> = stored.iter().map(|stored| &stored.secret).collect();
+        let given = given.map(|given| (given, self.secret.source()));
+        secrets_for(&settings.signature_schemes, given, &stored, option)
     }
 }

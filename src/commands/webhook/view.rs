@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::signing::ShownSecrets;
 use crate::domain::duration;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{Condition, Order, Settings, State, Webhook};
@@ -42,8 +43,8 @@ pub struct WebhookView {
     created_at: Timestamp,
     updated_at: Timestamp,
     /// Set on create only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub secret: Option<String>,
+    #[serde(flatten)]
+    pub secrets: ShownSecrets,
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -89,7 +90,7 @@ impl WebhookView {
             created_by: webhook.created_by.clone(),
             created_at: webhook.created_at,
             updated_at: webhook.updated_at,
-            secret: None,
+            secrets: ShownSecrets::default(),
         }
     }
 
@@ -262,9 +263,9 @@ impl Page for WebhookView {
         let (created, updated) = (text.look().exact(Some(self.created_at)), text.look().exact(Some(self.updated_at)));
         text.field("Created", created);
         text.field("Updated", updated);
-        if let Some(secret) = &self.secret {
+        if !self.secrets.is_empty() {
             text.blank();
-            text.field("Secret", Cell::id(secret));
+            self.secrets.describe(text);
             text.line(Cell::warn("Keep the secret: from now on only `hookctl webhook secret reveal` shows it."));
         }
     }

@@ -7,7 +7,7 @@ use sha1::Sha1;
 use sha2::{Sha256, Sha512};
 
 use super::{Algorithm, Hash, KeyForm, Scheme};
-use crate::domain::secret::{PRIVATE_KEY_PREFIX, PUBLIC_KEY_PREFIX, Secret, SecretError};
+use crate::domain::secret::{KeyKind, PRIVATE_KEY_PREFIX, PUBLIC_KEY_PREFIX, Secret, SecretError};
 
 impl Algorithm {
     /// A secret that fits, made of 32 random bytes.
@@ -20,6 +20,20 @@ impl Algorithm {
                 Secret::parse(text).expect("base64 of 64 bytes is a line of text")
             }
         }
+    }
+}
+
+/// The `whpk_` key of an ed25519 key pair: its receiver verifies with it.
+pub fn public_key(secret: &Secret) -> Result<String, SecretError> {
+    let key = ed25519_public(secret)?;
+    Ok(format!("{PUBLIC_KEY_PREFIX}{}", STANDARD.encode(key.to_bytes())))
+}
+
+/// A new secret of a kind, made of 32 random bytes.
+pub fn new_secret(kind: KeyKind, random: [u8; 32]) -> Secret {
+    match kind {
+        KeyKind::Symmetric => Secret::generate(random),
+        KeyKind::Ed25519 => Algorithm::Ed25519.new_secret(random),
     }
 }
 

@@ -20,6 +20,7 @@ mod vectors;
 
 pub use diagnose::diagnose;
 pub use encoding::Encoding;
+pub use key::{new_secret, public_key};
 pub use overrides::{OverrideError, Overrides};
 pub use received::{Header, parse_header, parse_headers};
 pub use scheme::{Algorithm, Form, Hash, KeyForm, Part, Scheme, TimePlace, TimeRule, TimeUnit};

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::str::FromStr;
 
 use super::Encoding;
+use crate::domain::secret::KeyKind;
 
 /// One way of signing a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,6 +130,14 @@ pub enum TimeUnit {
 }
 
 impl Scheme {
+    /// The kind of the secrets that it takes.
+    pub fn key_kind(&self) -> KeyKind {
+        match self.algorithm {
+            Algorithm::Hmac(..) => KeyKind::Symmetric,
+            Algorithm::Ed25519 => KeyKind::Ed25519,
+        }
+    }
+
     /// Whether the URL is part of what is signed.
     pub fn needs_url(&self) -> bool {
         self.content.contains(&Part::Url)

@@ -35,10 +35,14 @@ impl std::fmt::Debug for Signer {
 }
 
 impl Signer {
-    /// Keys `scheme` with `secrets`, the newest first.
+    /// Keys `scheme` with those of `secrets` that are of its kind, the newest first.
     ///
     /// The newest must fit the scheme. An older one that does not is left out: it never signed with this scheme.
     pub fn new(scheme: &Scheme, secrets: &[&Secret]) -> Result<Signer, SecretError> {
+        let of_kind: Vec<&Secret> =
+            secrets.iter().copied().filter(|secret| secret.kind() == scheme.key_kind()).collect();
+        // Where there is none, the error says what is wrong with another.
+        let secrets = if of_kind.is_empty() { secrets } else { &of_kind };
         let (newest, older) = secrets.split_first().ok_or(SecretError::None)?;
         let mut keys = vec![SigningKey::new(scheme, newest)?];
         if let Form::List { .. } = scheme.form {

@@ -126,7 +126,9 @@ type Refusal = (Reason, String);
 fn fitting_keys(scheme: &Scheme, secrets: &[&Secret]) -> Result<Vec<(usize, VerifyingKey)>, SecretError> {
     let mut keys = Vec::with_capacity(secrets.len());
     let mut unfit = SecretError::None;
-    for (index, secret) in secrets.iter().enumerate() {
+    let is_of_kind = |secret: &&Secret| secret.kind() == scheme.key_kind();
+    let any_kind = !secrets.iter().any(is_of_kind);
+    for (index, secret) in secrets.iter().enumerate().filter(|(_, secret)| any_kind || is_of_kind(secret)) {
         match VerifyingKey::new(scheme, secret) {
             Ok(key) => keys.push((index, key)),
             Err(error) => unfit = error,

@@ -60,6 +60,7 @@ fields! {
     CLIENT_KEY: "client_key", "--client-key", true;
     IS_ACTIVE: "is_active", "--inactive", false;
     SECRET: "secret", "--secret-stdin", true;
+    PRIVATE_KEY: "private_key", "--secret-file", true;
     SECRET_ENV: "secret_env", "--secret-env", true;
     SECRET_FILE: "secret_file", "--secret-file", true;
 }

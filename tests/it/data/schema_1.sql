@@ -42,11 +42,12 @@ CREATE TABLE webhook_state (
     pruned_failed         INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
--- The newest secret without an end is the one that signs; those with an end are in their overlap after a rotation.
+-- The newest secret of its kind without an end is the one that signs; those with an end are in their overlap after a rotation.
 CREATE TABLE secrets (
     id         INTEGER PRIMARY KEY,
     webhook_id INTEGER NOT NULL REFERENCES webhooks (id) ON DELETE CASCADE,
     secret     TEXT    NOT NULL,
+    is_ed25519 INTEGER NOT NULL DEFAULT 0 CHECK (is_ed25519 IN (0, 1)), -- a key pair; else symmetric
     created_at INTEGER NOT NULL,
     expires_at INTEGER,
     source     TEXT                               -- JSON: {"env": …} or {"file": …}, where it came from

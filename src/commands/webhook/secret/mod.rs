@@ -1,6 +1,7 @@
 //! `hookctl webhook secret`: the secrets that sign a webhook's requests.
 
 pub mod expire;
+pub mod public_key;
 pub mod reveal;
 pub mod rotate;
 
@@ -18,6 +19,7 @@ pub enum Command {
     Rotate(rotate::Rotate),
     Reveal(reveal::Reveal),
     Expire(expire::Expire),
+    PublicKey(public_key::PublicKey),
 }
 
 impl Command {
@@ -26,6 +28,7 @@ impl Command {
             Command::Rotate(command) => command.run(context),
             Command::Reveal(command) => command.run(context),
             Command::Expire(command) => command.run(context),
+            Command::PublicKey(command) => command.run(context),
         }
     }
 }

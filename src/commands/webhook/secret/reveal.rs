@@ -6,10 +6,12 @@ use serde::Serialize;
 
 use crate::commands::candidates::Candidates;
 use crate::commands::signature_options::without_secret;
+use crate::commands::webhook::signing::ShownSecrets;
 use crate::context::{Context, Exit};
 use crate::domain::members;
 use crate::domain::time::Timestamp;
 use crate::output::{Page, Text};
+use crate::store::StoredSecret;
 
 /// Print the secret, and the other credentials
 ///
@@ -39,21 +41,24 @@ impl Reveal {
             .into_iter()
             .filter_map(|(name, credential)| Some((name, credential.value.as_ref()?.expose().into_owned())))
             .collect();
-        let mut secrets = store.secrets(webhook.id, context.now())?.into_iter().map(|stored| SecretView {
+        let (current, previous): (Vec<StoredSecret>, Vec<StoredSecret>) =
+            store.secrets(webhook.id, context.now())?.into_iter().partition(|stored| stored.expires_at.is_none());
+        let previous = previous.into_iter().map(|stored| SecretView {
             secret: stored.secret.expose().into_owned(),
             created_at: stored.created_at,
             expires_at: stored.expires_at,
         });
-        let current = secrets.next();
-        if current.is_none() && credentials.is_empty() {
+        let mut secrets = ShownSecrets::of(current.iter().map(|stored| &stored.secret));
+        if secrets.is_empty() && credentials.is_empty() {
             return Err(without_secret(&webhook.settings.name).into());
         }
         context.out.page(&RevealView {
             webhook: webhook.settings.name,
             webhook_id: webhook.id,
-            created_at: current.as_ref().map(|current| current.created_at),
-            secret: current.map(|current| current.secret),
-            previous: secrets.collect(),
+            created_at: current.first().map(|current| current.created_at),
+            secret: secrets.secret.take(),
+            secrets,
+            previous: previous.collect(),
             credentials,
         })?;
         Ok(Exit::DONE)
@@ -64,7 +69,10 @@ impl Reveal {
 struct RevealView {
     webhook: String,
     webhook_id: i64,
+    /// Null where there is none.
     secret: Option<String>,
+    #[serde(flatten)]
+    secrets: ShownSecrets,
     created_at: Option<Timestamp>,
     previous: Vec<SecretView>,
     /// By name: `secret_url`, `headers:authorization`, `client_key`, `proxy_password`.
@@ -84,6 +92,9 @@ impl Page for RevealView {
     fn describe(&self, text: &mut Text) {
         if let Some(secret) = &self.secret {
             text.line(secret);
+        }
+        if let Some(private_key) = &self.secrets.private_key {
+            text.line(format!("private_key: {private_key}"));
         }
         for old in &self.previous {
             let until = old.expires_at.map(Timestamp::rfc3339).unwrap_or_default();

@@ -9,14 +9,14 @@ use serde::Serialize;
 use crate::commands::arguments;
 use crate::commands::candidates::Candidates;
 use crate::commands::secret_source::SecretSource;
-use crate::commands::webhook::signing::check_keys;
+use crate::commands::webhook::signing::{ShownSecrets, check_keys, check_kind, key_kinds};
 use crate::context::{Context, Exit};
 use crate::domain::secret::Secret;
-use crate::domain::signature::{Form, Scheme};
+use crate::domain::signature::{Form, Scheme, new_secret};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::Webhook;
 use crate::error::Failure;
-use crate::output::{Cell, Page, Text};
+use crate::output::{Page, Text};
 use crate::random::Random;
 
 /// A longer overlap is no rotation.
@@ -27,7 +27,8 @@ const LONGEST_OVERLAP: Duration = Duration::from_secs(365 * 86_400);
 /// The new secret is generated, unless one is given, and shown this once. It signs from now on. During the overlap headers
 /// that hold a list, such as those of standard and stripe, carry a signature of the old secret as well, so that receivers may
 /// change over one by one; a header that holds a single signature carries the new one. When the overlap is over the old
-/// secret is deleted by the next command that writes.
+/// secret is deleted by the next command that writes. A webhook that signs with an ed25519 key and with a shared secret gets
+/// both anew; one that is given replaces that of its kind.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl webhook secret rotate crm
@@ -53,31 +54,26 @@ impl Rotate {
         let given = self.secret.read()?;
         let store = context.store_to_write()?;
         let now = context.now();
-        let secret = match given {
-            Some(secret) => secret,
-            None => Secret::generate(Random::secret_bytes()?),
-        };
         let until = (!self.overlap.is_zero()).then(|| now.plus_millis(self.overlap.as_millis() as i64));
-        let (webhook, previous) = store.transaction(|| {
+        let (webhook, new, had_previous) = store.transaction(|| {
             let webhook = context.webhook(&store, &self.webhook)?;
-            self.check(&webhook, &secret)?;
+            let new = self.new_secrets(&webhook, given.as_ref())?;
             let previous = store.secrets(webhook.id, now)?;
-            if previous.first().is_some_and(|current| current.secret.expose() == secret.expose()) {
-                return Ok((webhook, None));
+            let is_current = |secret: &Secret| {
+                previous.iter().any(|stored| stored.expires_at.is_none() && stored.secret.expose() == secret.expose())
+            };
+            if new.iter().any(is_current) {
+                return Err(self.already_set().into());
             }
-            store.set_secret(webhook.id, &secret, self.secret.source().as_ref(), now, until)?;
-            anyhow::Ok((webhook, Some(previous)))
+            for secret in &new {
+                store.set_secret(webhook.id, secret, self.secret.source().as_ref(), now, until)?;
+            }
+            let had_previous = previous.iter().any(|old| new.iter().any(|new| new.kind() == old.secret.kind()));
+            anyhow::Ok((webhook, new, had_previous))
         })?;
         context.erase_deleted(&store);
-        let Some(previous) = previous else {
-            return Err(Failure::option(
-                self.secret.option(),
-                "this is the webhook's secret already; nothing was changed",
-            )
-            .into());
-        };
-        let expires_at = until.filter(|_| !previous.is_empty());
-        let single = single_valued(&webhook.settings.signature_schemes);
+        let expires_at = until.filter(|_| had_previous);
+        let single = single_valued(&webhook.settings.signature_schemes, &new);
         if expires_at.is_some() && !single.is_empty() {
             context.out.warning(&format!(
                 "a header of {} holds one signature, which is the new secret's from now on: receivers that check it with the \
@@ -88,32 +84,49 @@ impl Rotate {
         context.out.page(&RotateView {
             webhook: webhook.settings.name,
             webhook_id: webhook.id,
-            secret: secret.expose().into_owned(),
+            secrets: ShownSecrets::of(new.iter()),
             created_at: now,
             previous_expires_at: expires_at,
-            had_previous: !previous.is_empty(),
+            had_previous,
         })?;
         Ok(Exit::DONE)
     }
 
-    fn check(&self, webhook: &Webhook, secret: &Secret) -> Result<(), Failure> {
+    /// The secret that was given, or a new one of each kind that the webhook signs with.
+    fn new_secrets(&self, webhook: &Webhook, given: Option<&Secret>) -> Result<Vec<Secret>> {
         let settings = &webhook.settings;
-        if settings.signature_schemes.is_empty() {
-            return Err(Failure::invalid(format!("the webhook '{}' signs with no scheme", settings.name)).hint(
-                format!(
+        let schemes = &settings.signature_schemes;
+        if schemes.is_empty() {
+            return Err(Failure::invalid(format!("the webhook '{}' signs with no scheme", settings.name))
+                .hint(format!(
                     "`hookctl webhook update {} --signature timetracker` makes it sign, and sets a secret",
                     settings.name
-                ),
-            ));
+                ))
+                .into());
         }
-        let option = if self.secret.is_given() { self.secret.option() } else { "WEBHOOK" };
-        check_keys(&settings.signature_schemes, secret, option)
+        let Some(given) = given else {
+            let new = |kind| Ok(new_secret(kind, Random::secret_bytes()?));
+            return key_kinds(schemes).into_iter().map(new).collect();
+        };
+        check_kind(schemes, given, self.secret.option())?;
+        let takes_it = |name: &&String| key_kinds(std::slice::from_ref(*name)).contains(&given.kind());
+        let schemes: Vec<String> = schemes.iter().filter(takes_it).cloned().collect();
+        check_keys(&schemes, &[given], self.secret.option())?;
+        Ok(vec![given.clone()])
+    }
+
+    fn already_set(&self) -> Failure {
+        Failure::option(self.secret.option(), "this is the webhook's secret already; nothing was changed")
     }
 }
 
-/// The schemes whose header holds a single signature, so that there is no overlap for them.
-fn single_valued(schemes: &[String]) -> Vec<&str> {
-    let is_single = |name: &&str| Scheme::find(name).is_some_and(|scheme| !matches!(scheme.form, Form::List { .. }));
+/// The schemes that these secrets key and whose header holds a single signature, so that there is no overlap for them.
+fn single_valued<'a>(schemes: &'a [String], new: &[Secret]) -> Vec<&'a str> {
+    let is_single = |name: &&str| {
+        Scheme::find(name).is_some_and(|scheme| {
+            !matches!(scheme.form, Form::List { .. }) && new.iter().any(|new| new.kind() == scheme.key_kind())
+        })
+    };
     schemes.iter().map(String::as_str).filter(is_single).collect()
 }
 
@@ -122,7 +135,8 @@ fn single_valued(schemes: &[String]) -> Vec<&str> {
 struct RotateView {
     webhook: String,
     webhook_id: i64,
-    secret: String,
+    #[serde(flatten)]
+    secrets: ShownSecrets,
     created_at: Timestamp,
     /// When the old secret ends; none when it has ended.
     previous_expires_at: Option<Timestamp>,
@@ -133,7 +147,7 @@ struct RotateView {
 impl Page for RotateView {
     fn describe(&self, text: &mut Text) {
         text.field("Webhook", &self.webhook);
-        text.field("Secret", Cell::id(&self.secret));
+        self.secrets.describe(text);
         let old = match self.previous_expires_at {
             Some(until) => {
                 let until = text.look().exact(Some(until));
