@@ -26,6 +26,8 @@ pub struct Delivery {
     /// When it is due; while it is claimed, when the lease ends.
     pub due: Option<i8>,
     pub token: Option<u8>,
+    /// Of one that was cancelled during its attempt: when the lease ends.
+    pub lease_until: Option<i8>,
     pub retries: u8,
     pub attempts: u8,
     /// The numbers of the attempts in the log.
@@ -40,6 +42,7 @@ impl Delivery {
             status: Status::Pending,
             due: Some(now),
             token: None,
+            lease_until: None,
             retries: 0,
             attempts: 0,
             log: Vec::new(),
@@ -223,21 +226,29 @@ impl Database {
         self.change_health(|health| health.count(status));
     }
 
-    /// Makes a delivery due by hand. False when it is being attempted.
-    pub fn retry_by_hand(&mut self, delivery: usize, now: i8) -> bool {
+    /// Makes a delivery due by hand. False when it is being attempted. One that was cancelled meanwhile is open again, and due when
+    /// its claim ends.
+    pub fn retry_by_hand(&mut self, delivery: usize, now: i8, guards: Guards) -> bool {
         let row = &mut self.deliveries[delivery];
         if row.token.is_some() && row.due.is_some_and(|due| due > now) {
             return false;
         }
         let before = row.status;
         row.status = if row.attempts == 0 { Status::Pending } else { Status::Retrying };
-        (row.due, row.token, row.retries) = (Some(now), None, 0);
+        row.retries = 0;
+        let until = row.lease_until.filter(|until| row.due.is_none() && row.token.is_some() && *until > now);
+        // A lease that ends later is that of a clock ahead of this one.
+        match until.filter(|until| guards.keeps_lease && *until <= now + LEASE) {
+            Some(until) => row.due = Some(until),
+            None => (row.due, row.token) = (Some(now), None),
+        }
         self.change_health(|health| health.uncount(before));
         true
     }
 
     pub fn cancel(&mut self, delivery: usize) {
         let row = &mut self.deliveries[delivery];
+        row.lease_until = row.due.filter(|_| row.token.is_some());
         (row.status, row.due) = (Status::Cancelled, None);
     }
 

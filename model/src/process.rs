@@ -17,7 +17,7 @@ pub struct Claim {
     pub sent_for: u8,
     /// Whether the process was stopped, or the clock jumped, since the claim.
     pub is_disturbed: bool,
-    /// Whether the lease promises nothing any longer: the clock jumped, or somebody cancelled the delivery.
+    /// Whether the lease promises nothing any longer: the clock jumped.
     pub is_void: bool,
 }
 
@@ -67,8 +67,8 @@ impl Process {
         }
     }
 
-    pub fn void_lease(&mut self, is_meant: impl Fn(&Claim) -> bool) {
-        if let Some(claim) = self.phase.claim_mut().filter(|claim| is_meant(claim)) {
+    pub fn void_lease(&mut self) {
+        if let Some(claim) = self.phase.claim_mut() {
             claim.is_void = true;
         }
     }

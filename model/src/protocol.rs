@@ -16,11 +16,18 @@ pub struct Guards {
     pub checks_age: bool,
     /// Due times that a clock ahead has set are shortened.
     pub mends_clock: bool,
+    /// A delivery that is cancelled during its attempt and retried is not claimed before the lease of that attempt ends.
+    pub keeps_lease: bool,
 }
 
 impl Guards {
-    pub const ALL: Guards =
-        Guards { matches_token: true, settles_after_token: true, checks_age: true, mends_clock: true };
+    pub const ALL: Guards = Guards {
+        matches_token: true,
+        settles_after_token: true,
+        checks_age: true,
+        mends_clock: true,
+        keeps_lease: true,
+    };
 }
 
 /// How much of what may happen does.
@@ -234,19 +241,15 @@ impl State {
                 self.left.jumps -= 1;
                 self.clock += by;
                 self.processes.iter_mut().for_each(Process::disturb);
-                self.processes.iter_mut().for_each(|process| process.void_lease(|_| true));
+                self.processes.iter_mut().for_each(|process| process.void_lease());
             }
             Action::RetryByHand(delivery) => {
                 self.left.hands -= 1;
-                return self.database.retry_by_hand(delivery, now);
+                return self.database.retry_by_hand(delivery, now, guards);
             }
             Action::Cancel(delivery) => {
                 self.left.hands -= 1;
                 self.database.cancel(delivery);
-                // Who then retries it by hand has it sent again, also while the request is still under way.
-                self.processes
-                    .iter_mut()
-                    .for_each(|process| process.void_lease(|claim| claim.ticket.delivery == delivery));
             }
             Action::Disable => {
                 self.left.hands -= 1;

@@ -79,3 +79,9 @@ fn a_claim_that_is_sent_however_long_it_waited_is_found() {
 fn due_times_of_a_clock_ahead_that_nobody_mends_are_found() {
     is_missed(Guards { mends_clock: false, ..Guards::ALL }, Scenario { jumps: 2, ..STOPPED }, LOST);
 }
+
+#[test]
+fn a_cancelled_attempt_that_a_retry_sends_beside_is_found() {
+    let guards = Guards { keeps_lease: false, ..Guards::ALL };
+    is_missed(guards, Scenario { hands: 2, stops: 0, ..STOPPED }, TWICE);
+}

@@ -147,7 +147,7 @@ impl Backfill {
             count += store.deliver_missing(past, part, now)?;
             if !had.is_empty() {
                 let had: Vec<i64> = had.into_iter().map(|(_, delivery)| delivery).collect();
-                count += store.retry_deliveries(&had, now)?.len() as u64;
+                count += store.retry_deliveries(&had, now)?.due.len() as u64;
             }
         }
         Ok(count)

@@ -3,6 +3,7 @@
 use super::counters::CounterChanges;
 use super::delivery_filter::DeliveryFilter;
 use super::lines::LINE;
+use super::mend::LONGEST_LEASE_MS;
 use super::row::{Row, one, pair};
 use super::value::{Value, params};
 use super::{Result, Store};
@@ -55,6 +56,15 @@ pub struct Removed {
     pub deliveries: u64,
     /// Events whose last delivery went.
     pub events: u64,
+}
+
+/// What `delivery retry` did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Retried {
+    /// Webhook and delivery, in the order of the ids.
+    pub due: Vec<(i64, i64)>,
+    /// Those that were cancelled during an attempt that may still be under way: open again, and claimed until it ends.
+    pub under_way: u64,
 }
 
 const SELECT: &str = "SELECT d.id, d.webhook_id, (SELECT w.name FROM webhooks w WHERE w.id = d.webhook_id), d.event_id,
@@ -136,44 +146,60 @@ impl Store {
         self.only(sql, params![webhook_id], one)
     }
 
-    /// Makes deliveries due now, by hand, with a fresh retry budget; those that some process is attempting just now are left
-    /// alone. Gives those that are due: webhook and delivery, in the order of the ids.
-    pub fn retry_deliveries(&self, ids: &[i64], now: Timestamp) -> Result<Vec<(i64, i64)>> {
+    /// Makes deliveries due now, by hand, with a fresh retry budget. Those that some process is attempting just now are left
+    /// alone; one that was cancelled during that attempt is no longer cancelled, and is due when its claim ends.
+    pub fn retry_deliveries(&self, ids: &[i64], now: Timestamp) -> Result<Retried> {
         let dialect = self.dialect();
         let select = format!(
-            "SELECT webhook_id, id, status, is_test FROM deliveries
-             WHERE {} AND (claim_token IS NULL OR due_at IS NULL OR due_at <= $2) ORDER BY id {}",
-            dialect.one_of("id", "$1"),
+            "SELECT webhook_id, id, status, is_test, claim_token IS NOT NULL AND due_at IS NULL
+                    AND coalesce(lease_until, 0) > $1 AND coalesce(lease_until, 0) <= $2
+             FROM deliveries
+             WHERE (claim_token IS NULL OR due_at IS NULL OR due_at <= $1) AND {} ORDER BY id {}",
+            dialect.one_of("id", "$3"),
             dialect.for_update()
         );
-        let mut changes = CounterChanges::default();
-        let retried = self.rows(&select, params![ids, now], |row| {
+        let (mut changes, mut retried, mut under_way) = (CounterChanges::default(), Retried::default(), Vec::new());
+        // A lease that ends later is that of a clock ahead of this one.
+        self.each(&select, params![now, now.plus_millis(LONGEST_LEASE_MS), ids], |row| {
             let (webhook_id, id) = pair(row)?;
             let (status, is_test): (Status, bool) = pair(row)?;
             if !is_test {
                 changes.leave(webhook_id, status);
             }
-            Ok((webhook_id, id))
+            match row.next()? {
+                true => under_way.push(id),
+                false => retried.due.push((webhook_id, id)),
+            }
+            Ok(())
         })?;
-        let update = format!(
-            "UPDATE deliveries SET status = CASE WHEN attempt_count = 0 THEN 'pending' ELSE 'retrying' END,
-                due_at = $1, claim_token = NULL, retry_count = 0, is_manual = TRUE,
-                is_behind = FALSE, line = (SELECT {LINE} FROM webhooks w JOIN events e ON e.id = deliveries.event_id
-                    WHERE w.id = deliveries.webhook_id)
-             WHERE {}",
-            dialect.one_of("id", "$2")
-        );
-        let found: Vec<i64> = retried.iter().map(|(_, id)| *id).collect();
-        self.execute(&update, params![now, found.as_slice()])?;
+        let due: Vec<i64> = retried.due.iter().map(|(_, id)| *id).collect();
+        let due_now = self.reopen("due_at = $1, claim_token = NULL", "$2");
+        self.execute(&due_now, params![now, due.as_slice()])?;
+        self.execute(&self.reopen("due_at = lease_until", "$1"), params![under_way.as_slice()])?;
+        retried.under_way = under_way.len() as u64;
         self.count(&changes)?;
         Ok(retried)
     }
 
-    /// Takes deliveries back; those that are finished stay as they are. An attempt under way is still recorded. How many.
+    /// The statement that opens deliveries again.
+    fn reopen(&self, due: &str, ids: &str) -> String {
+        format!(
+            "UPDATE deliveries SET {due}, status = CASE WHEN attempt_count = 0 THEN 'pending' ELSE 'retrying' END,
+                retry_count = 0, is_manual = TRUE,
+                is_behind = FALSE, line = (SELECT {LINE} FROM webhooks w JOIN events e ON e.id = deliveries.event_id
+                    WHERE w.id = deliveries.webhook_id)
+             WHERE {}",
+            self.dialect().one_of("id", ids)
+        )
+    }
+
+    /// Takes deliveries back; those that are finished stay as they are. An attempt under way is still recorded, and its claim
+    /// goes on: nobody sends beside it. How many.
     pub fn cancel_deliveries(&self, ids: &[i64]) -> Result<usize> {
         self.lock_states_of(ids)?;
         let sql = format!(
-            "UPDATE deliveries SET status = 'cancelled', due_at = NULL WHERE id IN (
+            "UPDATE deliveries SET status = 'cancelled', due_at = NULL,
+                lease_until = CASE WHEN claim_token IS NOT NULL THEN due_at END WHERE id IN (
                 SELECT d.id FROM deliveries d WHERE {} AND d.status IN ('pending', 'retrying') ORDER BY d.id {})",
             self.dialect().one_of("d.id", "$1"),
             self.dialect().for_update()

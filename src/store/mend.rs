@@ -9,7 +9,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::webhook::LONGEST_TIMEOUT_MS;
 
 /// The longest lease, in milliseconds: the longest time-out, and more than the engine's margin.
-const LONGEST_LEASE_MS: i64 = LONGEST_TIMEOUT_MS + 60_000;
+pub(super) const LONGEST_LEASE_MS: i64 = LONGEST_TIMEOUT_MS + 60_000;
 
 impl Store {
     /// Whether some row was written by a clock ahead of this one. Four looks into indexes.

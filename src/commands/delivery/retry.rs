@@ -19,7 +19,8 @@ use crate::store::Store;
 /// Make deliveries due again by hand, and attempt them
 ///
 /// A retried delivery keeps its event id and its attempts, and gets a fresh retry budget. By filters only failed and
-/// retrying deliveries are meant, unless --status says otherwise. A pause of the webhook (breaker, Retry-After) is lifted
+/// retrying deliveries are meant, unless --status says otherwise. What is being attempted just now is left alone, and what was
+/// cancelled during such an attempt waits for its end: nothing is sent beside a request that is under way. A pause of the webhook (breaker, Retry-After) is lifted
 /// for the first request. Exits with 5 when a delivery was not delivered.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
@@ -81,11 +82,19 @@ impl Retry {
             return Ok(Exit::DONE);
         }
         let now = context.now();
-        let due = selected.change(&store, |ids| store.retry_deliveries(ids, now))?.concat();
+        let retried = selected.change(&store, |ids| store.retry_deliveries(ids, now))?;
+        let under_way: u64 = retried.iter().map(|part| part.under_way).sum();
+        let due: Vec<(i64, i64)> = retried.into_iter().flat_map(|part| part.due).collect();
         let busy = (selected.ids.len() - due.len()) as u64;
         selected.tell_left_out(context);
-        if busy > 0 {
-            context.out.notice(&format!("{busy} are being attempted just now and were left alone"));
+        if busy > under_way {
+            context.out.notice(&format!("{} are being attempted just now and were left alone", busy - under_way));
+        }
+        if under_way > 0 {
+            let cancelled = counted(under_way, "was cancelled", "were cancelled");
+            context.out.notice(&format!(
+                "{cancelled} during an attempt that may still be under way: due again when it has failed, or its lease ends"
+            ));
         }
         let webhooks: BTreeSet<i64> = due.iter().map(|(webhook, _)| *webhook).collect();
         store.transaction(|| webhooks.iter().try_for_each(|id| store.lift_pause(*id, now)))?;

@@ -50,8 +50,8 @@ struct World {
     random: Random,
     now: Timestamp,
     delivery: i64,
-    /// Whoever claimed it and has not told yet how it went.
-    claims: Vec<Job>,
+    /// Whoever claimed it and has not told yet how it went, with the end of its lease.
+    claims: Vec<(Job, Timestamp)>,
 }
 
 impl World {
@@ -74,7 +74,11 @@ impl World {
                 let token = self.random.next_token();
                 let lease = Lease { now: self.now, until: self.now.plus_millis(LEASE_MS), token };
                 let claimed = claim(&self.store, self.webhook.webhook_id, &[self.delivery], lease);
-                self.claims.extend(claimed.deliveries.into_iter().map(|(claimed, _)| job(claimed, &self.webhook)));
+                for (claimed, _) in claimed.deliveries {
+                    let under_way = self.claims.iter().filter(|(_, until)| *until > self.now).count();
+                    assert_eq!(under_way, 0, "nobody else sends it while the lease of a claim holds");
+                    self.claims.push((job(claimed, &self.webhook), lease.until));
+                }
             }
             Step::Answered(status) => {
                 let error = (status >= 300)
@@ -96,7 +100,7 @@ impl World {
         if self.claims.is_empty() {
             return;
         }
-        let job = self.claims.remove(0);
+        let (job, _) = self.claims.remove(0);
         let attempt = Attempt {
             number: job.claimed.attempt_number,
             trigger: job.claimed.trigger,

@@ -94,6 +94,7 @@ CREATE TABLE deliveries (
     -- When it is due; while it is claimed, when the lease runs out; NULL when it is finished.
     due_at               INTEGER,
     claim_token          INTEGER,                           -- set while claimed; a result is written only if it matches
+    lease_until          INTEGER,                           -- of one cancelled during its attempt: when that claim ends
     attempt_count        INTEGER NOT NULL DEFAULT 0,
     retry_count          INTEGER NOT NULL DEFAULT 0,        -- retries used of the budget
     is_manual            BOOLEAN NOT NULL DEFAULT 0,        -- the next attempt was asked for by hand

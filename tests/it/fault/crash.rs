@@ -189,19 +189,55 @@ fn a_check_with_fix_leaves_a_delivery_that_was_cancelled_during_its_attempt_to_t
     assert_whole(&env);
 }
 
-#[test]
-fn cancelled_during_its_attempt_and_then_killed_it_leaves_a_database_that_checks_clean() {
+/// Delivery 1, whose request is under way: the receiver does not answer it. Its lease ends at second 80.
+fn under_way() -> (TestEnv, TestReceiver, Child) {
     let env = TestEnv::new();
     let receiver = TestReceiver::start(Reply::Stall);
     subscribe(&env, &receiver, &["crm"], &["--timeout", "60s"]);
-    let emit = env.hookctl(["emit", "invoice.paid", "--event-id", "e"]).spawn();
+    let emit = env.hookctl(["emit", "invoice.paid", "--event-id", "e"]).now(&moment(0)).spawn();
     receiver.wait_for(1, PATIENCE);
-    env.hookctl(["delivery", "cancel", "1"]).run().ok();
-    emit.kill();
-    env.hookctl(["db", "check"]).run().ok();
     receiver.now_answers(200);
-    env.hookctl(["delivery", "retry", "1"]).run().ok();
-    env.hookctl(["db", "check"]).run().ok();
+    (env, receiver, emit)
+}
+
+#[test]
+fn cancelled_during_its_attempt_and_then_killed_it_leaves_a_database_that_checks_clean() {
+    let (env, receiver, emit) = under_way();
+    env.hookctl(["delivery", "cancel", "1"]).now(&moment(1)).run().ok();
+    emit.kill();
+    env.hookctl(["db", "check"]).now(&moment(2)).run().ok();
+    let early = env.hookctl(["delivery", "retry", "1"]).now(&moment(79)).run().ok();
+    assert!(early.err().contains("1 was cancelled during an attempt"), "{early:?}");
+    env.hookctl(["db", "check"]).now(&moment(79)).run().ok();
+    assert_eq!((receiver.count(), env.sql("SELECT status FROM deliveries")), (1, vec![vec!["pending".to_owned()]]));
+    env.hookctl(["drain"]).now(&moment(81)).run().ok();
+    env.hookctl(["db", "check"]).now(&moment(81)).run().ok();
     assert_eq!(env.sql("SELECT status, attempt_count, claim_token FROM deliveries"), [["success", "1", "NULL"]]);
+    assert_whole(&env);
+
+    let (env, receiver, emit) = under_way();
+    env.hookctl(["delivery", "cancel", "1"]).now(&moment(1)).run().ok();
+    emit.kill();
+    env.hookctl(["delivery", "retry", "1"]).now(&moment(81)).run().ok();
+    assert_eq!((receiver.count(), env.sql("SELECT status FROM deliveries")), (2, vec![vec!["success".to_owned()]]));
+}
+
+#[test]
+fn cancelled_during_its_attempt_and_retried_it_is_not_sent_beside_the_request_under_way() {
+    let (env, receiver, emit) = under_way();
+    env.hookctl(["delivery", "cancel", "1"]).now(&moment(1)).run().ok();
+    let retried = env.hookctl(["delivery", "retry", "1", "-o", "json"]).now(&moment(2)).run().ok();
+    assert_eq!((&retried.json()["retried"], &retried.json()["busy"]), (&0.into(), &1.into()));
+    for again in [&["delivery", "retry", "1"][..], &["drain", "--all"], &["event", "resend", "e", "-w", "crm"]] {
+        env.hookctl(again).now(&moment(3)).run().ok();
+    }
+    assert_eq!(receiver.count(), 1, "nothing is sent while the first request is under way");
+    // Cut off, it costs no retry and is due at once: it was asked for.
+    emit.signal("TERM");
+    emit.wait_timeout(PATIENCE).fails(143);
+    assert_eq!(env.sql("SELECT status, attempt_count FROM deliveries"), [["retrying", "1"]]);
+    env.hookctl(["drain"]).now(&moment(4)).run().ok();
+    assert_eq!(env.sql("SELECT status, attempt_count FROM deliveries"), [["success", "2"]]);
+    assert_eq!(receiver.count(), 2);
     assert_whole(&env);
 }
