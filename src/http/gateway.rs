@@ -16,6 +16,7 @@ use ureq::unversioned::transport::{Buffers, ConnectionDetails, LazyBuffers, Next
 use super::errors::{BeyondProxy, HandshakeError, ProxyFailure};
 use super::local;
 use super::look_up::{LookUpFailure, LookUps};
+use super::refusal;
 use super::socks::{self, Goal};
 use super::tls::Tls;
 use super::wire::Wire;
@@ -122,12 +123,12 @@ impl Gateway {
         let mut response = httparse::Response::new(&mut headers);
         match response.parse(&answer).map(|_| response.code) {
             Ok(Some(200..=299)) => Ok(()),
-            Ok(Some(code)) => Err(self.refused(code, goal)),
+            Ok(Some(code)) => Err(self.refused(code, refusal::is_about_receiver(&response), goal)),
             Ok(None) | Err(_) => Err(self.failure("what it answered is not HTTP")),
         }
     }
 
-    fn refused(&self, code: u16, goal: &Goal<'_>) -> Error {
+    fn refused(&self, code: u16, is_about_receiver: bool, goal: &Goal<'_>) -> Error {
         let reason = ureq::http::StatusCode::from_u16(code).ok().and_then(|status| status.canonical_reason());
         let reason = reason.map(|reason| format!(" {reason}")).unwrap_or_default();
         let advice = match (code, goal) {
@@ -136,7 +137,11 @@ impl Gateway {
             (403, Goal::Address(_)) => "; it may let names through where it lets no addresses: --proxy-resolves",
             _ => "",
         };
-        self.failure(&format!("it answered {code}{reason} to CONNECT {goal}{advice}"))
+        let told = format!("it answered {code}{reason} to CONNECT {goal}{advice}");
+        match is_about_receiver {
+            true => Error::Other(Box::new(BeyondProxy(format!("{}: {told}", self.login.proxy.place())))),
+            false => self.failure(&told),
+        }
     }
 
     fn login_advice(&self) -> &'static str {

@@ -11,6 +11,7 @@ mod idle;
 mod local;
 mod look_up;
 mod raw_answer;
+mod refusal;
 mod resolver;
 mod socks;
 mod target;

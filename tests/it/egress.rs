@@ -8,25 +8,29 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Identity, Run, TestEnv, TestReceiver, closed_port, installed};
+use crate::support::{Identity, Run, TestEnv, TestReceiver, TlsFront, closed_port, installed};
 
 const PASSWORD: &str = "hunter2-of-the-proxy";
 
 /// A proxy of the distribution, which wants the user `me` and the password.
 struct Proxy {
-    process: Child,
+    process: Option<Child>,
     url: String,
+    /// The TLS that it is behind.
+    _front: Option<TlsFront>,
 }
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        if let Some(process) = &mut self.process {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
     }
 }
 
-/// Those that are installed.
-fn proxies(env: &TestEnv) -> Vec<Proxy> {
+/// Those that are installed, and one of them inside TLS.
+fn proxies(env: &TestEnv, front: &Identity) -> Vec<Proxy> {
     let mut proxies = Vec::new();
     if installed(&["tinyproxy"], "tinyproxy").is_some() {
         let address = closed_port();
@@ -34,14 +38,18 @@ fn proxies(env: &TestEnv) -> Vec<Proxy> {
         let config = format!("Port {port}\nListen 127.0.0.1\nTimeout 60\nMaxClients 50\nBasicAuth me {PASSWORD}\n");
         let config = env.file("tinyproxy.conf", config);
         let arguments = ["-d".into(), "-c".into(), config.into_os_string()];
-        proxies.push(Proxy { process: started("tinyproxy", &arguments, address), url: format!("http://me@{address}") });
+        let process = Some(started("tinyproxy", &arguments, address));
+        proxies.push(Proxy { process, url: format!("http://me@{address}"), _front: None });
+        let front = TlsFront::start(front.clone(), address);
+        let url = format!("https://me@localhost:{}", front.address().port());
+        proxies.push(Proxy { process: None, url, _front: Some(front) });
     }
     if installed(&["microsocks"], "microsocks").is_some() {
         let address = closed_port();
         let arguments = ["-i", "127.0.0.1", "-p", &address.port().to_string(), "-u", "me", "-P", PASSWORD];
         let arguments = arguments.map(std::ffi::OsString::from);
-        let process = started("microsocks", &arguments, address);
-        proxies.push(Proxy { process, url: format!("socks5://me@{address}") });
+        let process = Some(started("microsocks", &arguments, address));
+        proxies.push(Proxy { process, url: format!("socks5://me@{address}"), _front: None });
     }
     proxies
 }
@@ -73,20 +81,21 @@ fn tested(env: &TestEnv) -> Value {
 #[test]
 fn requests_go_through_real_proxies_with_and_without_tls_by_address_and_by_name() {
     let env = TestEnv::new();
-    let (server, client) = (Identity::local(), Identity::local());
-    let ca = env.file("ca.pem", server.pem());
+    let (server, client, front) = (Identity::local(), Identity::local(), Identity::local());
+    let ca = env.file("ca.pem", server.pem() + &front.pem());
     let (cert, key) = (env.file("client.pem", client.pem()), env.file("client.key", client.key_pem()));
     let files = [ca, cert, key].map(|path| path.to_str().unwrap().to_owned());
-    let tls = ["--ca-cert", &files[0], "--client-cert", &files[1], "--client-key", &files[2]];
+    let tls = ["--client-cert", &files[1], "--client-key", &files[2]];
+    let trust = ["--ca-cert", &files[0]];
     let secure = TestReceiver::start_tls(server.asking_for(&[&client]), 200);
     let plain = TestReceiver::start(200);
-    for proxy in proxies(&env) {
+    for proxy in &proxies(&env, &front) {
         for resolves in [false, true] {
             for (receiver, tls) in [(&plain, &[][..]), (&secure, &tls)] {
                 let url = receiver.url_at("/a?b=c").replace("127.0.0.1", "localhost");
                 let resolves = format!("--proxy-resolves={resolves}");
                 let options = ["--proxy", &proxy.url, "--proxy-password-env", "PASSWORD", &resolves];
-                create(&env, &url, &[&options, tls].concat()).ok();
+                create(&env, &url, &[&options, &trust[..], tls].concat()).ok();
                 env.hookctl(["emit", "task.created", "--data", "{}", "--strict"]).run().ok();
                 assert_eq!(tested(&env)["status"], "success", "{url} through {} {resolves}", proxy.url);
                 let request = receiver.requests().pop().unwrap();
@@ -96,12 +105,35 @@ fn requests_go_through_real_proxies_with_and_without_tls_by_address_and_by_name(
             }
         }
         let wrong = ["--proxy", &proxy.url, "--allow-private"];
-        create(&env, &plain.url(), &wrong).ok();
+        create(&env, &plain.url(), &[&wrong, &trust[..]].concat()).ok();
         let refused = tested(&env);
         assert_eq!(refused["error_type"], "proxy_error", "{refused}");
         let told = refused["error_message"].as_str().unwrap();
         assert!(told.contains("password") || told.contains("login"), "{told}");
+        if proxy.url.starts_with("https") {
+            create(&env, &plain.url(), &["--proxy", &proxy.url, "--proxy-password-env", "PASSWORD"]).ok();
+            let untrusted = tested(&env);
+            assert_eq!(untrusted["error_type"], "proxy_error", "{untrusted}");
+            assert!(untrusted["error_message"].as_str().unwrap().contains("TLS"), "{untrusted}");
+        }
     }
+}
+
+#[test]
+fn a_receiver_that_a_proxy_cannot_reach_fails_as_without_a_proxy() {
+    let env = TestEnv::new();
+    let dead = format!("http://{}/", closed_port());
+    for proxy in proxies(&env, &Identity::local()).iter().filter(|proxy| !proxy.url.starts_with("https")) {
+        let options = ["--proxy", &proxy.url, "--proxy-password-env", "PASSWORD", "--max-retries", "0"];
+        create(&env, &dead, &options).ok();
+        let emitted = env.hookctl(["emit", "task.created", "--data", "{}", "-o", "json"]).run().ok().json();
+        let delivery = &emitted["deliveries"][0];
+        assert_eq!((&delivery["status"], &delivery["error_type"]), (&"failed".into(), &"connection_error".into()));
+        assert!(delivery["error_message"].as_str().unwrap().contains("by the proxy"), "{emitted}");
+    }
+    let gateway = TestReceiver::start(502);
+    create(&env, &dead, &["--proxy", &format!("http://{}", gateway.address())]).ok();
+    assert_eq!(tested(&env)["error_type"], "connection_error");
 }
 
 #[test]

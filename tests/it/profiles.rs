@@ -53,6 +53,25 @@ fn a_profile_stands_in_for_what_is_not_given() {
 }
 
 #[test]
+fn a_profile_names_the_file_with_the_key_of_its_database() {
+    let config = "[work]\nkey_file = \"~/work.key\"\n[gone]\nkey_file = \"/nonexistent/key\"\n";
+    let (env, receiver) = (configured(config), TestReceiver::start(200));
+    env.create("crm", &receiver.url(), &[]);
+    env.hookctl(["db", "encrypt", "--key-file", "work.key"]).run().ok();
+    let emit = |more: &[&str]| env.hookctl(more.iter().chain(&["emit", "a.b", "--strict"]).copied());
+    let emit = |more: &[&str]| emit(more).env("XDG_CONFIG_HOME", env.path().join("config"));
+    emit(&[]).run().fails(1);
+    emit(&["-p", "work"]).run().ok();
+    assert_eq!(receiver.count(), 1);
+    let gone = emit(&["-p", "gone"]).run().fails(1);
+    assert!(gone.err().contains("key_file: cannot read '/nonexistent/key'"), "{gone:?}");
+    // The environment wins.
+    emit(&["-p", "gone"]).env("HOOKCTL_KEY_FILE", env.path().join("work.key")).run().ok();
+    let over = emit(&["-p", "work"]).env("HOOKCTL_KEY_FILE", "/nonexistent/other").run().fails(1);
+    assert!(over.err().contains("HOOKCTL_KEY_FILE: cannot read"), "{over:?}");
+}
+
+#[test]
 fn a_wrong_key_is_told_with_file_and_line() {
     let file = |env: &TestEnv| env.path().join("config/hookctl/config.toml").display().to_string();
     for (line, told) in [

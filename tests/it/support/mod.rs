@@ -21,6 +21,7 @@ mod self_test;
 mod steps;
 mod terminal;
 mod tls;
+mod tls_front;
 mod verifying;
 mod wire;
 
@@ -37,4 +38,5 @@ pub use script::{OnConnect, Script};
 pub use steps::{second, seconds_of};
 pub use terminal::{Shown, Terminal};
 pub use tls::Identity;
+pub use tls_front::TlsFront;
 pub use verifying::{Fault, verifying};
