@@ -44,7 +44,7 @@ pub struct Cli {
     #[arg(skip)]
     is_database_argument: bool,
     /// Take what is not given from this section of $XDG_CONFIG_HOME/hookctl/config.toml: db, output, owner, color,
-    /// allow_networks, proxy, key_file
+    /// allow_networks, proxy, key_file, outbox
     #[arg(
         short,
         long,
@@ -101,6 +101,9 @@ pub enum Command {
     /// The catalogue of event types
     #[command(subcommand)]
     EventType(Lazily<commands::event_type::Command>),
+    /// Take in what applications leave in their own transactions
+    #[command(subcommand)]
+    Outbox(Lazily<commands::outbox::Command>),
     Drain(Lazily<commands::drain::Drain>),
     /// The delivery log: list, show, retry, cancel
     #[command(subcommand)]
@@ -135,6 +138,7 @@ impl Command {
             Command::Emit(command) => command.0.run(context),
             Command::Event(command) => command.0.run(context),
             Command::EventType(command) => command.0.run(context),
+            Command::Outbox(command) => command.0.run(context),
             Command::Drain(command) => command.0.run(context),
             Command::Delivery(command) => command.0.run(context),
             Command::Listen(command) => command.0.run(context),

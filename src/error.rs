@@ -195,6 +195,10 @@ fn of_store(cause: &StoreError, error: &anyhow::Error) -> Failure {
             .hint("run a command that writes, without --read-only, to bring it up to date"),
         StoreError::Corrupt(_) | StoreError::Value { .. } => Failure::new(Kind::Failed, message)
             .hint("see `hookctl db check`, and restore a backup with `hookctl db restore`"),
+        StoreError::NoOutbox { missing_table: true, .. } => {
+            Failure::new(Kind::Failed, message).hint("`hookctl outbox init SOURCE` makes it")
+        }
+        StoreError::NoOutbox { .. } => Failure::new(Kind::Failed, message).hint("nothing was changed there"),
         StoreError::NoKey | StoreError::WrongKey => Failure::new(Kind::Failed, message)
             .hint("name the file with the key by HOOKCTL_KEY_FILE; what needs no secret works without it"),
         StoreError::Key(_) => Failure::new(Kind::Failed, message),

@@ -10,6 +10,7 @@ use toml::Spanned;
 
 use crate::domain::event_type::nearest;
 use crate::domain::network::parse_networks;
+use crate::domain::outbox_sources::sources;
 use crate::domain::owner::Owner;
 use crate::domain::proxy::ProxyLogin;
 use crate::error::{Failure, Kind};
@@ -25,6 +26,7 @@ pub struct Profile {
     pub networks: Option<Vec<IpNet>>,
     pub proxy: Option<ProxyLogin>,
     pub key_file: Option<PathBuf>,
+    pub outboxes: Option<Vec<PathBuf>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -34,14 +36,15 @@ struct Section {
     output: Option<Spanned<String>>,
     owner: Option<Spanned<String>>,
     color: Option<Spanned<String>>,
-    allow_networks: Option<Spanned<Networks>>,
+    allow_networks: Option<Spanned<Several>>,
     proxy: Option<Spanned<String>>,
     key_file: Option<Spanned<String>>,
+    outbox: Option<Several>,
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(untagged, expecting = "a list of networks, or a text with commas")]
-enum Networks {
+#[serde(untagged, expecting = "a list, or a text with commas")]
+enum Several {
     Text(String),
     List(Vec<String>),
 }
@@ -56,7 +59,7 @@ pub fn read(name: &str, file: Option<&Path>, home: Option<&Path>) -> Result<Prof
     };
     let failed = |error: std::io::Error| {
         Failure::option("--profile", format!("cannot read {}: {error}", file.display())).hint(format!(
-            "a profile is a section of that file: [{name}], and in it db, output, owner, color, allow_networks, proxy, key_file"
+            "a profile is a section of that file: [{name}], and in it db, output, owner, color, allow_networks, proxy, key_file, outbox"
         ))
     };
     let text = std::fs::read_to_string(file).map_err(failed)?;
@@ -117,6 +120,7 @@ fn parse(name: &str, text: &str, home: Option<&Path>) -> Result<Profile, Wrong> 
         .flatten(),
         networks: section.allow_networks.map(networks).transpose()?,
         key_file: section.key_file.map(|file| in_home(file.get_ref(), home)),
+        outboxes: section.outbox.map(|outboxes| outboxes.list().iter().map(|source| in_home(source, home)).collect()),
     })
 }
 
@@ -138,11 +142,20 @@ fn read_value<T>(
     read(value.get_ref()).map(Some).map_err(wrong)
 }
 
-fn networks(value: Spanned<Networks>) -> Result<Vec<IpNet>, Wrong> {
+impl Several {
+    fn list(self) -> Vec<String> {
+        match self {
+            Several::Text(text) => sources(&text),
+            Several::List(list) => list,
+        }
+    }
+}
+
+fn networks(value: Spanned<Several>) -> Result<Vec<IpNet>, Wrong> {
     let offset = value.span().start;
     let text = match value.into_inner() {
-        Networks::Text(text) => text,
-        Networks::List(list) => list.join(","),
+        Several::Text(text) => text,
+        Several::List(list) => list.join(","),
     };
     parse_networks(&text).map_err(|error| Wrong::At { offset, reason: format!("allow_networks: {error}") })
 }

@@ -1,6 +1,7 @@
 //! What the environment says. The only place that reads it, but for the options that the command line lists with their
 //! variables.
 
+use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use ipnet::IpNet;
 
 use crate::domain::duration;
 use crate::domain::network::parse_networks;
+use crate::domain::outbox_sources::sources;
 use crate::domain::owner::Owner;
 use crate::domain::proxy::ProxyLogin;
 use crate::domain::text;
@@ -38,6 +40,8 @@ pub struct Settings {
     /// `HOOKCTL_PROXY`: the proxy of every webhook that names none.
     pub proxy: Option<ProxyLogin>,
     is_proxy_set: bool,
+    /// `HOOKCTL_OUTBOX`: the databases of applications that `drain` takes events in from.
+    pub outboxes: Vec<OsString>,
     /// The profile's file with the key of the database.
     pub key_file: Option<PathBuf>,
     /// `HOOKCTL_NOW`: the time of this run.
@@ -77,6 +81,7 @@ impl Settings {
             None | Some("none") => None,
             Some(text) => Some(ProxyLogin::parse(text).map_err(|error| Failure::option("HOOKCTL_PROXY", error))?),
         };
+        let outboxes = text("HOOKCTL_OUTBOX")?.map(|text| sources(&text)).unwrap_or_default();
         let now = match text("HOOKCTL_NOW")? {
             Some(text) => Some(
                 Timestamp::parse_rfc3339(&text)
@@ -118,6 +123,7 @@ impl Settings {
             are_networks_set,
             proxy,
             is_proxy_set,
+            outboxes: outboxes.into_iter().map(OsString::from).collect(),
             key_file: None,
             now,
             busy_timeout,
@@ -145,6 +151,9 @@ impl Settings {
             self.proxy = Some(proxy);
         }
         self.key_file = profile.key_file;
+        if let Some(outboxes) = profile.outboxes.filter(|_| self.outboxes.is_empty()) {
+            self.outboxes = outboxes.into_iter().map(PathBuf::into_os_string).collect();
+        }
     }
 }
 

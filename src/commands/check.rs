@@ -7,8 +7,9 @@ use clap::Args;
 use serde::Serialize;
 
 use super::arguments::{self, Moment};
+use super::outbox::standing::{self, OutboxView, Outboxes};
 use super::scope;
-use super::wording::listed;
+use super::wording::{counted, listed};
 use crate::context::{Context, Exit};
 use crate::domain::duration;
 use crate::domain::owner::Owner;
@@ -22,7 +23,8 @@ use crate::store::{Store, WebhookFilter};
 /// One line for a monitor: OK, WARNING, CRITICAL or UNKNOWN
 ///
 /// The line and the exit code are those of a Nagios plugin; after the `|` come performance data. WARNING are deliveries that
-/// ended as failed in the time of --since, a webhook whose attempts fail, whose receiver cannot be reached or that hookctl
+/// ended as failed in the time of --since, rejected rows of an outbox, and events that wait there for longer than deliveries
+/// may, an outbox that cannot be read, a webhook whose attempts fail, whose receiver cannot be reached or that hookctl
 /// disabled, a client certificate that ends within 14 days, and deliveries that are due for longer than 10 minutes. With --max-lag or --max-failed that limit counts: above it
 /// is WARNING, above twice the limit CRITICAL, so `--max-failed 0` makes any failure CRITICAL. No database, one that cannot be
 /// read, and wrong usage are UNKNOWN.
@@ -113,6 +115,8 @@ struct Found {
     unreachable_webhooks: Vec<String>,
     /// Those that can be reached, and whose attempts failed since the last success.
     failing_webhooks: Vec<String>,
+    #[serde(flatten)]
+    outboxes: Outboxes,
     /// Whose client certificate has expired, or does so within [`CERTIFICATE_WARNING`].
     expiring_certificates: Vec<String>,
 }
@@ -152,7 +156,8 @@ impl Check {
         let Some(store) = context.store_if_any()? else {
             return Ok(unknown(format!("there is no database at {}", context.place()?)));
         };
-        let found = store.snapshot(|| self.find(context, &store))?;
+        let mut found = store.snapshot(|| self.find(context, &store))?;
+        found.outboxes = standing::all(context, Some(&store))?;
         Ok(self.judge(context, found))
     }
 
@@ -184,6 +189,7 @@ impl Check {
             unreachable_webhooks: names(&is_unreachable),
             failing_webhooks: names(&|health| health.is_active && !is_unreachable(health) && has_failed_lately(health)),
             expiring_certificates: expiring(&webhooks, now),
+            outboxes: Outboxes::default(),
         })
     }
 
@@ -200,6 +206,7 @@ impl Check {
         for (what, names) in webhooks.into_iter().filter(|(_, names)| !names.is_empty()) {
             told.push((Level::Warning, format!("{what}: {}", named(names))));
         }
+        told.extend(self.judge_outboxes(&found, context.now()));
         told.push(match found.backlog {
             0 => (Level::Ok, "nothing due".to_owned()),
             count => (
@@ -230,6 +237,28 @@ impl Check {
             ),
             found: Some(found),
         }
+    }
+
+    /// What is wrong with outboxes. Nobody is told of those where all is well.
+    fn judge_outboxes(&self, found: &Found, now: Timestamp) -> Vec<(Level, String)> {
+        let failed = found.outboxes.failures.iter().map(|message| (Level::Warning, message.replace('|', "/")));
+        let mut told: Vec<(Level, String)> = failed.collect();
+        for OutboxView { source, waiting, oldest, rejected } in &found.outboxes.views {
+            let name = source.replace('|', "/");
+            if *rejected > 0 {
+                told.push((
+                    Level::Warning,
+                    format!("outbox {name}: {}", counted(*rejected, "row is rejected", "rows are rejected")),
+                ));
+            }
+            let lag = oldest.map_or(0, |oldest| u64::try_from(now.millis_since(oldest) / 1_000).unwrap_or(0));
+            let level = Level::of(lag, self.max_lag.map(|lag| lag.as_secs()), USUAL_LAG.as_secs());
+            if level > Level::Ok {
+                let since = duration::rough(Duration::from_secs(lag), 1);
+                told.push((level, format!("outbox {name}: {waiting} waiting, the oldest for {since}")));
+            }
+        }
+        told
     }
 
     fn since_text(&self, context: &Context) -> String {

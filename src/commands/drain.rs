@@ -1,5 +1,6 @@
 //! `hookctl drain`
 
+use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -7,11 +8,14 @@ use clap::Args;
 use serde::Serialize;
 
 use super::arguments;
+use super::outbox::intake::{Intake, Taken};
+use super::outbox::source;
 use super::pruning::Pruning;
 use super::sending::{self, Sending, Tally, broken_off};
 use super::wording::counted;
 use crate::commands::candidates::Candidates;
 use crate::context::{Context, Exit};
+use crate::delivery::Summary;
 use crate::domain::time::Timestamp;
 use crate::output::{Cell, Look, Page, Row, Text};
 use crate::signals::Stop;
@@ -28,11 +32,13 @@ use crate::store::{LastDrain, Removed, Retention, Store};
   hookctl drain --max-time 4m -q  # from cron, every five minutes
   hookctl drain -w crm --all      # also retries whose time has not come
   hookctl drain --watch 5s        # go on until stopped
+  hookctl drain --outbox app.db   # first what an application left there
   hookctl drain --dry-run         # what is due, by webhook
 
 Exit status:
   1         deliveries stay due as the key of the database is not there; the others were sent
   5         an attempt failed, with --strict
+  65        rows of an outbox were rejected and stay there, marked
   129       stopped by SIGHUP (the terminal closed), otherwise as SIGINT
   130, 143  stopped by Ctrl-C or SIGTERM; results are recorded, the rest stays due")]
 pub struct Drain {
@@ -54,6 +60,10 @@ pub struct Drain {
     /// Go on until stopped, looking again after each pause [default pause: 5s]
     #[arg(long, value_name = "DURATION", num_args = 0..=1, default_missing_value = "5s", value_parser = arguments::duration, conflicts_with = "dry_run")]
     watch: Option<Duration>,
+    /// First take in what an application left in its database, a SQLite file or postgres://user@host/database; see
+    /// `hookctl help outbox` [repeatable] [env: HOOKCTL_OUTBOX]
+    #[arg(long = "outbox", value_name = "SOURCE")]
+    outboxes: Vec<OsString>,
     /// Exit with 5 when an attempt failed
     #[arg(long)]
     strict: bool,
@@ -62,6 +72,30 @@ pub struct Drain {
     dry_run: bool,
 }
 
+/// What a drain goes by.
+struct Run<'a> {
+    webhooks: Vec<i64>,
+    deadline: Option<Instant>,
+    intake: Intake<'a>,
+    /// Whether the outboxes may have more than was taken in so far.
+    is_taking_in: bool,
+    /// When it last looked into the outboxes.
+    looked: Instant,
+}
+
+impl Run<'_> {
+    fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    fn is_over(&self, sending: &Sending<'_>) -> bool {
+        sending.stop.is_asked() || self.is_late()
+    }
+}
+
+/// How often a drain that sends looks into the outboxes.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 /// A drain that watches rests so long between two looks.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 
@@ -69,6 +103,10 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 pub struct DrainView {
     #[serde(flatten)]
     tally: Tally,
+    /// Events from outboxes.
+    taken_in: u64,
+    /// Rows of outboxes that were refused.
+    rejected: u64,
     deferred: u64,
     remaining_due: u64,
     duration_ms: u64,
@@ -78,6 +116,12 @@ impl DrainView {
     fn line(&self) -> String {
         let seconds = self.duration_ms as f64 / 1_000.0;
         let mut line = format!("{} attempted in {seconds:.1}s: {}", self.tally.claimed, self.tally.told());
+        if self.taken_in > 0 {
+            line += &format!("; {} taken in", counted(self.taken_in, "event", "events"));
+        }
+        if self.rejected > 0 {
+            line += &format!("; {} rejected", counted(self.rejected, "row", "rows"));
+        }
         if self.deferred > 0 {
             line += &format!("; {} held back (rate limit, pause or order)", self.deferred);
         }
@@ -126,6 +170,8 @@ impl Drain {
         if self.watch.is_some() && context.settings.verbose.is_none() {
             context.out.log_attempts();
         }
+        context.refuse_if_read_only()?;
+        let places = source::places(context, &self.outboxes)?;
         let store = context.store_to_write()?;
         let webhooks = context.webhook_ids(&store, &self.webhooks)?;
         let started = Instant::now();
@@ -135,23 +181,47 @@ impl Drain {
         options.waits_for_rate = true;
         let deadline = options.deadline;
         let mut sending = Sending::new(context, &store, options)?;
-        let drained = self.sweeps(context, &store, &webhooks, &mut sending, deadline);
+        let mut run = Run {
+            webhooks,
+            deadline,
+            intake: Intake::new(&store, places),
+            is_taking_in: false,
+            looked: Instant::now(),
+        };
+        let drained = self.sweeps(context, &store, &mut run, &mut sending);
+        let Taken { taken_in, rejected } = run.intake.taken();
+        let webhooks = run.webhooks.as_slice();
         let tally = sending.tally();
         let mut locked_out = None;
         let told = drained.and_then(|locked| {
             locked_out = locked;
-            let remaining_due = store.count_due(context.now(), &webhooks)?;
-            let deferred = sending.engine.count_held_back(&webhooks)?.min(remaining_due);
+            let remaining_due = store.count_due(context.now(), webhooks)?;
+            let deferred = sending.engine.count_held_back(webhooks)?.min(remaining_due);
             let duration_ms = started.elapsed().as_millis() as u64;
-            Ok(DrainView { tally, deferred, remaining_due, duration_ms })
+            Ok(DrainView { tally, taken_in, rejected, deferred, remaining_due, duration_ms })
         });
         let recorded = counted(tally.claimed, "attempt is", "attempts are");
         let view = told.map_err(|error| broken_off(error, &format!("{recorded} recorded ({})", tally.told())))?;
         context.out.report(&view, &view.line())?;
-        if let (Some(error), None) = (locked_out, sending.stop.exit()) {
+        if let Some(exit) = sending.stop.exit() {
+            return Ok(exit);
+        }
+        if let Some(error) = locked_out {
             return Err(error);
         }
-        Ok(sending.exit(!self.strict || tally.not_delivered() == 0))
+        self.report_failures(context, &run.intake)?;
+        let exit = sending.exit(!self.strict || tally.not_delivered() == 0);
+        Ok(if rejected > 0 { Exit::REJECTED } else { exit })
+    }
+
+    /// Fails where an outbox could not be read or changed. A drain that watches has told it before.
+    fn report_failures(&self, context: &mut Context, intake: &Intake<'_>) -> Result<()> {
+        let mut failures = intake.failures();
+        let Some(first) = failures.next() else { return Ok(()) };
+        if self.watch.is_none() {
+            failures.for_each(|failure| context.out.alarm(&failure.message));
+        }
+        Err(first.clone().into())
     }
 
     /// Gives what to say of webhooks that the last sweep left out, as the database's key for them is not there.
@@ -159,21 +229,22 @@ impl Drain {
         &self,
         context: &mut Context,
         store: &Store,
-        webhooks: &[i64],
+        run: &mut Run<'_>,
         sending: &mut Sending<'_>,
-        deadline: Option<Instant>,
     ) -> Result<Option<anyhow::Error>> {
+        let deadline = run.deadline;
         let mut noted: Option<Instant> = None;
         let mut is_told = false;
         loop {
             if self.all {
                 let now = context.now();
-                store.transaction(|| store.make_all_due(now, webhooks))?;
+                store.transaction(|| store.make_all_due(now, &run.webhooks))?;
             }
-            let due = store.count_due(context.now(), webhooks)?;
             let before = sending.engine.summary();
-            sending.engine.drain(webhooks);
-            sending.run(context, "Draining", before, due)?;
+            self.take_in(context, run, sending)?;
+            let due = store.count_due(context.now(), &run.webhooks)?;
+            sending.engine.drain(&run.webhooks);
+            self.send(context, run, sending, before, due)?;
             let locked_out = sending.locked_out()?;
             if let (Some(error), Some(_), false) = (&locked_out, self.watch, is_told) {
                 context.out.warning(&format!("{error:#}"));
@@ -195,10 +266,52 @@ impl Drain {
             let pause = pause.max(SHORTEST_PAUSE);
             let began = Instant::now();
             prune(context, store, &sending.stop, later(pause, deadline));
+            let intake = &mut run.intake;
+            intake.listen();
+            if intake.is_own_waiting()? {
+                continue;
+            }
             sleep.wait(pause.saturating_sub(began.elapsed()), || {
-                sending.stop.is_asked() || deadline.is_some_and(|deadline| Instant::now() >= deadline)
+                intake.has_rung()
+                    || sending.stop.is_asked()
+                    || deadline.is_some_and(|deadline| Instant::now() >= deadline)
             })?;
         }
+    }
+
+    /// Takes in what is in the outboxes. What is due goes out meanwhile.
+    fn take_in(&self, context: &mut Context, run: &mut Run<'_>, sending: &mut Sending<'_>) -> Result<()> {
+        run.intake.begin();
+        while !run.is_over(sending) && run.intake.take_groups(context, self.watch.is_some())? {
+            sending.engine.drain(&run.webhooks);
+            sending.engine.turn()?;
+        }
+        (run.is_taking_in, run.looked) = (false, Instant::now());
+        Ok(())
+    }
+
+    /// Sends what is due. Now and then it takes in what has come meanwhile: a slow receiver holds up nothing of that.
+    fn send(
+        &self,
+        context: &mut Context,
+        run: &mut Run<'_>,
+        sending: &mut Sending<'_>,
+        before: Summary,
+        due: u64,
+    ) -> Result<()> {
+        let (tells, stop) = (self.watch.is_some(), sending.stop.clone());
+        sending.run_beside(context, "Draining", before, due, |context| {
+            let is_time = run.is_taking_in || run.looked.elapsed() >= LOOK_AGAIN || run.intake.has_rung();
+            if !is_time || run.is_late() || stop.is_asked() {
+                return Ok(());
+            }
+            if !run.is_taking_in {
+                run.intake.begin();
+            }
+            run.is_taking_in = run.intake.take_groups(context, tells)?;
+            run.looked = Instant::now();
+            Ok(())
+        })
     }
 
     fn show_due(&self, context: &mut Context) -> Result<Exit> {

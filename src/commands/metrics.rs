@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use clap::Args;
 
+use super::outbox::standing::{self, OutboxView, Outboxes};
 use super::replace_file::replace;
 use crate::context::{Context, Exit};
 use crate::domain::statistics::DURATION_BOUNDS_MS;
@@ -35,7 +36,9 @@ impl Metrics {
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         let store = context.store_to_read()?;
         let now = context.now();
-        let text = store.snapshot(|| render(&store, now))?;
+        let mut text = store.snapshot(|| render(&store, now))?;
+        describe_outboxes(&mut text, context, &store, now)?;
+        let text = text.0;
         match self.file.as_deref() {
             None | Some("-") => context.out.bytes(text.as_bytes())?,
             Some(file) => replace(context, "--file", file, Readers::Everybody, text.as_bytes())?,
@@ -45,7 +48,7 @@ impl Metrics {
 }
 
 /// Everything, in the text format, version 0.0.4.
-fn render(store: &Store, now: Timestamp) -> Result<String> {
+fn render(store: &Store, now: Timestamp) -> Result<Exposition> {
     let mut webhooks = store.webhooks(&WebhookFilter::default())?;
     webhooks.reverse();
     let states = store.webhook_states(now)?;
@@ -57,7 +60,31 @@ fn render(store: &Store, now: Timestamp) -> Result<String> {
     describe_deliveries(&mut text, &webhooks, &states);
     describe_webhooks(&mut text, &webhooks);
     describe_attempts(&mut text, &webhooks, &counts);
-    Ok(text.0)
+    Ok(text)
+}
+
+/// What is measured of an outbox.
+type Measure<'a> = &'a dyn Fn(&OutboxView) -> f64;
+
+/// The outboxes of the environment and of the profile, and the database's own. One that cannot be read is left out.
+fn describe_outboxes(text: &mut Exposition, context: &mut Context, store: &Store, now: Timestamp) -> Result<()> {
+    let Outboxes { views, failures } = standing::all(context, Some(store))?;
+    failures.iter().for_each(|message| context.out.warning(message));
+    let age = |view: &OutboxView| view.oldest.map_or(0.0, |oldest| now.millis_since(oldest).max(0) as f64 / 1_000.0);
+    let measures: [(&str, &str, Measure<'_>); 3] = [
+        ("hookctl_outbox_waiting", "Events that wait in an outbox to be taken in.", &|view| view.waiting as f64),
+        ("hookctl_outbox_oldest_age_seconds", "For how long the oldest of them has waited.", &age),
+        ("hookctl_outbox_rejected", "Rows of an outbox that were refused and are still there.", &|view| {
+            view.rejected as f64
+        }),
+    ];
+    for (name, help, value) in measures {
+        text.family(name, "gauge", help);
+        for view in &views {
+            text.sample(name, &[("source", &view.source)], value(view));
+        }
+    }
+    Ok(())
 }
 
 fn describe_backlog(text: &mut Exposition, webhooks: &[Webhook], states: &[WebhookState], now: Timestamp) {

@@ -23,6 +23,7 @@ pub mod help;
 pub mod listen;
 pub mod man;
 pub mod metrics;
+pub mod outbox;
 pub mod paging;
 pub mod probe;
 pub mod pruning;

@@ -64,11 +64,24 @@ impl<'a> Sending<'a> {
 
     /// Turns until nothing is left to do. Shows what was done since `before`, of the `total` that is expected; what becomes due
     /// meanwhile is attempted too.
-    pub fn run(&mut self, context: &mut Context, title: &str, before: Summary, total: u64) -> Result<()> {
+    fn run(&mut self, context: &mut Context, title: &str, before: Summary, total: u64) -> Result<()> {
+        self.run_beside(context, title, before, total, |_| Ok(()))
+    }
+
+    /// The same, with something to be done between two turns.
+    pub fn run_beside(
+        &mut self,
+        context: &mut Context,
+        title: &str,
+        before: Summary,
+        total: u64,
+        mut between: impl FnMut(&mut Context) -> Result<()>,
+    ) -> Result<()> {
         let progress = context.out.progress(title, Some(total));
         self.engine.run(|summary| {
             progress.set_of(summary.finished() - before.finished(), total);
             progress.note(summary.not_delivered() - before.not_delivered());
+            between(context)
         })?;
         progress.finish();
         Ok(())

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::arguments;
 use super::failures::FailureView;
+use super::outbox::standing::{self, Outboxes};
 use super::scope;
 use super::webhook::view::state_cell;
 use super::wording::{counted, more, size};
@@ -54,6 +55,8 @@ struct StatusView {
     last_hour: LastHour,
     last_failures: Vec<FailureView>,
     last_drain: Option<DrainPart>,
+    #[serde(flatten)]
+    outboxes: Outboxes,
     /// Null where there is none yet.
     database: Option<DatabasePart>,
 }
@@ -161,6 +164,13 @@ impl Page for StatusView {
             }
         };
         text.field("Last drain", drain);
+        for outbox in &self.outboxes.views {
+            let told = outbox.told(text.look());
+            text.field(&format!("Outbox {}", outbox.source), told);
+        }
+        for failure in &self.outboxes.failures {
+            text.field("Outbox", Cell::bad(failure));
+        }
         let database = self.database.as_ref().map(|database| match database.size_bytes {
             Some(bytes) => format!("{}, {}", database.place, size(bytes)),
             None => database.place.clone(),
@@ -229,7 +239,9 @@ impl Status {
         };
         let database = found.is_some().then(|| DatabasePart { place: place.to_string(), size_bytes });
         let store = found.map_or_else(Store::empty, Ok)?;
-        store.snapshot(|| self.find(context, &store, database))
+        let mut view = store.snapshot(|| self.find(context, &store, database))?;
+        view.outboxes = standing::all(context, Some(&store))?;
+        Ok(view)
     }
 
     fn find(&self, context: &Context, store: &Store, database: Option<DatabasePart>) -> Result<StatusView> {
@@ -263,6 +275,7 @@ impl Status {
             last_hour: (&measures).into(),
             last_failures: failures.into_iter().map(FailureView::from).collect(),
             last_drain: store.last_drain()?.map(DrainPart::from),
+            outboxes: Outboxes::default(),
             database,
         })
     }

@@ -137,10 +137,10 @@ impl<'a> Engine<'a> {
     }
 
     /// Turns until there is nothing left to do, or the time is up, or the program is asked to stop. Errors are those of
-    /// [`Engine::turn`].
-    pub fn run(&mut self, mut after_turn: impl FnMut(&Summary)) -> anyhow::Result<Summary> {
+    /// [`Engine::turn`] and of what is done between two turns.
+    pub fn run(&mut self, mut between: impl FnMut(&Summary) -> anyhow::Result<()>) -> anyhow::Result<Summary> {
         while self.turn()? == Turn::Busy {
-            after_turn(&self.summary);
+            between(&self.summary)?;
         }
         Ok(self.summary)
     }

@@ -1,5 +1,7 @@
 //! The headers that a webhook or an event adds to requests: names and values that may be sent, and those that are not theirs.
 
+use super::members::Members;
+
 /// The most headers a webhook may add.
 pub const MAX_HEADERS: usize = 50;
 
@@ -86,6 +88,13 @@ pub fn check_signature_name(name: &str) -> Result<(), HeaderError> {
         Some(reason) => Err(HeaderError::Reserved { name: name.to_owned(), reason }),
         None => Ok(()),
     }
+}
+
+/// Names and values of a JSON object. The library's messages would repeat what may be a credential.
+pub fn of_json(object: &[u8]) -> Result<Vec<(String, String)>, &'static str> {
+    let Members(headers) = serde_json::from_slice::<Members<String>>(object)
+        .map_err(|_| "headers: expected an object of texts, such as {\"X-Request-Id\": \"7f3\"}")?;
+    Ok(headers.into_iter().map(|(name, value)| (name, value.trim_matches([' ', '\t']).to_owned())).collect())
 }
 
 /// Checks the headers of an event, which go to webhooks of any signature schemes.

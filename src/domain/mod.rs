@@ -16,6 +16,8 @@ pub mod json;
 pub mod members;
 pub mod message;
 pub mod network;
+pub mod outbox_row;
+pub mod outbox_sources;
 pub mod owner;
 pub mod policy;
 pub mod proxy;

@@ -97,6 +97,14 @@ pub enum StoreError {
     /// What only a file has was asked of a server.
     #[error("the database is on a server, not in a file")]
     NotAFile,
+    /// A source of events has no outbox, or none that can be used.
+    #[error("{place} has no outbox: {reason}")]
+    NoOutbox {
+        place: String,
+        reason: String,
+        /// Whether `outbox init` would make it.
+        missing_table: bool,
+    },
     /// Anything else that the engine reports.
     #[error("the database reports: {0}")]
     Other(String),

@@ -1,8 +1,10 @@
 //! Waking a drain that waits for work. A server wakes it as soon as there is some; over a file it looks again after its pause.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::postgres::Bell;
 use super::value::{params, values};
 use super::{Engine, Result, Store};
 use crate::domain::time::Timestamp;
@@ -43,6 +45,32 @@ impl Store {
     }
 }
 
+/// Wakes this thread from [`Sleep::wait`], from another one. Whoever waits looks at what it waits for by itself.
+#[derive(Clone, Debug)]
+pub enum Ringer {
+    Thread(thread::Thread),
+    Bell(Option<Arc<Bell>>),
+}
+
+impl Ringer {
+    pub fn ring(&self) {
+        match self {
+            Ringer::Thread(thread) => thread.unpark(),
+            Ringer::Bell(bell) => bell.iter().for_each(|bell| bell.ring()),
+        }
+    }
+}
+
+impl Store {
+    /// What wakes this thread.
+    pub fn ringer(&self) -> Ringer {
+        match &self.engine {
+            Engine::Sqlite(_) => Ringer::Thread(thread::current()),
+            Engine::Postgres(server) => Ringer::Bell(server.bell()),
+        }
+    }
+}
+
 impl Sleep<'_> {
     /// Waits until there may be work, `pause` is over, or `is_over` says so.
     pub fn wait(&self, pause: Duration, is_over: impl Fn() -> bool) -> Result<()> {
@@ -53,7 +81,7 @@ impl Sleep<'_> {
                 return Ok(());
             }
             match &self.store.engine {
-                Engine::Sqlite(_) => thread::sleep(left.min(GLANCE)),
+                Engine::Sqlite(_) => thread::park_timeout(left.min(GLANCE)),
                 Engine::Postgres(server) if server.wait_for_bell(left.min(GLANCE))? => return Ok(()),
                 Engine::Postgres(_) => {}
             }

@@ -39,6 +39,23 @@ fn the_commands_of_developing_lead_to_a_receiver_that_passes_its_probe() {
 }
 
 #[test]
+fn the_commands_of_outbox_run() {
+    needs_postgres!();
+    let hooks = Server::take();
+    let (hookctl, shop) = (hooks.url(), hooks.url_as("stranger"));
+    let names = [
+        ("postgres://hookctl@db.example.com/shop", hookctl.as_str()),
+        ("postgres://shop@db.example.com/shop", shop.as_str()),
+        ("--grant shop", "--grant stranger"),
+    ];
+    let before = "hookctl webhook create crm --url https://crm.example.com/ -e 'order.*' > crm.txt\n";
+    let guide = Guide::run_on(TestEnv::new(), "outbox", before, &names);
+    assert_eq!(guide.requests(), 2, "{}", guide.told);
+    let events = hooks.session().value("SELECT count(*) FROM events WHERE key = 'customer-7'");
+    assert_eq!(events, "1");
+}
+
+#[test]
 fn the_commands_of_secrets_run() {
     let guide = Guide::run("secrets", "");
     assert_eq!(guide.requests(), 2, "two tests");

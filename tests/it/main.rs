@@ -48,6 +48,7 @@ mod meanwhile;
 mod metrics;
 mod ordered;
 mod ordered_by_key;
+mod outbox;
 mod owners;
 mod patterns;
 mod pause;

@@ -19,11 +19,13 @@ use crate::store::foreign_entry;
 /// use it: the application's user emits, another drains. The folder gets the mode 2770, the files 0660; it must hold nothing
 /// but the database. Members read the secrets, so choose them well. Done again it changes nothing.
 /// On a server the schema `hookctl` belongs to the role that made it, and no other can read it; --owner-role gives it away.
+/// With --grant a role of an application may call `hookctl.emit` in SQL, and can read nothing.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl db init
   hookctl --db shared/hookctl.db db init --group $(id -gn)
-  hookctl --db postgres://admin@db.example/hooks db init --owner-role hookctl")]
+  hookctl --db postgres://admin@db.example/hooks db init --owner-role hookctl
+  hookctl --db postgres://hookctl@db.example/hooks db init --grant shop")]
 pub struct Init {
     /// Share the database with this group: its name or number
     #[arg(long, value_name = "GROUP", conflicts_with = "owner_role")]
@@ -31,6 +33,9 @@ pub struct Init {
     /// On a server: the role that the schema and its tables are to belong to
     #[arg(long, value_name = "ROLE")]
     owner_role: Option<String>,
+    /// On a server: a role that may call hookctl.emit, and nothing else [repeatable]
+    #[arg(long, value_name = "ROLE", conflicts_with = "group")]
+    grant: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -41,6 +46,7 @@ struct InitView {
     mode: Option<String>,
     folder_mode: Option<String>,
     owner_role: Option<String>,
+    granted: Vec<String>,
 }
 
 impl Page for InitView {
@@ -48,6 +54,9 @@ impl Page for InitView {
         text.field("Database", &self.place);
         if let Some(role) = &self.owner_role {
             text.field("Owner", role);
+        }
+        if !self.granted.is_empty() {
+            text.field("May emit", self.granted.join(", "));
         }
         text.field("Group", self.group.clone());
         text.field("Mode", self.mode.clone());
@@ -68,14 +77,17 @@ impl Init {
             share(path, group)?;
         } else if self.owner_role.is_some() && place.file().is_some() {
             return Err(Failure::option("--owner-role", "a file has no roles; --group shares it").into());
+        } else if !self.grant.is_empty() && place.file().is_some() {
+            return Err(Failure::option("--grant", "a file has no roles; `hookctl outbox init` makes an outbox").into());
         } else {
             let store = context.store_to_write()?;
             self.owner_role.as_deref().map_or(Ok(()), |role| store.give_to(role))?;
+            self.grant.iter().try_for_each(|role| store.grant_emit(role))?;
         }
         let mode = place.file().and_then(files::mode);
         let folder_mode = place.file().and_then(|path| files::mode(folder_of(path)));
-        let Init { group, owner_role } = self;
-        context.out.page(&InitView { place: place.to_string(), group, mode, folder_mode, owner_role })?;
+        let Init { group, owner_role, grant: granted } = self;
+        context.out.page(&InitView { place: place.to_string(), group, mode, folder_mode, owner_role, granted })?;
         Ok(Exit::DONE)
     }
 }

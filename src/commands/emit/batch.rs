@@ -17,10 +17,10 @@ use super::receivers::receivers;
 use crate::commands::sending::{self, Sending, Tally};
 use crate::context::{Context, Exit};
 use crate::delivery::{AcceptOptions, Summary, Turn, accept};
+use crate::domain::custom_headers;
 use crate::domain::envelope::{Content, Entity};
 use crate::domain::event::{NewEvent, PAYLOAD_LIMIT};
 use crate::domain::event_draft::Draft;
-use crate::domain::members::Members;
 use crate::domain::owner::Owner;
 use crate::domain::time::Timestamp;
 use crate::error::Failure;
@@ -335,7 +335,11 @@ impl<'a> Line<'a> {
             key: self.key.map(Cow::Owned),
             owner: self.owner.map(Cow::Owned).or(owner.map(Cow::Borrowed)),
             payload: self.payload.map(payload_bytes).transpose()?,
-            headers: self.headers.map(headers).transpose()?.unwrap_or_default(),
+            headers: self
+                .headers
+                .map(|object| custom_headers::of_json(object.get().as_bytes()))
+                .transpose()?
+                .unwrap_or_default(),
             content: Content {
                 user: self.user.map(Cow::Borrowed),
                 entity: self.entity.map(LineEntity::into_entity).transpose()?,
@@ -361,13 +365,6 @@ impl LineEntity {
             }
         }
     }
-}
-
-/// Names and values. The library's messages would repeat what may be a credential.
-fn headers(object: &RawValue) -> Result<Vec<(String, String)>, String> {
-    let Members(headers) = serde_json::from_str::<Members<String>>(object.get())
-        .map_err(|_| "headers: expected an object of texts, such as {\"X-Request-Id\": \"7f3\"}".to_owned())?;
-    Ok(headers.into_iter().map(|(name, value)| (name, value.trim_matches([' ', '\t']).to_owned())).collect())
 }
 
 /// What is wrong with the JSON of a line, or with its keys.

@@ -18,6 +18,11 @@ pub const GUIDES: &[Guide] = &[
         text: include_str!("../../../docs/developing.md"),
     },
     Guide {
+        name: "outbox",
+        about: "Emitting in the transaction of an application",
+        text: include_str!("../../../docs/outbox.md"),
+    },
+    Guide {
         name: "secrets",
         about: "Where secrets are, and how to change one at no loss",
         text: include_str!("../../../docs/secrets.md"),

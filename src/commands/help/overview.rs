@@ -7,7 +7,7 @@ use super::guides::GUIDES;
 /// Every command under the heading of its group.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Webhooks", &["webhook", "event-type"]),
-    ("Events and delivery", &["emit", "event", "drain", "delivery"]),
+    ("Events and delivery", &["emit", "event", "outbox", "drain", "delivery"]),
     ("Signatures", &["sign", "verify", "schemes"]),
     ("Watching", &["status", "stats", "check", "metrics"]),
     ("Trying out", &["demo", "listen", "replay", "probe"]),

@@ -60,7 +60,7 @@ fn a_locked_database_before_anything_was_sent_is_told_as_that() {
     engine.add_deliveries(deliveries);
     let error = other.transaction(|| Ok::<_, StoreError>(engine.turn().unwrap_err())).unwrap();
     assert!(matches!(error.downcast::<StoreError>().unwrap(), StoreError::Busy));
-    engine.run(|_| ()).unwrap();
+    engine.run(|_| Ok(())).unwrap();
     assert_eq!(engine.summary().retrying, 2, "what could not be claimed is claimed by the next turn");
 }
 
@@ -71,7 +71,7 @@ fn a_run_attempts_each_delivery_once_and_counts_it() {
     emit(&store, 0..4, 2);
     let mut engine = Engine::new(&store, options(2), Random::new().unwrap());
     engine.drain(&[]);
-    let summary = engine.run(|_| ()).unwrap();
+    let summary = engine.run(|_| Ok(())).unwrap();
     assert_eq!((summary.claimed, summary.retrying, summary.finished(), summary.not_delivered()), (4, 4, 4, 4));
     assert_eq!((summary.succeeded, summary.failed, summary.lost), (0, 0, 0));
 }
@@ -94,7 +94,7 @@ fn claimed_at_once(store: &Store, stop: Stop) -> Engine<'_> {
 fn a_delivery_that_was_claimed_as_it_was_stored_is_attempted_by_that_claim() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&refused(&folder), Duration::from_secs(5)).unwrap();
-    let summary = claimed_at_once(&store, Stop::default()).run(|_| ()).unwrap();
+    let summary = claimed_at_once(&store, Stop::default()).run(|_| Ok(())).unwrap();
     assert_eq!((summary.claimed, summary.retrying, summary.lost), (1, 1, 0));
     assert_eq!(store.attempts(1).unwrap().len(), 1);
 }
@@ -105,6 +105,6 @@ fn a_delivery_that_was_claimed_as_it_was_stored_is_due_again_where_the_run_is_st
     let store = Store::open(&refused(&folder), Duration::from_secs(5)).unwrap();
     let stop = Stop::default();
     stop.ask();
-    claimed_at_once(&store, stop).run(|_| ()).unwrap();
+    claimed_at_once(&store, stop).run(|_| Ok(())).unwrap();
     assert_eq!((store.attempts(1).unwrap().len(), store.count_due(NOW, &[]).unwrap()), (0, 1));
 }

@@ -51,7 +51,7 @@ impl Postgres {
         let path = || self.server.to_string().into();
         match (self.version(link)?, self.access) {
             (found, _) if found > NEWEST => Err(StoreError::Newer { path: path(), found, known: NEWEST }),
-            (NEWEST, _) => Ok(()),
+            (NEWEST, _) | (_, Access::Application) => Ok(()),
             (_, Access::Write) => self.migrate(link),
             (0, Access::Read) => Err(StoreError::Gone("schema")),
             (found, Access::Read) => Err(StoreError::Older { path: path(), found, known: NEWEST }),

@@ -13,6 +13,7 @@ mod info;
 mod link;
 mod migrate;
 mod open;
+mod outbox;
 mod owner;
 mod passfile;
 mod query;
@@ -23,5 +24,10 @@ mod trip;
 mod wake;
 
 pub use address::{AddressError, Server, VARIABLES, Variables};
+pub use bell::Bell;
 pub use engine::Postgres;
+pub use outbox::{
+    OUTBOX_LOCK, RANDOM_EVENT_ID, create_outbox, init_outbox, open_outbox, outbox_column, own_outbox_columns,
+    ring_for_outbox,
+};
 pub use trip::round_trips;

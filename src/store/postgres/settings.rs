@@ -9,6 +9,8 @@ use super::address::{Server, Session};
 pub enum Access {
     Read,
     Write,
+    /// To a database of an application, where hookctl's schema is not looked for.
+    Application,
 }
 
 /// How long one statement may take: the longest reads a long log.
@@ -24,13 +26,15 @@ pub const ANSWER: Duration = Duration::from_secs(330);
 fn settings(access: Access) -> Vec<(&'static str, String)> {
     let millis = |time: Duration| time.as_millis().to_string();
     let mut settings = vec![
-        ("search_path", "hookctl,pg_temp".to_owned()),
         ("statement_timeout", millis(STATEMENT)),
         ("lock_timeout", millis(LOCK)),
         ("idle_in_transaction_session_timeout", millis(IDLE_IN_TRANSACTION)),
         // Compiling a plan takes longer than running it.
         ("jit", "off".to_owned()),
     ];
+    if access != Access::Application {
+        settings.push(("search_path", "hookctl,pg_temp".to_owned()));
+    }
     if access == Access::Read {
         settings.push(("default_transaction_read_only", "on".to_owned()));
     }

@@ -9,6 +9,7 @@ use super::engine::{Postgres, Transaction};
 use super::error::store_error;
 use super::link::{Answered, Link, Request, at_once};
 use super::queue::Queued;
+use super::settings::Access;
 use super::{migrate, settings};
 use crate::clock;
 use crate::store::{Result, StoreError};
@@ -62,8 +63,8 @@ impl Postgres {
 
     /// Makes sure of the schema before something is written outside of a transaction.
     pub(super) fn greet(&self) -> Result<()> {
-        let is_due =
-            self.transaction.get() == Transaction::None && self.link.borrow().as_ref().is_none_or(is_greeting_due);
+        let is_due = self.transaction.get() == Transaction::None
+            && self.link.borrow().as_ref().is_none_or(|link| self.is_greeting_due(link));
         if is_due { self.round_trip(async |_| Ok(())) } else { Ok(()) }
     }
 
@@ -119,7 +120,7 @@ impl Postgres {
     /// What waits, and a greeting where one is due: in the transaction that it is to hold for.
     fn with_greeting(&self, link: &Link) -> Vec<Queued> {
         let mut queued = self.queue.take();
-        if is_greeting_due(link) && matches!(self.transaction.get(), Transaction::None | Transaction::Queued) {
+        if self.is_greeting_due(link) && matches!(self.transaction.get(), Transaction::None | Transaction::Queued) {
             let begun = queued.iter().rposition(|queued| matches!(queued, Queued::Begin(_)));
             let place = begun.map_or(0, |index| index + 1);
             queued.splice(place..place, [Queued::Greet(Request::new(migrate::GREETING, Vec::new()))]);
@@ -156,14 +157,15 @@ impl Postgres {
         Some(self.failed(link, first))
     }
 
+    fn is_greeting_due(&self, link: &Link) -> bool {
+        self.access != Access::Application
+            && link.greeted.get().is_none_or(|greeted| greeted.elapsed() > GREETING_HOLDS)
+    }
+
     fn put_back(&self, queued: Vec<Queued>) {
         let again = queued.into_iter().filter(|queued| !matches!(queued, Queued::Greet(_)));
         self.queue.borrow_mut().splice(0..0, again);
     }
-}
-
-fn is_greeting_due(link: &Link) -> bool {
-    link.greeted.get().is_none_or(|greeted| greeted.elapsed() > GREETING_HOLDS)
 }
 
 async fn all_at_once<T>(

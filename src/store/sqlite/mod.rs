@@ -13,6 +13,7 @@ mod journal;
 mod migrate;
 mod open;
 mod ours;
+mod outbox;
 mod query;
 mod restore;
 mod second_name;
@@ -25,6 +26,7 @@ pub use access::share_with_group;
 pub use access::{AccessFault, AccessFaultKind, access_faults, foreign_entry};
 pub use file_id::FileId;
 pub use files::{is_database_file, sidecar};
+pub use outbox::{CREATE_OUTBOX, RANDOM_EVENT_ID, init_outbox, open_outbox, outbox_column};
 pub use second_name::has_second_name;
 
 use super::error::{Result, StoreError};

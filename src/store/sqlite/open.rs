@@ -134,7 +134,7 @@ impl Store {
         Ok(store)
     }
 
-    fn connect(path: &Path, flags: OpenFlags, busy_timeout: Duration) -> Result<Store> {
+    pub(super) fn connect(path: &Path, flags: OpenFlags, busy_timeout: Duration) -> Result<Store> {
         let cannot_open = |error: rusqlite::Error| match StoreError::from(error) {
             StoreError::Other(reason) => StoreError::CannotOpen { path: path.to_owned(), reason },
             other => other,

@@ -1,0 +1,87 @@
+//! Where an outbox is: an application's database, or the one that events are taken into.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::context::Context;
+use crate::error::{Failure, Kind};
+use crate::store::{Outbox, Place, Store, StoreError, Use};
+
+/// An application that is in the middle of its own work is waited for no longer than this.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How hookctl's own outbox is named, which `hookctl.emit` writes into.
+pub const OWN: &str = "hookctl.emit";
+
+/// The places that SOURCE names.
+pub fn place(context: &Context, source: &OsString) -> Result<Place> {
+    context.place_of("SOURCE", source, true)
+}
+
+/// The outboxes that --outbox names, else HOOKCTL_OUTBOX, else the profile.
+pub fn places(context: &Context, given: &[OsString]) -> Result<Vec<Place>> {
+    if !given.is_empty() {
+        return given.iter().map(|source| context.place_of("--outbox", source, true)).collect();
+    }
+    context.settings.outboxes.iter().map(|source| context.place_of("HOOKCTL_OUTBOX", source, false)).collect()
+}
+
+pub fn patience(context: &Context) -> Duration {
+    context.busy_timeout().min(PATIENCE)
+}
+
+/// Opens the outbox at a place.
+pub fn open(context: &Context, place: &Place, access: Use) -> Result<Outbox<'static>, Failure> {
+    Outbox::open(place, access, patience(context)).map_err(|error| failure(&place.to_string(), error))
+}
+
+/// Does something with the outbox that SOURCE names, or with the database's own where it names none.
+pub fn with<T>(
+    context: &mut Context,
+    source: Option<&OsString>,
+    act: impl FnOnce(&Outbox<'_>) -> Result<T, StoreError>,
+) -> Result<T> {
+    let Some(source) = source else {
+        let store = context.store_to_write()?;
+        return Ok(act(&own(&store)?)?);
+    };
+    let place = place(context, source)?;
+    let outbox = open(context, &place, Use::Change)?;
+    act(&outbox).map_err(|error| failure(&place.to_string(), error).into())
+}
+
+fn own(store: &Store) -> Result<Outbox<'_>, Failure> {
+    store.own_outbox().ok_or_else(|| {
+        Failure::invalid("SOURCE is missing: the database is a file, which has no outbox of its own")
+            .hint("name the application's database")
+    })
+}
+
+/// What is wrong with an outbox, not with the database.
+pub fn failure(source: &str, error: StoreError) -> Failure {
+    let kind = match error {
+        StoreError::Busy | StoreError::Unavailable(_) => Kind::Busy,
+        _ => Kind::Failed,
+    };
+    let hint = match error {
+        StoreError::NoOutbox { missing_table: true, .. } => Some("`hookctl outbox init SOURCE` makes it"),
+        StoreError::CannotOpen { .. } | StoreError::Directory(_) => Some("name the application's database"),
+        StoreError::Refused(_) | StoreError::ReadOnly(_) => {
+            Some("hookctl reads, changes and deletes the rows of hookctl_outbox")
+        }
+        _ => None,
+    };
+    let message = match &error {
+        StoreError::Busy => "another process kept it locked".to_owned(),
+        StoreError::NoOutbox { reason, .. }
+        | StoreError::CannotOpen { reason, .. }
+        | StoreError::ReadOnly(reason)
+        | StoreError::Corrupt(reason)
+        | StoreError::Other(reason) => reason.clone(),
+        error => error.to_string(),
+    };
+    let failure = Failure::new(kind, format!("outbox {source}: {message}"));
+    hint.map_or(failure.clone(), |hint| failure.hint(hint))
+}

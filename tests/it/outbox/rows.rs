@@ -1,0 +1,142 @@
+//! What becomes of the rows of an outbox.
+
+use super::{apps, insert, subscribed};
+use crate::support::Recorded;
+
+/// The data of each request's envelope, as its bytes are.
+fn data(requests: &[Recorded]) -> Vec<String> {
+    let data = |request: &Recorded| request.text().split_once("\"data\":").map_or("", |(_, data)| data).to_owned();
+    requests.iter().map(data).collect()
+}
+
+#[test]
+fn what_is_committed_is_delivered_and_what_is_rolled_back_is_not() {
+    let (env, receiver) = subscribed();
+    for (done, app) in apps(&env).into_iter().enumerate() {
+        app.run("CREATE TABLE orders (id INTEGER PRIMARY KEY)");
+        let emit = insert(&[("order.created", "{\"n\":1.10}")]);
+        app.run(&format!("BEGIN; INSERT INTO orders VALUES (1); {emit} COMMIT;"));
+        app.run(&format!("BEGIN; INSERT INTO orders VALUES (2); {emit} ROLLBACK;"));
+        assert_eq!(app.status(&env)["waiting"], 1);
+        let drained = app.drain(&env).ok().json();
+        assert_eq!((&drained["taken_in"], &drained["succeeded"]), (&1.into(), &1.into()));
+        let requests = receiver.requests();
+        assert_eq!(requests.len(), done + 1);
+        assert_eq!(data(&requests)[done], "{\"n\":1.10}}");
+        assert!(requests[done].header("webhook-id").unwrap().starts_with("evt_"));
+        assert_eq!((app.count(), app.value("SELECT count(*) FROM orders").as_str()), (0, "1"));
+        let again = app.drain(&env).ok().json();
+        assert_eq!((&again["taken_in"], &again["claimed"]), (&0.into(), &0.into()));
+    }
+}
+
+#[test]
+fn a_row_says_what_emit_says_by_its_options() {
+    let (env, receiver) = subscribed();
+    for app in apps(&env) {
+        app.run(
+            "INSERT INTO hookctl_outbox (event_type, data, event_id, key, owner, entity, created_at)
+                VALUES ('order.paid', '{}', 'paid-7', 'customer-1', NULL, 'order:7:Seven', '2026-01-31T12:00:00Z')",
+        );
+        app.drain(&env).ok();
+    }
+    let requests = receiver.requests();
+    assert_eq!(requests.len(), 1, "the event id is the same in both");
+    let envelope = requests[0].json();
+    assert_eq!(envelope["timestamp"], "2026-01-31T12:00:00.000Z");
+    assert_eq!(envelope["entity"], serde_json::json!({"type": "order", "id": "7", "name": "Seven"}));
+    assert_eq!(env.sql("SELECT event_id, key FROM events"), [["paid-7", "customer-1"]]);
+}
+
+#[test]
+fn rows_are_delivered_in_their_order() {
+    let (env, receiver) = subscribed();
+    env.hookctl(["webhook", "update", "crm", "--ordered"]).run().ok();
+    for (done, app) in apps(&env).into_iter().enumerate() {
+        let numbers: Vec<String> = (0..40).map(|number| number.to_string()).collect();
+        let rows: Vec<(&str, &str)> = numbers.iter().map(|number| ("a.b", number.as_str())).collect();
+        app.run(&insert(&rows));
+        app.drain(&env).ok();
+        let requests = receiver.requests();
+        let came: Vec<String> = data(&requests[done * 40..]);
+        assert_eq!(came, numbers.iter().map(|number| format!("{number}}}")).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_row_that_is_refused_stays_with_the_reason_and_holds_up_no_other() {
+    let (env, receiver) = subscribed();
+    for (done, app) in apps(&env).into_iter().enumerate() {
+        app.run(&insert(&[("a.b", "1"), ("a.b", "{\"n\":"), ("a b", "2"), ("a.b", "3")]));
+        let drained = app.drain(&env).fails(65);
+        assert!(drained.err().contains("row 2 (a.b) rejected: data: not valid JSON"), "{}", drained.err());
+        assert!(drained.err().contains("row 3 (a b) rejected: event_type: "), "{}", drained.err());
+        assert_eq!((&drained.json()["taken_in"], &drained.json()["rejected"]), (&2.into(), &2.into()));
+        assert_eq!(receiver.count(), 3 * done + 2);
+        let status = app.status(&env);
+        assert_eq!((&status["waiting"], &status["rejected"], &status["oldest"]), (&0.into(), &2.into(), &().into()));
+        assert_eq!(status["rejections"][0]["row"], 2);
+        app.drain(&env).ok();
+
+        app.run("UPDATE hookctl_outbox SET data = '4' WHERE id = 2");
+        env.hookctl(["outbox", "retry", "--row", "2"]).arg(app.source()).run().ok();
+        app.drain(&env).ok();
+        assert_eq!((receiver.count(), app.count()), (3 * done + 3, 1));
+        env.hookctl(["outbox", "discard"]).arg(app.source()).run().fails(2);
+        env.hookctl(["outbox", "discard", "--yes"]).arg(app.source()).run().ok();
+        assert_eq!(app.count(), 0);
+    }
+}
+
+#[test]
+fn a_row_whose_event_was_accepted_before_makes_no_second_one_even_if_it_was_pruned() {
+    let (env, receiver) = subscribed();
+    for app in apps(&env) {
+        let row = |data: &str| {
+            app.run(&format!(
+                "INSERT INTO hookctl_outbox (event_type, data, event_id) VALUES ('a.b', '{data}', 'one')"
+            ));
+        };
+        row("{}");
+        app.drain(&env).ok();
+        row("{}");
+        let again = app.drain(&env).ok().json();
+        assert_eq!((&again["taken_in"], app.count()), (&0.into(), 0));
+        env.hookctl(["delivery", "prune", "--older-than", "0s", "--yes"]).run().ok();
+        row("{}");
+        app.drain(&env).ok();
+        assert_eq!((receiver.count(), app.count()), (1, 0));
+        row("{\"other\":1}");
+        let refused = app.drain(&env).fails(65);
+        assert!(refused.err().contains("event_id: 'one' was used before with another payload"), "{}", refused.err());
+    }
+}
+
+#[test]
+fn a_row_without_an_event_id_is_given_one_before_it_is_taken_in() {
+    let (env, receiver) = subscribed();
+    for (done, app) in apps(&env).into_iter().enumerate() {
+        app.run(
+            "INSERT INTO hookctl_outbox (event_type, data, event_id) VALUES ('a.b', '1', NULL), ('a.b', '2', NULL)",
+        );
+        app.drain(&env).ok();
+        assert_eq!((receiver.count(), app.count()), (2 * done + 2, 0));
+    }
+}
+
+#[test]
+fn more_rows_than_one_group_are_all_taken_in() {
+    let (env, receiver) = subscribed();
+    env.hookctl(["webhook", "disable", "crm"]).run().ok();
+    for (done, app) in apps(&env).into_iter().enumerate() {
+        app.run(
+            "INSERT INTO hookctl_outbox (event_type, data)
+                WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 1203)
+                SELECT 'a.b', CAST(n AS TEXT) FROM n",
+        );
+        assert_eq!(app.drain(&env).ok().json()["taken_in"], 1203);
+        assert_eq!(env.sql_value("SELECT count(*) FROM events"), (1203 * (done + 1)).to_string());
+        assert_eq!(app.count(), 0);
+    }
+    assert_eq!(receiver.count(), 0);
+}
