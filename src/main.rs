@@ -18,6 +18,7 @@ mod process;
 mod profile;
 mod random;
 mod receiver;
+mod schema;
 mod settings;
 mod signals;
 mod store;

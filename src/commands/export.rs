@@ -85,7 +85,7 @@ impl Export {
             }
             webhooks.push(WebhookExport { values });
         }
-        let event_types = store.event_types()?.into_iter().filter(|event_type| !event_type.is_builtin).collect();
+        let event_types = store.event_types()?.into_iter().filter(is_own).collect();
         Ok(ExportView { webhooks, event_types })
     }
 }
@@ -189,10 +189,15 @@ impl Serialize for EventTypes<'_> {
         struct Member<'a> {
             name: &'a str,
             description: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            schema: &'a Option<String>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            example: &'a Option<String>,
         }
         let mut list = serializer.serialize_seq(Some(self.0.len()))?;
         for row in self.0 {
-            list.serialize_element(&Member { name: &row.name, description: &row.description })?;
+            let EventTypeRow { name, description, schema, example, .. } = row;
+            list.serialize_element(&Member { name, description, schema, example })?;
         }
         list.end()
     }
@@ -218,11 +223,21 @@ impl Page for ExportView {
         for row in &self.event_types {
             text.blank();
             text.line("[[event_types]]");
-            for (key, value) in [("name", &row.name), ("description", &row.description)] {
-                lines(text, &assignment(key, &value.as_str().into()));
+            let own = [("name", Some(&row.name)), ("description", Some(&row.description))];
+            for (key, value) in
+                own.into_iter().chain([("schema", row.schema.as_ref()), ("example", row.example.as_ref())])
+            {
+                if let Some(value) = value {
+                    lines(text, &assignment(key, &value.as_str().into()));
+                }
             }
         }
     }
+}
+
+/// Whether an event type is the user's, or has something of the user's.
+fn is_own(row: &EventTypeRow) -> bool {
+    !row.is_builtin || row.schema.is_some() || row.example.is_some()
 }
 
 /// The variable that stands for a credential of a webhook: letters and digits stay, in capitals.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::schemas::Schemas;
 use crate::domain::envelope::Content;
 use crate::domain::event::NewEvent;
 use crate::domain::event_draft::Draft;
@@ -9,7 +10,7 @@ use crate::domain::event_type;
 use crate::domain::owner;
 use crate::domain::time::Timestamp;
 use crate::random::Random;
-use crate::store::{Intake, NewClaim, NewDelivery, Offer, Store, StoreError, Subscriber};
+use crate::store::{Accepted, Intake, NewClaim, NewDelivery, Offer, Store, StoreError, Subscriber};
 
 /// Whether a webhook gets an event, or why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,17 +58,26 @@ pub struct AcceptOptions<'a> {
     /// An event that was accepted before within this time is a duplicate.
     pub dedupe: Option<Duration>,
     pub at_once: Option<SentAtOnce>,
+    /// Schemas that were read before.
+    pub schemas: Option<&'a Schemas>,
     /// Whether nothing follows in the transaction.
     pub is_last: bool,
 }
 
-/// Stores events, each with a delivery for each webhook that wants it. Runs in the caller's transaction.
+/// Stores events, each with a delivery for each webhook that wants it, but for those that the schemas of their types refuse. Runs
+/// in the caller's transaction.
 pub fn accept<'e>(
     store: &Store,
     events: impl IntoIterator<Item = &'e NewEvent>,
     options: AcceptOptions<'_>,
 ) -> Result<Vec<Intake>, StoreError> {
-    let AcceptOptions { subscribers, named, dedupe, at_once, is_last } = options;
+    let AcceptOptions { subscribers, named, dedupe, at_once, schemas, is_last } = options;
+    let events: Vec<&NewEvent> = events.into_iter().collect();
+    let mut refusals = match subscribers.first().is_none_or(|webhook| webhook.are_there_schemas) {
+        true => schemas.unwrap_or(&Schemas::default()).refusals(store, &events)?,
+        false => Vec::new(),
+    };
+    refusals.resize(events.len(), None);
     let offer = |event: &'e NewEvent| {
         let is_wanted = |webhook: &&Subscriber| {
             event.about != Some(webhook.id)
@@ -80,7 +90,15 @@ pub fn accept<'e>(
         }
         Offer { event, deliveries, known_since }
     };
-    store.accept(&events.into_iter().map(offer).collect::<Vec<_>>(), is_last)
+    let fitting = events.iter().zip(&refusals).filter(|(_, refusal)| refusal.is_none());
+    let mut intakes = store.accept(&fitting.map(|(event, _)| offer(event)).collect::<Vec<_>>(), is_last)?.into_iter();
+    let intake = |refusal| match refusal {
+        Some(reason) => {
+            Some(Intake { accepted: Accepted::Refused(reason), deliveries: Vec::new(), claimed: Vec::new() })
+        }
+        None => intakes.next(),
+    };
+    Ok(refusals.into_iter().filter_map(intake).collect())
 }
 
 /// The delivery that a webhook gets of an event.

@@ -14,6 +14,7 @@ mod prepared;
 mod recorder;
 mod room;
 mod run;
+mod schemas;
 mod send_queue;
 mod step;
 #[cfg(test)]
@@ -27,3 +28,4 @@ pub use engine::Engine;
 pub use prepared::{Clients, Prepared, Request, USER_AGENT};
 pub use room::most_at_once;
 pub use run::{Gates, RunOptions, Summary, Turn};
+pub use schemas::Schemas;

@@ -1,6 +1,7 @@
 //! The envelope that `emit --data` sends: TimeTracker's keys, and the event id.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -97,6 +98,12 @@ impl<'a> Content<'a> {
             data: self.data.as_deref(),
         };
         serde_json::to_vec(&envelope).expect("an envelope has string keys only and writes to memory")
+    }
+
+    /// Where the data is in the envelope, whose last member it is; an empty place where there is none.
+    pub(super) fn place_of_data(&self, envelope: &[u8]) -> Range<usize> {
+        let end = envelope.len() - 1;
+        end - self.data.as_ref().map_or(0, |data| data.get().len())..end
     }
 
     /// The fingerprint of what the sender said, event type included.

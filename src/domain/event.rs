@@ -1,5 +1,7 @@
 //! Events: what happened, identified once and for all.
 
+use std::ops::Range;
+
 use sha2::{Digest, Sha256};
 
 use super::event_type::LONGEST;
@@ -78,6 +80,8 @@ pub struct NewEvent {
     pub entity_id: Option<String>,
     /// What the order of deliveries goes by, such as `customer-7`.
     pub key: Option<String>,
+    /// Where the data is in the payload: an empty place where there is none, `None` where the payload is no envelope.
+    pub data: Option<Range<usize>>,
     /// Sent to every receiver, besides the webhook's own.
     pub headers: Vec<(String, String)>,
     /// When it was accepted.

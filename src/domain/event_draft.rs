@@ -122,12 +122,13 @@ impl Draft<'_> {
         self.check()?;
         let Draft { event_type, event_id, owner, key, payload, headers, content } = self;
         let event_id = event_id.map_or_else(|| event::new_id(now, random), Cow::into_owned);
-        let (field, payload, fingerprint) = if let Some(bytes) = payload {
+        let (field, payload, data, fingerprint) = if let Some(bytes) = payload {
             let fingerprint = event::fingerprint(&[Some(event_type.as_bytes()), Some(&bytes)]);
-            (Field::Payload, bytes, fingerprint)
+            (Field::Payload, bytes, None, fingerprint)
         } else {
             let envelope = content.envelope(&event_id, &event_type, now);
-            (Field::Data, envelope, content.fingerprint(&event_type))
+            let data = content.place_of_data(&envelope);
+            (Field::Data, envelope, Some(data), content.fingerprint(&event_type))
         };
         if payload.len() > PAYLOAD_LIMIT {
             let reason = format!("the payload has {} bytes; {PAYLOAD_LIMIT} are the most", payload.len());
@@ -145,6 +146,7 @@ impl Draft<'_> {
             entity_type: entity.as_ref().map(|entity| entity.kind.clone()),
             entity_id: entity.map(|entity| entity.id),
             key: key.map(Cow::into_owned),
+            data,
             headers,
             created_at: now,
         })

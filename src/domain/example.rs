@@ -9,15 +9,16 @@ use super::envelope::{Content, Entity};
 const USER: &str = r#"{"id":7,"username":"ada"}"#;
 const DATA: &str = r#"{"id":42}"#;
 
-/// Content with the noun and the verb of the type.
-pub fn content(event_type: &str) -> Content<'_> {
+/// Content with the noun and the verb of the type, and the type's own example of data, JSON, where it has one.
+pub fn content<'a>(event_type: &'a str, data: Option<&'a str>) -> Content<'a> {
     let (noun, verb) = event_type.rsplit_once('.').unwrap_or((event_type, "happened"));
     let json = |text: &'static str| serde_json::from_str::<&RawValue>(text).expect("it is JSON");
+    let data = data.and_then(|text| serde_json::from_str::<&RawValue>(text).ok()).unwrap_or_else(|| json(DATA));
     let entity = Entity {
         kind: noun.to_owned(),
         id: "42".to_owned(),
         name: Some(format!("Example {}", noun.replace('_', " "))),
     };
     let user = Some(Cow::Borrowed(json(USER)));
-    Content { user, entity: Some(entity), action: Some(verb.into()), ..Content::of_data(json(DATA)) }
+    Content { user, entity: Some(entity), action: Some(verb.into()), ..Content::of_data(data) }
 }

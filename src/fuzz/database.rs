@@ -86,6 +86,7 @@ fn take_in(store: &Store, event_id: &str) -> Result<(), StoreError> {
         entity_type: None,
         entity_id: None,
         key: None,
+        data: None,
         headers: Vec::new(),
         created_at: now(),
     };

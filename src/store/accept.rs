@@ -62,6 +62,8 @@ pub enum Accepted {
     Duplicate(i64),
     /// The event id was used before, with another payload.
     Conflict,
+    /// The schema of its type refuses its data, for this reason.
+    Refused(String),
 }
 
 /// The event that deliveries belong to.
@@ -265,6 +267,7 @@ mod tests {
             entity_type: None,
             entity_id: None,
             key: None,
+            data: None,
             headers: Vec::new(),
             created_at: NOW,
         }

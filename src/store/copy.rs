@@ -222,6 +222,7 @@ impl Owned {
 mod tests {
     use super::*;
     use crate::domain::webhook::Settings;
+    use crate::store::EventTypeRow;
 
     const NOW: Timestamp = Timestamp::START;
 
@@ -229,7 +230,9 @@ mod tests {
         let store = Store::empty().unwrap();
         let settings = Settings { name: "crm".to_owned(), ..Settings::default() };
         store.insert_webhook(&settings, true, None, NOW).unwrap();
-        store.add_event_type("order.created", "An order").unwrap();
+        let row =
+            EventTypeRow { name: "order.created".to_owned(), schema: Some("{}".to_owned()), ..EventTypeRow::default() };
+        store.save_event_type(&row).unwrap();
         store
     }
 

@@ -1,24 +1,41 @@
 //! The catalogue of event types.
 
-use super::row::one;
-use super::value::params;
+use super::row::{Row, one, pair};
+use super::value::{Value, params};
 use super::{Result, Store};
 
 /// An event type of the catalogue.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventTypeRow {
     pub name: String,
     pub description: String,
     /// Whether it came with hookctl.
     pub is_builtin: bool,
+    /// A JSON Schema of the data of its events.
+    pub schema: Option<String>,
+    /// The data of an event, for trying out: JSON.
+    pub example: Option<String>,
 }
+
+const SELECT: &str = "SELECT name, description, is_builtin, schema, example FROM event_types";
 
 impl Store {
     /// The catalogue, by name.
     pub fn event_types(&self) -> Result<Vec<EventTypeRow>> {
-        self.rows("SELECT name, description, is_builtin FROM event_types ORDER BY name", &[], |row| {
-            Ok(EventTypeRow { name: row.next()?, description: row.next()?, is_builtin: row.next()? })
-        })
+        self.rows(&format!("{SELECT} ORDER BY name"), &[], from_row)
+    }
+
+    pub fn event_type(&self, name: &str) -> Result<Option<EventTypeRow>> {
+        self.first(&format!("{SELECT} WHERE name = $1"), params![name], from_row)
+    }
+
+    /// The schemas of these types, as far as they have one: name and schema.
+    pub fn schemas(&self, names: &[&str]) -> Result<Vec<(String, String)>> {
+        let sql = format!(
+            "SELECT name, schema FROM event_types WHERE schema IS NOT NULL AND {}",
+            self.dialect().one_of("name", "$1")
+        );
+        self.rows(&sql, &[Value::Texts(names.to_vec())], pair)
     }
 
     pub fn knows_event_type(&self, name: &str) -> Result<bool> {
@@ -31,14 +48,13 @@ impl Store {
         self.only(sql, params![name, event_row], one)
     }
 
-    /// Adds a type, or changes the description of one that the user added. False when it is built in.
-    pub fn add_event_type(&self, name: &str, description: &str) -> Result<bool> {
-        let changed = self.execute(
-            "INSERT INTO event_types (name, description, is_builtin) VALUES ($1, $2, FALSE)
-             ON CONFLICT (name) DO UPDATE SET description = excluded.description WHERE NOT event_types.is_builtin",
-            params![name, description],
-        )?;
-        Ok(changed == 1)
+    /// Adds a type of the user's, or changes one. A built-in type keeps its description.
+    pub fn save_event_type(&self, row: &EventTypeRow) -> Result<()> {
+        let sql = "INSERT INTO event_types (name, description, is_builtin, schema, example)
+             VALUES ($1, $2, FALSE, $3, $4)
+             ON CONFLICT (name) DO UPDATE SET schema = excluded.schema, example = excluded.example,
+                description = CASE WHEN event_types.is_builtin THEN event_types.description ELSE excluded.description END";
+        self.execute(sql, params![&row.name, &row.description, &row.schema, &row.example]).map(drop)
     }
 
     /// Removes a type that the user added. False when there is none.
@@ -46,4 +62,14 @@ impl Store {
         let sql = "DELETE FROM event_types WHERE name = $1 AND NOT is_builtin";
         Ok(self.execute(sql, params![name])? == 1)
     }
+}
+
+fn from_row(row: &mut Row<'_>) -> Result<EventTypeRow> {
+    Ok(EventTypeRow {
+        name: row.next()?,
+        description: row.next()?,
+        is_builtin: row.next()?,
+        schema: row.next()?,
+        example: row.next()?,
+    })
 }

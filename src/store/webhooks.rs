@@ -36,6 +36,8 @@ pub struct Subscriber {
     pub is_active: bool,
     pub is_paused: bool,
     pub order: Order,
+    /// Whether any event type has a schema: so nobody who knows the subscribers need ask.
+    pub are_there_schemas: bool,
 }
 
 const COLUMNS: &str = "id, name, owner, events, ordered, settings, created_by, created_at, updated_at";
@@ -127,7 +129,8 @@ impl Store {
 
     /// Every webhook as far as `emit` needs it, oldest first.
     pub fn subscribers(&self) -> Result<Vec<Subscriber>> {
-        let sql = "SELECT w.id, w.name, w.events, w.owner, s.is_active, s.paused_at IS NOT NULL, w.ordered
+        let sql = "SELECT w.id, w.name, w.events, w.owner, s.is_active, s.paused_at IS NOT NULL, w.ordered,
+                EXISTS (SELECT 1 FROM event_types t WHERE t.schema IS NOT NULL)
              FROM webhooks w JOIN webhook_state s ON s.webhook_id = w.id ORDER BY w.id";
         self.rows(sql, &[], |row| {
             Ok(Subscriber {
@@ -138,6 +141,7 @@ impl Store {
                 is_active: row.next()?,
                 is_paused: row.next()?,
                 order: row.next()?,
+                are_there_schemas: row.next()?,
             })
         })
     }

@@ -71,6 +71,8 @@ impl World {
         let run = |words: &[&str]| env.hookctl(words.iter().copied()).env("SECRET", "abc").run();
         for (name, text) in [
             ("event.json", r#"{"id":7}"#),
+            ("order.json", r#"{"type":"object","required":["id"]}"#),
+            ("order-7.json", r#"{"id":7}"#),
             ("body.json", r#"{"id":7}"#),
             ("body.txt", "token=x"),
             ("body.bin", "\u{1}\u{2}"),

@@ -16,6 +16,7 @@ mod batch;
 mod breaker;
 mod check;
 mod completions;
+mod contracts;
 mod demo;
 mod desk;
 mod drain;

@@ -31,6 +31,7 @@ const HOMES: &[Home] = &[
     },
     Home { what: "the HTTP client", needles: &["ureq"], homes: &["src/http/"], files: usize::MAX },
     Home { what: "the jq library", needles: &["jaq_"], homes: &["src/jq.rs", "src/jq/"], files: usize::MAX },
+    Home { what: "the JSON Schema library", needles: &["boon"], homes: &["src/schema.rs"], files: usize::MAX },
     Home {
         what: "the system clock",
         needles: &["SystemTime::now", "Utc::now", "Local::now"],

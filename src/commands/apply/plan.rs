@@ -8,6 +8,7 @@ use super::step::{SecretStep, Step};
 use crate::commands::catalogue::warn_of_slips;
 use crate::commands::configuration::entry::{Configuration, EventTypeEntry};
 use crate::commands::configuration::place::Place;
+use crate::commands::event_type::contract::Contract;
 use crate::commands::webhook::addresses;
 use crate::commands::webhook::missed::Missed;
 use crate::commands::wording::{counted, listed};
@@ -40,17 +41,16 @@ pub struct Plan {
 /// What is to be done about an event type.
 #[derive(Debug)]
 pub struct EventTypeStep {
-    pub name: String,
-    /// Its description in the catalogue; `None` when it is not there.
-    pub before: Option<String>,
-    /// Its description in the file.
-    pub after: String,
+    /// What the catalogue has; `None` when it is not there.
+    pub before: Option<EventTypeRow>,
+    /// What the file has.
+    pub after: EventTypeRow,
 }
 
 impl EventTypeStep {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.before.as_deref() == Some(self.after.as_str())
+        self.before.as_ref() == Some(&self.after)
     }
 }
 
@@ -130,7 +130,7 @@ impl Plan {
     pub fn carry_out(&self, context: &Context, store: &Store) -> Result<()> {
         store.transaction(|| {
             for event_type in self.event_types.iter().filter(|step| !step.is_empty()) {
-                store.add_event_type(&event_type.name, &event_type.after)?;
+                store.save_event_type(&event_type.after)?;
             }
             for name in &self.deleted_event_types {
                 store.remove_event_type(name)?;
@@ -221,9 +221,13 @@ fn event_type_step(known: &[EventTypeRow], index: usize, entry: &EventTypeEntry)
     if before.is_some_and(|row| row.is_builtin && row.description != entry.description) {
         return Err(place.refuse("name", "the event type is built in; its description cannot be changed"));
     }
+    let (schema, example) = (entry.schema(), entry.example());
+    let contract = Contract { schema: schema.as_deref(), example: example.as_deref() };
+    contract.check().map_err(|wrong| place.refuse(wrong.field, wrong.reason))?;
+    let is_builtin = before.is_some_and(|row| row.is_builtin);
+    let (name, description) = (entry.name.clone(), entry.description.clone());
     Ok(EventTypeStep {
-        name: entry.name.clone(),
-        before: before.map(|row| row.description.clone()),
-        after: entry.description.clone(),
+        before: before.cloned(),
+        after: EventTypeRow { name, description, is_builtin, schema, example },
     })
 }

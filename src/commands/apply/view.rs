@@ -3,11 +3,12 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::plan::Plan;
+use super::plan::{EventTypeStep, Plan};
 use super::step::{Difference, Step};
 use crate::commands::wording::counted;
 use crate::domain::webhook::Field;
 use crate::output::{Cell, Page, Text};
+use crate::store::EventTypeRow;
 
 /// What is to be done, or was.
 #[derive(Debug, Serialize)]
@@ -60,22 +61,28 @@ impl ApplyView {
                 .iter()
                 .map(|doomed| Change { deliveries: Some(doomed.deliveries), ..deletion("webhook", &doomed.name) }),
         );
-        changes.extend(plan.event_types.iter().filter(|step| !step.is_empty()).map(|step| Change {
-            action: if step.before.is_some() { Action::Change } else { Action::Create },
-            kind: "event_type",
-            name: step.name.clone(),
-            fields: vec![FieldChange {
-                field: "description",
-                before: step.before.as_deref().into(),
-                after: step.after.as_str().into(),
-            }],
-            deliveries: None,
-        }));
+        changes.extend(plan.event_types.iter().filter(|step| !step.is_empty()).map(of_event_type));
         changes.extend(plan.deleted_event_types.iter().map(|name| deletion("event_type", name)));
         let count = |action| changes.iter().filter(|change| change.action == action).count();
         let (created, changed, deleted) = (count(Action::Create), count(Action::Change), count(Action::Delete));
         let named = plan.steps.len() + plan.event_types.len();
         ApplyView { dry_run: false, created, changed, deleted, unchanged: named - created - changed, changes }
+    }
+}
+
+fn of_event_type(step: &EventTypeStep) -> Change {
+    let values = |row: &EventTypeRow| -> [Value; 3] {
+        [row.description.as_str().into(), row.schema.as_deref().into(), row.example.as_deref().into()]
+    };
+    let before = step.before.as_ref().map(values).unwrap_or_default();
+    let fields = ["description", "schema", "example"].into_iter().zip(before.into_iter().zip(values(&step.after)));
+    let fields = fields.filter(|(_, (before, after))| before != after);
+    Change {
+        action: if step.before.is_some() { Action::Change } else { Action::Create },
+        kind: "event_type",
+        name: step.after.name.clone(),
+        fields: fields.map(|(field, (before, after))| FieldChange { field, before, after }).collect(),
+        deliveries: None,
     }
 }
 

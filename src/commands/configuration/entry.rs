@@ -37,6 +37,27 @@ pub struct EventTypeEntry {
     pub name: String,
     #[serde(default)]
     pub description: String,
+    /// JSON, as text or as it is.
+    pub schema: Option<Value>,
+    pub example: Option<Value>,
+}
+
+impl EventTypeEntry {
+    pub fn schema(&self) -> Option<String> {
+        self.schema.as_ref().map(json_text)
+    }
+
+    pub fn example(&self) -> Option<String> {
+        self.example.as_ref().map(json_text)
+    }
+}
+
+/// A text is JSON already, which keeps the spelling of its numbers.
+fn json_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        value => value.to_string(),
+    }
 }
 
 /// A webhook. What is not there has the default that `webhook create` gives it, but for the owner, the state and the secret

@@ -16,7 +16,7 @@ use super::options::Emit;
 use super::receivers::receivers;
 use crate::commands::sending::{self, Sending, Tally};
 use crate::context::{Context, Exit};
-use crate::delivery::{AcceptOptions, Summary, Turn, accept};
+use crate::delivery::{AcceptOptions, Schemas, Summary, Turn, accept};
 use crate::domain::custom_headers;
 use crate::domain::envelope::{Content, Entity};
 use crate::domain::event::{NewEvent, PAYLOAD_LIMIT};
@@ -120,10 +120,11 @@ pub(super) fn run(emit: &Emit, file: &str, context: &mut Context) -> Result<Exit
     context.refuse_if_read_only()?;
     let (input, size) = open(file)?;
     let store = context.store_to_write()?;
-    let lacks_key = match store.check_key() {
-        Err(error) if error.is_of_key() => !emit.enqueue,
-        checked => checked.map(|()| false)?,
-    };
+    let lacks_key = !emit.enqueue
+        && match store.check_key() {
+            Err(error) if error.is_of_key() => true,
+            checked => checked.map(|()| false)?,
+        };
     store.expect_large_transactions()?;
     let named = context.webhook_ids(&store, &emit.webhooks)?;
     let options = sending::options(context, emit.concurrency)?;
@@ -135,6 +136,7 @@ pub(super) fn run(emit: &Emit, file: &str, context: &mut Context) -> Result<Exit
         random: context.random()?,
         view: BatchView::default(),
         held_back: HeldBack::default(),
+        schemas: Schemas::default(),
         bytes: 0,
         is_sending: false,
         lacks_key,
@@ -178,6 +180,7 @@ struct Batch<'a> {
     random: Random,
     view: BatchView,
     held_back: HeldBack,
+    schemas: Schemas,
     bytes: u64,
     /// Whether some webhooks cannot be sent to, as the database's key is not there.
     lacks_key: bool,
@@ -261,7 +264,14 @@ impl Batch<'_> {
                 store.check_key_of(&to.collect::<BTreeSet<i64>>().into_iter().collect::<Vec<_>>())?;
             }
             let named = self.named.as_slice();
-            let options = AcceptOptions { subscribers: &subscribers, named, dedupe, at_once: None, is_last: true };
+            let options = AcceptOptions {
+                subscribers: &subscribers,
+                named,
+                dedupe,
+                at_once: None,
+                schemas: Some(&self.schemas),
+                is_last: true,
+            };
             let intakes = accept(store, group.iter().map(|(_, event)| event), options)?;
             Ok::<_, StoreError>((subscribers, intakes))
         })?;
@@ -283,6 +293,7 @@ impl Batch<'_> {
                     let is_delivered = !self.emit.strict || EmitView::load(store, row, true)?.is_delivered();
                     self.view.undelivered += u64::from(!is_delivered);
                 }
+                Accepted::Refused(reason) => self.reject(context, number, format!("data: {reason}")),
                 Accepted::Conflict => self.reject(
                     context,
                     number,

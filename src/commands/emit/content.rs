@@ -13,8 +13,8 @@ use crate::domain::owner::Owner;
 use crate::domain::{example, json};
 use crate::error::Failure;
 
-/// Reads what the options of `emit` give, and checks it.
-pub(super) fn draft<'a>(emit: &'a Emit, event_type: &'a str) -> Result<Draft<'a>, Failure> {
+/// Reads what the options of `emit` give, and checks it. `example` is the type's own example of data.
+pub(super) fn draft<'a>(emit: &'a Emit, event_type: &'a str, example: Option<&'a str>) -> Result<Draft<'a>, Failure> {
     if emit.data.as_deref() == Some("-") && emit.user.as_deref() == Some("-") {
         return Err(Failure::option("--user", "stdin is read for --data already"));
     }
@@ -25,13 +25,13 @@ pub(super) fn draft<'a>(emit: &'a Emit, event_type: &'a str) -> Result<Draft<'a>
         owner: emit.owner.as_ref().and_then(Owner::name).map(Cow::Borrowed),
         payload: emit.payload.as_ref().map(|file| read_input("--payload", file, PAYLOAD_LIMIT)).transpose()?,
         headers: emit.headers.clone(),
-        content: content(emit, event_type)?,
+        content: content(emit, event_type, example)?,
     };
     draft.check().map_err(failure)?;
     Ok(draft)
 }
 
-fn content<'a>(emit: &'a Emit, event_type: &'a str) -> Result<Content<'a>, Failure> {
+fn content<'a>(emit: &'a Emit, event_type: &'a str, example: Option<&'a str>) -> Result<Content<'a>, Failure> {
     let entity = |text: &String| Entity::parse(text).map_err(|error| Failure::option("--entity", error));
     let mut content = Content {
         user: raw(Field::User, emit.user.as_deref())?,
@@ -41,7 +41,7 @@ fn content<'a>(emit: &'a Emit, event_type: &'a str) -> Result<Content<'a>, Failu
         data: raw(Field::Data, emit.data.as_deref())?,
     };
     if emit.example {
-        let example = example::content(event_type);
+        let example = example::content(event_type, example);
         content.user = content.user.or(example.user);
         content.entity = content.entity.or(example.entity);
         content.action = content.action.or(example.action);

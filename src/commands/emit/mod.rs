@@ -22,6 +22,7 @@ use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
 use crate::delivery::{AcceptOptions, SentAtOnce, Summary, accept, most_at_once};
 use crate::domain::event::NewEvent;
+use crate::domain::event_draft::Field;
 use crate::domain::webhook::masked;
 use crate::error::{Failure, Kind};
 use crate::store::{Accepted, Intake, NewClaim, Store, StoreError};
@@ -32,7 +33,11 @@ impl Emit {
             return batch::run(&self, file, context);
         }
         let Some(event_type) = &self.event_type else { return Err(Failure::invalid("TYPE is missing").into()) };
-        let draft = content::draft(&self, event_type)?;
+        let example = match self.example {
+            true => context.store_to_read()?.event_type(event_type)?.and_then(|row| row.example),
+            false => None,
+        };
+        let draft = content::draft(&self, event_type, example.as_deref())?;
         if self.dry_run {
             return dry_run::run(&self, event_type, context);
         }
@@ -59,7 +64,7 @@ impl Emit {
             let at_once = SentAtOnce { claim: NewClaim { now: context.now(), token }, most };
             let at_once = Some(at_once).filter(|_| !self.enqueue);
             let (subscribers, named, dedupe) = (subscribers.as_slice(), named.as_slice(), self.dedupe);
-            let options = AcceptOptions { subscribers, named, dedupe, at_once, is_last: true };
+            let options = AcceptOptions { subscribers, named, dedupe, at_once, schemas: None, is_last: true };
             accept(&store, [&event], options)
         })?;
         let intake = intakes.into_iter().next().expect("one answer to one event");
@@ -70,6 +75,7 @@ impl Emit {
             }
             Accepted::Duplicate(row) => self.tell_duplicate(context, &store, row),
             Accepted::Conflict => return Err(conflict(&event.event_id).into()),
+            Accepted::Refused(reason) => return Err(Failure::option(Field::Data.option(), reason).into()),
         };
         done.map_err(|error| accepted_but(error, &event.event_id))
     }

@@ -35,10 +35,10 @@ pub struct Emit {
     /// The event type, such as invoice.paid
     #[arg(value_name = "TYPE", add = Candidates::EventTypes, required_unless_present = "batch")]
     pub(super) event_type: Option<String>,
-    /// The data: JSON, @FILE, or - for stdin; sent inside the envelope
+    /// The data: JSON, @FILE, or - for stdin; sent inside the envelope. The schema of the type, if it has one, must accept it
     #[arg(long, value_name = "JSON", conflicts_with = "payload", help_heading = "Content")]
     pub(super) data: Option<String>,
-    /// Send the bytes of this file, or of stdin with -, as they are, without an envelope
+    /// Send the bytes of this file, or of stdin with -, as they are, without an envelope; no schema is asked about them
     #[arg(long, value_name = "FILE", conflicts_with_all = ["user", "entity", "action", "description"], help_heading = "Content")]
     pub(super) payload: Option<String>,
     /// Fill what no option says with an example, as `hookctl event-type show` has it

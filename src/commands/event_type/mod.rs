@@ -1,6 +1,7 @@
 //! `hookctl event-type`: the catalogue of event types.
 
 pub mod add;
+pub mod contract;
 pub mod list;
 mod not_found;
 pub mod remove;
@@ -16,7 +17,8 @@ use crate::context::{Context, Exit};
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Examples:
   hookctl event-type list
-  hookctl event-type show invoice.paid  # with an example payload")]
+  hookctl event-type show invoice.paid  # with an example payload
+  hookctl event-type add order.shipped --schema order.json")]
 pub enum Command {
     #[command(visible_alias = "ls")]
     List(list::List),

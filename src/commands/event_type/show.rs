@@ -9,8 +9,9 @@ use super::view::{EventTypePage, EventTypeView};
 use crate::commands::candidates::Candidates;
 use crate::context::{Context, Exit};
 use crate::domain::{event_type, example};
+use crate::store::EventTypeRow;
 
-/// Show one event type, who subscribes to it, and an example payload
+/// Show one event type, who subscribes to it, an example payload, and its schema
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl event-type show invoice.paid")]
@@ -34,7 +35,8 @@ impl Show {
             .map(|webhook| webhook.name)
             .collect();
         let page = EventTypePage {
-            example: example(&row.name, context)?,
+            example: example(row, context)?,
+            schema: row.schema.clone().map(RawValue::from_string).transpose()?,
             event_type: EventTypeView::from(row.clone()),
             webhooks,
         };
@@ -44,7 +46,8 @@ impl Show {
 }
 
 /// An envelope as `emit --example` would make it.
-fn example(event_type: &str, context: &Context) -> Result<Box<RawValue>> {
-    let envelope = example::content(event_type).envelope("evt_01JD0000000000000000000000", event_type, context.now());
+fn example(row: &EventTypeRow, context: &Context) -> Result<Box<RawValue>> {
+    let content = example::content(&row.name, row.example.as_deref());
+    let envelope = content.envelope("evt_01JD0000000000000000000000", &row.name, context.now());
     Ok(RawValue::from_string(String::from_utf8(envelope)?)?)
 }

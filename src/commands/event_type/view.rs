@@ -12,23 +12,43 @@ pub struct EventTypeView {
     name: String,
     description: String,
     builtin: bool,
+    has_schema: bool,
+    has_example: bool,
 }
 
 impl From<EventTypeRow> for EventTypeView {
     fn from(row: EventTypeRow) -> EventTypeView {
-        EventTypeView { name: row.name, description: row.description, builtin: row.is_builtin }
+        EventTypeView {
+            name: row.name,
+            description: row.description,
+            builtin: row.is_builtin,
+            has_schema: row.schema.is_some(),
+            has_example: row.example.is_some(),
+        }
     }
 }
 
 impl Row for EventTypeView {
-    const COLUMNS: &'static [&'static str] = &["event type", "description", "from"];
+    const COLUMNS: &'static [&'static str] = &["event type", "description", "from", "has"];
 
     fn cells(&self, _: &Look) -> Vec<Cell> {
         vec![
             Cell::id(&self.name),
             Cell::plain(&self.description),
             if self.builtin { Cell::dim("built in") } else { Cell::plain("you") },
+            Cell::plain(self.has()),
         ]
+    }
+}
+
+impl EventTypeView {
+    fn has(&self) -> &'static str {
+        match (self.has_schema, self.has_example) {
+            (true, true) => "schema, example",
+            (true, false) => "schema",
+            (false, true) => "example",
+            (false, false) => "",
+        }
     }
 }
 
@@ -36,6 +56,9 @@ impl Page for EventTypeView {
     fn describe(&self, text: &mut Text) {
         text.field("Event type", Cell::id(&self.name));
         text.field("Description", &self.description);
+        if !self.has().is_empty() {
+            text.field("Has", self.has());
+        }
     }
 }
 
@@ -46,6 +69,8 @@ pub struct EventTypePage {
     pub event_type: EventTypeView,
     /// The webhooks that subscribe to it.
     pub webhooks: Vec<String>,
+    /// What its data must go with.
+    pub schema: Option<Box<RawValue>>,
     /// An envelope as it would be sent.
     pub example: Box<RawValue>,
 }
@@ -58,5 +83,10 @@ impl Page for EventTypePage {
         text.blank();
         text.heading("Example payload");
         text.block(self.example.get());
+        if let Some(schema) = &self.schema {
+            text.blank();
+            text.heading("Schema of the data");
+            text.block(schema.get());
+        }
     }
 }

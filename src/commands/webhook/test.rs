@@ -1,5 +1,7 @@
 //! `hookctl webhook test`
 
+use std::borrow::Cow;
+
 use anyhow::{Context as _, Result};
 use clap::Args;
 
@@ -12,18 +14,25 @@ use crate::delivery::Gates;
 use crate::domain::delivery::Status;
 use crate::domain::envelope::Content;
 use crate::domain::event_draft::Draft;
-use crate::domain::event_type::WEBHOOK_TEST;
-use crate::domain::json;
+use crate::domain::event_type::{self, WEBHOOK_TEST};
+use crate::domain::{example, json};
 use crate::error::Failure;
 use crate::store::{NewDelivery, Offer};
 
-/// Send one webhook.test event now and tell what came back
+/// What a test says that names no type.
+const MESSAGE: &[u8] = br#"{"message":"This is a test sent by hookctl."}"#;
+
+/// Send one event now and tell what came back
+///
+/// The event is a webhook.test, or with --type the example of that type, as `hookctl event-type show` has it. No other webhook
+/// gets it, now or by a backfill.
 ///
 /// It reaches the webhook whatever it subscribes to, active or not, and waits for nothing: neither --concurrency nor
 /// --rate-limit counts for it. It is logged, never retried, and not counted. Exits with 5 when it was not delivered.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl webhook test crm
+  hookctl webhook test crm --type invoice.paid
   hookctl webhook test crm --data '{\"hello\":\"world\"}' -o json
 
 Exit status:
@@ -32,6 +41,9 @@ pub struct Test {
     /// Its name or id
     #[arg(value_name = "WEBHOOK", add = Candidates::Webhooks)]
     webhook: String,
+    /// Send the example of this event type
+    #[arg(long = "type", aliases = ["event", "event-type"], value_name = "TYPE", add = Candidates::EventTypes)]
+    event_type: Option<String>,
     /// The event's data: JSON, @FILE, or - for stdin
     #[arg(long, value_name = "JSON")]
     data: Option<String>,
@@ -40,17 +52,24 @@ pub struct Test {
 impl Test {
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         context.refuse_if_read_only()?;
-        let data = match &self.data {
-            Some(data) => json_argument("--data", data)?,
-            None => br#"{"message":"This is a test sent by hookctl."}"#.to_vec(),
-        };
-        let data = json::parse(&data).map_err(|error| Failure::option("--data", error))?;
+        if let Some(event_type) = &self.event_type {
+            event_type::check(event_type).map_err(|error| Failure::option("--type", error))?;
+        }
+        let data = self.data.as_deref().map(|data| json_argument("--data", data)).transpose()?;
+        let data = data.as_deref().map(json::parse).transpose().map_err(|error| Failure::option("--data", error))?;
         let store = context.store_to_write()?;
         let webhook = context.webhook(&store, &self.webhook)?;
         store.check_key_of(&[webhook.id])?;
         let now = context.now();
         let mut random = context.random()?;
-        let draft = Draft { event_type: WEBHOOK_TEST.into(), content: Content::of_data(data), ..Draft::default() };
+        let stored = self.event_type.as_deref().map(|name| store.event_type(name)).transpose()?.flatten();
+        let example = stored.and_then(|row| row.example);
+        let (event_type, mut content) = match &self.event_type {
+            Some(event_type) => (event_type.as_str(), example::content(event_type, example.as_deref())),
+            None => (WEBHOOK_TEST, Content::of_data(json::parse(MESSAGE).expect("it is JSON"))),
+        };
+        content.data = data.map(Cow::Borrowed).or(content.data);
+        let draft = Draft { event_type: event_type.into(), content, ..Draft::default() };
         let event = draft.into_event(now, random.next_u128()).map_err(failure)?;
         let new = NewDelivery { webhook_id: webhook.id, order: webhook.settings.order, is_test: true, claim: None };
         let offer = Offer { event: &event, deliveries: vec![new], known_since: None };

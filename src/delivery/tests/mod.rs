@@ -65,6 +65,7 @@ fn event(id: &str, payload: Vec<u8>) -> NewEvent {
         entity_type: None,
         entity_id: None,
         key: None,
+        data: None,
         headers: Vec::new(),
         created_at: NOW,
     }

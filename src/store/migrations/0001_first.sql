@@ -182,7 +182,9 @@ CREATE TABLE last_drain (
 CREATE TABLE event_types (
     name        TEXT    PRIMARY KEY,
     description TEXT    NOT NULL,
-    is_builtin  BOOLEAN NOT NULL CHECK (is_builtin IN (0, 1))
+    is_builtin  BOOLEAN NOT NULL CHECK (is_builtin IN (0, 1)),
+    schema      TEXT,                             -- JSON Schema of the data of its events
+    example     TEXT                              -- JSON: the data of an event, for trying out
 ) STRICT, WITHOUT ROWID;
 
 INSERT INTO event_types (is_builtin, name, description) VALUES

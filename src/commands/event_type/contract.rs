@@ -1,0 +1,52 @@
+//! What the data of an event type is like: a schema and an example, and whether they go together.
+
+use crate::commands::arguments::read_input;
+use crate::domain::event::PAYLOAD_LIMIT;
+use crate::domain::json;
+use crate::error::Failure;
+use crate::schema::{self, Schema};
+
+/// Both as JSON text.
+#[derive(Clone, Copy, Debug)]
+pub struct Contract<'a> {
+    pub schema: Option<&'a str>,
+    pub example: Option<&'a str>,
+}
+
+/// What is wrong, and with which of the two: `schema` or `example`.
+#[derive(Debug)]
+pub struct Wrong {
+    pub field: &'static str,
+    pub reason: String,
+}
+
+impl Contract<'_> {
+    pub fn check(&self) -> Result<(), Wrong> {
+        if let Some(example) = self.example {
+            check_example(example).map_err(|reason| Wrong { field: "example", reason })?;
+        }
+        let Some(text) = self.schema else { return Ok(()) };
+        let schema = Schema::new(text).map_err(|reason| Wrong { field: "schema", reason })?;
+        let refused = self.example.map_or(Ok(()), |example| schema.check(example.as_bytes()));
+        refused
+            .map_err(|refusal| Wrong { field: "example", reason: format!("the schema refuses the example: {refusal}") })
+    }
+}
+
+fn check_example(text: &str) -> Result<(), String> {
+    if text.len() > PAYLOAD_LIMIT {
+        return Err(format!("longer than {PAYLOAD_LIMIT} bytes, the most there may be"));
+    }
+    json::parse(text.as_bytes()).map(drop).map_err(|error| error.to_string())
+}
+
+/// Reads a schema or an example from a file; `none` takes away what there is.
+pub fn read(option: &str, file: &str) -> Result<Option<String>, Failure> {
+    if file == "none" {
+        return Ok(None);
+    }
+    let limit = if option == "--schema" { schema::LONGEST } else { PAYLOAD_LIMIT };
+    let bytes = read_input(option, file, limit)?;
+    let text = json::parse(&bytes).map_err(|error| Failure::option(option, error))?;
+    Ok(Some(text.get().to_owned()))
+}

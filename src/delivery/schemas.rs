@@ -1,0 +1,56 @@
+//! Whether the data of events goes with the schemas of their types.
+
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+
+use crate::domain::event::NewEvent;
+use crate::schema::Schema;
+use crate::store::{Store, StoreError};
+
+/// Schemas that were read; one that is asked for again is not read again.
+#[derive(Debug, Default)]
+pub struct Schemas {
+    /// By event type.
+    known: RefCell<HashMap<String, Known>>,
+}
+
+#[derive(Debug)]
+struct Known {
+    text: String,
+    /// Or why it cannot be used.
+    schema: Result<Schema, String>,
+}
+
+impl Schemas {
+    /// Why events are refused, each by the schema of its type as it is now; `None` for those that are not.
+    pub(super) fn refusals(&self, store: &Store, events: &[&NewEvent]) -> Result<Vec<Option<String>>, StoreError> {
+        let checked = events.iter().filter(|event| event.data.is_some() && event.about.is_none());
+        let types: BTreeSet<&str> = checked.map(|event| event.event_type.as_str()).collect();
+        if types.is_empty() {
+            return Ok(Vec::new());
+        }
+        let schemas: HashMap<String, String> =
+            store.schemas(&types.into_iter().collect::<Vec<_>>())?.into_iter().collect();
+        let refusal = |event: &&NewEvent| self.refusal(event, schemas.get(&event.event_type)?);
+        Ok(events.iter().map(refusal).collect())
+    }
+
+    fn refusal(&self, event: &NewEvent, text: &str) -> Option<String> {
+        let event_type = &event.event_type;
+        let data = match event.data.clone()? {
+            place if place.is_empty() => b"null".as_slice(),
+            place => &event.payload[place],
+        };
+        let mut known = self.known.borrow_mut();
+        if known.get(event_type).is_none_or(|known| known.text != text) {
+            known.insert(event_type.clone(), Known { text: text.to_owned(), schema: Schema::new(text) });
+        }
+        match &known.get(event_type)?.schema {
+            Ok(schema) => {
+                let refusal = schema.check(data).err()?;
+                Some(format!("the schema of {event_type} refuses it: {refusal}"))
+            }
+            Err(reason) => Some(format!("the schema of {event_type} cannot be used: {reason}")),
+        }
+    }
+}
