@@ -162,7 +162,7 @@ const CLAIM_ONE: &str = "UPDATE deliveries SET due_at = $1, claim_token = $2 WHE
 const CLAIMED_ONE: &str = concat!("SELECT ", claimed!(), " FROM deliveries WHERE id = $1");
 
 const WEBHOOK_UNDER_WAY: &str = "SELECT EXISTS (SELECT 1 FROM deliveries
-    WHERE webhook_id = $1 AND line = '*' AND claim_token IS NOT NULL AND +due_at > $2)";
+    WHERE webhook_id = $1 AND line = '*' AND claim_token IS NOT NULL AND coalesce(due_at, lease_until) > $2)";
 
 const COUNT_CLAIMS: &str = "SELECT count(*) FROM deliveries
     WHERE webhook_id = $1 AND due_at > $2 AND due_at <= $3 AND claim_token IS NOT NULL";

@@ -56,15 +56,14 @@ macro_rules! is_behind {
 }
 
 /// Whether delivery `c`, which is due at `$now`, may go: it waits for nobody, or is the head of its line and no other of the
-/// line, that came before it when it was retried by hand, is under way. SQLite must not look for that among all that are due
-/// later, hence the `+`.
+/// line is under way: one that was behind it before it was retried by hand, or that was cancelled during its attempt.
 macro_rules! may_go {
     ($now:literal) => {
         concat!(
             "(c.line = '' OR (c.id = ",
             crate::store::lines::head!(),
             " AND (SELECT count(*) FROM deliveries u WHERE u.webhook_id = c.webhook_id AND u.line = c.line
-                AND u.claim_token IS NOT NULL AND +u.due_at > ",
+                AND u.claim_token IS NOT NULL AND coalesce(u.due_at, u.lease_until) > ",
             $now,
             ") = 0))"
         )

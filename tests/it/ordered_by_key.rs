@@ -155,6 +155,22 @@ fn a_head_that_is_cancelled_or_fails_for_good_lets_the_next_of_its_key_go() {
 }
 
 #[test]
+fn one_that_is_cancelled_during_its_attempt_holds_its_key_until_that_ends() {
+    let slow = Reply::StatusAfter(Duration::from_millis(1_500), 500);
+    let receiver = TestReceiver::start([slow, Reply::Status(200)]);
+    let env = waiting(&receiver, &[], &["a-1", "a-2"]);
+    let drain = env.hookctl(["drain"]).spawn();
+    receiver.wait_for(1, PATIENCE);
+    env.hookctl(["delivery", "cancel", "1", "-y"]).run().ok();
+    env.hookctl(["drain"]).run().ok();
+    assert_eq!(receiver.count(), 1, "one request at a time");
+    drain.wait_timeout(PATIENCE).ok();
+    env.hookctl(["drain"]).run().ok();
+    assert_eq!(arrived(&receiver), ["a-1", "a-2"]);
+    assert_eq!(env.statuses(), "cancelled 1, success 1");
+}
+
+#[test]
 fn a_crash_holds_the_key_until_its_lease_ends_and_no_other_key() {
     let receiver = TestReceiver::start(by_key(|key| if key == "a" { Reply::Stall } else { Reply::Status(200) }));
     let env = waiting(&receiver, &[], &["a-1", "a-2", "b-1"]);

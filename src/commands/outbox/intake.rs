@@ -211,6 +211,7 @@ fn judge(context: &Context, store: &Store, rows: &[OutboxRow]) -> Result<(u64, V
             Some(Accepted::Conflict) => {
                 Verdict::Rejected(format!("event_id: '{}' was used before with another payload", event.event_id))
             }
+            Some(Accepted::Refused(reason)) => Verdict::Rejected(format!("data: {reason}")),
             _ => Verdict::Taken,
         },
     });

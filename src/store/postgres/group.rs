@@ -80,7 +80,7 @@ const CLAIM: &str = "WITH lane AS MATERIALIZED (
     WHERE c.due_at <= l.now
       AND (l.mode = 2 OR c.id IN (SELECT w.id FROM unnest($9, $10) AS w (n, id) WHERE w.n = l.n))
       AND NOT EXISTS (SELECT 1 FROM deliveries u WHERE u.webhook_id = l.webhook_id AND u.line = '*'
-                        AND u.due_at > l.now AND u.claim_token IS NOT NULL)
+                        AND u.claim_token IS NOT NULL AND coalesce(u.due_at, u.lease_until) > l.now)
 ), {lines} picked AS (
     SELECT p.*, count(*) OVER (PARTITION BY p.n) AS picked,
         sum(octet_length(e.payload)) OVER (ORDER BY p.n, p.place, p.id) - octet_length(e.payload) AS bytes_before

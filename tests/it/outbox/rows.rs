@@ -89,6 +89,20 @@ fn a_row_that_is_refused_stays_with_the_reason_and_holds_up_no_other() {
 }
 
 #[test]
+fn a_row_whose_data_the_schema_of_its_type_refuses_is_rejected() {
+    let (env, receiver) = subscribed();
+    let schema = env.file("schema.json", "{\"required\":[\"id\"]}");
+    env.hookctl(["event-type", "add", "a.b", "--schema"]).arg(schema).run().ok();
+    for (done, app) in apps(&env).into_iter().enumerate() {
+        app.run(&insert(&[("a.b", "{}"), ("a.b", "{\"id\":1}"), ("c.d", "{}")]));
+        let drained = app.drain(&env).fails(65);
+        let reason = "row 1 (a.b) rejected: data: the schema of a.b refuses it: ";
+        assert!(drained.err().contains(reason), "{}", drained.err());
+        assert_eq!(receiver.count(), 2 * (done + 1));
+    }
+}
+
+#[test]
 fn a_row_whose_event_was_accepted_before_makes_no_second_one_even_if_it_was_pruned() {
     let (env, receiver) = subscribed();
     for app in apps(&env) {
