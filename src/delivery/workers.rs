@@ -1,9 +1,10 @@
 //! Worker threads: they send what the queue gives them, and hand in how it went.
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::fairness::WorkerShares;
@@ -21,6 +22,7 @@ const GROUP_LINGER: Duration = Duration::from_millis(1);
 const LONGEST_LINGER: Duration = Duration::from_millis(5);
 /// Stack of a worker thread, in bytes; only what is used takes memory.
 const WORKER_STACK: usize = 1024 * 1024;
+const SPARE_STACK: usize = 64 * 1024;
 
 /// The worker threads of a run, started as they are needed.
 #[derive(Debug)]
@@ -40,13 +42,18 @@ impl Workers {
     }
 
     /// Queues jobs, and starts as many workers as `in_flight` jobs can use. Where no more threads can be started, those that
-    /// run do the work; an error is that there is none.
+    /// run do the work, and one is left for looking up names; an error is that there is no worker.
     pub(super) fn hand_out(&mut self, jobs: Vec<Job>, in_flight: usize) -> Result<(), LocalTrouble> {
         if jobs.is_empty() {
             return Ok(());
         }
         self.queue.push(jobs);
+        let mut spare = None;
         while self.started < in_flight.min(self.shares.workers()) {
+            if self.started > 0 && spare.is_none() {
+                let Ok(held) = SpareThread::hold() else { return Ok(()) };
+                spare = Some(held);
+            }
             let (queue, results, clock) = (Arc::clone(&self.queue), self.sender.clone(), self.clock);
             let attempt = move |job: &Job| job.webhook.attempt(&job.claimed, &job.payload, clock);
             let worker = thread::Builder::new().stack_size(WORKER_STACK);
@@ -110,6 +117,27 @@ impl Drop for Workers {
         // Nothing more is sent when the run ended in an error: its result could not be recorded.
         self.queue.take_back(None);
         self.queue.close();
+    }
+}
+
+/// A thread that does nothing. It is held while others are started, so that they do not take the last one there is.
+struct SpareThread {
+    thread: Option<JoinHandle<()>>,
+}
+
+impl SpareThread {
+    fn hold() -> io::Result<SpareThread> {
+        let thread = thread::Builder::new().stack_size(SPARE_STACK).spawn(thread::park)?;
+        Ok(SpareThread { thread: Some(thread) })
+    }
+}
+
+impl Drop for SpareThread {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            let _ = thread.join();
+        }
     }
 }
 

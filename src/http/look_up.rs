@@ -18,6 +18,9 @@ const KEPT: Duration = Duration::from_secs(5);
 const MANY_NAMES: usize = 1_024;
 /// A look-up that hangs holds its thread for as long as the system's resolver tries, often 30 s.
 const MOST_THREADS: usize = 64;
+/// A thread that has ended counts for a moment longer: so long it is tried again where none can be started.
+const FREED_WITHIN: Duration = Duration::from_millis(200);
+const TRY_AGAIN: Duration = Duration::from_millis(10);
 /// In bytes; name service modules need some.
 const STACK: usize = 512 * 1024;
 
@@ -74,25 +77,40 @@ impl LookUps {
         let began = Instant::now();
         let deadline = began.checked_add(patience);
         let mut names = self.lock();
+        // Since when no thread can be started while none is running.
+        let mut short_since: Option<Instant> = None;
         loop {
+            let mut shortage = None;
             let is_asked = match names.slots.get(host) {
                 // An answer that came while this request waited serves it, however late it wakes up.
                 Some(Slot::Answered { found, at }) if *at >= began || self.is_current(found, *at) => {
                     return found.clone();
                 }
                 Some(Slot::Asked) => true,
-                _ if names.threads < self.most_threads => {
-                    self.start(host).map_err(LookUpFailure::Local)?;
-                    names.threads += 1;
-                    self.make_room(&mut names);
-                    names.slots.insert(host.into(), Slot::Asked);
-                    true
-                }
+                _ if names.threads < self.most_threads => match self.start(host) {
+                    Ok(()) => {
+                        names.threads += 1;
+                        self.make_room(&mut names);
+                        names.slots.insert(host.into(), Slot::Asked);
+                        true
+                    }
+                    Err(trouble) => {
+                        shortage = Some(trouble);
+                        false
+                    }
+                },
                 _ => false,
             };
+            // Where this machine gives no more threads, the look-ups that run are waited for.
+            short_since =
+                short_since.or_else(|| Some(Instant::now())).filter(|_| shortage.is_some() && names.threads == 0);
+            let is_given_up = short_since.is_some_and(|since| since.elapsed() >= FREED_WITHIN);
             let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
             match (left.is_zero(), is_asked) {
-                (false, _) => names = self.wait(names, left),
+                _ if let Some(trouble) = shortage.take_if(|_| is_given_up || left.is_zero()) => {
+                    return Err(LookUpFailure::Local(trouble));
+                }
+                (false, _) => names = self.wait(names, if shortage.is_some() { left.min(TRY_AGAIN) } else { left }),
                 (true, true) => return Err(LookUpFailure::TimedOut),
                 (true, false) => {
                     let reason = format!("{} look-ups of other names had no answer yet", self.most_threads);

@@ -79,3 +79,21 @@ fn a_look_up_thread_that_does_not_start_is_no_attempt_and_the_next_drain_deliver
     let run = run_with_threads(&env, 100, &["drain", "-o", "json"]).unwrap().ok();
     assert_eq!((&run.json()["succeeded"], receiver.count()), (&1.into(), 1), "{run:?}");
 }
+
+#[test]
+fn where_few_threads_are_allowed_one_is_left_for_looking_up_names_and_everything_is_delivered() {
+    let receiver = TestReceiver::start(200);
+    let url = format!("http://localhost:{}/", receiver.address().port());
+    let Some(env) = with_webhook(&url) else { return };
+    // Not known everywhere; another name to be looked up at the same time.
+    let other = format!("http://other.localhost:{}/other", receiver.address().port());
+    let create = ["webhook", "create", "other", "--url", &other, "-e", "*", "--max-retries", "0"];
+    run_with_threads(&env, 100, &create).unwrap().ok();
+    for (round, threads) in (1..).zip(3..=5) {
+        for _ in 0..4 {
+            run_with_threads(&env, 100, &["emit", "invoice.paid", "--enqueue"]).unwrap().ok();
+        }
+        run_with_threads(&env, threads, &["drain"]).unwrap().ok();
+        assert_eq!(receiver.requests_at("/").len(), 4 * round, "with {threads} threads");
+    }
+}
