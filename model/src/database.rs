@@ -28,6 +28,8 @@ pub struct Delivery {
     pub token: Option<u8>,
     /// Of one that was cancelled during its attempt: when the lease ends.
     pub lease_until: Option<i8>,
+    /// Known to be behind an open one of its line: it is not looked at when something is claimed.
+    pub is_behind: bool,
     pub retries: u8,
     pub attempts: u8,
     /// The numbers of the attempts in the log.
@@ -43,6 +45,7 @@ impl Delivery {
             due: Some(now),
             token: None,
             lease_until: None,
+            is_behind: false,
             retries: 0,
             attempts: 0,
             log: Vec::new(),
@@ -120,6 +123,8 @@ pub struct Ticket {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Database {
     pub deliveries: Vec<Delivery>,
+    /// All deliveries are one line: one at a time, in their order.
+    pub is_line: bool,
     pub is_active: bool,
     pub health: Health,
     /// What the health would be if only results whose claim held had been counted. Not in the file: for the properties.
@@ -129,9 +134,10 @@ pub struct Database {
 }
 
 impl Database {
-    pub fn new() -> Database {
+    pub fn new(is_line: bool) -> Database {
         Database {
             deliveries: Vec::new(),
+            is_line,
             is_active: true,
             health: Health::default(),
             true_health: Health::default(),
@@ -154,8 +160,40 @@ impl Database {
         self.is_active && self.health.open_until.is_none_or(|until| until <= now)
     }
 
-    pub fn may_claim(&self, delivery: usize, now: i8) -> bool {
-        self.is_let_through(now) && self.deliveries[delivery].due.is_some_and(|due| due <= now)
+    pub fn may_claim(&self, delivery: usize, now: i8, guards: Guards) -> bool {
+        let row = &self.deliveries[delivery];
+        self.is_let_through(now)
+            && row.due.is_some_and(|due| due <= now)
+            && (!self.is_line || (!row.is_behind && self.is_next(delivery, now, guards)))
+    }
+
+    fn is_head(&self, delivery: usize) -> bool {
+        self.deliveries[..delivery].iter().all(|row| row.due.is_none())
+    }
+
+    /// Whether it is the head of the line, and no other of it is under way: retried by hand it may come before one that is.
+    fn is_next(&self, delivery: usize, now: i8, guards: Guards) -> bool {
+        let is_under_way = |(at, row): (usize, &Delivery)| {
+            at != delivery && row.token.is_some() && row.due.or(row.lease_until).is_some_and(|until| until > now)
+        };
+        self.is_head(delivery) && !(guards.waits_for_others && self.deliveries.iter().enumerate().any(is_under_way))
+    }
+
+    /// Whether it is found behind another when something is to be claimed.
+    pub fn may_be_marked(&self, delivery: usize, now: i8) -> bool {
+        let row = &self.deliveries[delivery];
+        self.is_line && !row.is_behind && row.due.is_some_and(|due| due <= now) && !self.is_head(delivery)
+    }
+
+    pub fn mark(&mut self, delivery: usize) {
+        self.deliveries[delivery].is_behind = true;
+    }
+
+    /// Whoever is the head of the line now is behind nobody.
+    fn move_up(&mut self, guards: Guards) {
+        if let Some(head) = self.deliveries.iter_mut().find(|row| row.due.is_some()).filter(|_| guards.moves_up) {
+            head.is_behind = false;
+        }
     }
 
     pub fn claim(&mut self, delivery: usize, now: i8) -> Ticket {
@@ -222,8 +260,11 @@ impl Database {
         row.token = None;
         row.attempts = ticket.number;
         row.log.push(ticket.number);
-        let status = row.status;
+        let (status, has_ended) = (row.status, row.due.is_none());
         self.change_health(|health| health.count(status));
+        if has_ended {
+            self.move_up(guards);
+        }
     }
 
     /// Makes a delivery due by hand. False when it is being attempted. One that was cancelled meanwhile is open again, and due when
@@ -235,7 +276,7 @@ impl Database {
         }
         let before = row.status;
         row.status = if row.attempts == 0 { Status::Pending } else { Status::Retrying };
-        row.retries = 0;
+        (row.retries, row.is_behind) = (0, false);
         let until = row.lease_until.filter(|until| row.due.is_none() && row.token.is_some() && *until > now);
         // A lease that ends later is that of a clock ahead of this one.
         match until.filter(|until| guards.keeps_lease && *until <= now + LEASE) {
@@ -246,10 +287,11 @@ impl Database {
         true
     }
 
-    pub fn cancel(&mut self, delivery: usize) {
+    pub fn cancel(&mut self, delivery: usize, guards: Guards) {
         let row = &mut self.deliveries[delivery];
         row.lease_until = row.due.filter(|_| row.token.is_some());
         (row.status, row.due) = (Status::Cancelled, None);
+        self.move_up(guards);
     }
 
     pub fn enable(&mut self) {

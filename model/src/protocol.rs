@@ -18,6 +18,10 @@ pub struct Guards {
     pub mends_clock: bool,
     /// A delivery that is cancelled during its attempt and retried is not claimed before the lease of that attempt ends.
     pub keeps_lease: bool,
+    /// When a delivery ends, the next of its line is taken for behind no longer.
+    pub moves_up: bool,
+    /// The head of a line is not claimed while another of it is under way.
+    pub waits_for_others: bool,
 }
 
 impl Guards {
@@ -27,6 +31,8 @@ impl Guards {
         checks_age: true,
         mends_clock: true,
         keeps_lease: true,
+        moves_up: true,
+        waits_for_others: true,
     };
 }
 
@@ -41,6 +47,8 @@ pub struct Scenario {
     pub jumps: u8,
     /// Retries, cancellations, and switches of the webhook, by hand.
     pub hands: u8,
+    /// The deliveries are one line.
+    pub is_line: bool,
 }
 
 /// Two processes, one webhook, one file.
@@ -57,7 +65,7 @@ pub struct State {
     pub processes: [Process; 2],
     /// What may still happen.
     left: Scenario,
-    /// A claim was given while another's lease held.
+    /// A claim was given while the lease of another of that delivery, or of its line, held.
     is_claimed_twice: bool,
     /// A request began, or ended, outside its lease, in a process that nothing had disturbed.
     is_sent_late: bool,
@@ -66,6 +74,8 @@ pub struct State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     Emit,
+    /// A delivery is found behind another and marked.
+    Mark(usize),
     Claim(usize, usize),
     Begin(usize),
     Send(usize),
@@ -90,7 +100,7 @@ impl Model for Protocol {
     fn init_states(&self) -> Vec<State> {
         vec![State {
             clock: 0,
-            database: Database::new(),
+            database: Database::new(self.scenario.is_line),
             processes: [Process::new(); 2],
             left: self.scenario,
             is_claimed_twice: false,
@@ -113,7 +123,7 @@ impl Model for Protocol {
             }
             match &process.phase {
                 Phase::Idle if left.claims > 0 => {
-                    let due = (0..database.deliveries.len()).filter(|at| database.may_claim(*at, state.clock));
+                    let due = (0..database.deliveries.len()).filter(|at| database.may_claim(*at, state.clock, self.guards));
                     actions.extend(due.map(|at| Action::Claim(id, at)));
                 }
                 Phase::Idle => {}
@@ -126,6 +136,8 @@ impl Model for Protocol {
                 Phase::Ended(..) => actions.push(Action::Record(id)),
             }
         }
+        let behind = (0..database.deliveries.len()).filter(|at| database.may_be_marked(*at, state.clock));
+        actions.extend(behind.map(Action::Mark));
         if left.events > 0 {
             actions.push(Action::Emit);
         }
@@ -193,6 +205,7 @@ impl State {
                 self.left.events -= 1;
                 self.database.accept(now);
             }
+            Action::Mark(delivery) => self.database.mark(delivery),
             Action::Claim(id, delivery) => self.claim(id, delivery, guards),
             Action::Begin(id) => {
                 let Phase::Queued(claim) = self.processes[id].phase else { return false };
@@ -249,7 +262,7 @@ impl State {
             }
             Action::Cancel(delivery) => {
                 self.left.hands -= 1;
-                self.database.cancel(delivery);
+                self.database.cancel(delivery, guards);
             }
             Action::Disable => {
                 self.left.hands -= 1;
@@ -267,13 +280,14 @@ impl State {
         let now = self.clock;
         if guards.mends_clock {
             self.database.mend_clock(now);
-            if !self.database.may_claim(delivery, now) {
+            if !self.database.may_claim(delivery, now, guards) {
                 return;
             }
         }
+        let is_line = self.database.is_line;
         let others = self.processes.iter().filter_map(|process| process.phase.claim()).filter(|claim| !claim.is_void);
         self.is_claimed_twice |=
-            others.map(|claim| claim.ticket).any(|ticket| ticket.delivery == delivery && ticket.until > now);
+            others.map(|claim| claim.ticket).any(|ticket| (is_line || ticket.delivery == delivery) && ticket.until > now);
         self.left.claims -= 1;
         let ticket = self.database.claim(delivery, now);
         self.processes[id].phase =
@@ -296,7 +310,10 @@ impl State {
                 database.mend_clock(now);
             }
             for delivery in 0..database.deliveries.len() {
-                if database.may_claim(delivery, now) {
+                if database.may_be_marked(delivery, now) {
+                    database.mark(delivery);
+                }
+                if database.may_claim(delivery, now, guards) {
                     let ticket = database.claim(delivery, now);
                     database.deliveries[delivery].received = true;
                     database.record(&ticket, Outcome::Success, now, guards);

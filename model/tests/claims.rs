@@ -31,7 +31,9 @@ fn is_missed(guards: Guards, scenario: Scenario, property: &'static str) {
 }
 
 /// A process that is stopped in the middle, and two more claims.
-const STOPPED: Scenario = Scenario { events: 1, claims: 3, ticks: 4, kills: 0, stops: 1, jumps: 0, hands: 0 };
+const STOPPED: Scenario = Scenario { events: 1, claims: 3, ticks: 4, kills: 0, stops: 1, jumps: 0, hands: 0, is_line: false };
+/// Two deliveries of one line.
+const LINE: Scenario = Scenario { events: 2, is_line: true, ..STOPPED };
 
 #[test]
 fn two_events_and_receivers_that_fail() {
@@ -55,7 +57,24 @@ fn people_who_retry_cancel_and_disable_meanwhile() {
 
 #[test]
 fn everything_at_once() {
-    holds(Scenario { events: 1, claims: 2, ticks: 4, kills: 1, stops: 1, jumps: 1, hands: 1 });
+    holds(Scenario { events: 1, claims: 2, ticks: 4, kills: 1, stops: 1, jumps: 1, hands: 1, is_line: false });
+}
+
+#[test]
+fn a_line_goes_one_at_a_time_and_is_held_by_nobody_who_is_gone() {
+    holds(Scenario { events: 3, claims: 4, ticks: 3, stops: 0, kills: 1, ..LINE });
+    holds(Scenario { claims: 2, ..LINE });
+    holds(Scenario { claims: 2, hands: 2, stops: 0, ..LINE });
+}
+
+#[test]
+fn a_line_in_which_nobody_moves_up_is_found() {
+    is_missed(Guards { moves_up: false, ..Guards::ALL }, LINE, LOST);
+}
+
+#[test]
+fn a_head_that_does_not_wait_for_what_it_was_retried_before_is_found() {
+    is_missed(Guards { waits_for_others: false, ..Guards::ALL }, Scenario { hands: 1, stops: 0, ..LINE }, TWICE);
 }
 
 #[test]

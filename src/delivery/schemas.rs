@@ -35,6 +35,11 @@ impl Schemas {
         Ok(events.iter().map(refusal).collect())
     }
 
+    /// Why an event is refused.
+    pub fn refusal_of(&self, store: &Store, event: &NewEvent) -> Result<Option<String>, StoreError> {
+        Ok(self.refusals(store, &[event])?.pop().flatten())
+    }
+
     fn refusal(&self, event: &NewEvent, text: &str) -> Option<String> {
         let event_type = &event.event_type;
         let data = match event.data.clone()? {

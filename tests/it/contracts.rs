@@ -48,6 +48,7 @@ fn emit_refuses_data_that_the_schema_refuses_and_stores_nothing() {
         assert!(refused.contains("--data: the schema of order.shipped refuses it: /"), "{refused}");
         assert!(refused.contains("/id: ") && refused.contains("/lines/1/count: "), "{refused}");
         run(&env, &["emit", "order.shipped", "--enqueue"]).fails(2);
+        run(&env, &["emit", "order.shipped", "--dry-run", "--data", "1"]).fails(2);
         run(&env, &["emit", "order.shipped", "--enqueue", "--example", "--set", ".id = 1.5"]).fails(2);
         assert_eq!(events(&env), "0");
         emit(&env, r#"{"id":1}"#).ok();

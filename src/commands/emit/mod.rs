@@ -20,7 +20,7 @@ use crate::commands::catalogue::warn_of_slips;
 use crate::commands::sending::{self, Sending};
 use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
-use crate::delivery::{AcceptOptions, SentAtOnce, Summary, accept, most_at_once};
+use crate::delivery::{AcceptOptions, Schemas, SentAtOnce, Summary, accept, most_at_once};
 use crate::domain::event::NewEvent;
 use crate::domain::event_draft::Field;
 use crate::domain::webhook::masked;
@@ -39,6 +39,10 @@ impl Emit {
         };
         let draft = content::draft(&self, event_type, example.as_deref())?;
         if self.dry_run {
+            let event = draft.into_event(context.now(), 0).map_err(failure)?;
+            if let Some(reason) = Schemas::default().refusal_of(&context.store_to_read()?, &event)? {
+                return Err(Failure::option(Field::Data.option(), reason).into());
+            }
             return dry_run::run(&self, event_type, context);
         }
         context.refuse_if_read_only()?;
