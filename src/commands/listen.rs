@@ -31,6 +31,8 @@ use crate::signals::Stop;
 /// answered is a block of text, or one JSON object a line with `-o json` and `-o jsonl`. It goes on until Ctrl-C, SIGTERM,
 /// or --count; with --verify and --count it exits with 4 when a signature was not valid.
 ///
+/// Values of headers that are credentials by their name are masked in what is shown.
+///
 /// --record writes each request to a file of its own, byte for byte, for `hookctl replay`; see `hookctl help developing`.
 /// --forward-to passes requests on to a receiver and answers what it answers, or 502 where nothing comes back.
 #[derive(Args, Debug)]

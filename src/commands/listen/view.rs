@@ -7,6 +7,7 @@ use crate::commands::verify::VerifyView;
 use crate::domain::json;
 use crate::domain::message::Message;
 use crate::domain::time::Timestamp;
+use crate::domain::webhook::masked;
 use crate::output::{Cell, Page, Text, escape_bytes};
 
 #[derive(Debug, Serialize)]
@@ -28,10 +29,11 @@ pub struct RequestView {
     pub recorded: Option<String>,
 }
 
-/// Names and values as text: JSON holds nothing else; what is no UTF-8 shows as `\xNN`.
+/// Names and values as text: JSON holds nothing else; what is no UTF-8 shows as `\xNN`, and a credential by its name masked.
 pub fn headers(message: &Message) -> Pairs {
     let text = |value: Vec<u8>| String::from_utf8(value).unwrap_or_else(|error| escape_bytes(error.as_bytes()));
-    Pairs(message.headers().into_iter().map(|(name, value)| (name, text(value))).collect())
+    let headers: Vec<_> = message.headers().into_iter().map(|(name, value)| (name, text(value))).collect();
+    Pairs(masked::headers(&headers))
 }
 
 impl Page for RequestView {

@@ -2,6 +2,7 @@
 //! the points, the long form all; each test tells how many there were.
 
 mod points;
+mod rekeying;
 
 use std::cell::Cell;
 use std::fs;
@@ -21,6 +22,8 @@ struct Trial<'a> {
     command: &'a [&'a str],
     /// The files that it starts from.
     before: &'a TestEnv,
+    /// The file with the key of the database; empty for none.
+    key: &'a str,
     check: &'a dyn Fn(&After<'_>) -> Vec<String>,
 }
 
@@ -62,7 +65,7 @@ impl After<'_> {
 #[expect(clippy::print_stdout, reason = "how much was done is for whoever reads the output")]
 fn try_all(name: &str, trial: &Trial<'_>) {
     let baseline = copy_of(trial.before);
-    let all = points(prepared(&baseline, trial.command), &baseline.path().join("trace"));
+    let all = points(prepared(&baseline, trial), &baseline.path().join("trace"));
     let total = all.len();
     let mut dice = Dice::new();
     let chosen = chosen(all, FEW, &mut dice);
@@ -70,7 +73,7 @@ fn try_all(name: &str, trial: &Trial<'_>) {
     let mut killed = 0;
     for point in &chosen {
         let env = copy_of(trial.before);
-        let run = point.inject(prepared(&env, trial.command)).run();
+        let run = point.inject(prepared(&env, trial)).run();
         killed += usize::from(run.signal == Some(9));
         let after = After { env: &env, run: &run, point };
         let found = after.ended().into_iter().chain((trial.check)(&after));
@@ -81,8 +84,9 @@ fn try_all(name: &str, trial: &Trial<'_>) {
     assert!(total > 100 && killed > 0, "{total} points, {killed} kills");
 }
 
-fn prepared(env: &TestEnv, args: &[&str]) -> Hookctl {
-    env.hookctl(args.iter().copied()).now(&moment(0))
+fn prepared(env: &TestEnv, trial: &Trial<'_>) -> Hookctl {
+    let command = env.hookctl(trial.command.iter().copied()).now(&moment(0));
+    if trial.key.is_empty() { command } else { command.env("HOOKCTL_KEY_FILE", env.path().join(trial.key)) }
 }
 
 fn copy_of(before: &TestEnv) -> TestEnv {
@@ -177,7 +181,7 @@ fn at_each_call_of_emit_the_event_is_accepted_whole_or_not_at_all() {
         complaints
     };
     let command = ["emit", "invoice.paid", "--event-id", "e-1", "--data", "{}"];
-    try_all("emit", &Trial { command: &command, before: &before, check: &check });
+    try_all("emit", &Trial { command: &command, before: &before, key: "", check: &check });
 }
 
 #[test]
@@ -195,7 +199,7 @@ fn at_each_call_of_drain_nothing_is_lost_charged_or_sent_twice() {
         seen.set(receiver.count());
         complaints
     };
-    try_all("drain", &Trial { command: &["drain", "--concurrency", "2"], before: &before, check: &check });
+    try_all("drain", &Trial { command: &["drain", "--concurrency", "2"], before: &before, key: "", check: &check });
 }
 
 #[test]
@@ -222,7 +226,7 @@ fn at_each_call_of_the_first_command_the_file_is_made_whole_by_the_next() {
         complaints
     };
     let command = ["webhook", "create", "first", "--url", "http://127.0.0.1:9/", "-e", "*"];
-    try_all("first creation", &Trial { command: &command, before: &before, check: &check });
+    try_all("first creation", &Trial { command: &command, before: &before, key: "", check: &check });
 }
 
 #[test]
@@ -251,7 +255,7 @@ fn at_each_call_of_backup_the_copy_is_whole_or_not_there() {
         complaints.extend(strays(after, &["hookctl.db", "copy.db", "next.db"]));
         complaints
     };
-    try_all("backup", &Trial { command: &["db", "backup", "copy.db"], before: &before, check: &check });
+    try_all("backup", &Trial { command: &["db", "backup", "copy.db"], before: &before, key: "", check: &check });
 }
 
 #[test]
@@ -301,7 +305,10 @@ fn at_each_call_of_restore_the_database_is_the_old_one_or_the_new_one() {
         complaints.extend(strays(after, &["hookctl.db", "copy.db"]));
         complaints
     };
-    try_all("restore", &Trial { command: &["db", "restore", "copy.db", "--yes"], before: &before, check: &check });
+    try_all(
+        "restore",
+        &Trial { command: &["db", "restore", "copy.db", "--yes"], before: &before, key: "", check: &check },
+    );
 }
 
 fn create(env: &TestEnv, name: &str) {
