@@ -16,6 +16,11 @@ fn filled() -> Settings {
     settings.set_concurrency("2").unwrap();
     settings.set_allow_networks(&["10.0.0.0/8,fd00::1".to_owned()]).unwrap();
     settings.set_ca_cert("-----BEGIN CERTIFICATE-----").unwrap();
+    settings.set_signature_schemes(&["hmac".to_owned()]).unwrap();
+    settings.hmac.set_header("X-Mac").unwrap();
+    settings.hmac.set_prefix("v1=").unwrap();
+    settings.hmac.set_encoding("base64").unwrap();
+    settings.hmac.set_algorithm("sha512").unwrap();
     settings.egress.set_proxy("http://user@proxy.example:3128").unwrap();
     settings.egress.set_proxy_password(Credential::default()).unwrap();
     settings.egress.set_client_cert("-----BEGIN CERTIFICATE-----").unwrap();
