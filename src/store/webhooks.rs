@@ -77,6 +77,10 @@ impl Store {
     /// Changes a webhook's settings; its deliveries that still wait follow a change of order.
     pub fn update_webhook(&self, id: i64, settings: &Settings, now: Timestamp) -> Result<()> {
         let order: Option<Order> = self.first("SELECT ordered FROM webhooks WHERE id = $1", params![id], one)?;
+        let is_order_changed = order != Some(settings.order);
+        if is_order_changed {
+            self.keep_deliveries_out(id)?;
+        }
         let updated = self.execute(
             "UPDATE webhooks SET name = $1, owner = $2, events = $3, ordered = $4, settings = $5 WHERE id = $6",
             params![
@@ -91,7 +95,18 @@ impl Store {
         updated.map_err(|error| name_taken(error, settings))?;
         self.save_credentials(id, settings)?;
         self.touch(id, now)?;
-        if order == Some(settings.order) { Ok(()) } else { self.line_up(id, settings.order) }
+        if is_order_changed { self.line_up(id, settings.order) } else { Ok(()) }
+    }
+
+    /// Nobody stores a delivery of a webhook until this transaction ends: on a server, who does locks the webhook's row beside
+    /// others. Its state is locked first, as the engine does.
+    fn keep_deliveries_out(&self, id: i64) -> Result<()> {
+        let for_update = self.dialect().for_update();
+        for (table, key) in [("webhook_state", "webhook_id"), ("webhooks", "id")] {
+            let sql = format!("SELECT {key} FROM {table} WHERE {key} = $1 {for_update}");
+            self.first::<i64>(&sql, params![id], one)?;
+        }
+        Ok(())
     }
 
     /// Marks a webhook as changed, so that a running drain reads it again.

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::fault::{Dice, PATIENCE, scale};
-use crate::support::{Child, Recorded, Reply, Script, TestEnv, TestReceiver, second};
+use crate::support::{Child, Engine, Recorded, Reply, Script, TestEnv, TestReceiver, second};
 
 /// A webhook ordered by key, with these events waiting, each given as KEY-NUMBER; one that begins with - has no key.
 fn waiting(receiver: &TestReceiver, flags: &[&str], events: &[&str]) -> TestEnv {
@@ -216,6 +216,27 @@ fn what_waits_follows_a_change_of_the_order() {
     update("--ordered=false");
     assert_eq!(env.json_at(0, &["drain"])["claimed"], 1, "a-2 waits no longer");
     env.at(0, &["db", "check"]).ok();
+}
+
+#[test]
+fn what_is_emitted_while_the_order_changes_keeps_the_new_one() {
+    needs_postgres!();
+    let receiver = TestReceiver::start(200);
+    let env = TestEnv::on(Engine::Server);
+    env.create("crm", &receiver.url(), &[]);
+    let change = env.begin("SELECT id FROM webhooks FOR UPDATE; UPDATE webhooks SET ordered = 'key'");
+    let emit = env.hookctl(["emit", "task.created", "--key", "a", "--enqueue"]).spawn();
+    let waits = "SELECT count(*) > 0 FROM pg_stat_activity
+        WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    let session = env.server().session();
+    let end = Instant::now() + PATIENCE;
+    while session.value(waits) != "1" && Instant::now() < end {
+        thread::sleep(Duration::from_millis(5));
+    }
+    change.commit();
+    emit.wait_timeout(PATIENCE).ok();
+    assert_eq!(env.sql_value("SELECT line FROM deliveries"), "a");
+    assert_eq!(env.hookctl(["drain", "-o", "json"]).run().ok().json()["succeeded"], 1);
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn insert_deliveries() -> String {
                 FROM webhooks w JOIN webhook_state s ON s.webhook_id = w.id
                 WHERE o.claimed_at IS NOT NULL AND w.id = o.webhook_id AND {unlimited}
                   AND coalesce(s.held_until, 0) <= o.claimed_at) c ON TRUE
-            ORDER BY o.place
+            ORDER BY o.place FOR KEY SHARE OF w
             ON CONFLICT (event_id, webhook_id) DO NOTHING RETURNING event_id, webhook_id, id, claim_token, is_test
         ), counted AS (
             INSERT INTO delivery_counts AS c (webhook_id, slot, total_deliveries)
