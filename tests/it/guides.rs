@@ -142,7 +142,7 @@ fn what_guides_show_of_files_is_what_the_files_say() {
             assert!(current == text, "{} is stale: UPDATE=1 cargo test --locked --test it guides", path.display());
         }
     }
-    assert_eq!(shown, 8);
+    assert_eq!(shown, 16);
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod hostile;
 mod init;
 mod kills;
 mod rows;
+mod snippets;
 mod watch;
 mod watched;
 
