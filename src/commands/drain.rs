@@ -96,6 +96,9 @@ impl Run<'_> {
 /// How often a drain that sends looks into the outboxes.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
+/// So long after a drain fell asleep it looks once more: for a transaction that was committing just then.
+const LOOK_ONCE_MORE: Duration = Duration::from_millis(300);
+
 /// A drain that watches rests so long between two looks.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 
@@ -271,11 +274,16 @@ impl Drain {
             if intake.is_own_waiting()? {
                 continue;
             }
-            sleep.wait(pause.saturating_sub(began.elapsed()), || {
+            let is_over = || {
                 intake.has_rung()
                     || sending.stop.is_asked()
                     || deadline.is_some_and(|deadline| Instant::now() >= deadline)
-            })?;
+            };
+            let (left, asleep) = (pause.saturating_sub(began.elapsed()), Instant::now());
+            sleep.wait(left.min(LOOK_ONCE_MORE), is_over)?;
+            if asleep.elapsed() >= LOOK_ONCE_MORE && !is_over() && !intake.is_own_waiting()? {
+                sleep.wait(left.saturating_sub(asleep.elapsed()), is_over)?;
+            }
         }
     }
 

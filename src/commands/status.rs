@@ -166,7 +166,7 @@ impl Page for StatusView {
         text.field("Last drain", drain);
         for outbox in &self.outboxes.views {
             let told = outbox.told(text.look());
-            text.field(&format!("Outbox {}", outbox.source), told);
+            text.field("Outbox", told);
         }
         for failure in &self.outboxes.failures {
             text.field("Outbox", Cell::bad(failure));

@@ -71,6 +71,7 @@ impl Copy {
                 .hint("name the one to copy with --db or HOOKCTL_DB")
                 .into());
         };
+        refuse_waiting(&source, &from)?;
         let mut view =
             CopyView { from: from.to_string(), to: to.to_string(), dry_run: self.dry_run, rows: 0, tables: Vec::new() };
         let found = source.info(context.now())?.rows;
@@ -116,6 +117,17 @@ fn refuse_same(from: &Place, to: &Place) -> Result<(), Failure> {
         true => Err(Failure::option("PATH|URL", "it is the database itself")),
         false => Ok(()),
     }
+}
+
+/// A row of hookctl's own outbox is no event yet, and belongs to the server that it is on.
+fn refuse_waiting(source: &Store, place: &Place) -> Result<()> {
+    let is_waiting = source.own_outbox().map_or(Ok(false), |outbox| outbox.is_waiting())?;
+    if !is_waiting {
+        return Ok(());
+    }
+    Err(Failure::new(Kind::Failed, format!("events of hookctl.emit wait in {place}, and would not be copied"))
+        .hint("take them in with `hookctl drain`")
+        .into())
 }
 
 fn refuse_used(target: &Store, place: &Place) -> Result<()> {

@@ -25,7 +25,7 @@ impl OutboxView {
         Ok(OutboxView { source, waiting, oldest: oldest.and_then(|found| found.time()), rejected })
     }
 
-    /// `3 events wait, the oldest since 5 minutes ago; 1 is rejected`.
+    /// `app.db: 3 events wait, the oldest since 5 minutes ago; 1 is rejected`.
     pub fn told(&self, look: &Look) -> Cell {
         let waiting = match (self.waiting, self.oldest) {
             (0, _) => "nothing waits".to_owned(),
@@ -38,9 +38,10 @@ impl OutboxView {
                 )
             }
         };
+        let source = &self.source;
         match self.rejected {
-            0 => Cell::plain(waiting),
-            rejected => Cell::bad(format!("{waiting}; {}", counted(rejected, "is rejected", "are rejected"))),
+            0 => Cell::plain(format!("{source}: {waiting}")),
+            rejected => Cell::bad(format!("{source}: {waiting}; {}", counted(rejected, "is rejected", "are rejected"))),
         }
     }
 }

@@ -42,12 +42,23 @@ DECLARE
 BEGIN
     INSERT INTO hookctl.outbox (event_type, data, event_id, key, owner, entity, headers)
     VALUES (emit.event_type, emit.data, new_id, emit.key, emit.owner, emit.entity, emit.headers);
-    -- A drain that sleeps is woken; while none does nobody is notified, which would hold up other commits.
-    IF EXISTS (SELECT 1 FROM hookctl.watchers w
-               WHERE w.asleep_until > (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000)::bigint) THEN
-        PERFORM pg_catalog.pg_notify('hookctl', '');
-    END IF;
     RETURN new_id;
 END $$;
 
 REVOKE ALL ON FUNCTION emit(text, json, text, text, text, text, json) FROM PUBLIC;
+
+-- Wakes a drain that sleeps as the transaction commits, however long it has been open; while none sleeps nobody is notified, which
+-- would hold up other commits. At commit the caller's own role is in force again, so this one too has the owner's rights.
+CREATE FUNCTION wake() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT 1 FROM hookctl.watchers w
+               WHERE w.asleep_until > (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000)::bigint) THEN
+        PERFORM pg_catalog.pg_notify('hookctl', '');
+    END IF;
+    RETURN NULL;
+END $$;
+
+REVOKE ALL ON FUNCTION wake() FROM PUBLIC;
+
+CREATE CONSTRAINT TRIGGER wake AFTER INSERT ON outbox DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION wake();

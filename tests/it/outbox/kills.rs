@@ -50,6 +50,8 @@ fn rows_on_a_server_under_kills_of_drain_are_one_event_each() {
 fn three_drains_on_one_outbox_on_a_server_take_each_row_once() {
     needs_postgres!();
     let (env, receiver) = subscribed();
+    // Deliveries are owed and not sent: it is about what is taken in.
+    env.hookctl(["webhook", "pause", "crm"]).run().ok();
     let (app, rows) = (App::server(&env, &[]), 600 * scale());
     fill(&app, rows);
     let drain = || env.hookctl(["drain", "-o", "json", "--outbox"]).arg(app.source()).spawn();
@@ -59,9 +61,7 @@ fn three_drains_on_one_outbox_on_a_server_take_each_row_once() {
     let taken: u64 = taken.sum();
     assert_eq!((taken as usize, app.count()), (rows, 0));
     assert_eq!(count(&env, "SELECT count(*) FROM events"), rows);
-    env.hookctl(["drain"]).run().ok();
-    let requests = requests_by_event(&receiver);
-    assert!(requests.len() == rows && requests.values().all(|count| *count == 1));
+    assert_eq!((count(&env, "SELECT count(*) FROM deliveries"), receiver.count()), (rows, 0));
 }
 
 #[test]
