@@ -14,6 +14,7 @@ use crate::commands::candidates::Candidates;
 use crate::commands::help::Help;
 use crate::context::{Context, Exit};
 use crate::error::Failure;
+use crate::expressions;
 use crate::jq::Expression;
 use crate::output::{ColorChoice, Format, Output, help_width};
 use crate::profile;
@@ -186,6 +187,9 @@ fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
 pub fn run(arguments: Vec<OsString>) -> u8 {
     crate::process::forbid_dumps();
     crate::process::survive_size_limit();
+    if arguments.get(1).is_some_and(|argument| argument == expressions::COMMAND) {
+        return expressions::serve();
+    }
     let parsed = parse(&arguments);
     let settings = Settings::from_environment();
     match (parsed, settings) {

@@ -1,28 +1,27 @@
 //! jq expressions of the user's own, run on one JSON value. Numbers keep their spelling and keys their order.
 
+mod allowed;
+mod check;
+mod parse;
+mod run;
+mod stored;
 mod value;
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender};
-use std::{fmt, iter, thread};
+use std::{fmt, iter};
 
-use jaq_core::compile::Undefined;
+use jaq_core::Filter;
 use jaq_core::data::JustLut;
-use jaq_core::load::{self, Arena, File, Loader};
-use jaq_core::{Compiler, Ctx, Filter, Vars};
 use jaq_json::Val;
 
-use self::value::{Node, NotJson};
+pub use self::check::check;
+pub use self::parse::Invalid;
+use self::parse::{compile, large_stack, with_large_stack};
+pub use self::run::RunError;
+pub use self::stored::Stored;
+use self::value::Node;
 use crate::domain::json::{self, JsonError};
-
-/// The longest expression, in bytes, so that reading one cannot exhaust the stack.
-const LONGEST: usize = 16 * 1024;
-
-/// The deepest nesting of an expression in brackets.
-const DEEPEST_BRACKETS: usize = 100;
-
-/// The library reads and runs by recursion, and the longest expression can need this much. Only what is used takes memory.
-const STACK_BYTES: usize = 256 * 1024 * 1024;
 
 /// Results that are calculated before they are asked for.
 const AHEAD: usize = 16;
@@ -38,49 +37,6 @@ impl fmt::Debug for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Expression({:?})", self.text)
     }
-}
-
-/// Why a text is not an expression, in one line with the position.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Invalid {
-    #[error("a jq expression has at most {LONGEST} bytes")]
-    TooLong,
-    #[error("a jq expression has at most {DEEPEST_BRACKETS} levels of brackets")]
-    TooDeep,
-    #[error("there is no memory for its stack")]
-    NoMemory,
-    #[error("not a jq expression: {what} at {place}")]
-    At { what: String, place: Place },
-}
-
-/// Line and column, both from 1; the column in characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    line: usize,
-    column: usize,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            1 => write!(f, "column {}", self.column),
-            line => write!(f, "line {line}, column {}", self.column),
-        }
-    }
-}
-
-/// Why an expression gave no further result.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RunError {
-    /// The expression's own error, as by `error("…")` or by adding a number to a string.
-    #[error("{0}")]
-    Raised(String),
-    #[error("halted with status {0}")]
-    Halted(i32),
-    #[error(transparent)]
-    NotJson(#[from] NotJson),
-    #[error("there is no memory for its stack")]
-    NoMemory,
 }
 
 /// Why an expression gives no one new value.
@@ -125,16 +81,7 @@ impl Output {
 
 impl Expression {
     pub fn parse(text: &str) -> Result<Expression, Invalid> {
-        if text.len() > LONGEST {
-            return Err(Invalid::TooLong);
-        }
-        if deepest_brackets(text) > DEEPEST_BRACKETS {
-            return Err(Invalid::TooDeep);
-        }
-        let filter = thread::scope(|scope| {
-            let compiling = large_stack().spawn_scoped(scope, || compile(text)).map_err(|_| Invalid::NoMemory)?;
-            compiling.join().map_err(|_| at(text, "it cannot be understood".to_owned(), text))?
-        })?;
+        let filter = with_large_stack(text, compile)?;
         Ok(Expression { text: text.to_owned(), filter: Arc::new(filter) })
     }
 
@@ -169,97 +116,15 @@ impl Expression {
     }
 }
 
-fn large_stack() -> thread::Builder {
-    thread::Builder::new().name("jq".to_owned()).stack_size(STACK_BYTES)
-}
-
-fn compile(text: &str) -> Result<Filter<JustLut<Val>>, Invalid> {
-    let definitions = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
-    let functions = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
-    let arena = Arena::default();
-    // The errors of other files than the expression would be the library's own; it has none.
-    let modules = Loader::new(definitions).load(&arena, File { code: text, path: () }).map_err(|errors| {
-        errors.into_iter().next().map_or_else(|| at(text, "nothing", ""), |(_, error)| unread(text, error))
-    })?;
-    Compiler::default().with_funs(functions).compile(modules).map_err(|errors| {
-        let (name, kind) = errors.into_iter().flat_map(|(_, errors)| errors).next().unwrap_or((text, Undefined::Mod));
-        let what = match kind {
-            Undefined::Filter(arity @ 1..) => format!("no filter {name}/{arity}"),
-            kind => format!("no {} {name}", kind.as_str()),
-        };
-        at(text, what, name)
-    })
-}
-
 /// Sends each result, and `None` after the last; the receiver may go at any time.
 fn run(filter: &Filter<JustLut<Val>>, input: &[u8], results: &SyncSender<Option<Result<Output, RunError>>>) {
     let Ok(Node(input)) = serde_json::from_slice(input) else { return };
-    let context = Ctx::<JustLut<Val>>::new(&filter.lut, Vars::new([]));
-    for result in filter.id.run((context, input)) {
-        let result = match result {
-            Ok(value) => output(&value),
-            Err(exception) => Err(match exception.get_err() {
-                Ok(error) => RunError::Raised(told(error)),
-                Err(exception) => match exception.get_halt() {
-                    // As jq does, `halt` ends the results.
-                    Ok(0) => break,
-                    status => RunError::Halted(status.unwrap_or(1)),
-                },
-            }),
-        };
-        if results.send(Some(result)).is_err() {
+    for result in run::results(filter, input) {
+        if results.send(Some(result.and_then(|value| output(&value)))).is_err() {
             return;
         }
     }
     let _ = results.send(None);
-}
-
-/// An error's message; `error("no")` raises the string itself.
-fn told(error: jaq_json::Error) -> String {
-    match error.into_val() {
-        Val::TStr(text) => String::from_utf8_lossy(&text).into_owned(),
-        value => value.to_string(),
-    }
-}
-
-fn unread(text: &str, error: load::Error<&str>) -> Invalid {
-    let (what, found) = match error {
-        load::Error::Io(errors) => errors.first().map(|(path, _)| ("modules cannot be loaded".to_owned(), *path)),
-        load::Error::Lex(errors) => {
-            errors.first().map(|(wanted, found)| (format!("expected {}", wanted.as_str()), *found))
-        }
-        load::Error::Parse(errors) => {
-            errors.first().map(|(wanted, found)| (format!("expected {}", wanted.as_str()), *found))
-        }
-    }
-    .unwrap_or_else(|| ("it cannot be read".to_owned(), ""));
-    at(text, what, found)
-}
-
-fn at(text: &str, what: impl Into<String>, found: &str) -> Invalid {
-    Invalid::At { what: what.into(), place: place(text, found) }
-}
-
-/// Where `found`, a part of `text`, begins; the end of the text for anything else.
-fn place(text: &str, found: &str) -> Place {
-    let offset = (found.as_ptr() as usize).wrapping_sub(text.as_ptr() as usize);
-    let before = text.get(..offset).unwrap_or(text);
-    let line_start = before.rfind('\n').map_or(0, |end| end + 1);
-    Place { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 }
-}
-
-/// Counted without regard to strings, in which brackets are rare.
-fn deepest_brackets(text: &str) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    for byte in text.bytes() {
-        match byte {
-            b'(' | b'[' | b'{' => depth += 1,
-            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        deepest = deepest.max(depth);
-    }
-    deepest
 }
 
 fn output(value: &Val) -> Result<Output, RunError> {
@@ -271,6 +136,8 @@ fn output(value: &Val) -> Result<Output, RunError> {
 
 #[cfg(test)]
 mod tests {
+    use super::parse::LONGEST;
+    use super::value::NotJson;
     use super::*;
 
     fn run(expression: &str, input: &str) -> Vec<Result<String, String>> {
@@ -380,8 +247,9 @@ mod tests {
 
     #[test]
     fn no_expression_is_so_long_or_so_deep_that_the_stack_ends() {
-        assert_eq!(Expression::parse(&"(".repeat(20_000)).unwrap_err(), Invalid::TooLong);
-        assert_eq!(Expression::parse(&"[".repeat(101)).unwrap_err(), Invalid::TooDeep);
+        assert_eq!(Expression::parse(&"(".repeat(20_000)).unwrap_err(), Invalid::TooLong(20_000));
+        let message = "a jq expression has at most 100 levels, and goes deeper at column 101";
+        assert_eq!(Expression::parse(&"[".repeat(101)).unwrap_err().to_string(), message);
         for (piece, end) in [(".|", "."), ("-", "1"), ("1+", "1"), ("def f:", "."), ("try ", "."), ("if . then ", ".")]
         {
             let text = piece.repeat((LONGEST - end.len()) / piece.len()) + end;

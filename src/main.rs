@@ -7,6 +7,7 @@ mod context;
 mod delivery;
 mod domain;
 mod error;
+mod expressions;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod http;

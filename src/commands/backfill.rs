@@ -6,12 +6,17 @@ use std::ops::RangeInclusive;
 
 use anyhow::Result;
 
+use super::reshaping::{self, Reshaping};
+use crate::delivery::{Case, Shaped, sends, shape, shape_hastily};
 use crate::domain::event_type;
 use crate::domain::time::Timestamp;
+use crate::domain::webhook::Shape;
 use crate::store::{EventFilter, Past, Store, StoreError, Subscriber};
 
 /// How many rows of events are looked at in one transaction, so that nobody waits long for the lock.
 pub const PART: i64 = 10_000;
+/// The same where expressions run: their payloads and bodies are in memory meanwhile.
+pub const SHAPED_PART: i64 = 100;
 
 /// Which of the events that a filter means a webhook gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +50,9 @@ impl Backfill {
     /// The events that `filter` means, for these webhooks.
     pub fn by_filter(store: &Store, webhooks: Vec<Subscriber>, filter: EventFilter, scope: Scope) -> Result<Backfill> {
         let span = if webhooks.is_empty() { None } else { store.span_of_events(&filter)? };
-        let parts = span.map(|(first, last)| (first..=last).step_by(PART as usize).map(move |start| (start, last)));
-        let parts = parts.into_iter().flatten().map(|(start, last)| start..=last.min(start + PART - 1)).collect();
+        let size = if webhooks.iter().all(|webhook| webhook.shape.is_plain()) { PART } else { SHAPED_PART };
+        let parts = span.map(|(first, last)| (first..=last).step_by(size as usize).map(move |start| (start, last)));
+        let parts = parts.into_iter().flatten().map(|(start, last)| start..=last.min(start + size - 1)).collect();
         Backfill::new(store, webhooks, filter, scope, parts)
     }
 
@@ -87,6 +93,46 @@ impl Backfill {
         Ok(Backfill { pasts: webhooks.into_iter().map(past).collect(), scope, parts })
     }
 
+    /// Evaluates what the expressions of the webhooks make of one portion's events. Before the transaction that delivers it: an
+    /// expression may take long.
+    pub fn prepare(&self, store: &Store, part: &RangeInclusive<i64>) -> Result<Prepared> {
+        self.prepare_by(store, part, |cases| Ok(shape(cases)?))
+    }
+
+    /// The same in the transaction that delivers it, for events that are few: none takes long.
+    pub fn prepare_hastily(&self, store: &Store, part: &RangeInclusive<i64>) -> Result<Prepared> {
+        self.prepare_by(store, part, |cases| Ok(shape_hastily(cases)?))
+    }
+
+    fn prepare_by(
+        &self,
+        store: &Store,
+        part: &RangeInclusive<i64>,
+        shape: impl Fn(&[Case<'_>]) -> Result<Vec<Shaped>>,
+    ) -> Result<Prepared> {
+        let prepare = |past: &Past| {
+            if past.webhook.shape.is_plain() {
+                return Ok(None);
+            }
+            let had = match self.scope {
+                Scope::Missing => Vec::new(),
+                Scope::Everything => {
+                    store.delivered_events(past, part)?.into_iter().map(|(_, delivery)| delivery).collect()
+                }
+            };
+            let missing = store.missing_events(past, part)?;
+            let payloads = store.payloads(&missing)?;
+            let is_filtered = self.scope == Scope::Missing;
+            let case = |event| Case { shape: &past.webhook.shape, event, is_filtered };
+            let shaped = shape(&payloads.iter().map(|payload| case(payload.as_slice())).collect::<Vec<_>>())?;
+            Ok(Some(Anew {
+                missing: missing.into_iter().zip(shaped).filter(|(_, shaped)| *shaped != Shaped::Unwanted).collect(),
+                had: reshaping::evaluate(store, &had, false)?,
+            }))
+        };
+        Ok(Prepared(self.pasts.iter().map(prepare).collect::<Result<_>>()?))
+    }
+
     /// What it comes to, of at most `limit` events, the oldest.
     pub fn preview(&self, store: &Store, limit: Option<u64>) -> Result<Preview> {
         let mut preview = Preview::default();
@@ -95,7 +141,10 @@ impl Backfill {
             let mut events = BTreeSet::new();
             let mut by_webhook = Vec::new();
             for past in &self.pasts {
-                let mut rows = store.missing_events(past, part)?;
+                let mut rows = match past.webhook.shape.filter.is_some() && self.scope == Scope::Missing {
+                    true => self.wanted_events(store, past, part)?,
+                    false => store.missing_events(past, part)?,
+                };
                 if self.scope == Scope::Everything {
                     rows.extend(store.delivered_events(past, part)?.into_iter().map(|(event, _)| event));
                 }
@@ -120,6 +169,21 @@ impl Backfill {
         Ok(preview)
     }
 
+    /// The missing events that the filter wants, or fails on.
+    fn wanted_events(&self, store: &Store, past: &Past, part: &RangeInclusive<i64>) -> Result<Vec<i64>> {
+        let rows = store.missing_events(past, part)?;
+        let shape_of_filter = Shape { filter: past.webhook.shape.filter.clone(), ..Shape::default() };
+        let mut wanted = Vec::new();
+        for rows in rows.chunks(SHAPED_PART as usize) {
+            let payloads = store.payloads(rows)?;
+            let case = |payload| Case { shape: &shape_of_filter, event: payload, is_filtered: true };
+            let shaped = shape(&payloads.iter().map(|payload| case(payload.as_slice())).collect::<Vec<_>>())?;
+            wanted
+                .extend(rows.iter().zip(shaped).filter(|(_, shaped)| *shaped != Shaped::Unwanted).map(|(row, _)| *row));
+        }
+        Ok(wanted)
+    }
+
     /// The same backfill of those events alone that a preview counted.
     #[must_use]
     pub fn up_to(mut self, preview: &Preview) -> Backfill {
@@ -137,19 +201,51 @@ impl Backfill {
     }
 
     /// Makes the deliveries of one portion, in the caller's transaction. How many are new or due again.
-    pub fn carry_out_part(&self, store: &Store, part: &RangeInclusive<i64>, now: Timestamp) -> Result<u64, StoreError> {
+    pub fn carry_out_part(
+        &self,
+        store: &Store,
+        part: &RangeInclusive<i64>,
+        prepared: &Prepared,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
         let mut count = 0;
-        for past in &self.pasts {
+        for (past, anew) in self.pasts.iter().zip(&prepared.0) {
             let had = match self.scope {
                 Scope::Missing => Vec::new(),
                 Scope::Everything => store.delivered_events(past, part)?,
             };
-            count += store.deliver_missing(past, part, now)?;
+            count += match anew {
+                None => store.deliver_missing(past, part, now)?,
+                Some(anew) => anew.deliver(store, past, now)?,
+            };
             if !had.is_empty() {
                 let had: Vec<i64> = had.into_iter().map(|(_, delivery)| delivery).collect();
-                count += store.retry_deliveries(&had, now)?.due.len() as u64;
+                count += match anew {
+                    None => store.retry_deliveries(&had, now)?.due,
+                    Some(anew) => anew.had.retry(store, &had, now)?.0.due,
+                }
+                .len() as u64;
             }
         }
         Ok(count)
+    }
+}
+
+/// What the expressions of each webhook made of a portion; nothing where it has none.
+#[derive(Debug)]
+pub struct Prepared(Vec<Option<Anew>>);
+
+#[derive(Debug)]
+struct Anew {
+    /// Rows of events, and what is sent of them.
+    missing: Vec<(i64, Shaped)>,
+    had: Reshaping,
+}
+
+impl Anew {
+    fn deliver(&self, store: &Store, past: &Past, now: Timestamp) -> Result<u64, StoreError> {
+        let mut bodies = Vec::new();
+        let events: Vec<_> = self.missing.iter().map(|(row, shaped)| (*row, sends(shaped, &mut bodies))).collect();
+        store.deliver_shaped(past, &events, &bodies, now)
     }
 }

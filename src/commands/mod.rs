@@ -30,6 +30,7 @@ pub mod pruning;
 pub mod reach;
 pub mod replace_file;
 pub mod replay;
+pub mod reshaping;
 pub mod schemes;
 pub mod scope;
 pub mod secret_source;

@@ -105,15 +105,22 @@ impl Selected {
         }
     }
 
-    /// Changes the deliveries, a group in each transaction; what `change` gives for each group.
-    pub fn change<T>(&self, store: &Store, change: impl Fn(&[i64]) -> Result<T, StoreError>) -> Result<Vec<T>> {
+    /// Changes the deliveries, a group in each transaction, with what `prepare` gives for the group before that; what `change`
+    /// gives for each group.
+    pub fn change<P, T>(
+        &self,
+        store: &Store,
+        prepare: impl Fn(&[i64]) -> Result<P>,
+        change: impl Fn(&[i64], P) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>> {
         let change = |group: &[i64]| {
+            let prepared = prepare(group)?;
             store.transaction(|| {
                 // They may have been deleted since they were looked up.
                 if self.is_by_ids {
                     check_ids(store, group)?;
                 }
-                Ok(change(group)?)
+                Ok(change(group, prepared)?)
             })
         };
         self.ids.chunks(GROUP).map(change).collect()

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::schemas::Schemas;
+use super::shaping::{Lack, Shaped, Shapings};
 use crate::domain::envelope::Content;
 use crate::domain::event::NewEvent;
 use crate::domain::event_draft::Draft;
@@ -10,7 +11,7 @@ use crate::domain::event_type;
 use crate::domain::owner;
 use crate::domain::time::Timestamp;
 use crate::random::Random;
-use crate::store::{Accepted, Intake, NewClaim, NewDelivery, Offer, Store, StoreError, Subscriber};
+use crate::store::{Accepted, Intake, NewClaim, NewDelivery, Offer, Sends, Store, StoreError, Subscriber};
 
 /// Whether a webhook gets an event, or why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,45 +66,105 @@ pub struct AcceptOptions<'a> {
 }
 
 /// Stores events, each with a delivery for each webhook that wants it, but for those that the schemas of their types refuse. Runs
-/// in the caller's transaction.
+/// in the caller's transaction, and expressions in it too: for events that are few.
 pub fn accept<'e>(
     store: &Store,
     events: impl IntoIterator<Item = &'e NewEvent>,
     options: AcceptOptions<'_>,
 ) -> Result<Vec<Intake>, StoreError> {
+    accept_by(store, events.into_iter().collect(), options, |shapings, events, lacking| {
+        shapings.evaluate_hastily(events, lacking).map_err(|trouble| StoreError::Other(trouble.to_string()))
+    })
+}
+
+fn accept_by(
+    store: &Store,
+    events: Vec<&NewEvent>,
+    options: AcceptOptions<'_>,
+    evaluate: impl Fn(&mut Shapings, &[&NewEvent], Vec<Lack>) -> Result<(), StoreError>,
+) -> Result<Vec<Intake>, StoreError> {
+    let mut shapings = Shapings::default();
+    loop {
+        match accept_shaped(store, &events, &shapings, options)? {
+            Acceptance::Stored(intakes) => return Ok(intakes),
+            Acceptance::Lacking(lacking) => evaluate(&mut shapings, &events, lacking)?,
+        }
+    }
+}
+
+/// What came of [`accept_shaped`].
+#[derive(Debug)]
+pub enum Acceptance {
+    Stored(Vec<Intake>),
+    /// Nothing was stored: this is to be evaluated first, after the transaction.
+    Lacking(Vec<Lack>),
+}
+
+/// [`accept`] for which the expressions were run beforehand. Whether it was by the settings of now is decided here.
+pub fn accept_shaped(
+    store: &Store,
+    events: &[&NewEvent],
+    shapings: &Shapings,
+    options: AcceptOptions<'_>,
+) -> Result<Acceptance, StoreError> {
     let AcceptOptions { subscribers, named, dedupe, at_once, schemas, is_last } = options;
-    let events: Vec<&NewEvent> = events.into_iter().collect();
     let mut refusals = match subscribers.first().is_none_or(|webhook| webhook.are_there_schemas) {
-        true => schemas.unwrap_or(&Schemas::default()).refusals(store, &events)?,
+        true => schemas.unwrap_or(&Schemas::default()).refusals(store, events)?,
         false => Vec::new(),
     };
     refusals.resize(events.len(), None);
-    let offer = |event: &'e NewEvent| {
-        let is_wanted = |webhook: &&Subscriber| {
-            event.about != Some(webhook.id)
-                && Matching::of(webhook, &event.event_type, event.owner.as_deref(), named) == Matching::Wanted
-        };
-        let known_since = dedupe.map(|window| event.created_at.minus(window));
-        let mut deliveries: Vec<NewDelivery> = subscribers.iter().filter(is_wanted).map(new_delivery).collect();
-        if let Some(SentAtOnce { claim, most }) = at_once {
-            deliveries.iter_mut().take(most).for_each(|delivery| delivery.claim = Some(claim));
-        }
-        Offer { event, deliveries, known_since }
+    let is_wanted = |event: &NewEvent, webhook: &Subscriber| {
+        event.about != Some(webhook.id)
+            && Matching::of(webhook, &event.event_type, event.owner.as_deref(), named) == Matching::Wanted
     };
-    let fitting = events.iter().zip(&refusals).filter(|(_, refusal)| refusal.is_none());
-    let mut intakes = store.accept(&fitting.map(|(event, _)| offer(event)).collect::<Vec<_>>(), is_last)?.into_iter();
-    let intake = |refusal| match refusal {
-        Some(reason) => {
-            Some(Intake { accepted: Accepted::Refused(reason), deliveries: Vec::new(), claimed: Vec::new() })
+    let (mut offers, mut lacking) = (Vec::with_capacity(events.len()), Vec::new());
+    for (at, event) in events.iter().enumerate().filter(|(at, _)| refusals[*at].is_none()) {
+        let known_since = dedupe.map(|window| event.created_at.minus(window));
+        let lacks = lacking.len();
+        let mut offer = Offer { event, deliveries: Vec::new(), bodies: Vec::new(), known_since };
+        for webhook in subscribers.iter().filter(|webhook| is_wanted(event, webhook)) {
+            match shapings.of(&webhook.shape, at) {
+                Some(Shaped::Unwanted) => {}
+                Some(shaped) => {
+                    let sends = sends(shaped, &mut offer.bodies);
+                    offer.deliveries.push(new_delivery(webhook, sends));
+                }
+                None if lacking[lacks..].iter().any(|lack: &Lack| lack.shape == webhook.shape) => {}
+                None => lacking.push(Lack { shape: webhook.shape.clone(), event: at }),
+            }
         }
+        if let Some(SentAtOnce { claim, most }) = at_once {
+            let sent = offer.deliveries.iter_mut().filter(|delivery| !matches!(delivery.sends, Sends::Nothing(_)));
+            sent.take(most).for_each(|delivery| delivery.claim = Some(claim));
+        }
+        offers.push(offer);
+    }
+    if !lacking.is_empty() {
+        return Ok(Acceptance::Lacking(lacking));
+    }
+    let mut intakes = store.accept(&offers, is_last)?.into_iter();
+    let intake = |refusal| match refusal {
+        Some(reason) => Some(Intake::new(Accepted::Refused(reason))),
         None => intakes.next(),
     };
-    Ok(refusals.into_iter().filter_map(intake).collect())
+    Ok(Acceptance::Stored(refusals.into_iter().filter_map(intake).collect()))
+}
+
+/// What a delivery sends, with its body among those of its event.
+pub fn sends<'b>(shaped: &'b Shaped, bodies: &mut Vec<&'b [u8]>) -> Sends {
+    match shaped {
+        Shaped::Payload | Shaped::Unwanted => Sends::Payload,
+        Shaped::Failed(error) => Sends::Nothing(error.clone()),
+        Shaped::Body(body) => Sends::Body(bodies.iter().position(|known| known == body).unwrap_or_else(|| {
+            bodies.push(body);
+            bodies.len() - 1
+        })),
+    }
 }
 
 /// The delivery that a webhook gets of an event.
-fn new_delivery(webhook: &Subscriber) -> NewDelivery {
-    NewDelivery { webhook_id: webhook.id, order: webhook.order, is_test: false, claim: None }
+fn new_delivery(webhook: &Subscriber, sends: Sends) -> NewDelivery {
+    NewDelivery { webhook_id: webhook.id, order: webhook.order, is_test: false, claim: None, sends }
 }
 
 /// An operational event: what hookctl has to say about a webhook. It belongs to the webhook's owner.
@@ -128,7 +189,15 @@ pub fn announce(
     let events = announcements.iter().map(|announcement| announcement.event(random, now));
     let events = events.collect::<Result<Vec<NewEvent>, StoreError>>()?;
     let subscribers = store.subscribers()?;
-    accept(store, &events, AcceptOptions { subscribers: &subscribers, ..AcceptOptions::default() }).map(drop)
+    let options = AcceptOptions { subscribers: &subscribers, ..AcceptOptions::default() };
+    // Results of requests are recorded in this transaction: they must not be lost for what this machine lacks.
+    let evaluate = |shapings: &mut Shapings, events: &[&NewEvent], lacking: Vec<Lack>| {
+        if let Err(trouble) = shapings.evaluate_hastily(events, lacking.clone()) {
+            shapings.fail(lacking, &trouble);
+        }
+        Ok(())
+    };
+    accept_by(store, events.iter().collect(), options, evaluate).map(drop)
 }
 
 impl Announcement {

@@ -96,14 +96,21 @@ impl<'a> Engine<'a> {
     }
 
     /// Adds deliveries of an event that were claimed as they were stored.
-    pub fn add_claimed(&mut self, claimed: Vec<Claimed>, event: &NewEvent) {
+    pub fn add_claimed(&mut self, claimed: Vec<Claimed>, event: &NewEvent) -> Result<(), StoreError> {
         let payload = Arc::new(Payload {
             event_id: event.event_id.clone(),
             event_type: event.event_type.clone(),
             bytes: event.payload.clone(),
             headers: EventHeaders::of(event),
         });
-        self.claimed.extend(claimed.into_iter().map(|claimed| (claimed, Arc::clone(&payload))));
+        for claimed in claimed {
+            let payload = match claimed.body_id {
+                None => Arc::clone(&payload),
+                Some(_) => Arc::new(self.store.load_payload(claimed.sent())?),
+            };
+            self.claimed.push((claimed, payload));
+        }
+        Ok(())
     }
 
     /// Adds everything that is due, and becomes due meanwhile, for these webhooks; for all when none is named.

@@ -16,6 +16,7 @@ mod room;
 mod run;
 mod schemas;
 mod send_queue;
+mod shaping;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -23,9 +24,10 @@ mod webhook_cache;
 mod webhook_states;
 mod workers;
 
-pub use accept::{AcceptOptions, Matching, SentAtOnce, accept};
+pub use accept::{AcceptOptions, Acceptance, Matching, SentAtOnce, accept, accept_shaped, sends};
 pub use engine::Engine;
 pub use prepared::{Clients, Prepared, Request, USER_AGENT};
 pub use room::most_at_once;
 pub use run::{Gates, RunOptions, Summary, Turn};
 pub use schemas::Schemas;
+pub use shaping::{Case, Shaped, Shapings, shape, shape_hastily};

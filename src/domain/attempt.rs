@@ -27,13 +27,17 @@ pub enum ErrorType {
     BlockedAddress,
     /// The proxy that the request was to go through could not be used. It says nothing about the receiver.
     ProxyError,
+    /// The webhook's filter gave no answer, so nothing was sent.
+    FilterError,
+    /// The webhook's transform made no body, so nothing was sent.
+    TransformError,
     /// Anything else.
     UnknownError,
 }
 
 impl ErrorType {
     /// Every error type, in the order of the documentation.
-    pub const ALL: [ErrorType; 9] = [
+    pub const ALL: [ErrorType; 11] = [
         ErrorType::HttpError,
         ErrorType::Timeout,
         ErrorType::ConnectionError,
@@ -42,6 +46,8 @@ impl ErrorType {
         ErrorType::ProtocolError,
         ErrorType::BlockedAddress,
         ErrorType::ProxyError,
+        ErrorType::FilterError,
+        ErrorType::TransformError,
         ErrorType::UnknownError,
     ];
 
@@ -56,6 +62,8 @@ impl ErrorType {
             ErrorType::ProtocolError => "protocol_error",
             ErrorType::BlockedAddress => "blocked_address",
             ErrorType::ProxyError => "proxy_error",
+            ErrorType::FilterError => "filter_error",
+            ErrorType::TransformError => "transform_error",
             ErrorType::UnknownError => "unknown_error",
         }
     }

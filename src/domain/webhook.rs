@@ -7,6 +7,7 @@ pub mod masked;
 mod order;
 pub mod rules;
 mod settings;
+mod shape;
 
 pub use egress::{EgressSettings, LONGEST_CLIENT_PEM};
 pub use field::{Field, Invalid};
@@ -14,6 +15,7 @@ pub use hmac::HmacSettings;
 pub use order::Order;
 pub use rules::{DEFAULT_CONCURRENCY, LONGEST_TIMEOUT_MS};
 pub use settings::{LONGEST_CA_CERT, Settings};
+pub use shape::Shape;
 
 use serde::Serialize;
 

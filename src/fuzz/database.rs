@@ -40,7 +40,7 @@ fn read(path: &Path) -> Result<(), StoreError> {
     let _ = store.events(&EventFilter::default());
     for delivery in store.deliveries(&DeliveryFilter::default())?.iter().take(20) {
         let _ = (store.webhook(delivery.webhook_id), store.health(delivery.webhook_id));
-        let _ = (store.event(delivery.event_row), store.load_payload(delivery.event_row));
+        let _ = (store.event(delivery.event_row), store.load_payload((delivery.event_row, delivery.body_id)));
     }
     Ok(())
 }

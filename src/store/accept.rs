@@ -10,7 +10,8 @@ use super::lines::line_of;
 use super::row::{one, pair};
 use super::value::{Value, params, values};
 use super::{Engine, Result, Store};
-use crate::domain::attempt::Trigger;
+use crate::domain::attempt::{AttemptError, Trigger};
+use crate::domain::delivery::Status;
 use crate::domain::event::NewEvent;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::Order;
@@ -20,13 +21,26 @@ use crate::domain::webhook::Order;
 pub struct Offer<'a> {
     pub event: &'a NewEvent,
     pub deliveries: Vec<NewDelivery>,
+    /// What some of the deliveries send in the place of the event's payload; no two are equal.
+    pub bodies: Vec<&'a [u8]>,
     /// An event of the same type and content that was accepted at this time or later makes it a duplicate. One whose event id
     /// is known is judged by itself.
     pub known_since: Option<Timestamp>,
 }
 
+/// What a new delivery sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sends {
+    /// The event's payload.
+    Payload,
+    /// The body in that place of its offer.
+    Body(usize),
+    /// Nothing: it is stored as failed.
+    Nothing(AttemptError),
+}
+
 /// A delivery to be stored, due at once.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct NewDelivery {
     pub webhook_id: i64,
     pub order: Order,
@@ -34,6 +48,30 @@ pub struct NewDelivery {
     pub is_test: bool,
     /// To be claimed as it is stored, where nothing in its webhook's state and settings limits what is sent.
     pub claim: Option<NewClaim>,
+    pub sends: Sends,
+}
+
+impl NewDelivery {
+    pub(super) fn body(&self) -> Option<i64> {
+        match self.sends {
+            Sends::Body(place) => Some(place as i64),
+            Sends::Payload | Sends::Nothing(_) => None,
+        }
+    }
+
+    pub(super) fn error(&self) -> Option<&AttemptError> {
+        match &self.sends {
+            Sends::Nothing(error) => Some(error),
+            Sends::Payload | Sends::Body(_) => None,
+        }
+    }
+
+    pub(super) fn status(&self) -> Status {
+        match self.error() {
+            None => Status::Pending,
+            Some(_) => Status::Failed,
+        }
+    }
 }
 
 /// A claim that is made as a delivery is stored.
@@ -52,6 +90,19 @@ pub struct Intake {
     pub deliveries: Vec<(i64, i64)>,
     /// Those that are claimed.
     pub claimed: Vec<Claimed>,
+    /// Those that failed at once.
+    pub failed: Vec<i64>,
+}
+
+impl Intake {
+    pub fn new(accepted: Accepted) -> Intake {
+        Intake { accepted, deliveries: Vec::new(), claimed: Vec::new(), failed: Vec::new() }
+    }
+
+    /// How many deliveries were stored.
+    pub fn count(&self) -> usize {
+        self.deliveries.len() + self.claimed.len() + self.failed.len()
+    }
 }
 
 /// What became of an event that was handed in; with its row.
@@ -72,6 +123,8 @@ struct Owed<'a> {
     event_type: &'a str,
     key: Option<&'a str>,
     now: Timestamp,
+    deliveries: &'a [NewDelivery],
+    bodies: &'a [&'a [u8]],
 }
 
 impl Store {
@@ -92,15 +145,21 @@ impl Store {
         for offer in offers {
             let accepted = self.insert_event(offer)?;
             if let Accepted::New(event_row) = accepted {
-                let (event_type, key) = (&offer.event.event_type, offer.event.key.as_deref());
-                let event = Owed { event_row, event_type, key, now: offer.event.created_at };
-                owed.push((event, offer.deliveries.as_slice()));
+                owed.push(Owed {
+                    event_row,
+                    event_type: &offer.event.event_type,
+                    key: offer.event.key.as_deref(),
+                    now: offer.event.created_at,
+                    deliveries: &offer.deliveries,
+                    bodies: &offer.bodies,
+                });
             }
-            intakes.push(Intake { accepted, deliveries: Vec::new(), claimed: Vec::new() });
+            intakes.push(Intake::new(accepted));
         }
         let mut new = self.insert_deliveries(&owed)?.into_iter();
         for intake in intakes.iter_mut().filter(|intake| matches!(intake.accepted, Accepted::New(_))) {
-            (intake.deliveries, intake.claimed) = new.next().unwrap_or_default();
+            let accepted = std::mem::replace(&mut intake.accepted, Accepted::Conflict);
+            *intake = Intake { accepted, ..new.next().unwrap_or_else(|| Intake::new(Accepted::Conflict)) };
         }
         Ok(intakes)
     }
@@ -137,45 +196,81 @@ impl Store {
         )
     }
 
-    fn insert_deliveries(&self, owed: &[(Owed<'_>, &[NewDelivery])]) -> Result<Vec<NewlyOwed>> {
-        let each = owed.iter().flat_map(|(event, deliveries)| deliveries.iter().map(move |delivery| (event, delivery)));
-        let leases = self.leases(owed)?;
+    /// What each event got, as an [`Intake`].
+    fn insert_deliveries(&self, owed: &[Owed<'_>]) -> Result<Vec<Intake>> {
+        let each = owed.iter().flat_map(|event| event.deliveries.iter().map(move |delivery| (event, delivery)));
+        let (leases, body_ids) = (self.leases(owed)?, self.insert_bodies(owed)?);
         let ids = self.insert_each(
             INSERT_DELIVERY,
-            each.zip(&leases).map(|((event, delivery), lease)| {
+            each.zip(&leases).zip(&body_ids).map(|(((event, delivery), lease), body_id)| {
                 let NewDelivery { webhook_id, order, is_test, .. } = delivery;
-                let line = line_of(*order, event.key);
+                let error = delivery.error();
                 let (due_at, token) = lease.map_or((event.now, None), |lease| (lease.until, Some(lease.token)));
-                values![webhook_id, event.event_row, event.event_type, due_at, token, line, is_test, event.now]
+                values![
+                    webhook_id,
+                    event.event_row,
+                    event.event_type,
+                    *body_id,
+                    delivery.status(),
+                    Some(due_at).filter(|_| error.is_none()),
+                    token.filter(|_| error.is_none()),
+                    line_of(*order, event.key),
+                    is_test,
+                    event.now,
+                    error.map(|_| event.now),
+                    error.map(|error| error.error_type),
+                    error.map(|error| error.message.as_str())
+                ]
             }),
         )?;
-        let mut inserted = ids.into_iter().zip(leases);
+        let mut inserted = ids.into_iter().zip(leases).zip(body_ids);
         let mut changes = CounterChanges::default();
-        let mut new_of = |(event, deliveries): &(Owed<'_>, &[NewDelivery])| {
-            let (mut due, mut claimed) = NewlyOwed::default();
-            for (delivery, (id, lease)) in deliveries.iter().zip(&mut inserted) {
+        let mut intake_of = |event: &Owed<'_>| {
+            let mut intake = Intake::new(Accepted::New(event.event_row));
+            for (delivery, ((id, lease), body_id)) in event.deliveries.iter().zip(&mut inserted) {
                 let Some(id) = id else { continue };
                 match lease {
-                    Some(lease) => claimed.push(first_claim(id, event.event_row, delivery, lease.token)),
-                    None => due.push((delivery.webhook_id, id)),
+                    _ if delivery.error().is_some() => intake.failed.push(id),
+                    Some(lease) => {
+                        intake.claimed.push(first_claim((id, event.event_row, body_id), delivery, lease.token));
+                    }
+                    None => intake.deliveries.push((delivery.webhook_id, id)),
                 }
                 if !delivery.is_test {
                     changes.create(delivery.webhook_id);
+                    changes.enter(delivery.webhook_id, delivery.status());
                 }
             }
-            (due, claimed)
+            intake
         };
-        let new = owed.iter().map(&mut new_of).collect();
+        let new = owed.iter().map(&mut intake_of).collect();
         self.count(&changes)?;
-        if let Some((event, _)) = owed.first() {
+        if let Some(event) = owed.first() {
             self.wake_sleepers(event.now)?;
         }
         Ok(new)
     }
 
+    /// Stores the bodies of all events; the one that each delivery sends.
+    fn insert_bodies(&self, owed: &[Owed<'_>]) -> Result<Vec<Option<i64>>> {
+        let each =
+            owed.iter().flat_map(|event| (0_i64..).zip(event.bodies).map(move |(number, body)| (event, number, body)));
+        let sql = "INSERT INTO bodies (event_id, number, body) VALUES ($1, $2, $3)";
+        let ids = self.insert_each(sql, each.map(|(event, number, body)| values![event.event_row, number, *body]))?;
+        let mut ids = ids.as_slice();
+        let mut of_deliveries = Vec::new();
+        for event in owed {
+            let (own, others) = ids.split_at(event.bodies.len());
+            let id = |delivery: &NewDelivery| own.get(delivery.body()? as usize).copied().flatten();
+            of_deliveries.extend(event.deliveries.iter().map(id));
+            ids = others;
+        }
+        Ok(of_deliveries)
+    }
+
     /// How each delivery is claimed as it is stored, of all events; `None` where it is not.
-    fn leases(&self, owed: &[(Owed<'_>, &[NewDelivery])]) -> Result<Vec<Option<Lease>>> {
-        let each = owed.iter().flat_map(|(_, deliveries)| deliveries.iter());
+    fn leases(&self, owed: &[Owed<'_>]) -> Result<Vec<Option<Lease>>> {
+        let each = owed.iter().flat_map(|event| event.deliveries.iter());
         let claims: Vec<(i64, NewClaim)> =
             each.clone().filter_map(|delivery| Some((delivery.webhook_id, delivery.claim?))).collect();
         if claims.is_empty() {
@@ -198,12 +293,10 @@ impl Store {
     }
 }
 
-/// The deliveries of an event that are due, webhook and delivery, and those that are claimed.
-type NewlyOwed = (Vec<(i64, i64)>, Vec<Claimed>);
-
 const INSERT_DELIVERY: &str = "INSERT INTO deliveries
-        (webhook_id, event_id, event_type, status, due_at, claim_token, line, is_test, created_at)
-     VALUES ($1, $2, $3, 'pending', $4, $5, $6, $7, $8)
+        (webhook_id, event_id, event_type, body_id, status, due_at, claim_token, line, is_test, created_at,
+         completed_at, error_type, error_message)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
      ON CONFLICT (event_id, webhook_id) DO NOTHING";
 
 /// The columns of an event, as the statements name them.
@@ -236,11 +329,17 @@ pub(super) fn unlimited(dialect: Dialect) -> String {
     )
 }
 
-pub(super) fn first_claim(id: i64, event_row: i64, delivery: &NewDelivery, token: i64) -> Claimed {
+/// The claim of a delivery with that id, of the event in that row and with that body.
+pub(super) fn first_claim(
+    (id, event_row, body_id): (i64, i64, Option<i64>),
+    delivery: &NewDelivery,
+    token: i64,
+) -> Claimed {
     Claimed {
         id,
         webhook_id: delivery.webhook_id,
         event_row,
+        body_id,
         attempt_number: 1,
         retry_count: 0,
         trigger: Trigger::Scheduled,
@@ -275,8 +374,9 @@ mod tests {
 
     /// What became of events that are offered together, each to one webhook.
     fn accept(store: &Store, webhook_id: i64, events: &[NewEvent], known_since: Option<Timestamp>) -> Vec<Intake> {
-        let delivery = NewDelivery { webhook_id, order: Order::None, is_test: false, claim: None };
-        let offer = |event| Offer { event, deliveries: vec![delivery], known_since };
+        let delivery =
+            NewDelivery { webhook_id, order: Order::None, is_test: false, claim: None, sends: Sends::Payload };
+        let offer = |event| Offer { event, deliveries: vec![delivery.clone()], bodies: Vec::new(), known_since };
         store.accept(&events.iter().map(offer).collect::<Vec<_>>(), true).unwrap()
     }
 
@@ -327,8 +427,10 @@ mod tests {
                 store.pause_webhook(webhook_id, NOW).unwrap();
             }
             let claim = Some(NewClaim { now: NOW, token: 7 });
-            let delivery = NewDelivery { webhook_id, order: settings.order, is_test: false, claim };
-            let offer = Offer { event: &event("one", 1), deliveries: vec![delivery], known_since: None };
+            let delivery =
+                NewDelivery { webhook_id, order: settings.order, is_test: false, claim, sends: Sends::Payload };
+            let offer =
+                Offer { event: &event("one", 1), deliveries: vec![delivery], bodies: Vec::new(), known_since: None };
             let intake = store.accept(&[offer], true).unwrap().remove(0);
             assert_eq!(intake.deliveries.len() + intake.claimed.len(), 1);
             let row = store.delivery(1).unwrap().unwrap();
@@ -349,8 +451,10 @@ mod tests {
         for expected in [1, 0] {
             assert_eq!(accept(&store, webhook, &[event("one", 1)], None)[0].deliveries.len(), expected);
         }
-        let delivery = NewDelivery { webhook_id: webhook, order: Order::None, is_test: true, claim: None };
-        let offer = Offer { event: &event("test", 2), deliveries: vec![delivery], known_since: None };
+        let delivery =
+            NewDelivery { webhook_id: webhook, order: Order::None, is_test: true, claim: None, sends: Sends::Payload };
+        let offer =
+            Offer { event: &event("test", 2), deliveries: vec![delivery], bodies: Vec::new(), known_since: None };
         assert_eq!(store.accept(&[offer], true).unwrap()[0].deliveries.len(), 1);
         assert_eq!(store.webhook(webhook).unwrap().unwrap().counters.total, 1);
     }

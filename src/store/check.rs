@@ -207,6 +207,13 @@ const DELIVERY_RULES: &[Rule] = &[
         message: "deliveries wait in a line in which nobody is before them",
         is_fixable: true,
     },
+    Rule {
+        count: "SELECT count(*) FROM deliveries d WHERE d.body_id IS NOT NULL
+                AND NOT EXISTS (SELECT 1 FROM bodies b WHERE b.id = d.body_id AND b.event_id = d.event_id)",
+        latest_ms: None,
+        message: "deliveries send a body that is gone",
+        is_fixable: false,
+    },
 ];
 
 /// A lease that ran out is none of these: the next drain takes it up.

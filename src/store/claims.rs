@@ -19,6 +19,8 @@ pub struct Claimed {
     pub id: i64,
     pub webhook_id: i64,
     pub event_row: i64,
+    /// What it sends in the place of the event's payload.
+    pub body_id: Option<i64>,
     /// The number of the attempt to come.
     pub attempt_number: u32,
     pub retry_count: u32,
@@ -28,6 +30,9 @@ pub struct Claimed {
     pub is_test: bool,
     pub token: i64,
 }
+
+/// What is sent: the row of an event, and the body that takes the place of its payload.
+pub type Sent = (i64, Option<i64>);
 
 /// What a request carries of its event.
 #[derive(Clone, Debug)]
@@ -78,6 +83,13 @@ pub struct RateCost {
     pub start_us: i64,
     /// What each claim adds.
     pub each_us: i64,
+}
+
+impl Claimed {
+    /// What it sends: the row of its event, and the body.
+    pub fn sent(&self) -> Sent {
+        (self.event_row, self.body_id)
+    }
 }
 
 impl ClaimCost {
@@ -135,13 +147,13 @@ impl LaneClaimed {
 /// Claims of a group of webhooks under way: how many bytes of payloads are left, and the payload that was read last.
 struct Claiming {
     bytes: usize,
-    last_payload: Option<(i64, Arc<Payload>)>,
+    last_payload: Option<(Sent, Arc<Payload>)>,
 }
 
 /// The columns of a [`Claimed`].
 macro_rules! claimed {
     () => {
-        "id, webhook_id, event_id, attempt_count + 1, retry_count, is_manual, is_test, claim_token"
+        "id, webhook_id, event_id, body_id, attempt_count + 1, retry_count, is_manual, is_test, claim_token"
     };
 }
 pub(super) use claimed;
@@ -266,11 +278,12 @@ impl Store {
                 self.release(&[&claimed], lease.now)?;
                 continue;
             }
+            let sent = claimed.sent();
             let payload = match &claiming.last_payload {
-                Some((row, payload)) if *row == claimed.event_row => Arc::clone(payload),
-                _ => Arc::new(self.load_payload(claimed.event_row)?),
+                Some((known, payload)) if *known == sent => Arc::clone(payload),
+                _ => Arc::new(self.load_payload(sent)?),
             };
-            claiming.last_payload = Some((claimed.event_row, Arc::clone(&payload)));
+            claiming.last_payload = Some((sent, Arc::clone(&payload)));
             claiming.bytes = claiming.bytes.saturating_sub(payload.bytes.len());
             deliveries.push((claimed, payload));
         }
@@ -302,10 +315,16 @@ impl Store {
         self.first(CLAIMED_ONE, params![id], from_row)
     }
 
-    /// What a request carries of the event in that row.
-    pub fn load_payload(&self, event_row: i64) -> Result<Payload> {
-        let sql = "SELECT event_id, event_type, payload, headers FROM events WHERE id = $1";
-        let payload = self.first(sql, params![event_row], |row| {
+    /// What a request carries of the event in that row, with that body.
+    pub fn load_payload(&self, (event_row, body_id): Sent) -> Result<Payload> {
+        let with_body =
+            "SELECT e.event_id, e.event_type, b.body, e.headers FROM events e JOIN bodies b ON b.event_id = e.id
+            WHERE e.id = $1 AND b.id = $2";
+        let (sql, values) = match body_id {
+            None => ("SELECT event_id, event_type, payload, headers FROM events WHERE id = $1", vec![event_row.into()]),
+            Some(body_id) => (with_body, vec![event_row.into(), body_id.into()]),
+        };
+        let payload = self.first(sql, &values, |row| {
             let (event_id, event_type) = (row.next()?, row.next()?);
             Ok(Payload { event_id, event_type, bytes: row.next()?, headers: row.next()? })
         })?;
@@ -318,6 +337,7 @@ pub(super) fn from_row(row: &mut Row<'_>) -> Result<Claimed> {
         id: row.next()?,
         webhook_id: row.next()?,
         event_row: row.next()?,
+        body_id: row.next()?,
         attempt_number: row.next()?,
         retry_count: row.next()?,
         trigger: row.next()?,

@@ -18,6 +18,8 @@ pub struct DeliveryRow {
     pub webhook_id: i64,
     pub webhook: String,
     pub event_row: i64,
+    /// What it sends in the place of the event's payload.
+    pub body_id: Option<i64>,
     pub event_id: String,
     pub event_type: String,
     /// Of its event.
@@ -67,7 +69,7 @@ pub struct Retried {
     pub under_way: u64,
 }
 
-const SELECT: &str = "SELECT d.id, d.webhook_id, (SELECT w.name FROM webhooks w WHERE w.id = d.webhook_id), d.event_id,
+const SELECT: &str = "SELECT d.id, d.webhook_id, (SELECT w.name FROM webhooks w WHERE w.id = d.webhook_id), d.event_id, d.body_id,
     (SELECT e.event_id FROM events e WHERE e.id = d.event_id), d.event_type,
     (SELECT e.key FROM events e WHERE e.id = d.event_id), (SELECT w.owner FROM webhooks w WHERE w.id = d.webhook_id), d.status, d.attempt_count, d.retry_count,
     d.due_at, d.claim_token IS NOT NULL, d.is_test, d.created_at, d.started_at, d.completed_at, d.duration_ms,
@@ -218,7 +220,7 @@ impl Store {
         Ok(removed)
     }
 
-    /// Deletes what is in those of these events that have no delivery. Their ids and fingerprints stay, so that the same event
+    /// Deletes what is in those of these events that have no delivery, and bodies that none sends any longer. Their ids and fingerprints stay, so that the same event
     /// again is a duplicate, and another with its id a conflict. How many.
     pub(super) fn forget_payloads(&self, events: &[i64]) -> Result<u64> {
         let sql = format!(
@@ -226,6 +228,7 @@ impl Store {
              WHERE {} AND payload IS NOT NULL AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.event_id = events.id)",
             self.dialect().one_of("id", "$1")
         );
+        self.forget_bodies(events)?;
         let gone = events.chunks(LONGEST_LIST).map(|some| self.execute(&sql, params![some]));
         let gone = gone.sum::<Result<usize>>()?;
         self.note_deletion(gone);
@@ -239,6 +242,7 @@ fn from_row(row: &mut Row<'_>) -> Result<DeliveryRow> {
         webhook_id: row.next()?,
         webhook: row.next()?,
         event_row: row.next()?,
+        body_id: row.next()?,
         event_id: row.next()?,
         event_type: row.next()?,
         key: row.next()?,

@@ -164,7 +164,7 @@ impl Store {
     }
 
     /// Locks the states of the webhooks of these deliveries, in the order of ids.
-    pub(super) fn lock_states_of(&self, deliveries: &[i64]) -> Result<()> {
+    pub fn lock_states_of(&self, deliveries: &[i64]) -> Result<()> {
         let dialect = self.dialect();
         let sql = format!(
             "SELECT s.webhook_id FROM webhook_state s WHERE s.webhook_id IN (SELECT d.webhook_id FROM deliveries d WHERE {})

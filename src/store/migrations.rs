@@ -7,12 +7,13 @@ pub(super) const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_first.sq
 pub(super) const NEWEST: i64 = MIGRATIONS.len() as i64;
 
 /// What the migrations make.
-pub(super) const TABLES: [&str; 11] = [
+pub(super) const TABLES: [&str; 12] = [
     "webhooks",
     "webhook_state",
     "secrets",
     "credentials",
     "events",
+    "bodies",
     "deliveries",
     "attempts",
     "attempt_counts",

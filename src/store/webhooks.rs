@@ -11,7 +11,7 @@ use super::{Result, Store, StoreError};
 use crate::domain::members::Members;
 use crate::domain::owner::Owner;
 use crate::domain::time::Timestamp;
-use crate::domain::webhook::{Counters, FAILURES_TO_REPORT, Order, Settings, Webhook};
+use crate::domain::webhook::{Counters, FAILURES_TO_REPORT, Order, Settings, Shape, Webhook};
 
 /// Which webhooks a list shows.
 #[derive(Clone, Debug, Default)]
@@ -36,14 +36,16 @@ pub struct Subscriber {
     pub is_active: bool,
     pub is_paused: bool,
     pub order: Order,
+    pub shape: Shape,
     /// Whether any event type has a schema: so nobody who knows the subscribers need ask.
     pub are_there_schemas: bool,
 }
 
-const COLUMNS: &str = "id, name, owner, events, ordered, settings, created_by, created_at, updated_at";
+const COLUMNS: &str =
+    "id, name, owner, events, ordered, filter, transform, settings, created_by, created_at, updated_at";
 
 /// The settings that have a column of their own, by key: queries need them. The others are in the column `settings`.
-const OWN_COLUMNS: [&str; 4] = ["name", "owner", "events", "is_ordered"];
+const OWN_COLUMNS: [&str; 6] = ["name", "owner", "events", "is_ordered", "filter", "transform"];
 
 impl Store {
     /// Stores a new webhook and returns its id.
@@ -55,13 +57,16 @@ impl Store {
         now: Timestamp,
     ) -> Result<i64> {
         let inserted = self.insert(
-            "INSERT INTO webhooks (name, owner, events, ordered, settings, created_by, created_at, updated_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $7)",
+            "INSERT INTO webhooks (name, owner, events, ordered, filter, transform, settings, created_by, created_at,
+                updated_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)",
             params![
                 &settings.name,
                 &settings.owner,
                 Json(&settings.events),
                 settings.order,
+                &settings.shape.filter,
+                &settings.shape.transform,
                 &settings_column(settings),
                 created_by,
                 now
@@ -82,12 +87,16 @@ impl Store {
             self.keep_deliveries_out(id)?;
         }
         let updated = self.execute(
-            "UPDATE webhooks SET name = $1, owner = $2, events = $3, ordered = $4, settings = $5 WHERE id = $6",
+            "UPDATE webhooks SET name = $1, owner = $2, events = $3, ordered = $4, filter = $5, transform = $6,
+                settings = $7
+             WHERE id = $8",
             params![
                 &settings.name,
                 &settings.owner,
                 Json(&settings.events),
                 settings.order,
+                &settings.shape.filter,
+                &settings.shape.transform,
                 &settings_column(settings),
                 id
             ],
@@ -145,6 +154,7 @@ impl Store {
     /// Every webhook as far as `emit` needs it, oldest first.
     pub fn subscribers(&self) -> Result<Vec<Subscriber>> {
         let sql = "SELECT w.id, w.name, w.events, w.owner, s.is_active, s.paused_at IS NOT NULL, w.ordered,
+                w.filter, w.transform,
                 EXISTS (SELECT 1 FROM event_types t WHERE t.schema IS NOT NULL)
              FROM webhooks w JOIN webhook_state s ON s.webhook_id = w.id ORDER BY w.id";
         self.rows(sql, &[], |row| {
@@ -156,6 +166,7 @@ impl Store {
                 is_active: row.next()?,
                 is_paused: row.next()?,
                 order: row.next()?,
+                shape: Shape { filter: row.next()?, transform: row.next()? },
                 are_there_schemas: row.next()?,
             })
         })
@@ -187,12 +198,13 @@ fn select(dialect: Dialect, which: &str) -> String {
 fn from_row(row: &mut Row<'_>) -> Result<Webhook> {
     let (id, name, owner) = (row.next()?, row.next()?, row.next()?);
     let (events, order) = (row.next_json("webhooks.events")?, row.next()?);
+    let shape = Shape { filter: row.next()?, transform: row.next()? };
     // The text is not repeated: credentials are in it.
     let others: Settings = serde_json::from_str(row.next()?).map_err(|error| StoreError::Value {
         column: "webhooks.settings".to_owned(),
         value: format!("{:?} error at character {}", error.classify(), error.column()),
     })?;
-    let settings = Settings { name, events, owner, order, ..others };
+    let settings = Settings { name, events, shape, owner, order, ..others };
     let (created_by, created_at, updated_at) = (row.next()?, row.next()?, row.next()?);
     let (health, version) = webhook_state::health(row)?;
     let counters = Counters { total: row.next()?, successful: row.next()?, failed: row.next()? };

@@ -68,6 +68,7 @@ mod schemes;
 mod screens;
 mod secrets;
 mod settings;
+mod shaping;
 mod shared;
 mod sign;
 mod signatures;

@@ -39,6 +39,9 @@ fn a_file_takes_the_values_that_the_options_take() {
         (&["-H", "X-A: 1", "-H", "X-B: 2"], "headers = ['X-A: 1', 'X-B: 2']"),
         (&["-H", "X-A: 1", "-H", "X-B: 2"], "headers = { X-A = '1', X-B = '2' }"),
         (&["--signature", "github,stripe"], "signature_schemes = 'github,stripe'"),
+        (&["--filter", ".data.n > 1"], "filter = '.data.n > 1'"),
+        (&["--transform", "{a: .data}"], "transform = '''\n{a: .data}'''"),
+        (&["--filter", "none", "--transform", "none"], ""),
         (&["--allow-network", "10.0.0.0/8,10.1.1.1"], "allow_networks = '10.0.0.0/8,10.1.1.1'"),
     ];
     for (options, lines) in forms {
@@ -74,6 +77,8 @@ fn a_refusal_names_the_option_or_the_entry_and_its_key_with_one_reason() {
         ("--signature", "githib", "signature_schemes = ['githib']", "no signature scheme 'githib'"),
         ("--owner", " ", "owner = ' '", "an owner is blank"),
         ("--description", "a\u{1b}", "description = \"a\\u001b\"", "the description holds the control character"),
+        ("--filter", "range(3)", "filter = 'range(3)'", "range/1 at column 1 is not allowed here"),
+        ("--transform", "{a: now}", "transform = '{a: now}'", "now at column 5 is not allowed here"),
         ("--allow-network", "here", "allow_networks = ['here']", "\"here\" is not a network"),
     ];
     let env = TestEnv::new();

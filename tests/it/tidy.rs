@@ -53,7 +53,7 @@ const HOMES: &[Home] = &[
     Home {
         what: "standard output and error",
         needles: &["stdout()", "stderr()", "io::stdout", "io::stderr"],
-        homes: &["src/output/", "src/main.rs"],
+        homes: &["src/output/", "src/main.rs", "src/expressions/"],
         files: usize::MAX,
     },
 ];
@@ -62,11 +62,28 @@ const HOMES: &[Home] = &[
 const LAYERS: &[(&str, &[&str])] = &[
     (
         "src/domain/",
-        &["store", "http", "delivery", "receiver", "commands", "output", "cli", "context", "settings", "error"],
+        &[
+            "store",
+            "http",
+            "delivery",
+            "receiver",
+            "commands",
+            "output",
+            "cli",
+            "context",
+            "settings",
+            "error",
+            "jq",
+            "expressions",
+        ],
     ),
     ("src/store/", &["http", "delivery", "receiver", "commands", "output", "cli", "context", "error"]),
     ("src/http/", &["store", "delivery", "receiver", "commands", "output", "cli", "context", "error"]),
     ("src/receiver/", &["store", "http", "delivery", "commands", "output", "cli", "context", "error"]),
+    (
+        "src/expressions/",
+        &["store", "http", "delivery", "receiver", "commands", "output", "cli", "context", "error", "settings"],
+    ),
     ("src/delivery/", &["receiver", "commands", "output", "cli"]),
     ("src/output/", &["store", "http", "delivery", "receiver", "commands", "cli"]),
     ("src/error.rs", &["http", "delivery", "receiver", "commands", "output", "cli", "context", "settings"]),

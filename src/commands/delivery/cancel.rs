@@ -63,7 +63,8 @@ impl Cancel {
         if self.selection.is_by_filters() && count > 0 {
             context.confirm(&format!("Cancel {}?", counted(count, "delivery", "deliveries")))?;
         }
-        let cancelled = selected.change(&store, |ids| store.cancel_deliveries(ids))?.into_iter().sum::<usize>() as u64;
+        let cancelled = selected.change(&store, |_| Ok(()), |ids, ()| store.cancel_deliveries(ids))?;
+        let cancelled = cancelled.into_iter().sum::<usize>() as u64;
         let view = CancelView { cancelled, finished: count - cancelled, left_out: selected.left_out };
         context.out.outcome(&view)?;
         Ok(Exit::DONE)

@@ -7,10 +7,10 @@ use clap::Args;
 use serde::Serialize;
 
 use super::view::DeliveryView;
-use crate::commands::arguments;
 use crate::commands::selection::Selection;
 use crate::commands::sending::{self, Sending, Tally, broken_off};
 use crate::commands::wording::counted;
+use crate::commands::{arguments, reshaping};
 use crate::context::{Context, Exit};
 use crate::domain::delivery::Status;
 use crate::output::{Page, Text};
@@ -19,9 +19,10 @@ use crate::store::Store;
 /// Make deliveries due again by hand, and attempt them
 ///
 /// A retried delivery keeps its event id and its attempts, and gets a fresh retry budget. By filters only failed and
-/// retrying deliveries are meant, unless --status says otherwise. What is being attempted just now is left alone, and what was
-/// cancelled during such an attempt waits for its end: nothing is sent beside a request that is under way. A pause of the webhook (breaker, Retry-After) is lifted
-/// for the first request. Exits with 5 when a delivery was not delivered.
+/// retrying deliveries are meant, unless --status says otherwise. The webhook's filter and transform of now are asked anew.
+/// What is being attempted just now is left alone, and what was cancelled during such an attempt waits for its end: nothing
+/// is sent beside a request that is under way. A pause of the webhook (breaker, Retry-After) is lifted for the first
+/// request. Exits with 5 when a delivery was not delivered.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl delivery retry 42 43
@@ -82,10 +83,15 @@ impl Retry {
             return Ok(Exit::DONE);
         }
         let now = context.now();
-        let retried = selected.change(&store, |ids| store.retry_deliveries(ids, now))?;
-        let under_way: u64 = retried.iter().map(|part| part.under_way).sum();
-        let due: Vec<(i64, i64)> = retried.into_iter().flat_map(|part| part.due).collect();
-        let busy = (selected.ids.len() - due.len()) as u64;
+        let retried = selected.change(
+            &store,
+            |ids| reshaping::evaluate(&store, ids, true),
+            |ids, reshaping| reshaping.retry(&store, ids, now),
+        )?;
+        let under_way: u64 = retried.iter().map(|(part, _)| part.under_way).sum();
+        let refused: u64 = retried.iter().map(|(_, refused)| refused).sum();
+        let due: Vec<(i64, i64)> = retried.into_iter().flat_map(|(part, _)| part.due).collect();
+        let busy = (selected.ids.len() - due.len()) as u64 - refused;
         selected.tell_left_out(context);
         if busy > under_way {
             context.out.notice(&format!("{} are being attempted just now and were left alone", busy - under_way));
@@ -95,6 +101,10 @@ impl Retry {
             context.out.notice(&format!(
                 "{cancelled} during an attempt that may still be under way: due again when it has failed, or its lease ends"
             ));
+        }
+        if refused > 0 {
+            let are = counted(refused, "is not sent: its", "are not sent: their");
+            context.out.notice(&format!("{are} webhook's filter or transform says so, see `hookctl delivery show ID`"));
         }
         let webhooks: BTreeSet<i64> = due.iter().map(|(webhook, _)| *webhook).collect();
         store.transaction(|| webhooks.iter().try_for_each(|id| store.lift_pause(*id, now)))?;
@@ -108,7 +118,7 @@ impl Retry {
         if self.enqueue || due.is_empty() {
             list(&mut view, &store, &due)?;
             context.out.outcome(&view)?;
-            return Ok(Exit::DONE);
+            return Ok(if refused > 0 && !self.enqueue { Exit::NOT_DELIVERED } else { Exit::DONE });
         }
         let options = sending::options(context, self.concurrency.min(due.len()))?;
         let mut sending = Sending::new(context, &store, options)?;
@@ -122,7 +132,7 @@ impl Retry {
         context.out.outcome(&view)?;
         let made_due = counted(view.retried, "delivery was", "deliveries were");
         sent.and(is_listed).map_err(|error| broken_off(error, &format!("{made_due} made due")))?;
-        Ok(sending.exit(view.tally.succeeded == view.retried))
+        Ok(sending.exit(refused == 0 && view.tally.succeeded == view.retried))
     }
 }
 

@@ -11,7 +11,8 @@ use crate::context::{Context, Exit};
 /// Show one delivery whole: payload, request, and each attempt with its answer
 ///
 /// The request is shown as the last attempt sent it, by the webhook's present settings and secrets; values of headers that
-/// are credentials by their name, and of the URL's query, are masked. For one that is not finished it says what it waits
+/// are credentials by their name, and of the URL's query, are masked. Where a transform made
+/// the body, it is shown beside the event's payload, as `body`. For one that is not finished it says what it waits
 /// for, in JSON as `waiting.for`: attempt, enable, resume, receiver, breaker, retry, order or drain.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:

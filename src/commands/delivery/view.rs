@@ -120,6 +120,8 @@ pub struct DeliveryPage {
     waiting: Option<Waiting>,
     payload_hash: String,
     payload: Bytes,
+    /// What a transform made of it, which is sent in its place.
+    body: Option<Bytes>,
     request: RequestView,
     attempts: Vec<AttemptView>,
 }
@@ -180,16 +182,22 @@ impl DeliveryPage {
         let delivery = store.delivery(id)?.ok_or_else(|| {
             Failure::new(Kind::NotFound, format!("no delivery {id}")).hint("see `hookctl delivery list`")
         })?;
-        let payload = store.load_payload(delivery.event_row)?;
+        let payload = store.load_payload((delivery.event_row, None))?;
+        let sent = match delivery.body_id {
+            Some(_) => Some(store.load_payload((delivery.event_row, delivery.body_id))?),
+            None => None,
+        };
         let attempts = store.attempts(id)?;
         let webhook = store.webhook(delivery.webhook_id)?.context("the webhook was deleted meanwhile")?;
         let waiting = Waiting::of(store, &delivery, &webhook, context.now())?;
-        let request = RequestView::new(context, store, webhook, &delivery, &payload, attempts.last())?;
+        let request =
+            RequestView::new(context, store, webhook, &delivery, sent.as_ref().unwrap_or(&payload), attempts.last())?;
         Ok(DeliveryPage {
             delivery: delivery.into(),
             waiting,
             payload_hash: payload_hash(&payload.bytes),
             payload: Bytes(payload.bytes),
+            body: sent.map(|sent| Bytes(sent.bytes)),
             request,
             attempts: attempts.into_iter().map(AttemptView::from).collect(),
         })
@@ -295,6 +303,11 @@ impl Page for DeliveryPage {
         text.heading("Payload");
         text.field("SHA-256", Cell::id(&self.payload_hash));
         text.block(&self.payload.0);
+        if let Some(body) = &self.body {
+            text.blank();
+            text.heading("Body");
+            text.block(&body.0);
+        }
         for attempt in &self.attempts {
             attempt.describe(text);
         }

@@ -15,8 +15,9 @@ use super::lines::{Lines, Next};
 use super::options::Emit;
 use super::receivers::receivers;
 use crate::commands::sending::{self, Sending, Tally};
+use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
-use crate::delivery::{AcceptOptions, Schemas, Summary, Turn, accept};
+use crate::delivery::{AcceptOptions, Acceptance, Schemas, Shapings, Summary, Turn, accept_shaped};
 use crate::domain::custom_headers;
 use crate::domain::envelope::{Content, Entity};
 use crate::domain::event::{NewEvent, PAYLOAD_LIMIT};
@@ -91,6 +92,9 @@ struct BatchView {
     /// Events that nobody wanted, and duplicates of events that are not delivered.
     #[serde(skip)]
     undelivered: u64,
+    /// Deliveries whose filter or transform failed.
+    #[serde(skip)]
+    failed_at_once: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -146,6 +150,12 @@ pub(super) fn run(emit: &Emit, file: &str, context: &mut Context) -> Result<Exit
     let done = batch.read(context, &input, size).and_then(|()| batch.finish(context));
     let Batch { mut view, held_back, sending, stored_lines, .. } = batch;
     held_back.tell(context);
+    if view.failed_at_once > 0 {
+        let failed = counted(view.failed_at_once, "delivery failed", "deliveries failed");
+        context.out.notice(&format!(
+            "{failed} by the filter or transform of its webhook, and nothing was sent: `hookctl delivery list --status failed`"
+        ));
+    }
     view.tally = sending.tally();
     if let Err(error) = done {
         if stored_lines == 0 {
@@ -257,33 +267,41 @@ impl Batch<'_> {
             return Ok(());
         }
         let store = self.store;
-        let (subscribers, intakes) = store.shared_transaction(|| {
-            let (subscribers, dedupe) = (store.subscribers()?, self.emit.dedupe);
-            if self.lacks_key {
-                let to = group.iter().flat_map(|(_, event)| receivers(&subscribers, event, &self.named));
-                store.check_key_of(&to.collect::<BTreeSet<i64>>().into_iter().collect::<Vec<_>>())?;
+        let (mut shapings, events) = (Shapings::default(), group.iter().map(|(_, event)| event).collect::<Vec<_>>());
+        let (subscribers, intakes) = loop {
+            let (subscribers, acceptance) = store.shared_transaction(|| {
+                let (subscribers, dedupe) = (store.subscribers()?, self.emit.dedupe);
+                if self.lacks_key {
+                    let to = events.iter().flat_map(|event| receivers(&subscribers, event, &self.named));
+                    store.check_key_of(&to.collect::<BTreeSet<i64>>().into_iter().collect::<Vec<_>>())?;
+                }
+                let named = self.named.as_slice();
+                let options = AcceptOptions {
+                    subscribers: &subscribers,
+                    named,
+                    dedupe,
+                    at_once: None,
+                    schemas: Some(&self.schemas),
+                    is_last: true,
+                };
+                let acceptance = accept_shaped(store, &events, &shapings, options)?;
+                Ok::<_, StoreError>((subscribers, acceptance))
+            })?;
+            match acceptance {
+                Acceptance::Stored(intakes) => break (subscribers, intakes),
+                Acceptance::Lacking(lacking) => shapings.evaluate(&events, lacking)?,
             }
-            let named = self.named.as_slice();
-            let options = AcceptOptions {
-                subscribers: &subscribers,
-                named,
-                dedupe,
-                at_once: None,
-                schemas: Some(&self.schemas),
-                is_last: true,
-            };
-            let intakes = accept(store, group.iter().map(|(_, event)| event), options)?;
-            Ok::<_, StoreError>((subscribers, intakes))
-        })?;
+        };
         self.group_bytes = 0;
         self.stored_lines = group.last().map_or(self.stored_lines, |(number, _)| *number);
         for ((number, event), intake) in group.drain(..).zip(intakes) {
             match intake.accepted {
                 Accepted::New(_) => {
                     self.view.accepted += 1;
-                    self.view.undelivered += u64::from(intake.deliveries.is_empty());
+                    self.view.undelivered += u64::from(intake.count() == 0);
+                    self.view.failed_at_once += intake.failed.len() as u64;
                     self.held_back.note(&subscribers, &event, &self.named);
-                    self.view.deliveries += intake.deliveries.len() as u64;
+                    self.view.deliveries += intake.count() as u64;
                     if !self.emit.enqueue {
                         self.sending.engine.add_deliveries(intake.deliveries);
                     }

@@ -5,9 +5,12 @@ use serde::Serialize;
 
 use super::options::Emit;
 use crate::context::{Context, Exit};
-use crate::delivery::Matching;
-use crate::domain::owner::Owner;
+use crate::delivery::{Case, Matching, Shaped, shape};
+use crate::domain::attempt::ErrorType;
+use crate::domain::event::NewEvent;
+use crate::domain::webhook::Shape;
 use crate::output::{Cell, Look, Row};
+use crate::store::Subscriber;
 
 #[derive(Debug, Serialize)]
 struct Candidate {
@@ -31,17 +34,35 @@ impl Row for Candidate {
     }
 }
 
+/// A delivery that would be stored as failed.
+fn failed(shaped: Shaped) -> (Option<&'static str>, String) {
+    let Shaped::Failed(error) = shaped else { return (None, String::new()) };
+    let reason = if error.error_type == ErrorType::FilterError { "filter" } else { "transform" };
+    (Some(reason), error.message)
+}
+
 /// Shows the candidates; stores and sends nothing.
-pub(super) fn run(emit: &Emit, event_type: &str, context: &mut Context) -> Result<Exit> {
+pub(super) fn run(emit: &Emit, event: &NewEvent, context: &mut Context) -> Result<Exit> {
     let store = context.store_to_read()?;
     let named = context.webhook_ids(&store, &emit.webhooks)?;
-    let candidates: Vec<Candidate> = store
-        .subscribers()?
+    let subscribers = store.subscribers()?;
+    let matching = |webhook: &Subscriber| Matching::of(webhook, &event.event_type, event.owner.as_deref(), &named);
+    let plain = Shape::default();
+    let cases = subscribers.iter().map(|webhook| Case {
+        shape: if matching(webhook) == Matching::Wanted { &webhook.shape } else { &plain },
+        event: &event.payload,
+        is_filtered: true,
+    });
+    let shaped = shape(&cases.collect::<Vec<_>>())?;
+    let candidates: Vec<Candidate> = subscribers
         .into_iter()
-        .map(|webhook| {
-            let matching = Matching::of(&webhook, event_type, emit.owner.as_ref().and_then(Owner::name), &named);
+        .zip(shaped)
+        .map(|(webhook, shaped)| {
+            let matching = matching(&webhook);
             let events = webhook.events.join(", ");
             let (reason, detail) = match matching {
+                Matching::Wanted if shaped == Shaped::Unwanted => (Some("filter"), "its filter says no".to_owned()),
+                Matching::Wanted if matches!(shaped, Shaped::Failed(_)) => failed(shaped),
                 Matching::Wanted => (None, format!("subscribes to {events}")),
                 Matching::Disabled => (Some("disabled"), "disabled".to_owned()),
                 Matching::Pattern => (Some("pattern"), format!("subscribes to {events} only")),

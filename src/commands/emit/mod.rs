@@ -20,7 +20,7 @@ use crate::commands::catalogue::warn_of_slips;
 use crate::commands::sending::{self, Sending};
 use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
-use crate::delivery::{AcceptOptions, Schemas, SentAtOnce, Summary, accept, most_at_once};
+use crate::delivery::{AcceptOptions, Acceptance, Schemas, SentAtOnce, Shapings, Summary, accept_shaped, most_at_once};
 use crate::domain::event::NewEvent;
 use crate::domain::event_draft::Field;
 use crate::domain::webhook::masked;
@@ -38,39 +38,48 @@ impl Emit {
             false => None,
         };
         let draft = content::draft(&self, event_type, example.as_deref())?;
+        let mut random = context.random()?;
         if self.dry_run {
-            let event = draft.into_event(context.now(), 0).map_err(failure)?;
+            let event = draft.into_event(context.now(), random.next_u128()).map_err(failure)?;
             if let Some(reason) = Schemas::default().refusal_of(&context.store_to_read()?, &event)? {
                 return Err(Failure::option(Field::Data.option(), reason).into());
             }
-            return dry_run::run(&self, event_type, context);
+            return dry_run::run(&self, &event, context);
         }
         context.refuse_if_read_only()?;
         notice_of_exposed_header(context, &self.headers);
-        let mut random = context.random()?;
         let mut event = draft.into_event(context.now(), random.next_u128()).map_err(failure)?;
         let store = context.store_to_emit()?;
         store.leave_short_log()?;
         let named = context.webhook_ids(&store, &self.webhooks)?;
         let mut held_back = HeldBack::default();
         let token = random.next_token();
-        let intakes = store.shared_transaction(|| {
-            let subscribers = store.subscribers()?;
-            if !self.enqueue {
-                store.check_key_of(&receivers(&subscribers, &event, &named))?;
+        let mut shapings = Shapings::default();
+        let (subscribers, intakes) = loop {
+            let (subscribers, acceptance) = store.shared_transaction(|| {
+                let subscribers = store.subscribers()?;
+                if !self.enqueue {
+                    store.check_key_of(&receivers(&subscribers, &event, &named))?;
+                }
+                if context.clock.follows_server() {
+                    // Its clock is known from this answer on, and decides when a delivery is due.
+                    event.created_at = context.now();
+                }
+                let most = most_at_once(self.concurrency, event.payload.len());
+                let at_once = SentAtOnce { claim: NewClaim { now: context.now(), token }, most };
+                let at_once = Some(at_once).filter(|_| !self.enqueue);
+                let (named, dedupe) = (named.as_slice(), self.dedupe);
+                let options =
+                    AcceptOptions { subscribers: &subscribers, named, dedupe, at_once, schemas: None, is_last: true };
+                let acceptance = accept_shaped(&store, &[&event], &shapings, options)?;
+                Ok::<_, StoreError>((subscribers, acceptance))
+            })?;
+            match acceptance {
+                Acceptance::Stored(intakes) => break (subscribers, intakes),
+                Acceptance::Lacking(lacking) => shapings.evaluate(&[&event], lacking)?,
             }
-            if context.clock.follows_server() {
-                // Its clock is known from this answer on, and decides when a delivery is due.
-                event.created_at = context.now();
-            }
-            held_back.note(&subscribers, &event, &named);
-            let most = most_at_once(self.concurrency, event.payload.len());
-            let at_once = SentAtOnce { claim: NewClaim { now: context.now(), token }, most };
-            let at_once = Some(at_once).filter(|_| !self.enqueue);
-            let (subscribers, named, dedupe) = (subscribers.as_slice(), named.as_slice(), self.dedupe);
-            let options = AcceptOptions { subscribers, named, dedupe, at_once, schemas: None, is_last: true };
-            accept(&store, [&event], options)
-        })?;
+        };
+        held_back.note(&subscribers, &event, &named);
         let intake = intakes.into_iter().next().expect("one answer to one event");
         let done = match intake.accepted {
             Accepted::New(row) => {
@@ -93,11 +102,12 @@ impl Emit {
         intake: Intake,
     ) -> Result<Exit> {
         let (event_type, owed) = (&event.event_type, intake.deliveries.len() + intake.claimed.len());
+        let count = intake.count();
         // Once: whoever emits it again means it.
         if !store.had_event_type_before(event_type, event_row)? {
             warn_of_slips(context, store, [event_type])?;
         }
-        if owed == 0 {
+        if count == 0 {
             context.out.notice(&format!(
                 "no active webhook wants {event_type}; the event is stored (`hookctl emit {event_type} --dry-run` tells why)"
             ));
@@ -107,11 +117,11 @@ impl Emit {
             context.out.outcome(&view)?;
             return Ok(self.exit(&view));
         }
-        let count = counted(owed as u64, "delivery", "deliveries");
+        let count = counted(count as u64, "delivery", "deliveries");
         context.out.notice(&format!("event {} is accepted, with {count}", event.event_id));
         let options = sending::options(context, self.concurrency.min(owed))?;
         let mut sending = Sending::new(context, store, options)?;
-        sending.engine.add_claimed(intake.claimed, event);
+        sending.engine.add_claimed(intake.claimed, event)?;
         sending.engine.add_deliveries(intake.deliveries);
         let sent = sending.finish(context, "Delivering", Summary::default(), owed as u64);
         let view = EmitView::load(store, event_row, false);

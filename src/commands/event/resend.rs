@@ -148,7 +148,8 @@ impl Resend {
             if stop.is_asked() {
                 break;
             }
-            store.transaction(|| backfill.carry_out_part(&store, part, now))?;
+            let prepared = backfill.prepare(&store, part)?;
+            store.transaction(|| backfill.carry_out_part(&store, part, &prepared, now))?;
             progress.set(number as u64 + 1);
         }
         progress.finish();

@@ -141,7 +141,11 @@ fn check_reached(outcome: &Outcome) -> Result<(), Failure> {
             Err(Failure::new(Kind::Failed, format!("cannot reach the receiver: {}", error.message))
                 .hint("start it, or check the URL; nothing was judged"))
         }
-        ErrorType::HttpError | ErrorType::Timeout | ErrorType::ProtocolError => Ok(()),
+        ErrorType::HttpError
+        | ErrorType::Timeout
+        | ErrorType::ProtocolError
+        | ErrorType::FilterError
+        | ErrorType::TransformError => Ok(()),
     }
 }
 

@@ -19,6 +19,7 @@ use crate::domain::webhook::masked;
 use crate::domain::webhook::{Field, Invalid, LONGEST_CA_CERT, Order, Settings};
 use crate::domain::{custom_headers, duration};
 use crate::http::check_ca_cert;
+use crate::jq;
 
 /// The longest credential of a header or a URL, in bytes; an endless device ends here.
 const LONGEST_CREDENTIAL: usize = 16 * 1024;
@@ -43,6 +44,12 @@ pub struct Change {
     #[arg(short = 'e', long = "event", visible_alias = "events", value_name = "PATTERN", add = Candidates::EventTypes, value_delimiter = ',')]
     #[serde(deserialize_with = "list")]
     pub events: Option<Vec<String>>,
+    /// Only events for which this jq expression gives a value other than false and null; none for all
+    #[arg(long, value_name = "JQ", help_heading = "Events and bodies")]
+    pub filter: Option<String>,
+    /// The body is what this jq expression gives for the event; none for the event as it is
+    #[arg(long, value_name = "JQ", help_heading = "Events and bodies")]
+    pub transform: Option<String>,
     /// A line about it, for people
     #[arg(long, value_name = "TEXT")]
     pub description: Option<String>,
@@ -178,6 +185,14 @@ impl Change {
             self.concurrency.as_deref() => set_concurrency;
             self.allow_networks.as_deref() => set_allow_networks;
         }
+        if let Some(filter) = &self.filter {
+            check_expression(Field::FILTER, filter)?;
+            settings.set_filter(filter);
+        }
+        if let Some(transform) = &self.transform {
+            check_expression(Field::TRANSFORM, transform)?;
+            settings.set_transform(transform);
+        }
         if let Some(given) = self.secret_url.as_ref().or(self.secret_url_file.as_ref()) {
             settings.set_secret_url(given.read(Field::SECRET_URL, LONGEST_CREDENTIAL)?)?;
         }
@@ -192,6 +207,13 @@ impl Change {
         }
         self.hmac.apply(&mut settings.hmac)?;
         self.egress.apply(&mut settings.egress)
+    }
+}
+
+fn check_expression(field: Field, expression: &str) -> Result<(), Invalid> {
+    match jq::check(expression) {
+        Err(_) if expression == "none" => Ok(()),
+        checked => checked.map_err(|refusal| field.invalid(&refusal).hint(refusal.hint())),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::commands::backfill::{Backfill, PART, Scope};
+use crate::commands::backfill::{Backfill, PART, SHAPED_PART, Scope};
 use crate::commands::wording::counted;
 use crate::context::Context;
 use crate::domain::time::Timestamp;
@@ -63,12 +63,15 @@ impl CatchUp {
             let backfill = Backfill::by_filter(store, webhooks.clone(), filter(since), Scope::Missing)?;
             let (mut found, now) = (0, context.now());
             for part in backfill.parts().iter().filter(|part| *part.end() >= catch_up.next) {
-                found += store.transaction(|| backfill.carry_out_part(store, part, now))?;
+                let prepared = backfill.prepare(store, part)?;
+                found += store.transaction(|| backfill.carry_out_part(store, part, &prepared, now))?;
             }
             catch_up.missed.events += found;
             // On a server an event can appear below newer ones: it is as late as its transaction was long.
-            catch_up.next = newest.saturating_sub(PART);
-            if found < PART as u64 {
+            let is_plain = webhooks.iter().all(|webhook| webhook.shape.is_plain());
+            let few = if is_plain { PART } else { SHAPED_PART };
+            catch_up.next = newest.saturating_sub(few);
+            if found < few as u64 {
                 return Ok(catch_up);
             }
         }
@@ -80,7 +83,8 @@ impl CatchUp {
         let filter = filter(self.missed.since);
         let rest = Backfill::from_row(store, vec![subscriber.clone()], filter, Scope::Missing, self.next)?;
         for part in rest.parts() {
-            self.missed.events += rest.carry_out_part(store, part, now)?;
+            let prepared = rest.prepare_hastily(store, part)?;
+            self.missed.events += rest.carry_out_part(store, part, &prepared, now)?;
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use crate::commands::delivery::view::DeliveryPage;
 use crate::commands::emit::{failure, json_argument};
 use crate::commands::sending::{self, Sending, broken_off};
 use crate::context::{Context, Exit};
-use crate::delivery::Gates;
+use crate::delivery::{Case, Gates, sends, shape};
 use crate::domain::delivery::Status;
 use crate::domain::envelope::Content;
 use crate::domain::event_draft::Draft;
@@ -27,7 +27,7 @@ const MESSAGE: &[u8] = br#"{"message":"This is a test sent by hookctl."}"#;
 /// The event is a webhook.test, or with --type the example of that type, as `hookctl event-type show` has it. No other webhook
 /// gets it, now or by a backfill.
 ///
-/// It reaches the webhook whatever it subscribes to, active or not, and waits for nothing: neither --concurrency nor
+/// It reaches the webhook whatever it subscribes to and filters, active or not, in the form of its transform, and waits for nothing: neither --concurrency nor
 /// --rate-limit counts for it. It is logged, never retried, and not counted. Exits with 5 when it was not delivered.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
@@ -71,14 +71,27 @@ impl Test {
         content.data = data.map(Cow::Borrowed).or(content.data);
         let draft = Draft { event_type: event_type.into(), content, ..Draft::default() };
         let event = draft.into_event(now, random.next_u128()).map_err(failure)?;
-        let new = NewDelivery { webhook_id: webhook.id, order: webhook.settings.order, is_test: true, claim: None };
-        let offer = Offer { event: &event, deliveries: vec![new], known_since: None };
+        let case = Case { shape: &webhook.settings.shape, event: &event.payload, is_filtered: false };
+        let (shaped, mut bodies) = (shape(&[case])?, Vec::new());
+        let new = NewDelivery {
+            webhook_id: webhook.id,
+            order: webhook.settings.order,
+            is_test: true,
+            claim: None,
+            sends: sends(&shaped[0], &mut bodies),
+        };
+        let offer = Offer { event: &event, deliveries: vec![new], bodies, known_since: None };
         let intakes = store.transaction(|| {
             context.check_still_there(&store, webhook.id, &self.webhook)?;
             anyhow::Ok(store.accept(&[offer], true)?)
         })?;
-        let delivery = intakes.into_iter().flat_map(|intake| intake.deliveries).map(|(_, delivery)| delivery).next();
-        let delivery = delivery.context("a new event id was taken; try again")?;
+        let due = intakes.iter().flat_map(|intake| &intake.deliveries).map(|(_, delivery)| *delivery);
+        let failed = intakes.iter().flat_map(|intake| &intake.failed).copied().next();
+        if let Some(delivery) = failed {
+            context.out.page(&DeliveryPage::load(context, &store, delivery)?)?;
+            return Ok(Exit::NOT_DELIVERED);
+        }
+        let delivery = due.into_iter().next().context("a new event id was taken; try again")?;
         let mut options = sending::options(context, 1)?;
         options.gates = Gates::Ignore;
         let mut sending = Sending::new(context, &store, options)?;

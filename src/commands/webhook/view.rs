@@ -126,6 +126,11 @@ impl WebhookView {
 
     fn describe_request(&self, text: &mut Text) {
         let settings = &self.settings;
+        for (name, expression) in [("Filter", &settings.shape.filter), ("Transform", &settings.shape.transform)] {
+            if let Some(expression) = expression {
+                text.field(name, expression);
+            }
+        }
         text.field("Request", format!("{}, {}", settings.http_method, settings.content_type));
         for (name, value) in &settings.headers {
             text.field("Header", format!("{name}: {value}"));

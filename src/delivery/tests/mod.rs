@@ -104,6 +104,7 @@ fn claimed(id: i64, webhook_id: i64) -> Claimed {
     Claimed {
         id,
         webhook_id,
+        body_id: None,
         event_row: id,
         attempt_number: 1,
         retry_count: 0,

@@ -86,7 +86,7 @@ fn claimed_at_once(store: &Store, stop: Stop) -> Engine<'_> {
     assert_eq!((intake.deliveries.len(), intake.claimed.len()), (0, 1));
     assert_eq!(store.count_due(NOW, &[]).unwrap(), 0, "nobody else claims it");
     let mut engine = Engine::new(store, RunOptions { stop, ..super::options(2) }, Random::new().unwrap());
-    engine.add_claimed(intake.claimed, &event);
+    engine.add_claimed(intake.claimed, &event).unwrap();
     engine
 }
 

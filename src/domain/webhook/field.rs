@@ -32,6 +32,8 @@ fields! {
     URL: "url", "--url", true;
     SECRET_URL: "secret_url", "--secret-url-env", true;
     EVENTS: "events", "--event", false;
+    FILTER: "filter", "--filter", false;
+    TRANSFORM: "transform", "--transform", false;
     HTTP_METHOD: "http_method", "--method", false;
     CONTENT_TYPE: "content_type", "--content-type", false;
     HEADERS: "headers", "--header", true;

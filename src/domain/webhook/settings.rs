@@ -14,6 +14,7 @@ use super::hmac::{HMAC, HmacSettings};
 use super::masked;
 use super::order::Order;
 use super::rules::{DEFAULT_DISABLE_AFTER_MS, LONGEST_TIMEOUT_MS, METHODS, check_name};
+use super::shape::Shape;
 use crate::domain::credential::{Credential, HeaderValue};
 use crate::domain::custom_headers::{HeaderError, MAX_HEADERS};
 use crate::domain::network::{AddressPolicy, parse_networks};
@@ -51,6 +52,8 @@ pub struct Settings {
     pub secret_url: Option<Credential>,
     /// The patterns of the event types it subscribes to.
     pub events: Vec<String>,
+    #[serde(flatten)]
+    pub shape: Shape,
     /// One of [`super::rules::METHODS`].
     pub http_method: String,
     /// The `Content-Type` of its requests.
@@ -97,6 +100,7 @@ impl Default for Settings {
             url: String::new(),
             secret_url: None,
             events: Vec::new(),
+            shape: Shape::default(),
             http_method: "POST".to_owned(),
             content_type: "application/json".to_owned(),
             headers: Vec::new(),
@@ -194,6 +198,16 @@ impl Settings {
                 .hint("a pattern such as 'invoice.*' or '*' stands for many event types")),
             _ => Ok(()),
         }
+    }
+
+    /// Sets an expression that was checked, or none with `none`.
+    pub fn set_filter(&mut self, expression: &str) {
+        self.shape.filter = Some(expression.to_owned()).filter(|text| text != "none");
+    }
+
+    /// Sets an expression that was checked, or none with `none`.
+    pub fn set_transform(&mut self, expression: &str) {
+        self.shape.transform = Some(expression.to_owned()).filter(|text| text != "none");
     }
 
     pub fn set_http_method(&mut self, method: &str) -> Result<(), Invalid> {

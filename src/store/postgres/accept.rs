@@ -36,27 +36,41 @@ const LOCK_FINGERPRINTS: &str = "SELECT pg_advisory_xact_lock(1752133483, hashte
 fn insert_deliveries() -> String {
     let (timeout, unlimited) = (timeout_ms(Dialect::Postgres), unlimited(Dialect::Postgres));
     format!(
-        "WITH new AS (
-            INSERT INTO deliveries (webhook_id, event_id, event_type, status, due_at, claim_token, line, is_test, created_at)
-            SELECT o.webhook_id, e.id, e.event_type, 'pending', coalesce(c.until, e.created_at),
-                CASE WHEN c.until IS NOT NULL THEN o.token END, {LINE}, o.is_test, e.created_at
-            FROM unnest($1, $2, $3, $4, $5) WITH ORDINALITY
-                AS o (event_id, webhook_id, is_test, claimed_at, token, place)
+        "WITH made AS (
+            INSERT INTO bodies (event_id, number, body)
+            SELECT e.id, b.number, b.body FROM unnest($9, $10, $11) AS b (event_id, number, body)
+            JOIN events e ON e.event_id = b.event_id AND e.xmin = pg_current_xact_id()::xid
+            RETURNING id, event_id, number
+        ), new AS (
+            INSERT INTO deliveries (webhook_id, event_id, event_type, body_id, status, due_at, claim_token, line, is_test,
+                created_at, completed_at, error_type, error_message)
+            SELECT o.webhook_id, e.id, e.event_type, m.id, CASE WHEN o.error_type IS NULL THEN 'pending' ELSE 'failed' END,
+                CASE WHEN o.error_type IS NULL THEN coalesce(c.until, e.created_at) END,
+                CASE WHEN c.until IS NOT NULL THEN o.token END, {LINE}, o.is_test, e.created_at,
+                CASE WHEN o.error_type IS NOT NULL THEN e.created_at END, o.error_type, o.error_message
+            FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) WITH ORDINALITY
+                AS o (event_id, webhook_id, is_test, claimed_at, token, body, error_type, error_message, place)
             JOIN events e ON e.event_id = o.event_id AND e.xmin = pg_current_xact_id()::xid
             JOIN webhooks w ON w.id = o.webhook_id
+            LEFT JOIN made m ON m.event_id = e.id AND m.number = o.body
             LEFT JOIN LATERAL (SELECT o.claimed_at + {timeout} + {LEASE_MARGIN_MS} AS until
                 FROM webhooks w JOIN webhook_state s ON s.webhook_id = w.id
                 WHERE o.claimed_at IS NOT NULL AND w.id = o.webhook_id AND {unlimited}
                   AND coalesce(s.held_until, 0) <= o.claimed_at) c ON TRUE
             ORDER BY o.place FOR KEY SHARE OF w
-            ON CONFLICT (event_id, webhook_id) DO NOTHING RETURNING event_id, webhook_id, id, claim_token, is_test
+            ON CONFLICT (event_id, webhook_id) DO NOTHING RETURNING event_id, webhook_id, id, body_id, claim_token, is_test,
+                status
+        ), failed AS (
+            UPDATE webhook_state s SET failed_deliveries = s.failed_deliveries + f.count
+            FROM (SELECT n.webhook_id, count(*) FROM new n WHERE n.status = 'failed' AND NOT n.is_test GROUP BY n.webhook_id) f
+            WHERE s.webhook_id = f.webhook_id
         ), counted AS (
             INSERT INTO delivery_counts AS c (webhook_id, slot, total_deliveries)
             SELECT n.webhook_id, pg_backend_pid() % 32, count(*) FROM new n WHERE NOT n.is_test
             GROUP BY n.webhook_id ORDER BY n.webhook_id
             ON CONFLICT (webhook_id, slot) DO UPDATE SET total_deliveries = c.total_deliveries + excluded.total_deliveries
         )
-        SELECT n.event_id, n.webhook_id, n.id, n.claim_token FROM new n"
+        SELECT n.event_id, n.webhook_id, n.id, n.body_id, n.claim_token FROM new n"
     )
 }
 
@@ -116,14 +130,29 @@ fn known(offers: &[&Offer<'_>]) -> Request {
 
 fn deliveries(offers: &[&Offer<'_>]) -> Request {
     let int = || Type::INT8_ARRAY;
-    let kinds = [Type::TEXT_ARRAY, int(), Type::BOOL_ARRAY, int(), int()];
+    let text = || Type::TEXT_ARRAY;
+    let kinds = [text(), int(), Type::BOOL_ARRAY, int(), int(), int(), text(), text()];
     let rows = offers.iter().flat_map(|offer| {
         offer.deliveries.iter().map(|delivery| {
-            let (at, token) = (delivery.claim.map(|claim| claim.now), delivery.claim.map(|claim| claim.token));
-            values![&offer.event.event_id, delivery.webhook_id, delivery.is_test, at, token]
+            let (claim, error) = (delivery.claim.filter(|_| delivery.error().is_none()), delivery.error());
+            values![
+                &offer.event.event_id,
+                delivery.webhook_id,
+                delivery.is_test,
+                claim.map(|claim| claim.now),
+                claim.map(|claim| claim.token),
+                delivery.body(),
+                error.map(|error| error.error_type),
+                error.map(|error| error.message.as_str())
+            ]
         })
     });
-    Request::new(insert_deliveries(), Parameter::columns(kinds, rows))
+    let mut columns = Parameter::columns(kinds, rows);
+    let bodies = offers.iter().flat_map(|offer| {
+        (0_i64..).zip(&offer.bodies).map(|(number, body)| values![&offer.event.event_id, number, *body])
+    });
+    columns.extend(Parameter::columns([text(), int(), Type::BYTEA_ARRAY], bodies));
+    Request::new(insert_deliveries(), columns)
 }
 
 /// What became of events, by event id.
@@ -157,23 +186,29 @@ impl Judged {
             (_, Some((row, fingerprint))) if fingerprint == &event.fingerprint => Accepted::Duplicate(*row),
             _ => Accepted::Conflict,
         };
-        Intake { accepted, deliveries: Vec::new(), claimed: Vec::new() }
+        Intake::new(accepted)
     }
 }
 
+/// A delivery that was made: its id, its body, and the token of its claim.
+type Made = (i64, Option<i64>, Option<i64>);
+
 /// Gives each intake its deliveries, in the order in which they were offered.
 fn hand_over(intakes: &mut [Intake], offers: &[Offer<'_>], owed: &[ServerRow]) -> Result<()> {
-    let mut found: HashMap<(i64, i64), (i64, Option<i64>)> = HashMap::with_capacity(owed.len());
+    let mut found = HashMap::<(i64, i64), Made>::with_capacity(owed.len());
     for row in owed {
         let mut row = Row::new(row);
-        found.insert((row.next()?, row.next()?), (row.next()?, row.next()?));
+        found.insert((row.next()?, row.next()?), (row.next()?, row.next()?, row.next()?));
     }
     for (intake, offer) in intakes.iter_mut().zip(offers) {
         let Accepted::New(event_row) = intake.accepted else { continue };
         for delivery in &offer.deliveries {
             match found.get(&(event_row, delivery.webhook_id)) {
-                Some((id, Some(token))) => intake.claimed.push(first_claim(*id, event_row, delivery, *token)),
-                Some((id, None)) => intake.deliveries.push((delivery.webhook_id, *id)),
+                Some((id, ..)) if delivery.error().is_some() => intake.failed.push(*id),
+                Some((id, body_id, Some(token))) => {
+                    intake.claimed.push(first_claim((*id, event_row, *body_id), delivery, *token));
+                }
+                Some((id, _, None)) => intake.deliveries.push((delivery.webhook_id, *id)),
                 None => {}
             }
         }

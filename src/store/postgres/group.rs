@@ -62,20 +62,20 @@ const CLAIM: &str = "WITH lane AS MATERIALIZED (
                 AND d.due_at <= l.until AND d.claim_token IS NOT NULL)) END AS room
     FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) AS l (n, mode, webhook_id, most, at_once, now, until, token)
 ), due AS (
-    SELECT l.n, l.now, l.until, l.token, c.due_at AS place, c.id, c.event_id
+    SELECT l.n, l.now, l.until, l.token, c.due_at AS place, c.id, c.event_id, c.body_id
     FROM (SELECT * FROM lane WHERE mode = 0 AND room > 0) l CROSS JOIN LATERAL (
-        SELECT d.id, d.event_id, d.due_at FROM deliveries d WHERE d.webhook_id = l.webhook_id AND d.due_at <= l.now
+        SELECT d.id, d.event_id, d.body_id, d.due_at FROM deliveries d WHERE d.webhook_id = l.webhook_id AND d.due_at <= l.now
         ORDER BY d.due_at LIMIT l.room FOR UPDATE SKIP LOCKED) c
 ), listed AS (
-    SELECT l.n, l.now, l.until, l.token, c.place, c.id, c.event_id
+    SELECT l.n, l.now, l.until, l.token, c.place, c.id, c.event_id, c.body_id
     FROM (SELECT * FROM lane WHERE mode = 1 AND room > 0) l CROSS JOIN LATERAL (
-        SELECT d.id, d.event_id, w.place FROM unnest($9, $10) WITH ORDINALITY AS w (n, id, place)
+        SELECT d.id, d.event_id, d.body_id, w.place FROM unnest($9, $10) WITH ORDINALITY AS w (n, id, place)
         JOIN deliveries d ON d.id = w.id WHERE w.n = l.n AND d.due_at <= l.now
         ORDER BY w.place LIMIT l.room FOR UPDATE OF d SKIP LOCKED) c
 ), head AS (
-    SELECT l.n, l.now, l.until, l.token, 0 AS place, c.id, c.event_id
+    SELECT l.n, l.now, l.until, l.token, 0 AS place, c.id, c.event_id, c.body_id
     FROM (SELECT * FROM lane WHERE mode >= 2 AND room > 0) l CROSS JOIN LATERAL (
-        SELECT d.id, d.event_id, d.due_at FROM deliveries d
+        SELECT d.id, d.event_id, d.body_id, d.due_at FROM deliveries d
         WHERE d.webhook_id = l.webhook_id AND d.line = '*' AND d.due_at IS NOT NULL ORDER BY d.id LIMIT 1) c
     WHERE c.due_at <= l.now
       AND (l.mode = 2 OR c.id IN (SELECT w.id FROM unnest($9, $10) AS w (n, id) WHERE w.n = l.n))
@@ -83,31 +83,33 @@ const CLAIM: &str = "WITH lane AS MATERIALIZED (
                         AND u.claim_token IS NOT NULL AND coalesce(u.due_at, u.lease_until) > l.now)
 ), {lines} picked AS (
     SELECT p.*, count(*) OVER (PARTITION BY p.n) AS picked,
-        sum(octet_length(e.payload)) OVER (ORDER BY p.n, p.place, p.id) - octet_length(e.payload) AS bytes_before
+        sum(octet_length(coalesce(b.body, e.payload))) OVER (ORDER BY p.n, p.place, p.id)
+            - octet_length(coalesce(b.body, e.payload)) AS bytes_before
     FROM (SELECT * FROM due UNION ALL SELECT * FROM listed UNION ALL SELECT * FROM head {of_lines}) p
-    JOIN events e ON e.id = p.event_id
+    JOIN events e ON e.id = p.event_id LEFT JOIN bodies b ON b.id = p.body_id
 )
-UPDATE deliveries d SET due_at = p.until, claim_token = p.token FROM picked p JOIN events e ON e.id = p.event_id
+UPDATE deliveries d SET due_at = p.until, claim_token = p.token
+FROM picked p JOIN events e ON e.id = p.event_id LEFT JOIN bodies b ON b.id = p.body_id
 WHERE d.id = p.id AND d.due_at <= p.now AND p.bytes_before < $11
-RETURNING p.n, p.place, p.picked, d.id, d.webhook_id, d.event_id, d.attempt_count + 1, d.retry_count, d.is_manual, d.is_test,
-    d.claim_token, e.event_id, e.event_type, e.payload, e.headers";
+RETURNING p.n, p.place, p.picked, d.id, d.webhook_id, d.event_id, d.body_id, d.attempt_count + 1, d.retry_count, d.is_manual, d.is_test,
+    d.claim_token, e.event_id, e.event_type, coalesce(b.body, e.payload), e.headers";
 
 /// The parts of [`CLAIM`] for webhooks that order by keys.
 const CLAIM_IN_FRONT: &str = concat!(
     "in_front AS (
-    SELECT l.n, l.now, l.until, l.token, c.due_at AS place, c.id, c.event_id
+    SELECT l.n, l.now, l.until, l.token, c.due_at AS place, c.id, c.event_id, c.body_id
     FROM (SELECT * FROM lane WHERE mode = 4 AND room > 0) l CROSS JOIN LATERAL (
         SELECT c.* FROM (
-            SELECT d.id, d.webhook_id, d.line, d.event_id, d.due_at FROM deliveries d
+            SELECT d.id, d.webhook_id, d.line, d.event_id, d.body_id, d.due_at FROM deliveries d
             WHERE d.webhook_id = l.webhook_id AND d.line IS NOT NULL AND NOT d.is_behind AND d.due_at <= l.now
             ORDER BY d.due_at LIMIT l.room + 256 FOR UPDATE SKIP LOCKED) c
         WHERE ",
     may_go!("l.now"),
     " ORDER BY c.due_at LIMIT l.room) c
 ), listed_in_front AS (
-    SELECT l.n, l.now, l.until, l.token, p.place, p.id, p.event_id
+    SELECT l.n, l.now, l.until, l.token, p.place, p.id, p.event_id, p.body_id
     FROM (SELECT * FROM lane WHERE mode = 5 AND room > 0) l CROSS JOIN LATERAL (
-        SELECT c.id, c.event_id, w.place FROM unnest($9, $10) WITH ORDINALITY AS w (n, id, place)
+        SELECT c.id, c.event_id, c.body_id, w.place FROM unnest($9, $10) WITH ORDINALITY AS w (n, id, place)
         JOIN deliveries c ON c.id = w.id WHERE w.n = l.n AND c.due_at <= l.now AND (c.line IS NULL OR ",
     may_go!("l.now"),
     ") ORDER BY w.place LIMIT l.room FOR UPDATE OF c SKIP LOCKED) p
@@ -365,17 +367,17 @@ struct Lane {
 
 fn answers(lanes: &[LaneClaim<'_>], bytes: usize, told: &Told, rows: &[ServerRow]) -> Result<Vec<LaneClaimed>> {
     let mut found: Vec<Lane> = lanes.iter().map(|_| Lane { claimed: Vec::new(), picked: 0 }).collect();
-    let (mut payloads, mut claimed_bytes) = (HashMap::<i64, Arc<Payload>>::new(), 0);
+    let (mut payloads, mut claimed_bytes) = (HashMap::<claims::Sent, Arc<Payload>>::new(), 0);
     for row in rows {
         let mut row = Row::new(row);
         let (n, place, picked) = (row.next::<i64>()?, row.next()?, row.next::<i64>()?);
         let claimed = claims::from_row(&mut row)?;
         let (event_id, event_type) = (row.next()?, row.next()?);
-        let payload = match payloads.get(&claimed.event_row) {
+        let payload = match payloads.get(&claimed.sent()) {
             Some(payload) => Arc::clone(payload),
             None => Arc::new(Payload { event_id, event_type, bytes: row.next()?, headers: row.next()? }),
         };
-        payloads.insert(claimed.event_row, Arc::clone(&payload));
+        payloads.insert(claimed.sent(), Arc::clone(&payload));
         claimed_bytes += payload.bytes.len();
         let lane = &mut found[n as usize];
         lane.picked = picked as usize;

@@ -7,6 +7,9 @@ CREATE TABLE webhooks (
     owner      TEXT,
     events     TEXT    NOT NULL,                  -- JSON: ["invoice.*", …]
     ordered    TEXT    CHECK (ordered = 'webhook' OR ordered = 'key'), -- which deliveries keep their order; NULL for none
+    filter     TEXT,                              -- jq: which events it wants
+    transform  TEXT,                              -- jq: the body it gets
+    preset     TEXT,                              -- whose messages it gets: a transform that is built in
     created_by TEXT,                              -- the system's name of the user
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,                  -- when the settings or secrets last changed
@@ -82,11 +85,22 @@ CREATE INDEX events_by_time ON events (created_at) WHERE payload IS NOT NULL;
 CREATE INDEX events_by_entity ON events (entity_type, entity_id) WHERE entity_type IS NOT NULL;
 CREATE INDEX events_by_key ON events (key) WHERE key IS NOT NULL;
 
+-- What deliveries send in the place of their event's payload: what a transform made of it. Those of one event that are equal
+-- are one.
+CREATE TABLE bodies (
+    id       INTEGER PRIMARY KEY,
+    event_id INTEGER NOT NULL REFERENCES events (id),
+    number   INTEGER NOT NULL,                   -- among those of its event
+    body     BLOB    NOT NULL,                   -- the exact bytes that are sent and signed
+    UNIQUE (event_id, number)
+) STRICT;
+
 CREATE TABLE deliveries (
     id                   INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice: receivers see it
     webhook_id           INTEGER NOT NULL REFERENCES webhooks (id) ON DELETE CASCADE,
     event_id             INTEGER NOT NULL REFERENCES events (id),
     event_type           TEXT    NOT NULL,                  -- the event's, so that the log is filtered by it alone
+    body_id              INTEGER,                           -- of `bodies`; without one it sends the event's payload
     -- Not IN: for a list of more than two, SQLite makes a table whenever a row is written.
     status               TEXT    NOT NULL CHECK (status = 'pending' OR status = 'retrying' OR status = 'success'
                                                  OR status = 'failed' OR status = 'cancelled'),

@@ -1,0 +1,169 @@
+//! What webhooks make of events: whether they want them, and what they get. Evaluated before the transaction that stores it,
+//! for an expression may take long.
+
+use std::time::{Duration, Instant};
+
+use crate::domain::attempt::{AttemptError, ErrorType, LocalTrouble};
+use crate::domain::event::NewEvent;
+use crate::domain::webhook::Shape;
+use crate::expressions::{self, Answer, Evaluated, Question, Task};
+
+/// How long a webhook's expressions may keep a transaction waiting, all together.
+const LONGEST_HASTE: Duration = Duration::from_secs(1);
+
+/// What a webhook gets of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shaped {
+    /// Nothing: its filter says no.
+    Unwanted,
+    /// The event's payload.
+    Payload,
+    Body(Vec<u8>),
+    /// A delivery that failed.
+    Failed(AttemptError),
+}
+
+/// An event that is to be shaped.
+#[derive(Clone, Copy, Debug)]
+pub struct Case<'a> {
+    pub shape: &'a Shape,
+    /// The event's payload.
+    pub event: &'a [u8],
+    /// Whether the filter has a say.
+    pub is_filtered: bool,
+}
+
+/// What is known of how webhooks shape the events of a set.
+#[derive(Debug, Default)]
+pub struct Shapings {
+    /// By shape, and then by the place of the event.
+    known: Vec<(Shape, Vec<Option<Shaped>>)>,
+}
+
+/// A shape and the place of an event that it is not known for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lack {
+    pub shape: Shape,
+    pub event: usize,
+}
+
+impl Shapings {
+    /// What the event in that place becomes, where that is known.
+    pub fn of(&self, shape: &Shape, event: usize) -> Option<&Shaped> {
+        if shape.is_plain() {
+            return Some(&Shaped::Payload);
+        }
+        self.known.iter().find(|(known, _)| known == shape)?.1.get(event)?.as_ref()
+    }
+
+    /// Finds out what is lacking.
+    pub fn evaluate(&mut self, events: &[&NewEvent], lacking: Vec<Lack>) -> Result<(), LocalTrouble> {
+        let cases = lacking.iter().map(|lack| Case {
+            shape: &lack.shape,
+            event: &events[lack.event].payload,
+            is_filtered: true,
+        });
+        let shaped = shape(&cases.collect::<Vec<_>>())?;
+        lacking.into_iter().zip(shaped).for_each(|(lack, shaped)| self.note(lack, shaped));
+        Ok(())
+    }
+
+    /// The same while a transaction waits for it.
+    pub fn evaluate_hastily(&mut self, events: &[&NewEvent], lacking: Vec<Lack>) -> Result<(), LocalTrouble> {
+        let cases = lacking.iter().map(|lack| Case {
+            shape: &lack.shape,
+            event: &events[lack.event].payload,
+            is_filtered: true,
+        });
+        let shaped = shape_hastily(&cases.collect::<Vec<_>>())?;
+        lacking.into_iter().zip(shaped).for_each(|(lack, shaped)| self.note(lack, shaped));
+        Ok(())
+    }
+
+    /// What is lacking has failed.
+    pub fn fail(&mut self, lacking: Vec<Lack>, trouble: &LocalTrouble) {
+        for lack in lacking {
+            let question = if lack.shape.filter.is_some() { Question::Filter } else { Question::Transform };
+            self.note(lack, outcome(question, Err(trouble.to_string())));
+        }
+    }
+
+    fn note(&mut self, lack: Lack, shaped: Shaped) {
+        let at = self.known.iter().position(|(known, _)| *known == lack.shape).unwrap_or_else(|| {
+            self.known.push((lack.shape, Vec::new()));
+            self.known.len() - 1
+        });
+        let of_events = &mut self.known[at].1;
+        if of_events.len() <= lack.event {
+            of_events.resize(lack.event + 1, None);
+        }
+        of_events[lack.event] = Some(shaped);
+    }
+}
+
+/// [`shape`] while a transaction waits for it: of expressions that took too long, the rest of the events has failed.
+pub fn shape_hastily(cases: &[Case<'_>]) -> Result<Vec<Shaped>, LocalTrouble> {
+    let mut spent: Vec<(&Shape, Duration)> = Vec::new();
+    let mut all = Vec::with_capacity(cases.len());
+    for case in cases {
+        let at = spent.iter().position(|(known, _)| *known == case.shape).unwrap_or_else(|| {
+            spent.push((case.shape, Duration::ZERO));
+            spent.len() - 1
+        });
+        if spent[at].1 >= LONGEST_HASTE {
+            let question = if case.shape.filter.is_some() { Question::Filter } else { Question::Transform };
+            all.push(outcome(question, Err("it took too long for the events before".to_owned())));
+            continue;
+        }
+        let begun = Instant::now();
+        all.extend(shape(&[*case])?);
+        spent[at].1 += begun.elapsed();
+    }
+    Ok(all)
+}
+
+/// Shapes events, in their order.
+pub fn shape(cases: &[Case<'_>]) -> Result<Vec<Shaped>, LocalTrouble> {
+    let mut shaped = vec![Shaped::Payload; cases.len()];
+    ask(cases, Question::Filter, &mut shaped, |case| case.shape.filter.as_deref().filter(|_| case.is_filtered))?;
+    ask(cases, Question::Transform, &mut shaped, |case| case.shape.transform.as_deref())?;
+    Ok(shaped)
+}
+
+/// Puts a question to the cases that are not decided yet and have an expression for it.
+fn ask(
+    cases: &[Case<'_>],
+    question: Question,
+    shaped: &mut [Shaped],
+    expression: impl for<'c> Fn(&Case<'c>) -> Option<&'c str>,
+) -> Result<(), LocalTrouble> {
+    let open = (0..cases.len()).filter(|at| shaped[*at] == Shaped::Payload);
+    let asked: Vec<(usize, &str)> = open.filter_map(|at| Some((at, expression(&cases[at])?))).collect();
+    let tasks: Vec<Task<'_>> =
+        asked.iter().map(|(at, expression)| Task { question, expression, event: cases[*at].event }).collect();
+    if tasks.is_empty() {
+        return Ok(());
+    }
+    for ((at, _), evaluated) in asked.iter().zip(expressions::evaluate(&tasks)?) {
+        shaped[*at] = outcome(question, evaluated);
+    }
+    Ok(())
+}
+
+fn outcome(question: Question, evaluated: Evaluated) -> Shaped {
+    match evaluated {
+        Ok(Answer::Unwanted) => Shaped::Unwanted,
+        Ok(Answer::Wanted) => Shaped::Payload,
+        Ok(Answer::Body(body)) => Shaped::Body(body),
+        Err(reason) => Shaped::Failed(match question {
+            Question::Filter => AttemptError {
+                error_type: ErrorType::FilterError,
+                message: format!("the filter gave no answer: {reason}"),
+            },
+            Question::Transform => AttemptError {
+                error_type: ErrorType::TransformError,
+                message: format!("the transform made no body: {reason}"),
+            },
+        }),
+    }
+}

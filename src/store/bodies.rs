@@ -1,0 +1,195 @@
+//! The table of bodies: what deliveries send in the place of their event's payload.
+
+use super::backfill::Past;
+use super::counters::CounterChanges;
+use super::lines::line;
+use super::row::one;
+use super::value::{params, values};
+use super::{Result, Sends, Store};
+use crate::domain::attempt::AttemptError;
+use crate::domain::delivery::Status;
+use crate::domain::time::Timestamp;
+use crate::domain::webhook::Shape;
+
+/// How many ids one statement gets.
+const LONGEST_LIST: usize = 10_000;
+
+/// A delivery whose webhook has an expression, or had one when it was made.
+#[derive(Clone, Debug)]
+pub struct ShapedDelivery {
+    pub id: i64,
+    pub webhook_id: i64,
+    pub event_row: i64,
+    pub is_test: bool,
+    /// Its webhook's, now.
+    pub shape: Shape,
+}
+
+/// What becomes of a delivery that is made due again.
+#[derive(Clone, Debug)]
+pub enum Anew<'a> {
+    Payload,
+    Body(&'a [u8]),
+    Failed(&'a AttemptError),
+    /// Its webhook does not want the event any longer.
+    Cancelled,
+}
+
+impl Store {
+    /// Those of these deliveries that expressions have, or had, a say in.
+    pub fn shaped_deliveries(&self, ids: &[i64]) -> Result<Vec<ShapedDelivery>> {
+        let sql = format!(
+            "SELECT d.id, d.webhook_id, d.event_id, d.is_test, w.filter, w.transform
+             FROM deliveries d JOIN webhooks w ON w.id = d.webhook_id
+             WHERE {} AND (w.filter IS NOT NULL OR w.transform IS NOT NULL OR d.body_id IS NOT NULL
+                OR d.error_type IN ('filter_error', 'transform_error'))
+             ORDER BY d.id",
+            self.dialect().one_of("d.id", "$1")
+        );
+        self.rows(&sql, params![ids], |row| {
+            Ok(ShapedDelivery {
+                id: row.next()?,
+                webhook_id: row.next()?,
+                event_row: row.next()?,
+                is_test: row.next()?,
+                shape: Shape { filter: row.next()?, transform: row.next()? },
+            })
+        })
+    }
+
+    /// The payloads of the events in these rows, in their order; empty for those that were pruned.
+    pub fn payloads(&self, rows: &[i64]) -> Result<Vec<Vec<u8>>> {
+        let sql = "SELECT payload FROM events WHERE id = $1";
+        let payloads = self.first_each(sql, rows.iter().map(|row| values![row]), one::<Option<Vec<u8>>>)?;
+        Ok(payloads.into_iter().map(|payload| payload.flatten().unwrap_or_default()).collect())
+    }
+
+    /// Says anew what deliveries send that were made due just now. Runs in the transaction that did it.
+    pub fn send_anew(&self, deliveries: &[(ShapedDelivery, Anew<'_>)], now: Timestamp) -> Result<()> {
+        let bodies: Vec<(i64, &[u8])> = deliveries
+            .iter()
+            .filter_map(|(delivery, anew)| match anew {
+                Anew::Body(body) => Some((delivery.event_row, *body)),
+                _ => None,
+            })
+            .collect();
+        let mut body_ids = self.keep_bodies(&bodies)?.into_iter();
+        let (mut sent, mut ended, mut changes) = (Vec::new(), Vec::new(), CounterChanges::default());
+        for (delivery, anew) in deliveries {
+            match anew {
+                Anew::Payload => sent.push((delivery.id, None)),
+                Anew::Body(_) => sent.push((delivery.id, body_ids.next())),
+                Anew::Failed(error) => {
+                    ended.push((delivery.id, Status::Failed, Some(*error)));
+                    if !delivery.is_test {
+                        changes.enter(delivery.webhook_id, Status::Failed);
+                    }
+                }
+                Anew::Cancelled => ended.push((delivery.id, Status::Cancelled, None)),
+            }
+        }
+        // What the expressions said before is over; what attempts said stays.
+        let sql = "UPDATE deliveries SET body_id = $1,
+                completed_at = CASE WHEN error_type IN ('filter_error', 'transform_error') THEN NULL ELSE completed_at END,
+                error_message = CASE WHEN error_type IN ('filter_error', 'transform_error') THEN NULL ELSE error_message END,
+                error_type = CASE WHEN error_type IN ('filter_error', 'transform_error') THEN NULL ELSE error_type END
+             WHERE id = $2";
+        self.execute_each(sql, sent.iter().map(|(id, body)| values![*body, *id]))?;
+        let sql =
+            "UPDATE deliveries SET body_id = NULL, status = $1, due_at = NULL, is_manual = FALSE, completed_at = $2,
+                error_type = $3, error_message = $4 WHERE id = $5";
+        self.execute_each(
+            sql,
+            ended.iter().map(|(id, status, error)| {
+                let (error_type, message) =
+                    (error.map(|error| error.error_type), error.map(|error| error.message.as_str()));
+                values![*status, now, error_type, message, *id]
+            }),
+        )?;
+        self.count(&changes)?;
+        self.move_up(&ended.iter().map(|(id, ..)| *id).collect::<Vec<_>>())?;
+        let events: Vec<i64> = deliveries.iter().map(|(delivery, _)| delivery.event_row).collect();
+        self.forget_bodies(&events).map(drop)
+    }
+
+    /// Makes deliveries of these events, given by their rows with what each sends, due at `now`, in that order. How many.
+    pub fn deliver_shaped(
+        &self,
+        past: &Past,
+        events: &[(i64, Sends)],
+        bodies: &[&[u8]],
+        now: Timestamp,
+    ) -> Result<u64> {
+        let webhook = &past.webhook;
+        let sent = |(row, sends): &(i64, Sends)| match sends {
+            Sends::Body(place) => Some((*row, bodies[*place])),
+            Sends::Payload | Sends::Nothing(_) => None,
+        };
+        let mut body_ids = self.keep_bodies(&events.iter().filter_map(sent).collect::<Vec<_>>())?.into_iter();
+        let sql = format!(
+            "INSERT INTO deliveries (webhook_id, event_id, event_type, body_id, status, due_at, line, is_test, created_at,
+                completed_at, error_type, error_message)
+             VALUES ($1, $2, (SELECT e.event_type FROM events e WHERE e.id = $2), $3, $4, $5,
+                (SELECT {} FROM events e WHERE e.id = $2), FALSE, $6, $7, $8, $9)
+             ON CONFLICT (event_id, webhook_id) DO NOTHING",
+            line(webhook.order)
+        );
+        let made = self.insert_each(
+            &sql,
+            events.iter().map(|(row, sends)| {
+                let (body, error) = match sends {
+                    Sends::Payload => (None, None),
+                    Sends::Body(_) => (body_ids.next(), None),
+                    Sends::Nothing(error) => (None, Some(error)),
+                };
+                let (status, due_at) =
+                    if error.is_some() { (Status::Failed, None) } else { (Status::Pending, Some(now)) };
+                let (error_type, message) =
+                    (error.map(|error| error.error_type), error.map(|error| error.message.as_str()));
+                let ended = error.map(|_| now);
+                values![webhook.id, *row, body, status, due_at, now, ended, error_type, message]
+            }),
+        )?;
+        let mut changes = CounterChanges::default();
+        for ((_, sends), _) in events.iter().zip(made.iter()).filter(|(_, id)| id.is_some()) {
+            changes.create(webhook.id);
+            if matches!(sends, Sends::Nothing(_)) {
+                changes.enter(webhook.id, Status::Failed);
+            }
+        }
+        self.count(&changes)?;
+        Ok(made.iter().flatten().count() as u64)
+    }
+
+    /// Bodies of events, each given with the event's row; those that are there are not stored again. Their ids.
+    fn keep_bodies(&self, bodies: &[(i64, &[u8])]) -> Result<Vec<i64>> {
+        let find = || {
+            let sql = "SELECT id FROM bodies WHERE event_id = $1 AND body = $2";
+            self.first_each(sql, bodies.iter().map(|(row, body)| values![*row, *body]), one::<i64>)
+        };
+        let known = find()?;
+        let new = bodies.iter().zip(&known).filter(|(_, id)| id.is_none()).map(|(body, _)| body);
+        let mut distinct: Vec<&(i64, &[u8])> = Vec::new();
+        for body in new {
+            if !distinct.contains(&body) {
+                distinct.push(body);
+            }
+        }
+        if !distinct.is_empty() {
+            let sql = "INSERT INTO bodies (event_id, number, body)
+                 VALUES ($1, (SELECT coalesce(max(b.number) + 1, 0) FROM bodies b WHERE b.event_id = $1), $2)";
+            self.insert_each(sql, distinct.into_iter().map(|(row, body)| values![*row, *body]))?;
+        }
+        Ok(find()?.into_iter().flatten().collect())
+    }
+
+    /// Deletes those bodies of these events that no delivery sends.
+    pub(super) fn forget_bodies(&self, events: &[i64]) -> Result<usize> {
+        let sql = format!(
+            "DELETE FROM bodies WHERE {} AND NOT EXISTS (
+                SELECT 1 FROM deliveries d WHERE d.event_id = bodies.event_id AND d.body_id = bodies.id)",
+            self.dialect().one_of("event_id", "$1")
+        );
+        events.chunks(LONGEST_LIST).map(|some| self.execute(&sql, params![some])).sum()
+    }
+}
