@@ -280,3 +280,28 @@ fn both_secrets_are_exported_by_reference_and_applied() {
         "{made}"
     );
 }
+
+#[test]
+fn listen_and_replay_take_the_form_and_the_keys_of_the_webhook() {
+    let env = TestEnv::new();
+    let soon = std::time::Duration::from_secs(30);
+    let listen = |url: &str| {
+        let port = url.rsplit(':').next().unwrap().trim_end_matches('/');
+        let listen = ["listen", "--port", port, "--count", "1", "--verify", "-w", "crm", "--record", "recorded"];
+        let child = env.hookctl(listen).args(["-o", "json"]).spawn();
+        let line = child.wait_for_stderr("listening on", soon);
+        (child, line.strip_prefix("listening on ").unwrap().to_owned())
+    };
+    create(&env, "http://127.0.0.1:9/", &[&HMAC[2..], &["--signature", "hmac,standard-v1a"]].concat()).run().ok();
+    let judged = |run: crate::support::Run| run.ok().json()["verification"]["schemes"].clone();
+    let both = json!(["hmac", "standard-v1a"]);
+    let (child, url) = listen(":0");
+    env.hookctl(["webhook", "update", "crm", "--url", &url]).run().ok();
+    emit(&env);
+    assert_eq!(judged(child.wait_timeout(soon)), both);
+    env.hookctl(["webhook", "secret", "rotate", "crm", "--overlap", "0"]).run().ok();
+    let (child, url) = listen(":0");
+    let replay = ["replay", "recorded/000001.http", "--to", &url, "--resign", "-w", "crm"];
+    env.hookctl(replay).run().ok();
+    assert_eq!(judged(child.wait_timeout(soon)), both);
+}
