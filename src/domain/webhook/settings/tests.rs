@@ -21,6 +21,8 @@ fn filled() -> Settings {
     settings.hmac.set_prefix("v1=").unwrap();
     settings.hmac.set_encoding("base64").unwrap();
     settings.hmac.set_algorithm("sha512").unwrap();
+    settings.set_filter(".data.amount > 3");
+    settings.set_transform("{text: .event_type}");
     settings.egress.set_proxy("http://user@proxy.example:3128").unwrap();
     settings.egress.set_proxy_password(Credential::default()).unwrap();
     settings.egress.set_client_cert("-----BEGIN CERTIFICATE-----").unwrap();
