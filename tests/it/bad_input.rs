@@ -114,7 +114,11 @@ const CREATE: &[Case] = &[
     case("webhook create x -e * --url {url} --rate-limit 1/year", 2, "--rate-limit"),
     case("webhook create x -e * --url {url} --concurrency 0", 2, "--concurrency"),
     case("webhook create x -e * --url {url} --concurrency -1", 2, "--concurrency"),
-    case("webhook create x -e * --url {url} --ordered=maybe", 2, "--ordered: no such value 'maybe'; use true, false"),
+    case(
+        "webhook create x -e * --url {url} --ordered=maybe",
+        2,
+        "--ordered: 'maybe' is no order; write webhook, key, or false for none",
+    ),
     // Addresses and trust.
     case("webhook create x -e * --url {url} --allow-network 10.0.0.0/33", 2, "--allow-network"),
     case("webhook create x -e * --url {url} --allow-network {esc}", 2, r#"--allow-network: "\u{1b}""#),
