@@ -83,8 +83,9 @@ impl Table {
 
     /// The header and these rows, as lines with their ends. Columns are at least as wide as for the rows before.
     pub fn lines(&mut self, rows: &[Vec<Cell>]) -> Vec<String> {
+        let keep_coming = self.held.is_some();
         for row in rows {
-            self.columns.iter_mut().zip(row).for_each(|(column, cell)| column.hold(cell));
+            self.columns.iter_mut().zip(row).for_each(|(column, cell)| column.hold(cell, keep_coming));
         }
         let widths = self.widths();
         let layout = self.layout(rows, &widths);
@@ -165,12 +166,14 @@ fn width_of(text: &str) -> u16 {
 }
 
 impl Column {
-    fn hold(&mut self, cell: &Cell) {
+    /// Of rows that keep coming a coloured number counts as text: a word may come next, and the column must not change sides.
+    fn hold(&mut self, cell: &Cell, keep_coming: bool) {
+        let is_number = is_number(cell) && !(keep_coming && is_coloured(cell));
         self.width = self.width.max(width_of(&cell.text));
         self.free |= !matches!(cell.meaning, Meaning::Id | Meaning::Name | Meaning::Number | Meaning::Missing);
         self.names |= cell.meaning == Meaning::Name;
-        self.numbers |= is_number(cell);
-        self.others |= !is_number(cell) && cell.meaning != Meaning::Missing;
+        self.numbers |= is_number;
+        self.others |= !is_number && cell.meaning != Meaning::Missing;
     }
 
     /// The width that it may be brought down to.
@@ -184,12 +187,16 @@ impl Column {
     }
 }
 
+/// Whether it is coloured by how good it is, as counts and shares are.
+fn is_coloured(cell: &Cell) -> bool {
+    matches!(cell.meaning, Meaning::Good | Meaning::Warn | Meaning::Bad)
+}
+
 fn is_number(cell: &Cell) -> bool {
     match cell.meaning {
         Meaning::Number => true,
         Meaning::Id => cell.text.bytes().all(|byte| byte.is_ascii_digit()),
-        // A count or a share that is coloured by how good it is.
-        Meaning::Good | Meaning::Warn | Meaning::Bad => {
+        _ if is_coloured(cell) => {
             cell.text.ends_with(|c: char| c.is_ascii_digit() || c == '%')
                 && cell.text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.' || byte == b'%')
         }
@@ -229,6 +236,16 @@ mod tests {
             render(&["count", "state", "id"], &[], &rows, look(None)),
             "COUNT  STATE  ID\n    5  -      ev_1\n    -  -      7\n"
         );
+    }
+
+    #[test]
+    fn a_column_of_rows_that_keep_coming_stays_on_its_side_when_a_word_follows_a_code() {
+        let mut table = Table::held(&["id", "result"], &[], &[(4, false), (16, false)], look(Some(40)));
+        let code = table.lines(&[vec![Cell::number(1), Cell::good("200")]]);
+        let word = table.lines(&[vec![Cell::number(2), Cell::bad("connection_error")]]);
+        let again = table.lines(&[vec![Cell::number(3), Cell::bad("502")]]);
+        assert_eq!(code, ["  ID  RESULT\n", "   1  200\n"]);
+        assert_eq!([&word[1], &again[1]], ["   2  connection_error\n", "   3  502\n"]);
     }
 
     #[test]

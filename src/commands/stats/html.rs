@@ -56,18 +56,17 @@ pub fn render(view: &StatsView, tally: &Tally) -> String {
 
 fn tiles(total: &Numbers) -> Markup {
     let tiles = [
-        (grouped(total.deliveries), "deliveries".to_owned()),
-        (share(total.attempt_success_rate), "success of attempts".to_owned()),
-        (share(total.success_rate), "success of finished deliveries".to_owned()),
-        (grouped(total.waiting_deliveries), "waiting".to_owned()),
-        (grouped(total.failed_deliveries), "failed for good".to_owned()),
-        (took(total.p50_ms), format!("median; p90 {}", took(total.p90_ms))),
-        (took(total.p99_ms), format!("p99; longest {}", took(total.max_ms))),
+        (grouped(total.deliveries), "deliveries".to_owned(), false),
+        (share(total.attempt_success_rate), "success of attempts".to_owned(), is_low(total.attempt_success_rate)),
+        (share(total.success_rate), "success of finished deliveries".to_owned(), is_low(total.success_rate)),
+        (grouped(total.waiting_deliveries), "waiting".to_owned(), false),
+        (grouped(total.failed_deliveries), "failed for good".to_owned(), false),
+        (took(total.p50_ms), format!("median; p90 {}", took(total.p90_ms)), false),
+        (took(total.p99_ms), format!("p99; longest {}", took(total.max_ms)), false),
     ];
     html! {
         section.tiles {
-            @for (value, label) in tiles {
-                @let is_low = label.starts_with("success") && is_low(total);
+            @for (value, label, is_low) in tiles {
                 div.card.tile { b.low[is_low] { (value) } span { (label) } }
             }
         }
@@ -101,9 +100,9 @@ fn troubles(view: &StatsView) -> Markup {
                     tr { th { "when (UTC)" } th { "webhook" } th { "event type" } th { "error" } th { "look" } }
                     @for failure in &view.last_failures {
                         tr {
-                            td { (minute(failure.completed_at)) }
+                            td.whole { (minute(failure.completed_at)) }
                             td { (escape(&failure.webhook)) }
-                            td { (escape(&failure.event_type)) }
+                            td.type { (escape(&failure.event_type)) }
                             td { (failure.error_message.as_deref().map(escape).unwrap_or_default()) }
                             td { code { (failure.command()) } }
                         }
@@ -127,8 +126,8 @@ fn state(row: &WebhookStats) -> &'static str {
     }
 }
 
-fn is_low(numbers: &Numbers) -> bool {
-    [numbers.success_rate, numbers.attempt_success_rate].into_iter().flatten().any(|rate| rate.0 < 0.9)
+fn is_low(rate: Option<Rounded>) -> bool {
+    rate.is_some_and(|rate| rate.0 < 0.9)
 }
 
 fn charts(view: &StatsView, tally: &Tally) -> Markup {
