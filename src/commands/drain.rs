@@ -19,7 +19,7 @@ use crate::delivery::Summary;
 use crate::domain::time::Timestamp;
 use crate::output::{Cell, Look, Page, Row, Text};
 use crate::signals::Stop;
-use crate::store::{LastDrain, Removed, Retention, Store};
+use crate::store::{LastDrain, Removed, Retention, Store, StoreError};
 
 /// Attempt every delivery that is due, then stop; run it from cron
 ///
@@ -316,7 +316,11 @@ impl Drain {
             if !run.is_taking_in {
                 run.intake.begin();
             }
-            run.is_taking_in = run.intake.take_groups(context, tells)?;
+            run.is_taking_in = match run.intake.take_groups(context, tells) {
+                // The engine waits for a server that is gone: what is in flight is still to be recorded.
+                Err(error) if matches!(error.downcast_ref(), Some(StoreError::Unavailable(_))) => false,
+                taken => taken?,
+            };
             run.looked = Instant::now();
             Ok(())
         })

@@ -120,7 +120,9 @@ fn killed_at_random_four_drains_and_sixteen_emitters_lose_nothing_and_repeat_onl
     }
     for drain in drains.into_inner().unwrap() {
         drain.signal("TERM");
-        drain.wait_timeout(PATIENCE).fails(143);
+        let run = drain.wait_timeout(PATIENCE);
+        // One that has just been started ends before it listens for signals, and has claimed nothing.
+        assert!(run.code == Some(143) || run.signal == Some(15), "{run:?}");
     }
     let later = (chrono::Utc::now() + chrono::Duration::minutes(5)).to_rfc3339();
     env.hookctl(["drain"]).now(&later).run().ok();

@@ -114,13 +114,15 @@ impl Server {
 
     /// Ends every other session, and drops what is in it.
     pub fn empty(&self) {
-        self.admin().run(
+        self.admin().run(&format!(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
                 WHERE datname = current_database() AND pid <> pg_backend_pid();
             DROP SCHEMA IF EXISTS hookctl CASCADE;
             DROP SCHEMA public CASCADE;
-            CREATE SCHEMA public AUTHORIZATION tester",
-        );
+            CREATE SCHEMA public AUTHORIZATION tester;
+            REVOKE ALL ON DATABASE {} FROM stranger",
+            self.name
+        ));
     }
 }
 
