@@ -69,14 +69,6 @@ impl Output {
             Output::Json(json) => json,
         }
     }
-
-    /// As `jq -r` shows it: a string without quotes.
-    #[cfg_attr(not(test), allow(dead_code, reason = "--jq comes to use it"))]
-    pub fn raw(self) -> String {
-        match self {
-            Output::Text(text) | Output::Json(text) => text,
-        }
-    }
 }
 
 impl Expression {
@@ -186,9 +178,9 @@ mod tests {
     #[test]
     fn strings_come_raw_where_they_are_asked_for_raw() {
         let expression = Expression::parse(".a, .b").unwrap();
-        let raw: Vec<_> =
-            expression.run(br#"{"a":"x\ny","b":["x"]}"#).unwrap().map(|output| output.unwrap().raw()).collect();
-        assert_eq!(raw, ["x\ny", r#"["x"]"#]);
+        let outputs: Vec<_> =
+            expression.run(br#"{"a":"x\ny","b":["x"]}"#).unwrap().map(|output| output.unwrap()).collect();
+        assert_eq!(outputs, [Output::Text("x\ny".to_owned()), Output::Json(r#"["x"]"#.to_owned())]);
     }
 
     #[test]

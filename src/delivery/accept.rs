@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::schemas::Schemas;
-use super::shaping::{Lack, Shaped, Shapings};
+use super::shaping::{Lack, Shaped, Shapings, shape_hastily};
 use crate::domain::envelope::Content;
 use crate::domain::event::NewEvent;
 use crate::domain::event_draft::Draft;
@@ -73,7 +73,7 @@ pub fn accept<'e>(
     options: AcceptOptions<'_>,
 ) -> Result<Vec<Intake>, StoreError> {
     accept_by(store, events.into_iter().collect(), options, |shapings, events, lacking| {
-        shapings.evaluate_hastily(events, lacking).map_err(|trouble| StoreError::Other(trouble.to_string()))
+        shapings.evaluate(events, lacking, shape_hastily).map_err(|trouble| StoreError::Other(trouble.to_string()))
     })
 }
 
@@ -192,7 +192,7 @@ pub fn announce(
     let options = AcceptOptions { subscribers: &subscribers, ..AcceptOptions::default() };
     // Results of requests are recorded in this transaction: they must not be lost for what this machine lacks.
     let evaluate = |shapings: &mut Shapings, events: &[&NewEvent], lacking: Vec<Lack>| {
-        if let Err(trouble) = shapings.evaluate_hastily(events, lacking.clone()) {
+        if let Err(trouble) = shapings.evaluate(events, lacking.clone(), shape_hastily) {
             shapings.fail(lacking, &trouble);
         }
         Ok(())

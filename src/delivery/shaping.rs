@@ -56,8 +56,13 @@ impl Shapings {
         self.known.iter().find(|(known, _)| known == shape)?.1.get(event)?.as_ref()
     }
 
-    /// Finds out what is lacking.
-    pub fn evaluate(&mut self, events: &[&NewEvent], lacking: Vec<Lack>) -> Result<(), LocalTrouble> {
+    /// Finds out what is lacking, by [`shape`] or, while a transaction waits for it, by [`shape_hastily`].
+    pub fn evaluate(
+        &mut self,
+        events: &[&NewEvent],
+        lacking: Vec<Lack>,
+        shape: impl Fn(&[Case<'_>]) -> Result<Vec<Shaped>, LocalTrouble>,
+    ) -> Result<(), LocalTrouble> {
         let cases = lacking.iter().map(|lack| Case {
             shape: &lack.shape,
             event: &events[lack.event].payload,
@@ -68,22 +73,10 @@ impl Shapings {
         Ok(())
     }
 
-    /// The same while a transaction waits for it.
-    pub fn evaluate_hastily(&mut self, events: &[&NewEvent], lacking: Vec<Lack>) -> Result<(), LocalTrouble> {
-        let cases = lacking.iter().map(|lack| Case {
-            shape: &lack.shape,
-            event: &events[lack.event].payload,
-            is_filtered: true,
-        });
-        let shaped = shape_hastily(&cases.collect::<Vec<_>>())?;
-        lacking.into_iter().zip(shaped).for_each(|(lack, shaped)| self.note(lack, shaped));
-        Ok(())
-    }
-
     /// What is lacking has failed.
     pub fn fail(&mut self, lacking: Vec<Lack>, trouble: &LocalTrouble) {
         for lack in lacking {
-            let question = if lack.shape.filter.is_some() { Question::Filter } else { Question::Transform };
+            let question = first_question(&lack.shape);
             self.note(lack, outcome(question, Err(trouble.to_string())));
         }
     }
@@ -111,8 +104,7 @@ pub fn shape_hastily(cases: &[Case<'_>]) -> Result<Vec<Shaped>, LocalTrouble> {
             spent.len() - 1
         });
         if spent[at].1 >= LONGEST_HASTE {
-            let question = if case.shape.filter.is_some() { Question::Filter } else { Question::Transform };
-            all.push(outcome(question, Err("it took too long for the events before".to_owned())));
+            all.push(outcome(first_question(case.shape), Err("it took too long for the events before".to_owned())));
             continue;
         }
         let begun = Instant::now();
@@ -148,6 +140,11 @@ fn ask(
         shaped[*at] = outcome(question, evaluated);
     }
     Ok(())
+}
+
+/// What a shape that is not plain is asked first.
+fn first_question(shape: &Shape) -> Question {
+    if shape.filter.is_some() { Question::Filter } else { Question::Transform }
 }
 
 fn outcome(question: Question, evaluated: Evaluated) -> Shaped {

@@ -17,7 +17,7 @@ use super::receivers::receivers;
 use crate::commands::sending::{self, Sending, Tally};
 use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
-use crate::delivery::{AcceptOptions, Acceptance, Schemas, Shapings, Summary, Turn, accept_shaped};
+use crate::delivery::{AcceptOptions, Acceptance, Schemas, Shapings, Summary, Turn, accept_shaped, shape};
 use crate::domain::custom_headers;
 use crate::domain::envelope::{Content, Entity};
 use crate::domain::event::{NewEvent, PAYLOAD_LIMIT};
@@ -289,7 +289,7 @@ impl Batch<'_> {
             })?;
             match acceptance {
                 Acceptance::Stored(intakes) => break (subscribers, intakes),
-                Acceptance::Lacking(lacking) => shapings.evaluate(&events, lacking)?,
+                Acceptance::Lacking(lacking) => shapings.evaluate(&events, lacking, shape)?,
             }
         };
         self.group_bytes = 0;

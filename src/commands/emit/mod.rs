@@ -20,7 +20,9 @@ use crate::commands::catalogue::warn_of_slips;
 use crate::commands::sending::{self, Sending};
 use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
-use crate::delivery::{AcceptOptions, Acceptance, Schemas, SentAtOnce, Shapings, Summary, accept_shaped, most_at_once};
+use crate::delivery::{
+    AcceptOptions, Acceptance, Schemas, SentAtOnce, Shapings, Summary, accept_shaped, most_at_once, shape,
+};
 use crate::domain::event::NewEvent;
 use crate::domain::event_draft::Field;
 use crate::domain::webhook::masked;
@@ -76,7 +78,7 @@ impl Emit {
             })?;
             match acceptance {
                 Acceptance::Stored(intakes) => break (subscribers, intakes),
-                Acceptance::Lacking(lacking) => shapings.evaluate(&[&event], lacking)?,
+                Acceptance::Lacking(lacking) => shapings.evaluate(&[&event], lacking, shape)?,
             }
         };
         held_back.note(&subscribers, &event, &named);
