@@ -14,9 +14,9 @@ use crate::domain::webhook::Shape;
 use crate::store::{EventFilter, Past, Store, StoreError, Subscriber};
 
 /// How many rows of events are looked at in one transaction, so that nobody waits long for the lock.
-pub const PART: i64 = 10_000;
+const PART: i64 = 10_000;
 /// The same where expressions run: their payloads and bodies are in memory meanwhile.
-pub const SHAPED_PART: i64 = 100;
+const SHAPED_PART: i64 = 100;
 
 /// Which of the events that a filter means a webhook gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl Backfill {
     /// The events that `filter` means, for these webhooks.
     pub fn by_filter(store: &Store, webhooks: Vec<Subscriber>, filter: EventFilter, scope: Scope) -> Result<Backfill> {
         let span = if webhooks.is_empty() { None } else { store.span_of_events(&filter)? };
-        let size = if webhooks.iter().all(|webhook| webhook.shape.is_plain()) { PART } else { SHAPED_PART };
+        let size = part_size(&webhooks);
         let parts = span.map(|(first, last)| (first..=last).step_by(size as usize).map(move |start| (start, last)));
         let parts = parts.into_iter().flatten().map(|(start, last)| start..=last.min(start + size - 1)).collect();
         Backfill::new(store, webhooks, filter, scope, parts)
@@ -63,15 +63,9 @@ impl Backfill {
         Backfill::new(store, webhooks, EventFilter::default(), scope, parts)
     }
 
-    /// The events that `filter` means in the rows from `first` on, in one portion.
-    pub fn from_row(
-        store: &Store,
-        webhooks: Vec<Subscriber>,
-        filter: EventFilter,
-        scope: Scope,
-        first: i64,
-    ) -> Result<Backfill> {
-        Backfill::new(store, webhooks, filter, scope, vec![first..=i64::MAX])
+    /// The missing events that `filter` means in the rows from `first` on, in one portion.
+    pub fn from_row(store: &Store, webhooks: Vec<Subscriber>, filter: EventFilter, first: i64) -> Result<Backfill> {
+        Backfill::new(store, webhooks, filter, Scope::Missing, vec![first..=i64::MAX])
     }
 
     fn new(
@@ -121,12 +115,9 @@ impl Backfill {
                 }
             };
             let missing = store.missing_events(past, part)?;
-            let payloads = store.payloads(&missing)?;
             let is_filtered = self.scope == Scope::Missing;
-            let case = |event| Case { shape: &past.webhook.shape, event, is_filtered };
-            let shaped = shape(&payloads.iter().map(|payload| case(payload.as_slice())).collect::<Vec<_>>())?;
             Ok(Some(Anew {
-                missing: missing.into_iter().zip(shaped).filter(|(_, shaped)| *shaped != Shaped::Unwanted).collect(),
+                missing: shaped_events(store, &missing, &past.webhook.shape, is_filtered, &shape)?,
                 had: reshaping::evaluate(store, &had, false)?,
             }))
         };
@@ -175,11 +166,8 @@ impl Backfill {
         let shape_of_filter = Shape { filter: past.webhook.shape.filter.clone(), ..Shape::default() };
         let mut wanted = Vec::new();
         for rows in rows.chunks(SHAPED_PART as usize) {
-            let payloads = store.payloads(rows)?;
-            let case = |payload| Case { shape: &shape_of_filter, event: payload, is_filtered: true };
-            let shaped = shape(&payloads.iter().map(|payload| case(payload.as_slice())).collect::<Vec<_>>())?;
-            wanted
-                .extend(rows.iter().zip(shaped).filter(|(_, shaped)| *shaped != Shaped::Unwanted).map(|(row, _)| *row));
+            let shaped = shaped_events(store, rows, &shape_of_filter, true, &|cases| Ok(shape(cases)?))?;
+            wanted.extend(shaped.into_iter().map(|(row, _)| row));
         }
         Ok(wanted)
     }
@@ -229,6 +217,25 @@ impl Backfill {
         }
         Ok(count)
     }
+}
+
+/// How many rows of events a portion for these webhooks has.
+pub fn part_size(webhooks: &[Subscriber]) -> i64 {
+    if webhooks.iter().all(|webhook| webhook.shape.is_plain()) { PART } else { SHAPED_PART }
+}
+
+/// What a shape makes of events, but for those that its filter does not want.
+fn shaped_events(
+    store: &Store,
+    rows: &[i64],
+    of: &Shape,
+    is_filtered: bool,
+    shape: &impl Fn(&[Case<'_>]) -> Result<Vec<Shaped>>,
+) -> Result<Vec<(i64, Shaped)>> {
+    let payloads = store.payloads(rows)?;
+    let cases: Vec<Case<'_>> = payloads.iter().map(|event| Case { shape: of, event, is_filtered }).collect();
+    let shaped = rows.iter().copied().zip(shape(&cases)?);
+    Ok(shaped.filter(|(_, shaped)| *shaped != Shaped::Unwanted).collect())
 }
 
 /// What the expressions of each webhook made of a portion; nothing where it has none.

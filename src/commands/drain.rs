@@ -195,16 +195,15 @@ impl Drain {
         let Taken { taken_in, rejected } = run.intake.taken();
         let webhooks = run.webhooks.as_slice();
         let tally = sending.tally();
-        let mut locked_out = None;
-        let told = drained.and_then(|locked| {
-            locked_out = locked;
+        let told = drained.and_then(|locked_out| {
             let remaining_due = store.count_due(context.now(), webhooks)?;
             let deferred = sending.engine.count_held_back(webhooks)?.min(remaining_due);
             let duration_ms = started.elapsed().as_millis() as u64;
-            Ok(DrainView { tally, taken_in, rejected, deferred, remaining_due, duration_ms })
+            Ok((DrainView { tally, taken_in, rejected, deferred, remaining_due, duration_ms }, locked_out))
         });
         let recorded = counted(tally.claimed, "attempt is", "attempts are");
-        let view = told.map_err(|error| broken_off(error, &format!("{recorded} recorded ({})", tally.told())))?;
+        let (view, locked_out) =
+            told.map_err(|error| broken_off(error, &format!("{recorded} recorded ({})", tally.told())))?;
         context.out.report(&view, &view.line())?;
         if let Some(exit) = sending.stop.exit() {
             return Ok(exit);
@@ -254,9 +253,8 @@ impl Drain {
             }
             is_told = locked_out.is_some();
             store.erase_deleted(Duration::ZERO);
-            let is_over = sending.stop.is_asked()
-                || deadline.is_some_and(|deadline| Instant::now() >= deadline)
-                || self.limit.is_some_and(|limit| sending.engine.summary().claimed >= limit);
+            let is_over =
+                run.is_over(sending) || self.limit.is_some_and(|limit| sending.engine.summary().claimed >= limit);
             if is_over || self.watch.is_none() || noted.is_none_or(|noted| noted.elapsed() >= NOTED_EVERY) {
                 noted = Some(Instant::now());
                 note(context, store, sending.tally());
@@ -269,19 +267,14 @@ impl Drain {
             let pause = pause.max(SHORTEST_PAUSE);
             let began = Instant::now();
             prune(context, store, &sending.stop, later(pause, deadline));
-            let intake = &mut run.intake;
-            intake.listen();
-            if intake.is_own_waiting()? {
+            run.intake.listen();
+            if run.intake.is_own_waiting()? {
                 continue;
             }
-            let is_over = || {
-                intake.has_rung()
-                    || sending.stop.is_asked()
-                    || deadline.is_some_and(|deadline| Instant::now() >= deadline)
-            };
+            let is_over = || run.intake.has_rung() || run.is_over(sending);
             let (left, asleep) = (pause.saturating_sub(began.elapsed()), Instant::now());
             sleep.wait(left.min(LOOK_ONCE_MORE), is_over)?;
-            if asleep.elapsed() >= LOOK_ONCE_MORE && !is_over() && !intake.is_own_waiting()? {
+            if asleep.elapsed() >= LOOK_ONCE_MORE && !is_over() && !run.intake.is_own_waiting()? {
                 sleep.wait(left.saturating_sub(asleep.elapsed()), is_over)?;
             }
         }

@@ -1,6 +1,6 @@
 //! Deliveries that are made due again send what the expressions of now make of their events.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use anyhow::Result;
 
@@ -34,33 +34,21 @@ impl Reshaping {
     pub fn retry(&self, store: &Store, ids: &[i64], now: Timestamp) -> Result<(Retried, u64), StoreError> {
         // Those that end let others of their line move up.
         let ended = self.0.iter().filter(|(_, shaped)| matches!(shaped, Shaped::Failed(_) | Shaped::Unwanted));
-        let ended: Vec<i64> = ended.map(|(delivery, _)| delivery.id).collect();
+        let ended: BTreeSet<i64> = ended.map(|(delivery, _)| delivery.id).collect();
         if !ended.is_empty() {
-            store.lock_states_of(&ended)?;
+            store.lock_states_of(&ended.iter().copied().collect::<Vec<_>>())?;
         }
-        let Retried { due, under_way } = store.retry_deliveries(ids, now)?;
-        let count = due.len();
-        let due = self.take_over(store, due, now)?;
-        let refused = (count - due.len()) as u64;
-        Ok((Retried { due, under_way }, refused))
-    }
-
-    /// Takes over what was evaluated, for those deliveries that were made due: webhook and delivery. Gives those that are due
-    /// still. Runs in the transaction that made them due.
-    fn take_over(&self, store: &Store, due: Vec<(i64, i64)>, now: Timestamp) -> Result<Vec<(i64, i64)>, StoreError> {
-        if self.0.is_empty() {
-            return Ok(due);
+        let mut retried = store.retry_deliveries(ids, now)?;
+        let is_due: BTreeSet<i64> = retried.due.iter().map(|(_, id)| *id).collect();
+        let meant = self.0.iter().filter(|(delivery, _)| is_due.contains(&delivery.id));
+        let anew: Vec<(&ShapedDelivery, Anew<'_>)> = meant.map(|(delivery, shaped)| (delivery, anew(shaped))).collect();
+        if !anew.is_empty() {
+            store.send_anew(&anew, now)?;
         }
-        let is_due: HashMap<i64, i64> = due.iter().map(|(webhook, id)| (*id, *webhook)).collect();
-        let meant = self.0.iter().filter(|(delivery, _)| is_due.contains_key(&delivery.id));
-        let anew: Vec<(ShapedDelivery, Anew<'_>)> =
-            meant.map(|(delivery, shaped)| (delivery.clone(), anew(shaped))).collect();
-        store.send_anew(&anew, now)?;
-        let is_over = |id: i64| {
-            let found = anew.iter().find(|(delivery, _)| delivery.id == id);
-            found.is_some_and(|(_, anew)| matches!(anew, Anew::Failed(_) | Anew::Cancelled))
-        };
-        Ok(due.into_iter().filter(|(_, id)| !is_over(*id)).collect())
+        let all = retried.due.len();
+        retried.due.retain(|(_, id)| !ended.contains(id));
+        let refused = (all - retried.due.len()) as u64;
+        Ok((retried, refused))
     }
 }
 

@@ -51,16 +51,16 @@ pub struct NewDelivery {
     pub sends: Sends,
 }
 
-impl NewDelivery {
+impl Sends {
     pub(super) fn body(&self) -> Option<i64> {
-        match self.sends {
-            Sends::Body(place) => Some(place as i64),
+        match self {
+            Sends::Body(place) => Some(*place as i64),
             Sends::Payload | Sends::Nothing(_) => None,
         }
     }
 
     pub(super) fn error(&self) -> Option<&AttemptError> {
-        match &self.sends {
+        match self {
             Sends::Nothing(error) => Some(error),
             Sends::Payload | Sends::Body(_) => None,
         }
@@ -158,8 +158,9 @@ impl Store {
         }
         let mut new = self.insert_deliveries(&owed)?.into_iter();
         for intake in intakes.iter_mut().filter(|intake| matches!(intake.accepted, Accepted::New(_))) {
-            let accepted = std::mem::replace(&mut intake.accepted, Accepted::Conflict);
-            *intake = Intake { accepted, ..new.next().unwrap_or_else(|| Intake::new(Accepted::Conflict)) };
+            if let Some(made) = new.next() {
+                *intake = made;
+            }
         }
         Ok(intakes)
     }
@@ -204,14 +205,14 @@ impl Store {
             INSERT_DELIVERY,
             each.zip(&leases).zip(&body_ids).map(|(((event, delivery), lease), body_id)| {
                 let NewDelivery { webhook_id, order, is_test, .. } = delivery;
-                let error = delivery.error();
+                let error = delivery.sends.error();
                 let (due_at, token) = lease.map_or((event.now, None), |lease| (lease.until, Some(lease.token)));
                 values![
                     webhook_id,
                     event.event_row,
                     event.event_type,
                     *body_id,
-                    delivery.status(),
+                    delivery.sends.status(),
                     Some(due_at).filter(|_| error.is_none()),
                     token.filter(|_| error.is_none()),
                     line_of(*order, event.key),
@@ -230,7 +231,7 @@ impl Store {
             for (delivery, ((id, lease), body_id)) in event.deliveries.iter().zip(&mut inserted) {
                 let Some(id) = id else { continue };
                 match lease {
-                    _ if delivery.error().is_some() => intake.failed.push(id),
+                    _ if delivery.sends.error().is_some() => intake.failed.push(id),
                     Some(lease) => {
                         intake.claimed.push(first_claim((id, event.event_row, body_id), delivery, lease.token));
                     }
@@ -238,7 +239,7 @@ impl Store {
                 }
                 if !delivery.is_test {
                     changes.create(delivery.webhook_id);
-                    changes.enter(delivery.webhook_id, delivery.status());
+                    changes.enter(delivery.webhook_id, delivery.sends.status());
                 }
             }
             intake
@@ -261,7 +262,7 @@ impl Store {
         let mut of_deliveries = Vec::new();
         for event in owed {
             let (own, others) = ids.split_at(event.bodies.len());
-            let id = |delivery: &NewDelivery| own.get(delivery.body()? as usize).copied().flatten();
+            let id = |delivery: &NewDelivery| own.get(delivery.sends.body()? as usize).copied().flatten();
             of_deliveries.extend(event.deliveries.iter().map(id));
             ids = others;
         }

@@ -65,7 +65,7 @@ impl Store {
     }
 
     /// Says anew what deliveries send that were made due just now. Runs in the transaction that did it.
-    pub fn send_anew(&self, deliveries: &[(ShapedDelivery, Anew<'_>)], now: Timestamp) -> Result<()> {
+    pub fn send_anew(&self, deliveries: &[(&ShapedDelivery, Anew<'_>)], now: Timestamp) -> Result<()> {
         let bodies: Vec<(i64, &[u8])> = deliveries
             .iter()
             .filter_map(|(delivery, anew)| match anew {
@@ -137,13 +137,9 @@ impl Store {
         let made = self.insert_each(
             &sql,
             events.iter().map(|(row, sends)| {
-                let (body, error) = match sends {
-                    Sends::Payload => (None, None),
-                    Sends::Body(_) => (body_ids.next(), None),
-                    Sends::Nothing(error) => (None, Some(error)),
-                };
-                let (status, due_at) =
-                    if error.is_some() { (Status::Failed, None) } else { (Status::Pending, Some(now)) };
+                let body = sends.body().and_then(|_| body_ids.next());
+                let (status, error) = (sends.status(), sends.error());
+                let due_at = error.is_none().then_some(now);
                 let (error_type, message) =
                     (error.map(|error| error.error_type), error.map(|error| error.message.as_str()));
                 let ended = error.map(|_| now);
@@ -153,9 +149,7 @@ impl Store {
         let mut changes = CounterChanges::default();
         for ((_, sends), _) in events.iter().zip(made.iter()).filter(|(_, id)| id.is_some()) {
             changes.create(webhook.id);
-            if matches!(sends, Sends::Nothing(_)) {
-                changes.enter(webhook.id, Status::Failed);
-            }
+            changes.enter(webhook.id, sends.status());
         }
         self.count(&changes)?;
         Ok(made.iter().flatten().count() as u64)
@@ -175,12 +169,14 @@ impl Store {
                 distinct.push(body);
             }
         }
-        if !distinct.is_empty() {
-            let sql = "INSERT INTO bodies (event_id, number, body)
-                 VALUES ($1, (SELECT coalesce(max(b.number) + 1, 0) FROM bodies b WHERE b.event_id = $1), $2)";
-            self.insert_each(sql, distinct.into_iter().map(|(row, body)| values![*row, *body]))?;
+        let found = |ids: Vec<Option<i64>>| ids.into_iter().flatten().collect();
+        if distinct.is_empty() {
+            return Ok(found(known));
         }
-        Ok(find()?.into_iter().flatten().collect())
+        let sql = "INSERT INTO bodies (event_id, number, body)
+             VALUES ($1, (SELECT coalesce(max(b.number) + 1, 0) FROM bodies b WHERE b.event_id = $1), $2)";
+        self.insert_each(sql, distinct.into_iter().map(|(row, body)| values![*row, *body]))?;
+        find().map(found)
     }
 
     /// Deletes those bodies of these events that no delivery sends.

@@ -177,7 +177,9 @@ impl Store {
         let due: Vec<i64> = retried.due.iter().map(|(_, id)| *id).collect();
         let due_now = self.reopen("due_at = $1, claim_token = NULL", "$2");
         self.execute(&due_now, params![now, due.as_slice()])?;
-        self.execute(&self.reopen("due_at = lease_until", "$1"), params![under_way.as_slice()])?;
+        if !under_way.is_empty() {
+            self.execute(&self.reopen("due_at = lease_until", "$1"), params![under_way.as_slice()])?;
+        }
         retried.under_way = under_way.len() as u64;
         self.count(&changes)?;
         Ok(retried)

@@ -307,8 +307,8 @@ impl Outbox<'_> {
         self.store().rows(&sql, params![most], |row| {
             Ok(Rejection {
                 id: row.next()?,
-                event_id: found(row, LONGEST)?,
-                event_type: found(row, LONGEST)?,
+                event_id: found(row, longest("event_id"))?,
+                event_type: found(row, longest("event_type"))?,
                 reason: found(row, LONGEST)?,
             })
         })
@@ -419,13 +419,13 @@ fn found(row: &mut Row<'_>, most: usize) -> Result<Found> {
 fn outbox_row(row: &mut Row<'_>) -> Result<OutboxRow> {
     Ok(OutboxRow {
         id: row.next()?,
-        event_id: found(row, LONGEST)?,
-        event_type: found(row, LONGEST)?,
-        data: found(row, PAYLOAD_LIMIT)?,
-        key: found(row, LONGEST)?,
-        owner: found(row, LONGEST)?,
-        entity: found(row, LONGEST)?,
-        headers: found(row, 2 * LONGEST)?,
-        created_at: found(row, LONGEST)?,
+        event_id: found(row, longest("event_id"))?,
+        event_type: found(row, longest("event_type"))?,
+        data: found(row, longest("data"))?,
+        key: found(row, longest("key"))?,
+        owner: found(row, longest("owner"))?,
+        entity: found(row, longest("entity"))?,
+        headers: found(row, longest("headers"))?,
+        created_at: found(row, longest("created_at"))?,
     })
 }

@@ -12,7 +12,6 @@ use crate::context::Context;
 use crate::domain::credential::{Credential, Source};
 use crate::domain::secret::{KeyKind, Secret};
 use crate::domain::webhook::{Field, Invalid, Settings, Webhook};
-use crate::random::Random;
 use crate::store::Store;
 
 /// What is to be done about a webhook.
@@ -75,7 +74,7 @@ impl Step {
             SecretStep::Set(_, _, origin) => format!("(from {origin})"),
             SecretStep::Generate(_) => "(generated)".to_owned(),
             SecretStep::Keep(kinds) if kinds.is_empty() => "(none)".to_owned(),
-            SecretStep::Keep(_) => "(one less)".to_owned(),
+            SecretStep::Keep(_) => "(one deleted: no scheme uses it)".to_owned(),
         });
         let shown = shown.collect::<Vec<String>>().join(", ");
         let differences =
@@ -174,10 +173,7 @@ fn secret_steps(
         all.push((secret, given.field));
     }
     if settings.signature_schemes.is_empty() {
-        settings.signature_schemes = match all.first().map(|(secret, _)| secret).or(stored.first().copied()) {
-            Some(secret) => default_schemes(secret),
-            None => default_schemes(&Secret::generate(Random::secret_bytes()?)),
-        };
+        settings.signature_schemes = default_schemes(all.first().map(|(secret, _)| secret).or(stored.first().copied()));
     }
     let schemes = &settings.signature_schemes;
     for (secret, field) in &all {

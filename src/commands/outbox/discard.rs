@@ -1,12 +1,10 @@
 //! `hookctl outbox discard`
 
-use std::ffi::OsString;
-
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
-use super::source;
+use super::source::RejectedRows;
 use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
 use crate::output::{Page, Text};
@@ -19,12 +17,8 @@ use crate::output::{Page, Text};
   hookctl outbox discard app.db --yes
   hookctl outbox discard app.db --row 17 --yes")]
 pub struct Discard {
-    /// Only this row, by its id [repeatable]
-    #[arg(long = "row", value_name = "ID")]
-    rows: Vec<i64>,
-    /// The application's database [default: what hookctl.emit left on the server of --db]
-    #[arg(value_name = "SOURCE")]
-    source: Option<OsString>,
+    #[command(flatten)]
+    rejected: RejectedRows,
 }
 
 #[derive(Debug, Serialize)]
@@ -47,13 +41,13 @@ impl Page for DiscardView {
 impl Discard {
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         context.refuse_if_read_only()?;
-        context.confirm(match self.rows.len() {
+        context.confirm(match self.rejected.rows.len() {
             0 => "Delete every rejected row?",
             1 => "Delete this rejected row?",
             _ => "Delete these rejected rows?",
         })?;
-        let discarded = source::with(context, self.source.as_ref(), |outbox| outbox.discard(&self.rows))?;
-        let view = DiscardView { discarded: discarded as u64 };
+        let discarded = self.rejected.change(context, |outbox, rows| outbox.discard(rows))?;
+        let view = DiscardView { discarded };
         context.out.report(&view, &view.line())?;
         Ok(Exit::DONE)
     }

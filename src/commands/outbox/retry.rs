@@ -1,12 +1,10 @@
 //! `hookctl outbox retry`
 
-use std::ffi::OsString;
-
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
-use super::source;
+use super::source::RejectedRows;
 use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
 use crate::output::{Page, Text};
@@ -19,12 +17,8 @@ use crate::output::{Page, Text};
   hookctl outbox retry app.db
   hookctl outbox retry app.db --row 17 --row 18")]
 pub struct Retry {
-    /// Only this row, by its id [repeatable]
-    #[arg(long = "row", value_name = "ID")]
-    rows: Vec<i64>,
-    /// The application's database [default: what hookctl.emit left on the server of --db]
-    #[arg(value_name = "SOURCE")]
-    source: Option<OsString>,
+    #[command(flatten)]
+    rejected: RejectedRows,
 }
 
 #[derive(Debug, Serialize)]
@@ -48,8 +42,8 @@ impl Page for RetryView {
 impl Retry {
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         context.refuse_if_read_only()?;
-        let retried = source::with(context, self.source.as_ref(), |outbox| outbox.retry(&self.rows))?;
-        let view = RetryView { retried: retried as u64 };
+        let retried = self.rejected.change(context, |outbox, rows| outbox.retry(rows))?;
+        let view = RetryView { retried };
         context.out.report(&view, &view.line())?;
         Ok(Exit::DONE)
     }

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use anyhow::Result;
+use clap::Args;
 
 use crate::context::Context;
 use crate::error::{Failure, Kind};
@@ -15,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How hookctl's own outbox is named, which `hookctl.emit` writes into.
 pub const OWN: &str = "hookctl.emit";
 
-/// The places that SOURCE names.
+/// The place that SOURCE names.
 pub fn place(context: &Context, source: &OsString) -> Result<Place> {
     context.place_of("SOURCE", source, true)
 }
@@ -37,19 +38,33 @@ pub fn open(context: &Context, place: &Place, access: Use) -> Result<Outbox<'sta
     Outbox::open(place, access, patience(context)).map_err(|error| failure(&place.to_string(), error))
 }
 
-/// Does something with the outbox that SOURCE names, or with the database's own where it names none.
-pub fn with<T>(
-    context: &mut Context,
-    source: Option<&OsString>,
-    act: impl FnOnce(&Outbox<'_>) -> Result<T, StoreError>,
-) -> Result<T> {
-    let Some(source) = source else {
-        let store = context.store_to_write()?;
-        return Ok(act(&own(&store)?)?);
-    };
-    let place = place(context, source)?;
-    let outbox = open(context, &place, Use::Change)?;
-    act(&outbox).map_err(|error| failure(&place.to_string(), error).into())
+/// The rejected rows that a command is about.
+#[derive(Args, Debug)]
+pub struct RejectedRows {
+    /// Only this row, by its id [repeatable]
+    #[arg(long = "row", value_name = "ID")]
+    pub rows: Vec<i64>,
+    /// The application's database [default: what hookctl.emit left on the server of --db]
+    #[arg(value_name = "SOURCE")]
+    source: Option<OsString>,
+}
+
+impl RejectedRows {
+    /// Does something with them, in the outbox that SOURCE names, or in the database's own where it names none. How many.
+    pub fn change(
+        &self,
+        context: &mut Context,
+        act: impl FnOnce(&Outbox<'_>, &[i64]) -> Result<usize, StoreError>,
+    ) -> Result<u64> {
+        let Some(source) = &self.source else {
+            let store = context.store_to_write()?;
+            return Ok(act(&own(&store)?, &self.rows)? as u64);
+        };
+        let place = place(context, source)?;
+        let outbox = open(context, &place, Use::Change)?;
+        let changed = act(&outbox, &self.rows).map_err(|error| failure(&place.to_string(), error))?;
+        Ok(changed as u64)
+    }
 }
 
 fn own(store: &Store) -> Result<Outbox<'_>, Failure> {
@@ -68,9 +83,9 @@ pub fn failure(source: &str, error: StoreError) -> Failure {
     let hint = match error {
         StoreError::NoOutbox { missing_table: true, .. } => Some("`hookctl outbox init SOURCE` makes it"),
         StoreError::CannotOpen { .. } | StoreError::Directory(_) => Some("name the application's database"),
-        StoreError::Refused(_) | StoreError::ReadOnly(_) => {
-            Some("hookctl reads, changes and deletes the rows of hookctl_outbox")
-        }
+        StoreError::Refused(_) | StoreError::ReadOnly(_) => Some(
+            "hookctl needs to read, update and delete its rows; on a server: GRANT SELECT, UPDATE, DELETE ON hookctl_outbox",
+        ),
         _ => None,
     };
     let message = match &error {

@@ -12,11 +12,10 @@ use super::view::WebhookView;
 use crate::commands::catalogue::warn_of_slips;
 use crate::commands::secret_source::SecretSource;
 use crate::context::{Context, Exit};
-use crate::domain::secret::{KeyKind, Secret};
+use crate::domain::secret::KeyKind;
 use crate::domain::webhook::Settings;
 use crate::error::Failure;
 use crate::output::Prompt;
-use crate::random::Random;
 
 /// Register a webhook: a receiver and the event types it wants
 ///
@@ -114,10 +113,7 @@ impl Create {
         }
         let given = self.secret.read()?;
         if settings.signature_schemes.is_empty() {
-            settings.signature_schemes = match &given {
-                Some(secret) => default_schemes(secret),
-                None => default_schemes(&Secret::generate(Random::secret_bytes()?)),
-            };
+            settings.signature_schemes = default_schemes(given.as_ref());
             if given.as_ref().is_some_and(|given| given.kind() == KeyKind::Symmetric && !given.can_key_standard()) {
                 context.out.notice(
                     "the secret is not whsec_ and the base64 of 24 to 64 bytes, so requests are signed with timetracker \

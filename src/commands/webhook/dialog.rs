@@ -12,7 +12,6 @@ use crate::domain::signature::{Scheme, schemes};
 use crate::domain::webhook::Settings;
 use crate::error::{Failure, Kind};
 use crate::output::Prompt;
-use crate::random::Random;
 use crate::store::EventTypeRow;
 
 const EVENT_TYPES: &str = "Event types";
@@ -159,25 +158,20 @@ fn event_types(context: &mut Context, prompt: &Prompt) -> Result<Vec<String>> {
 
 /// The scheme that is chosen, as arguments; a secret that was given is there to sign with.
 fn signature(prompt: &Prompt, settings: &Settings, given: Option<Secret>) -> Result<Vec<String>> {
-    let is_given = given.is_some();
-    let secret = match given {
-        Some(secret) => secret,
-        None => Secret::generate(Random::secret_bytes()?),
-    };
     let fits = |scheme: &&Scheme| {
         let signature_schemes = vec![scheme.name.to_owned()];
-        let given = is_given.then(|| (secret.clone(), None));
+        let given = given.clone().map(|secret| (secret, None));
         secrets_for(&signature_schemes, given, &[], "--signature").is_ok()
             && Settings { signature_schemes, ..settings.clone() }.check().is_ok()
     };
     let line = |name: &str, title: &str| format!("{name:<12} {title}");
-    let usual = default_schemes(&secret).join(", ");
+    let usual = default_schemes(given.as_ref()).join(", ");
     // What is shown, and the arguments that say it.
     let mut choices = vec![(format!("{usual} (the default)"), vec![])];
     for scheme in schemes::ALL.iter().filter(fits) {
         choices.push((line(scheme.name, scheme.title), vec!["--signature", scheme.name]));
     }
-    if !is_given {
+    if given.is_none() {
         choices.push((line("none", "Requests are not signed"), vec!["--no-secret"]));
     }
     let lines: Vec<String> = choices.iter().map(|(line, _)| line.clone()).collect();

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::commands::backfill::{Backfill, PART, SHAPED_PART, Scope};
+use crate::commands::backfill::{Backfill, Scope, part_size};
 use crate::commands::wording::counted;
 use crate::context::Context;
 use crate::domain::time::Timestamp;
@@ -68,8 +68,7 @@ impl CatchUp {
             }
             catch_up.missed.events += found;
             // On a server an event can appear below newer ones: it is as late as its transaction was long.
-            let is_plain = webhooks.iter().all(|webhook| webhook.shape.is_plain());
-            let few = if is_plain { PART } else { SHAPED_PART };
+            let few = part_size(&webhooks);
             catch_up.next = newest.saturating_sub(few);
             if found < few as u64 {
                 return Ok(catch_up);
@@ -81,7 +80,7 @@ impl CatchUp {
     pub fn finish(&mut self, store: &Store, now: Timestamp) -> Result<()> {
         let Some(subscriber) = &self.subscriber else { return Ok(()) };
         let filter = filter(self.missed.since);
-        let rest = Backfill::from_row(store, vec![subscriber.clone()], filter, Scope::Missing, self.next)?;
+        let rest = Backfill::from_row(store, vec![subscriber.clone()], filter, self.next)?;
         for part in rest.parts() {
             let prepared = rest.prepare_hastily(store, part)?;
             self.missed.events += rest.carry_out_part(store, part, &prepared, now)?;

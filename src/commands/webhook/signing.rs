@@ -21,12 +21,12 @@ pub struct NewSecret {
     pub is_generated: bool,
 }
 
-/// The schemes of a webhook that names none: those that its secret can key.
-pub fn default_schemes(secret: &Secret) -> Vec<String> {
-    let names: &[&str] = match secret.kind() {
-        KeyKind::Ed25519 => &["standard-v1a"],
-        KeyKind::Symmetric if secret.can_key_standard() => &["timetracker", "standard"],
-        KeyKind::Symmetric => &["timetracker"],
+/// The schemes of a webhook that names none: those that its secret can key. A new one keys both.
+pub fn default_schemes(secret: Option<&Secret>) -> Vec<String> {
+    let names: &[&str] = match secret.map(|secret| (secret.kind(), secret.can_key_standard())) {
+        Some((KeyKind::Ed25519, _)) => &["standard-v1a"],
+        Some((KeyKind::Symmetric, false)) => &["timetracker"],
+        Some((KeyKind::Symmetric, true)) | None => &["timetracker", "standard"],
     };
     names.iter().map(|name| (*name).to_owned()).collect()
 }

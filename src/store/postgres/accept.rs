@@ -134,14 +134,15 @@ fn deliveries(offers: &[&Offer<'_>]) -> Request {
     let kinds = [text(), int(), Type::BOOL_ARRAY, int(), int(), int(), text(), text()];
     let rows = offers.iter().flat_map(|offer| {
         offer.deliveries.iter().map(|delivery| {
-            let (claim, error) = (delivery.claim.filter(|_| delivery.error().is_none()), delivery.error());
+            let error = delivery.sends.error();
+            let claim = delivery.claim.filter(|_| error.is_none());
             values![
                 &offer.event.event_id,
                 delivery.webhook_id,
                 delivery.is_test,
                 claim.map(|claim| claim.now),
                 claim.map(|claim| claim.token),
-                delivery.body(),
+                delivery.sends.body(),
                 error.map(|error| error.error_type),
                 error.map(|error| error.message.as_str())
             ]
@@ -204,7 +205,7 @@ fn hand_over(intakes: &mut [Intake], offers: &[Offer<'_>], owed: &[ServerRow]) -
         let Accepted::New(event_row) = intake.accepted else { continue };
         for delivery in &offer.deliveries {
             match found.get(&(event_row, delivery.webhook_id)) {
-                Some((id, ..)) if delivery.error().is_some() => intake.failed.push(*id),
+                Some((id, ..)) if delivery.sends.error().is_some() => intake.failed.push(*id),
                 Some((id, body_id, Some(token))) => {
                     intake.claimed.push(first_claim((*id, event_row, *body_id), delivery, *token));
                 }

@@ -110,9 +110,12 @@ pub fn init_outbox(server: &Server, notifies: bool) -> Result<bool> {
 /// Calls `ring` for every notification, on a thread that ends with the process. Whether there is a trigger that notifies; through
 /// a pooler nobody hears of it.
 pub fn ring_for_outbox(server: &Server, ring: impl Fn() + Send + 'static) -> Result<bool> {
+    if server.is_pooled {
+        return Ok(false);
+    }
     let store = Store::from(Postgres::connect(server, Access::Application)?);
     let trigger = "SELECT EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = to_regclass($1) AND tgname = $2)";
-    if server.is_pooled || !store.only::<bool>(trigger, params![TABLE, "hookctl_outbox_notify"], one)? {
+    if !store.only::<bool>(trigger, params![TABLE, "hookctl_outbox_notify"], one)? {
         return Ok(false);
     }
     drop(store);

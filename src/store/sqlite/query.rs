@@ -44,10 +44,7 @@ impl Sqlite {
     ) -> Result<()> {
         let mut statement = None;
         for values in sets {
-            let statement = match &mut statement {
-                Some(statement) => statement,
-                None => statement.insert(self.prepared(sql)?),
-            };
+            let statement = self.prepared_once(&mut statement, sql)?;
             bind(statement, sql, &values)?;
             statement.raw_execute()?;
         }
@@ -60,9 +57,10 @@ impl Sqlite {
         sets: impl IntoIterator<Item = [Value<'v>; N]>,
         mut read: impl FnMut(&mut Row<'_>) -> Result<T>,
     ) -> Result<Vec<Option<T>>> {
-        let mut statement = self.prepared(sql)?;
+        let mut statement = None;
         let answer = |values: [Value<'v>; N]| {
-            bind(&mut statement, sql, &values)?;
+            let statement = self.prepared_once(&mut statement, sql)?;
+            bind(statement, sql, &values)?;
             statement.raw_query().next()?.map(|row| read(&mut Row::new(row))).transpose()
         };
         sets.into_iter().map(answer).collect()
@@ -73,9 +71,10 @@ impl Sqlite {
         sql: &str,
         sets: impl IntoIterator<Item = [Value<'v>; N]>,
     ) -> Result<Vec<Option<i64>>> {
-        let mut statement = self.prepared(sql)?;
+        let mut statement = None;
         let insert = |values: [Value<'v>; N]| {
-            bind(&mut statement, sql, &values)?;
+            let statement = self.prepared_once(&mut statement, sql)?;
+            bind(statement, sql, &values)?;
             Ok((statement.raw_execute()? == 1).then(|| self.connection.last_insert_rowid()))
         };
         sets.into_iter().map(insert).collect()
@@ -101,6 +100,18 @@ impl Sqlite {
         let mut statement = self.prepared(sql)?;
         bind(&mut statement, sql, values)?;
         Ok(statement)
+    }
+
+    /// Prepared with the first set of values: of none there is nothing to compile.
+    fn prepared_once<'c, 's>(
+        &'c self,
+        statement: &'s mut Option<CachedStatement<'c>>,
+        sql: &str,
+    ) -> Result<&'s mut CachedStatement<'c>> {
+        match statement {
+            Some(statement) => Ok(statement),
+            None => Ok(statement.insert(self.prepared(sql)?)),
+        }
     }
 
     fn prepared(&self, sql: &str) -> Result<CachedStatement<'_>> {
