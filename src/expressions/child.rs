@@ -46,9 +46,8 @@ impl Child {
             };
             self.busy += begun.elapsed();
             output.write_all(&frame::of_message(&Message::Reply(reply)))?;
-            if input.buffer().is_empty() {
-                output.flush()?;
-            }
+            // What is not sent yet would be lost with this process, and charged to the next expression that ends it.
+            output.flush()?;
         }
         Ok(())
     }

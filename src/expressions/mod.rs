@@ -59,7 +59,7 @@ pub fn evaluate(tasks: &[Task<'_>]) -> Result<Vec<Evaluated>, LocalTrouble> {
                 has_died = false;
             }
             Waited::TookTooLong => {
-                *child = None;
+                (*child, has_died) = (None, false);
                 results.push(Err(format!("it took longer than {} s", LONGEST.as_secs())));
             }
             // Somebody else may have killed it: only the second time it is this expression's doing.

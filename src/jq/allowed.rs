@@ -69,6 +69,7 @@ const REFUSED: &[(&str, Reason)] = &[
     ("halt_error", OUTSIDE),
     ("get_search_list", OUTSIDE),
     ("modulemeta", OUTSIDE),
+    ("module", OUTSIDE),
     ("import", OUTSIDE),
     ("include", OUTSIDE),
 ];

@@ -41,10 +41,10 @@ pub fn check(text: &str) -> Result<(), Refusal> {
     })?
 }
 
-/// What cannot be read is left to the compiler, which says why.
+/// What cannot be read is left to the compiler, which says why. Beyond a term it reads what begins with one of three words.
 fn look(text: &str) -> Result<(), Refusal> {
     let Ok(tokens) = Lexer::new(text).lex() else { return Ok(()) };
-    for word in ["import", "include"] {
+    for word in ["module", "import", "include"] {
         if tokens.first().is_some_and(|token| token.as_str() == word) {
             return Look { text }.refuse(word, tokens[0].as_str());
         }

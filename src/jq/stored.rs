@@ -57,8 +57,6 @@ impl Stored {
 
 fn read(event: &[u8]) -> Result<Val, NoAnswer> {
     json::parse(event)?;
-    match serde_json::from_slice(event) {
-        Ok(Node(value)) => Ok(value),
-        Err(_) => Err(NoAnswer::Nothing),
-    }
+    let Node(value) = serde_json::from_slice(event).map_err(|error| RunError::Raised(error.to_string()))?;
+    Ok(value)
 }

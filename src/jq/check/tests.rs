@@ -71,6 +71,8 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("get_search_list", "get_search_list at column 1", OUTSIDE),
     ("import \"a\" as a; .", "import at column 1", OUTSIDE),
     ("include \"a\"; .", "include at column 1", OUTSIDE),
+    ("module {}; env", "module at column 1", OUTSIDE),
+    ("module {}; def f: f; f", "module at column 1", OUTSIDE),
     ("a::f", "a::f at column 1", OUTSIDE),
     ("$__loc__", "$__loc__ at column 1", OUTSIDE),
     // What the library has for itself, and what is no jq.
