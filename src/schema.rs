@@ -3,6 +3,7 @@
 //! A schema is somebody's text: what it refers to elsewhere is not read, its size is limited, and data is checked against it on a
 //! thread of its own, for a limited time.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
@@ -164,8 +165,12 @@ fn check(schemas: &Schemas, index: SchemaIndex, data: &[u8]) -> Checked {
         Err(error) => return Err(Refusal::Wrong(vec![format!("not JSON: {error}")])),
     };
     let Err(error) = schemas.validate(&value, index) else { return Ok(()) };
-    let mut reasons = Vec::new();
-    collect(&error, &mut reasons);
+    let (mut reasons, mut seen) = (Vec::new(), HashSet::new());
+    collect(&error, &mut |reason| {
+        if seen.insert(reason.clone()) {
+            reasons.push(reason);
+        }
+    });
     let more = reasons.len().saturating_sub(MOST_REASONS);
     reasons.truncate(MOST_REASONS);
     if more > 0 {
@@ -175,17 +180,14 @@ fn check(schemas: &Schemas, index: SchemaIndex, data: &[u8]) -> Checked {
 }
 
 /// What is wrong at the leaves of an error, each with where it is.
-fn collect(error: &ValidationError<'_, '_>, reasons: &mut Vec<String>) {
+fn collect(error: &ValidationError<'_, '_>, found: &mut impl FnMut(String)) {
     if !error.causes.is_empty() {
-        error.causes.iter().for_each(|cause| collect(cause, reasons));
+        error.causes.iter().for_each(|cause| collect(cause, found));
         return;
     }
     let pointer = error.instance_location.to_string();
     let place = if pointer.is_empty() { "the data".to_owned() } else { pointer };
-    let reason = shortened(&format!("{place}: {}", error.kind));
-    if !reasons.contains(&reason) {
-        reasons.push(reason);
-    }
+    found(shortened(&format!("{place}: {}", error.kind)));
 }
 
 /// Regular expressions are linear in what they are asked about, but may be large.
@@ -199,7 +201,7 @@ fn check_patterns(schema: &Value) -> Result<(), String> {
     for pattern in patterns {
         let built = regex::RegexBuilder::new(pattern).size_limit(LARGEST_PATTERN).build();
         if let Err(regex::Error::CompiledTooBig(_)) = built {
-            return Err(format!("the regular expression '{pattern}' is too large"));
+            return Err(format!("the regular expression '{}' is too large", shortened(pattern)));
         }
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 
 use crate::domain::event::NewEvent;
-use crate::schema::Schema;
+use crate::schema::{Refusal, Schema};
 use crate::store::{Store, StoreError};
 
 /// Schemas that were read; one that is asked for again is not read again.
@@ -50,12 +50,14 @@ impl Schemas {
         if known.get(event_type).is_none_or(|known| known.text != text) {
             known.insert(event_type.clone(), Known { text: text.to_owned(), schema: Schema::new(text) });
         }
-        match &known.get(event_type)?.schema {
-            Ok(schema) => {
-                let refusal = schema.check(data).err()?;
-                Some(format!("the schema of {event_type} refuses it: {refusal}"))
-            }
-            Err(reason) => Some(format!("the schema of {event_type} cannot be used: {reason}")),
+        let refusal = match &known.get(event_type)?.schema {
+            Ok(schema) => schema.check(data).err()?,
+            Err(reason) => return Some(format!("the schema of {event_type} cannot be used: {reason}")),
+        };
+        if refusal == Refusal::TooCostly {
+            // Its checker is still at it: the next event gets another.
+            known.remove(event_type);
         }
+        Some(format!("the schema of {event_type} refuses it: {refusal}"))
     }
 }
