@@ -102,15 +102,18 @@ impl LookUps {
                 _ => false,
             };
             // Where this machine gives no more threads, the look-ups that run are waited for.
-            short_since =
-                short_since.or_else(|| Some(Instant::now())).filter(|_| shortage.is_some() && names.threads == 0);
-            let is_given_up = short_since.is_some_and(|since| since.elapsed() >= FREED_WITHIN);
             let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
-            match (left.is_zero(), is_asked) {
-                _ if let Some(trouble) = shortage.take_if(|_| is_given_up || left.is_zero()) => {
+            if let Some(trouble) = shortage {
+                short_since = short_since.or_else(|| Some(Instant::now())).filter(|_| names.threads == 0);
+                if left.is_zero() || short_since.is_some_and(|since| since.elapsed() >= FREED_WITHIN) {
                     return Err(LookUpFailure::Local(trouble));
                 }
-                (false, _) => names = self.wait(names, if shortage.is_some() { left.min(TRY_AGAIN) } else { left }),
+                names = self.wait(names, left.min(TRY_AGAIN));
+                continue;
+            }
+            short_since = None;
+            match (left.is_zero(), is_asked) {
+                (false, _) => names = self.wait(names, left),
                 (true, true) => return Err(LookUpFailure::TimedOut),
                 (true, false) => {
                     let reason = format!("{} look-ups of other names had no answer yet", self.most_threads);

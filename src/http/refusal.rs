@@ -17,12 +17,13 @@ const OF_RECEIVER: [&str; 9] = [
 
 /// Whether the answer to a CONNECT says that it was the receiver that could not be reached.
 pub fn is_about_receiver(response: &Response<'_, '_>) -> bool {
+    // The last line of a name counts: in a list over several lines the last proxy is there.
     let header = |name: &str| {
-        let header = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
+        let header = response.headers.iter().rfind(|header| header.name.eq_ignore_ascii_case(name))?;
         str::from_utf8(header.value).ok()
     };
     if let Some(error) = header("proxy-status").and_then(proxy_status_error) {
-        return OF_RECEIVER.contains(&error);
+        return OF_RECEIVER.contains(&error.as_str());
     }
     if let Some(error) = header("x-squid-error") {
         return ["ERR_CONNECT_FAIL", "ERR_DNS_FAIL"].iter().any(|about| error.starts_with(about));
@@ -37,9 +38,11 @@ pub fn is_about_receiver(response: &Response<'_, '_>) -> bool {
 }
 
 /// The error that the last proxy of the list names: `proxy.example; error=connection_refused`.
-fn proxy_status_error(value: &str) -> Option<&str> {
-    let last = value.rsplit(',').next()?;
-    last.split(';').find_map(|parameter| parameter.trim().strip_prefix("error="))
+fn proxy_status_error(value: &str) -> Option<String> {
+    // What is quoted is for people, and may hold what looks like more.
+    let bare: String = value.replace("\\\"", "").split('"').step_by(2).collect();
+    let last = bare.rsplit(',').next()?;
+    last.split(';').find_map(|parameter| parameter.trim().strip_prefix("error=")).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -64,6 +67,8 @@ mod tests {
             "503 Service Unavailable\r\nX-Squid-Error: ERR_DNS_FAIL 0",
             "503 x\r\nProxy-Status: edge.example; error=connection_refused; details=\"x\"",
             "503 x\r\nProxy-Status: a.example, edge.example;error=dns_error",
+            "503 x\r\nProxy-Status: edge.example; error=connection_refused; details=\"a, b; error=x \\\" c\"",
+            "503 x\r\nProxy-Status: a.example; error=proxy_internal_error\r\nProxy-Status: edge.example; error=dns_error",
         ] {
             assert!(is_so(receivers), "{receivers}");
         }
@@ -74,6 +79,7 @@ mod tests {
             "503 Service Unavailable",
             "403 Forbidden\r\nX-Squid-Error: ERR_ACCESS_DENIED 0",
             "502 Bad Gateway\r\nProxy-Status: edge.example; error=proxy_internal_error",
+            "503 x\r\nProxy-Status: edge.example; details=\"; error=dns_error\"",
             "301 Moved",
         ] {
             assert!(!is_so(proxys), "{proxys}");
