@@ -36,7 +36,8 @@ use crate::store::{LastDrain, Removed, Retention, Store, StoreError};
   hookctl drain --dry-run         # what is due, by webhook
 
 Exit status:
-  1         deliveries stay due as the key of the database is not there; the others were sent
+  1         deliveries stay due as the key of the database is not there, or an outbox
+            could not be read; the others were sent
   5         an attempt failed, with --strict
   65        rows of an outbox were rejected and stay there, marked
   129       stopped by SIGHUP (the terminal closed), otherwise as SIGINT
@@ -236,16 +237,16 @@ impl Drain {
     ) -> Result<Option<anyhow::Error>> {
         let deadline = run.deadline;
         let mut noted: Option<Instant> = None;
-        let mut is_told = false;
+        let (mut is_told, mut looked_again) = (false, false);
         loop {
             if self.all {
                 let now = context.now();
                 store.transaction(|| store.make_all_due(now, &run.webhooks))?;
             }
             let before = sending.engine.summary();
+            sending.engine.drain(&run.webhooks);
             self.take_in(context, run, sending)?;
             let due = store.count_due(context.now(), &run.webhooks)?;
-            sending.engine.drain(&run.webhooks);
             self.send(context, run, sending, before, due)?;
             let locked_out = sending.locked_out()?;
             if let (Some(error), Some(_), false) = (&locked_out, self.watch, is_told) {
@@ -268,9 +269,12 @@ impl Drain {
             let began = Instant::now();
             prune(context, store, &sending.stop, later(pause, deadline));
             run.intake.listen();
-            if run.intake.is_own_waiting()? {
+            // Once: rows that somebody else holds are still there in the next look.
+            if !looked_again && run.intake.is_own_waiting()? {
+                looked_again = true;
                 continue;
             }
+            looked_again = false;
             let is_over = || run.intake.has_rung() || run.is_over(sending);
             let (left, asleep) = (pause.saturating_sub(began.elapsed()), Instant::now());
             sleep.wait(left.min(LOOK_ONCE_MORE), is_over)?;
@@ -284,7 +288,6 @@ impl Drain {
     fn take_in(&self, context: &mut Context, run: &mut Run<'_>, sending: &mut Sending<'_>) -> Result<()> {
         run.intake.begin();
         while !run.is_over(sending) && run.intake.take_groups(context, self.watch.is_some())? {
-            sending.engine.drain(&run.webhooks);
             sending.engine.turn()?;
         }
         (run.is_taking_in, run.looked) = (false, Instant::now());

@@ -161,7 +161,9 @@ impl ClaimLanes {
         }
         let Some(lane) = self.lanes.get_mut(&id) else { return };
         lane.behind.extend(&claimed.behind);
-        if claimed.is_exhausted && lane.behind.is_empty() {
+        // What moved up as this was claimed is in the list behind what was tried.
+        let has_more = claimed.tried > 0 && lane.listed.as_ref().is_some_and(|listed| listed.len() > claimed.tried);
+        if claimed.is_exhausted && lane.behind.is_empty() && !has_more {
             self.lanes.remove(&id);
             return;
         }
@@ -206,5 +208,25 @@ impl ClaimLanes {
     pub(super) fn rate_wait(&self) -> Option<Duration> {
         let first = self.lanes.values().filter_map(|lane| lane.rate_wait).min()?;
         Some(first.saturating_duration_since(Instant::now()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_moves_up_as_the_rest_of_a_list_is_claimed_is_claimed_next() {
+        let mut lanes = ClaimLanes::default();
+        lanes.add([(7, 1), (7, 2), (7, 3)]);
+        let first_two = LaneClaimed { tried: 2, behind: vec![2], ..LaneClaimed::default() };
+        lanes.take_out(7, &first_two);
+        // One transaction: 1 ended, so 2 is a head now, and 3, the rest of the list, was claimed.
+        lanes.move_up(&[(7, 2)]);
+        lanes.take_out(7, &LaneClaimed { tried: 1, is_exhausted: true, ..LaneClaimed::default() });
+        let left = lanes.get_mut(7).map(|lane| lane.wanted(Order::Key));
+        assert!(matches!(left, Some(Wanted::ListedInFront([2]))), "{left:?}");
+        lanes.take_out(7, &LaneClaimed { tried: 1, is_exhausted: true, ..LaneClaimed::default() });
+        assert!(lanes.get(7).is_none());
     }
 }

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use super::conditions::Conditions;
 use super::counters::CounterChanges;
 use super::events::EventFilter;
-use super::lines::line;
+use super::lines::LINE;
 use super::row::{one, pair};
 use super::value::{Value, values};
 use super::webhooks::Subscriber;
@@ -76,8 +76,8 @@ impl Store {
         let (sql, values) = conditions.query(
             &format!(
                 "INSERT INTO deliveries (webhook_id, event_id, event_type, status, due_at, line, is_test, created_at)
-                 SELECT $1, e.id, e.event_type, 'pending', $2, {}, FALSE, $2 FROM events e",
-                line(past.webhook.order)
+                 SELECT $1, e.id, e.event_type, 'pending', $2, (SELECT {LINE} FROM webhooks w WHERE w.id = $1), FALSE, $2
+                 FROM events e"
             ),
             "ORDER BY e.id ON CONFLICT (event_id, webhook_id) DO NOTHING",
             None,

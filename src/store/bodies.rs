@@ -2,7 +2,7 @@
 
 use super::backfill::Past;
 use super::counters::CounterChanges;
-use super::lines::line;
+use super::lines::LINE;
 use super::row::one;
 use super::value::{params, values};
 use super::{Result, Sends, Store};
@@ -130,9 +130,8 @@ impl Store {
             "INSERT INTO deliveries (webhook_id, event_id, event_type, body_id, status, due_at, line, is_test, created_at,
                 completed_at, error_type, error_message)
              VALUES ($1, $2, (SELECT e.event_type FROM events e WHERE e.id = $2), $3, $4, $5,
-                (SELECT {} FROM events e WHERE e.id = $2), FALSE, $6, $7, $8, $9)
-             ON CONFLICT (event_id, webhook_id) DO NOTHING",
-            line(webhook.order)
+                (SELECT {LINE} FROM webhooks w JOIN events e ON e.id = $2 WHERE w.id = $1), FALSE, $6, $7, $8, $9)
+             ON CONFLICT (event_id, webhook_id) DO NOTHING"
         );
         let made = self.insert_each(
             &sql,
@@ -186,6 +185,8 @@ impl Store {
                 SELECT 1 FROM deliveries d WHERE d.event_id = bodies.event_id AND d.body_id = bodies.id)",
             self.dialect().one_of("event_id", "$1")
         );
-        events.chunks(LONGEST_LIST).map(|some| self.execute(&sql, params![some])).sum()
+        let gone = events.chunks(LONGEST_LIST).map(|some| self.execute(&sql, params![some])).sum::<Result<usize>>()?;
+        self.note_deletion(gone);
+        Ok(gone)
     }
 }

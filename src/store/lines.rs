@@ -11,9 +11,6 @@ use super::value::params;
 use super::{Result, Store};
 use crate::domain::webhook::Order;
 
-/// The line of a webhook all of whose deliveries keep their order.
-const WHOLE: &str = "'*'";
-
 /// How many deliveries that may be behind others are looked at beyond those that are to be claimed.
 pub(super) const LOOKED_AT: usize = 64;
 
@@ -23,16 +20,7 @@ const MOST_ROUNDS: usize = 100;
 /// The line of a delivery of event `e` to webhook `w`: NULL where there is no order, empty for one that waits for nobody.
 pub(super) const LINE: &str = "CASE w.ordered WHEN 'webhook' THEN '*' WHEN 'key' THEN coalesce(e.key, '') END";
 
-/// The same of a webhook whose order is known.
-pub(super) fn line(order: Order) -> &'static str {
-    match order {
-        Order::None => "NULL",
-        Order::Webhook => WHOLE,
-        Order::Key => "coalesce(e.key, '')",
-    }
-}
-
-/// The same of an event whose key is known.
+/// The same where the order and the key are known.
 pub(super) fn line_of(order: Order, key: Option<&str>) -> Option<&str> {
     match order {
         Order::None => None,
@@ -118,12 +106,12 @@ impl Store {
         self.first(HEAD_OF_WEBHOOK, params![webhook_id], one)
     }
 
-    /// Puts the open deliveries of a webhook into the lines of another order.
-    pub(super) fn line_up(&self, webhook_id: i64, order: Order) -> Result<()> {
+    /// Puts the open deliveries of a webhook into the lines of its order, which has changed.
+    pub(super) fn line_up(&self, webhook_id: i64) -> Result<()> {
         let sql = format!(
-            "UPDATE deliveries SET is_behind = FALSE, line = (SELECT {} FROM events e WHERE e.id = deliveries.event_id)
-             WHERE webhook_id = $1 AND due_at IS NOT NULL",
-            line(order)
+            "UPDATE deliveries SET is_behind = FALSE, line = (SELECT {LINE} FROM webhooks w
+                JOIN events e ON e.id = deliveries.event_id WHERE w.id = $1)
+             WHERE webhook_id = $1 AND due_at IS NOT NULL"
         );
         self.execute(&sql, params![webhook_id]).map(drop)
     }

@@ -251,9 +251,10 @@ impl Outbox<'_> {
         let taken = judged().filter(|(_, verdict)| **verdict == Verdict::Taken).map(|(row, _)| row);
         match &store.engine {
             Engine::Sqlite(_) => {
+                // An id may stand there as bytes, which are never equal to text.
                 let ids = taken.filter_map(|row| Some((row.id, row.event_id.shown()?)));
                 let ids: Vec<(i64, String)> = ids.collect();
-                let sql = format!("DELETE FROM {table} WHERE id = $1 AND event_id = $2");
+                let sql = format!("DELETE FROM {table} WHERE id = $1 AND CAST(event_id AS TEXT) = $2");
                 store.execute_each(&sql, ids.iter().map(|(id, event_id)| values![id, event_id]))?;
             }
             Engine::Postgres(_) => {

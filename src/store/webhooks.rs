@@ -104,7 +104,7 @@ impl Store {
         updated.map_err(|error| name_taken(error, settings))?;
         self.save_credentials(id, settings)?;
         self.touch(id, now)?;
-        if is_order_changed { self.line_up(id, settings.order) } else { Ok(()) }
+        if is_order_changed { self.line_up(id) } else { Ok(()) }
     }
 
     /// Nobody stores a delivery of a webhook until this transaction ends: on a server, who does locks the webhook's row beside

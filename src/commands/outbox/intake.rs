@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::source::{self, OWN, failure};
 use crate::context::Context;
-use crate::delivery::{AcceptOptions, accept};
+use crate::delivery::{AcceptOptions, Schemas, accept};
 use crate::domain::event::NewEvent;
 use crate::domain::outbox_row::OutboxRow;
 use crate::error::Failure;
@@ -26,6 +26,7 @@ pub struct Intake<'a> {
     store: &'a Store,
     sources: Vec<Source<'a>>,
     taken: Taken,
+    schemas: Schemas,
     /// Set when a server has notified of new rows.
     has_rung: Arc<AtomicBool>,
 }
@@ -73,6 +74,7 @@ impl<'a> Intake<'a> {
             store,
             sources: own.into_iter().chain(named).collect(),
             taken: Taken::default(),
+            schemas: Schemas::default(),
             has_rung: Arc::default(),
         }
     }
@@ -90,7 +92,7 @@ impl<'a> Intake<'a> {
     pub fn begin(&mut self) {
         self.has_rung.store(false, Ordering::Release);
         for source in &mut self.sources {
-            (source.after, source.is_done) = (0, false);
+            (source.after, source.is_done) = (i64::MIN, false);
         }
     }
 
@@ -99,7 +101,7 @@ impl<'a> Intake<'a> {
     pub fn take_groups(&mut self, context: &mut Context, tell: bool) -> Result<bool> {
         let mut was_any = false;
         for source in self.sources.iter_mut().filter(|source| !source.is_done) {
-            match source.take_group(context, self.store, &mut self.taken) {
+            match source.take_group(context, self.store, &self.schemas, &mut self.taken) {
                 Ok(last) => {
                     source.failure = None;
                     source.is_done = last.is_none();
@@ -155,7 +157,13 @@ impl<'a> Source<'a> {
     }
 
     /// The last row of the group; `None` where there is no more to take.
-    fn take_group(&mut self, context: &mut Context, store: &Store, taken: &mut Taken) -> Result<Option<i64>, Trouble> {
+    fn take_group(
+        &mut self,
+        context: &mut Context,
+        store: &Store,
+        schemas: &Schemas,
+        taken: &mut Taken,
+    ) -> Result<Option<i64>, Trouble> {
         if self.outbox.is_none() {
             let Some(place) = &self.place else { return Ok(None) };
             self.outbox = Some(Outbox::open(place, Use::Change, source::patience(context))?);
@@ -164,8 +172,8 @@ impl<'a> Source<'a> {
         let (mut refused, mut new) = (Vec::new(), 0);
         let last = outbox.take(self.after, |rows| {
             let judged = match outbox.is_own() {
-                true => judge(context, store, rows),
-                false => store.shared_transaction(|| judge(context, store, rows)),
+                true => judge(context, store, schemas, rows),
+                false => store.shared_transaction(|| judge(context, store, schemas, rows)),
             };
             let (accepted, verdicts) = judged.map_err(Trouble::Store)?;
             new = accepted;
@@ -197,11 +205,16 @@ impl Refused {
 }
 
 /// Accepts the events of rows, in a transaction. How many are new, and what becomes of each row.
-fn judge(context: &Context, store: &Store, rows: &[OutboxRow]) -> Result<(u64, Vec<Verdict>), StoreError> {
+fn judge(
+    context: &Context,
+    store: &Store,
+    schemas: &Schemas,
+    rows: &[OutboxRow],
+) -> Result<(u64, Vec<Verdict>), StoreError> {
     let subscribers = store.subscribers()?;
     let now = context.now();
     let events: Vec<Result<NewEvent, String>> = rows.iter().map(|row| row.event(now)).collect();
-    let options = AcceptOptions { subscribers: &subscribers, ..AcceptOptions::default() };
+    let options = AcceptOptions { subscribers: &subscribers, schemas: Some(schemas), ..AcceptOptions::default() };
     let intakes = accept(store, events.iter().flatten(), options)?;
     let new = intakes.iter().filter(|intake| matches!(intake.accepted, Accepted::New(_))).count();
     let mut intakes = intakes.into_iter();

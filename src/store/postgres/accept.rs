@@ -54,8 +54,7 @@ fn insert_deliveries() -> String {
             JOIN webhooks w ON w.id = o.webhook_id
             LEFT JOIN made m ON m.event_id = e.id AND m.number = o.body
             LEFT JOIN LATERAL (SELECT o.claimed_at + {timeout} + {LEASE_MARGIN_MS} AS until
-                FROM webhooks w JOIN webhook_state s ON s.webhook_id = w.id
-                WHERE o.claimed_at IS NOT NULL AND w.id = o.webhook_id AND {unlimited}
+                FROM webhook_state s WHERE o.claimed_at IS NOT NULL AND s.webhook_id = w.id AND {unlimited}
                   AND coalesce(s.held_until, 0) <= o.claimed_at) c ON TRUE
             ORDER BY o.place FOR KEY SHARE OF w
             ON CONFLICT (event_id, webhook_id) DO NOTHING RETURNING event_id, webhook_id, id, body_id, claim_token, is_test,

@@ -74,7 +74,7 @@ const CLAIM: &str = "WITH lane AS MATERIALIZED (
         ORDER BY w.place LIMIT l.room FOR UPDATE OF d SKIP LOCKED) c
 ), head AS (
     SELECT l.n, l.now, l.until, l.token, 0 AS place, c.id, c.event_id, c.body_id
-    FROM (SELECT * FROM lane WHERE mode >= 2 AND room > 0) l CROSS JOIN LATERAL (
+    FROM (SELECT * FROM lane WHERE mode IN (2, 3) AND room > 0) l CROSS JOIN LATERAL (
         SELECT d.id, d.event_id, d.body_id, d.due_at FROM deliveries d
         WHERE d.webhook_id = l.webhook_id AND d.line = '*' AND d.due_at IS NOT NULL ORDER BY d.id LIMIT 1) c
     WHERE c.due_at <= l.now

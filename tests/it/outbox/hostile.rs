@@ -49,6 +49,16 @@ fn hookctls_own_file_is_no_outbox() {
 }
 
 #[test]
+fn a_row_is_taken_once_whatever_its_number_and_whether_its_event_id_is_text_or_bytes() {
+    let (env, receiver) = subscribed();
+    let app = App::file(&env);
+    app.run("INSERT INTO hookctl_outbox (id, event_type, data) VALUES (0, 'a.b', '1'), (-7, 'a.b', '2')");
+    app.run("INSERT INTO hookctl_outbox (event_type, data, event_id) VALUES ('a.b', '3', CAST('evt_bytes' AS BLOB))");
+    assert_eq!(app.drain(&env).ok().json()["taken_in"], 3);
+    assert_eq!((receiver.count(), app.count()), (3, 0));
+}
+
+#[test]
 fn a_value_of_any_type_in_a_file_is_taken_or_refused_and_stops_nothing() {
     let (env, receiver) = subscribed();
     let app = App::File(env.path().join("app.db"));
