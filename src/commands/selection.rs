@@ -55,7 +55,7 @@ impl Row for Meant {
 }
 
 /// How many are changed in one transaction, so that nobody waits long for the lock.
-const GROUP: usize = 1_000;
+pub const GROUP: usize = 1_000;
 
 impl Selection {
     /// Refuses a command line that selects nothing: all deliveries are meant by no accident.
@@ -105,11 +105,12 @@ impl Selected {
         }
     }
 
-    /// Changes the deliveries, a group in each transaction, with what `prepare` gives for the group before that; what `change`
+    /// Changes the deliveries, so many in each transaction, with what `prepare` gives for the group before that; what `change`
     /// gives for each group.
     pub fn change<P, T>(
         &self,
         store: &Store,
+        group: usize,
         prepare: impl Fn(&[i64]) -> Result<P>,
         change: impl Fn(&[i64], P) -> Result<T, StoreError>,
     ) -> Result<Vec<T>> {
@@ -123,7 +124,7 @@ impl Selected {
                 Ok(change(group, prepared)?)
             })
         };
-        self.ids.chunks(GROUP).map(change).collect()
+        self.ids.chunks(group).map(change).collect()
     }
 }
 

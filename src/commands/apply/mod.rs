@@ -73,23 +73,26 @@ impl Apply {
             context.out.page(&ApplyView::planned(&plan))?;
             return Ok(if plan.is_empty() { Exit::DONE } else { Exit::NOT_DELIVERED });
         }
-        if !plan.is_empty() {
-            if let Some(question) = plan.question() {
-                if !context.is_yes {
-                    context.out.preview(&ApplyView::planned(&plan));
-                }
-                context.confirm(&question)?;
-            }
-            let store = context.store_to_write()?;
-            plan.carry_out(context, &store)?;
-            context.erase_deleted(&store);
-            self.hand_over(context, &plan.new_secrets())?;
-            for (name, missed) in plan.count_missed(&store)? {
-                missed.report(context, name, false);
-            }
-            plan.warn_of_slips(context, &store)?;
+        if plan.is_empty() {
+            context.out.page(&ApplyView::done(&plan))?;
+            return Ok(Exit::DONE);
         }
+        if let Some(question) = plan.question() {
+            if !context.is_yes {
+                context.out.preview(&ApplyView::planned(&plan));
+            }
+            context.confirm(&question)?;
+        }
+        let store = context.store_to_write()?;
+        plan.carry_out(context, &store)?;
+        context.erase_deleted(&store);
+        self.hand_over(context, &plan.new_secrets())?;
+        // What was done is told before anything is asked that can fail.
         context.out.page(&ApplyView::done(&plan))?;
+        for (name, missed) in plan.count_missed(&store)? {
+            missed.report(context, name, false);
+        }
+        plan.warn_of_slips(context, &store)?;
         Ok(Exit::DONE)
     }
 

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
-use crate::commands::selection::Selection;
+use crate::commands::selection::{GROUP, Selection};
 use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
 use crate::domain::delivery::Status;
@@ -63,7 +63,7 @@ impl Cancel {
         if self.selection.is_by_filters() && count > 0 {
             context.confirm(&format!("Cancel {}?", counted(count, "delivery", "deliveries")))?;
         }
-        let cancelled = selected.change(&store, |_| Ok(()), |ids, ()| store.cancel_deliveries(ids))?;
+        let cancelled = selected.change(&store, GROUP, |_| Ok(()), |ids, ()| store.cancel_deliveries(ids))?;
         let cancelled = cancelled.into_iter().sum::<usize>() as u64;
         let view = CancelView { cancelled, finished: count - cancelled, left_out: selected.left_out };
         context.out.outcome(&view)?;

@@ -7,7 +7,8 @@ use clap::Args;
 use serde::Serialize;
 
 use super::view::DeliveryView;
-use crate::commands::selection::Selection;
+use crate::commands::backfill::part_size;
+use crate::commands::selection::{GROUP, Selection};
 use crate::commands::sending::{self, Sending, Tally, broken_off};
 use crate::commands::wording::counted;
 use crate::commands::{arguments, reshaping};
@@ -83,8 +84,11 @@ impl Retry {
             return Ok(Exit::DONE);
         }
         let now = context.now();
+        // Payloads and bodies of a group are in memory where expressions run.
+        let group = GROUP.min(usize::try_from(part_size(&store.subscribers()?)).unwrap_or(GROUP));
         let retried = selected.change(
             &store,
+            group,
             |ids| reshaping::evaluate(&store, ids, true),
             |ids, reshaping| reshaping.retry(&store, ids, now),
         )?;

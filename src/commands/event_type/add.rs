@@ -54,7 +54,8 @@ impl Add {
             if known.as_ref().is_some_and(|row| row.is_builtin)
                 && (self.description.is_some() || (schema.is_none() && example.is_none()))
             {
-                let message = format!("the event type '{}' is built in", self.event_type);
+                let message =
+                    format!("the event type '{}' is built in; its description cannot be changed", self.event_type);
                 return Err(anyhow::Error::from(Failure::new(Kind::Conflict, message)));
             }
             let mut row =
