@@ -46,7 +46,7 @@ impl Discard {
             1 => "Delete this rejected row?",
             _ => "Delete these rejected rows?",
         })?;
-        let discarded = self.rejected.change(context, |outbox, rows| outbox.discard(rows))?;
+        let discarded = self.rejected.change(context, |outbox| outbox.discard(&self.rejected.rows))?;
         let view = DiscardView { discarded };
         context.out.report(&view, &view.line())?;
         Ok(Exit::DONE)

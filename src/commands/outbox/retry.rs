@@ -42,7 +42,7 @@ impl Page for RetryView {
 impl Retry {
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         context.refuse_if_read_only()?;
-        let retried = self.rejected.change(context, |outbox, rows| outbox.retry(rows))?;
+        let retried = self.rejected.change(context, |outbox| outbox.retry(&self.rejected.rows))?;
         let view = RetryView { retried };
         context.out.report(&view, &view.line())?;
         Ok(Exit::DONE)

@@ -54,15 +54,15 @@ impl RejectedRows {
     pub fn change(
         &self,
         context: &mut Context,
-        act: impl FnOnce(&Outbox<'_>, &[i64]) -> Result<usize, StoreError>,
+        act: impl FnOnce(&Outbox<'_>) -> Result<usize, StoreError>,
     ) -> Result<u64> {
         let Some(source) = &self.source else {
             let store = context.store_to_write()?;
-            return Ok(act(&own(&store)?, &self.rows)? as u64);
+            return Ok(act(&own(&store)?)? as u64);
         };
         let place = place(context, source)?;
         let outbox = open(context, &place, Use::Change)?;
-        let changed = act(&outbox, &self.rows).map_err(|error| failure(&place.to_string(), error))?;
+        let changed = act(&outbox).map_err(|error| failure(&place.to_string(), error))?;
         Ok(changed as u64)
     }
 }
