@@ -102,10 +102,10 @@ impl Listen {
             Script { respond: self.respond, delay: self.delay.unwrap_or_default(), retry_after: self.retry_after };
         let place = SocketAddr::new(self.bind, self.port);
         let receiver = Receiver::start(place, script, pass_on).map_err(|error| cannot_listen(place, &error))?;
+        context.out.announce(&format!("listening on {}", receiver.url()));
         if !self.bind.to_canonical().is_loopback() {
             context.out.warning(&format!("whoever can reach {} on this machine can send requests to it", self.bind));
         }
-        context.out.announce(&format!("listening on {}", receiver.url()));
         let clock = context.clock;
         let most = self.count.unwrap_or(u64::MAX);
         let mut desk =

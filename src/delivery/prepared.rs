@@ -11,7 +11,7 @@ use crate::domain::secret::MASKED;
 use crate::domain::signature::{Message, Signer};
 use crate::domain::target_url;
 use crate::domain::time::Timestamp;
-use crate::domain::webhook::{Settings, Webhook};
+use crate::domain::webhook::{Settings, Webhook, echo, masked};
 use crate::http::{Client, ClientError, Egress, OutgoingRequest, Shared, Surroundings, Target};
 use crate::store::{Claimed, Payload, Store, StoreError};
 
@@ -56,6 +56,8 @@ pub struct Prepared {
     pub settings: Settings,
     id_text: String,
     signers: Vec<Signer>,
+    /// What an answer may repeat, and is masked there.
+    credentials: Vec<String>,
     /// Or why it cannot be sent to.
     connection: Result<(Target, Arc<Client>), String>,
 }
@@ -81,7 +83,8 @@ impl Prepared {
         let signers = make_signers(store, id, &settings, now)?;
         let connection = signers.as_ref().map_err(String::clone).and_then(|_| connect(&settings, clients));
         let signers = signers.unwrap_or_default();
-        Ok(Prepared { webhook_id: id, version, settings, id_text: id.to_string(), signers, connection })
+        let (id_text, credentials) = (id.to_string(), echo::sent_credentials(&settings));
+        Ok(Prepared { webhook_id: id, version, settings, id_text, signers, credentials, connection })
     }
 
     /// The same to be shown: without the key of the database its credentials and signatures are masked.
@@ -96,7 +99,8 @@ impl Prepared {
                 let Webhook { id, settings, version, .. } = webhook;
                 let signers = settings.schemes().map(|scheme| Signer::masked(&scheme)).collect();
                 let connection = Err(error.to_string());
-                Ok(Prepared { webhook_id: id, version, settings, id_text: id.to_string(), signers, connection })
+                let (id_text, credentials) = (id.to_string(), Vec::new());
+                Ok(Prepared { webhook_id: id, version, settings, id_text, signers, credentials, connection })
             }
             prepared => prepared,
         }
@@ -159,18 +163,23 @@ impl Prepared {
             Ok(connection) => connection,
             Err(reason) => return Ok(failed(ErrorType::UnknownError, reason.clone())),
         };
-        let headers = match payload.headers.opened(&payload.event_id) {
+        let event_headers = match payload.headers.opened(&payload.event_id) {
             Ok(headers) => headers,
             Err(error @ StoreError::Value { .. }) => return Ok(failed(ErrorType::UnknownError, error.to_string())),
             Err(error) => return Err(LocalTrouble(error.to_string())),
         };
         let Claimed { id: delivery_id, attempt_number, .. } = *claimed;
-        let request = Request { delivery_id, attempt_number, payload, headers: &headers, timestamp };
+        let request = Request { delivery_id, attempt_number, payload, headers: &event_headers, timestamp };
         let headers = self.headers(&request);
         let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_ref())).collect();
         let request =
             OutgoingRequest { method: &self.settings.http_method, target, headers: &headers, body: &payload.bytes };
-        client.send(&request, self.timeout())
+        let mut outcome = client.send(&request, self.timeout())?;
+        if let Some(answer) = &mut outcome.answer {
+            let of_event = event_headers.iter().filter(|(name, _)| masked::is_credential(name));
+            echo::mask(answer, self.credentials.iter().map(String::as_str).chain(of_event.map(|(_, value)| &**value)));
+        }
+        Ok(outcome)
     }
 }
 

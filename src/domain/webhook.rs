@@ -1,5 +1,6 @@
 //! Webhooks: who wants which events, and how they are to be sent.
 
+pub mod echo;
 mod egress;
 mod field;
 mod hmac;

@@ -53,11 +53,14 @@ pub fn help_width() -> usize {
     terminal_width().map_or(WIDEST_HELP, |width| width.min(WIDEST_HELP))
 }
 
+/// What a terminal that does not tell its size is taken to have.
+const USUAL_WIDTH: usize = 80;
+
 /// `None` when stdout is no terminal.
 fn terminal_width() -> Option<usize> {
     let term = console::Term::stdout();
-    let size = term.size_checked().filter(|_| term.is_term());
-    size.map(|(_, columns)| usize::from(columns))
+    let width = || term.size_checked().map_or(USUAL_WIDTH, |(_, columns)| usize::from(columns));
+    term.is_term().then(width)
 }
 
 /// How a run writes: its options and what the environment says.

@@ -258,3 +258,26 @@ fn once_encrypted_no_file_of_the_database_nor_a_copy_holds_a_credential() {
     let shown = with_key(&["webhook", "secret", "reveal", "tls"]).run().ok().text();
     assert!(shown.contains("PRIVATE KEY") && shown.contains("MARK-of-the-variable"), "{shown}");
 }
+
+#[test]
+fn an_answer_that_repeats_the_credentials_of_its_request_is_stored_masked() {
+    let receiver = TestReceiver::start(crate::support::Script::each(|request| {
+        let said = |name: &str| request.header(name).unwrap_or_default().to_owned();
+        let body = format!("Cannot POST {}, {} {}", request.path, said("authorization"), said("x-event-token"));
+        Reply::StatusWith {
+            status: 404,
+            headers: vec![("Location".to_owned(), request.path.clone())],
+            body: body.into_bytes(),
+        }
+    }));
+    let env = TestEnv::new();
+    let chat = receiver.url_at("/services/MARK-of-the-chat");
+    let create = ["webhook", "create", "chat", "--secret-url-env", "CHAT", "-e", "*", "--allow-private", "--no-secret"];
+    let token = ["--header-env", "Authorization=TOKEN"];
+    env.hookctl(create).args(token).env("CHAT", &chat).env("TOKEN", "Bearer MARK-of-the-variable").run().ok();
+    env.hookctl(["emit", "a.b", "-H", "X-Event-Token: MARK-of-the-event"]).run().ok();
+    assert!(receiver.requests()[0].header("authorization").is_some_and(|value| value.contains("MARK")));
+    let shown = env.hookctl(["delivery", "show", "1", "-o", "json"]).run().ok();
+    let shown = String::from_utf8_lossy(&shown.stdout);
+    assert!(shown.contains("Cannot POST") && !shown.contains("MARK-of"), "{shown}");
+}

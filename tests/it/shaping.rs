@@ -243,7 +243,7 @@ fn an_event_that_ends_the_child_costs_none_of_those_before_and_behind_it() {
     let (env, receiver) = (TestEnv::new(), TestReceiver::start(200));
     let expression = r#"if .data.n == 6 then "x" * 1000000000 else .data.n end"#;
     create(&env, "crm", &receiver, &["--transform", expression]);
-    let lines: String = (1..=8).map(|n| format!("{{\"type\":\"a.b\",\"data\":{{\"n\":{n}}}}}\n")).collect();
+    let lines = (1..=8).map(|n| json!({"type": "a.b", "data": {"n": n}}).to_string()).collect::<Vec<_>>().join("\n");
     env.hookctl(["emit", "--batch", "-"]).stdin(lines).time_limit(4 * PATIENCE).run().ok();
     let mut sent: Vec<String> = receiver.requests().iter().map(|request| request.text().to_owned()).collect();
     sent.sort();

@@ -117,7 +117,11 @@ fn rejections(outbox: &Outbox<'_>) -> Result<Vec<RejectionView>, StoreError> {
 fn list(context: &mut Context) -> Result<Exit> {
     let store = context.store_if_any()?;
     let Outboxes { views, failures } = standing::all(context, store.as_ref())?;
-    context.out.list(views.into_iter().map(Ok), "no outbox is named: give SOURCE, or set HOOKCTL_OUTBOX")?;
+    let none = match failures.is_empty() {
+        true => "no outbox is named: give SOURCE, or set HOOKCTL_OUTBOX",
+        false => "no outbox could be read",
+    };
+    context.out.list(views.into_iter().map(Ok), none)?;
     match failures.as_slice() {
         [] => Ok(Exit::DONE),
         failures => Err(Failure::new(Kind::Failed, failures.join("; ")).into()),

@@ -28,6 +28,8 @@ use crate::output::Prompt;
       -e 'invoice.*,payment.*'
   hookctl webhook create ci --url https://ci.example/hook -e '*' \\
       --signature github --secret-env CI_SECRET
+  hookctl webhook create large --url https://ops.example/in -e invoice.paid \\
+      --filter '.data.total > 1000' --transform '{text: .description}'
   hookctl webhook create dev --url http://127.0.0.1:8000/ -e '*' --allow-private
 
 Exit status:

@@ -2,6 +2,7 @@
 
 use url::Url;
 
+use crate::domain::recording;
 use crate::domain::secret::MASKED;
 
 /// Parts of the names of headers whose values are credentials.
@@ -17,10 +18,9 @@ pub fn has_query_values(url: &Url) -> bool {
     url.query().is_some_and(|query| !query.is_empty())
 }
 
-/// Whether a header's value is a credential by the header's name.
+/// Whether a header's value is a credential by the header's name: every one that a recording masks, and more.
 pub fn is_credential(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    CREDENTIALS.iter().any(|part| name.contains(part))
+    recording::is_credential(name) || CREDENTIALS.iter().any(|part| name.to_ascii_lowercase().contains(part))
 }
 
 /// Headers with the values masked that are credentials by their name.
