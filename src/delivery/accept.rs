@@ -1,9 +1,9 @@
 //! Taking events in: which webhooks get a delivery of them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::schemas::Schemas;
-use super::shaping::{Lack, Shaped, Shapings, shape_hastily};
+use super::shaping::{Lack, Shaped, Shapings, shape_hastily, shape_until};
 use crate::domain::envelope::Content;
 use crate::domain::event::NewEvent;
 use crate::domain::event_draft::Draft;
@@ -63,6 +63,41 @@ pub struct AcceptOptions<'a> {
     pub schemas: Option<&'a Schemas>,
     /// Whether nothing follows in the transaction.
     pub is_last: bool,
+}
+
+/// How long expressions run before the events that are done with are stored: what goes on beside waits for no more than that.
+const LONGEST_EVALUATION: Duration = Duration::from_secs(1);
+
+/// [`accept`] in a transaction of its own: expressions run between its tries, while nothing is locked. The transaction reads the
+/// webhooks, and `check` may refuse to go on for them. Where expressions take long only the first events are stored, at least one.
+/// The webhooks, and an answer for each event that was stored.
+pub fn accept_durably(
+    store: &Store,
+    mut events: &[&NewEvent],
+    options: AcceptOptions<'_>,
+    check: impl Fn(&[Subscriber]) -> Result<(), StoreError>,
+) -> anyhow::Result<(Vec<Subscriber>, Vec<Intake>)> {
+    let (mut shapings, began) = (Shapings::default(), Instant::now());
+    loop {
+        let (subscribers, acceptance) = store.shared_transaction(|| {
+            let subscribers = store.subscribers()?;
+            check(&subscribers)?;
+            let options = AcceptOptions { subscribers: &subscribers, ..options };
+            let acceptance = accept_shaped(store, events, &shapings, options)?;
+            Ok::<_, StoreError>((subscribers, acceptance))
+        })?;
+        let lacking = match acceptance {
+            Acceptance::Stored(intakes) => return Ok((subscribers, intakes)),
+            Acceptance::Lacking(lacking) => lacking,
+        };
+        let done = lacking.first().map_or(0, |lack| lack.event);
+        if done > 0 && began.elapsed() >= LONGEST_EVALUATION {
+            events = &events[..done];
+            continue;
+        }
+        let deadline = Instant::now().checked_add(LONGEST_EVALUATION);
+        shapings.evaluate(events, lacking, |cases| shape_until(cases, deadline))?;
+    }
 }
 
 /// Stores events, each with a delivery for each webhook that wants it, but for those that the schemas of their types refuse. Runs

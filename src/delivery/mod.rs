@@ -24,7 +24,7 @@ mod webhook_cache;
 mod webhook_states;
 mod workers;
 
-pub use accept::{AcceptOptions, Acceptance, Matching, SentAtOnce, accept, accept_shaped, sends};
+pub use accept::{AcceptOptions, Acceptance, Matching, SentAtOnce, accept, accept_durably, accept_shaped, sends};
 pub use engine::Engine;
 pub use prepared::{Clients, Prepared, Request, USER_AGENT};
 pub use room::most_at_once;

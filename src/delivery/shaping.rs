@@ -56,7 +56,8 @@ impl Shapings {
         self.known.iter().find(|(known, _)| known == shape)?.1.get(event)?.as_ref()
     }
 
-    /// Finds out what is lacking, by [`shape`] or, while a transaction waits for it, by [`shape_hastily`].
+    /// Finds out what is lacking, by [`shape`] or, while a transaction waits for it, by [`shape_hastily`]. What that leaves out is
+    /// still lacking.
     pub fn evaluate(
         &mut self,
         events: &[&NewEvent],
@@ -116,27 +117,40 @@ pub fn shape_hastily(cases: &[Case<'_>]) -> Result<Vec<Shaped>, LocalTrouble> {
 
 /// Shapes events, in their order.
 pub fn shape(cases: &[Case<'_>]) -> Result<Vec<Shaped>, LocalTrouble> {
+    shape_until(cases, None)
+}
+
+/// [`shape`] for the first events, as many as are done by the deadline, and at least one.
+pub fn shape_until(cases: &[Case<'_>], deadline: Option<Instant>) -> Result<Vec<Shaped>, LocalTrouble> {
     let mut shaped = vec![Shaped::Payload; cases.len()];
-    ask(cases, Question::Filter, &mut shaped, |case| case.shape.filter.as_deref().filter(|_| case.is_filtered))?;
-    ask(cases, Question::Transform, &mut shaped, |case| case.shape.transform.as_deref())?;
+    ask(cases, Question::Filter, &mut shaped, deadline, |case| {
+        case.shape.filter.as_deref().filter(|_| case.is_filtered)
+    })?;
+    ask(cases, Question::Transform, &mut shaped, deadline, |case| case.shape.transform.as_deref())?;
     Ok(shaped)
 }
 
-/// Puts a question to the cases that are not decided yet and have an expression for it.
+/// Puts a question to the cases that are not decided yet and have an expression for it. Those that it was too late for are cut
+/// off, with all behind them.
 fn ask(
     cases: &[Case<'_>],
     question: Question,
-    shaped: &mut [Shaped],
+    shaped: &mut Vec<Shaped>,
+    deadline: Option<Instant>,
     expression: impl for<'c> Fn(&Case<'c>) -> Option<&'c str>,
 ) -> Result<(), LocalTrouble> {
-    let open = (0..cases.len()).filter(|at| shaped[*at] == Shaped::Payload);
+    let open = (0..shaped.len()).filter(|at| shaped[*at] == Shaped::Payload);
     let asked: Vec<(usize, &str)> = open.filter_map(|at| Some((at, expression(&cases[at])?))).collect();
     let tasks: Vec<Task<'_>> =
         asked.iter().map(|(at, expression)| Task { question, expression, event: cases[*at].event }).collect();
     if tasks.is_empty() {
         return Ok(());
     }
-    for ((at, _), evaluated) in asked.iter().zip(expressions::evaluate(&tasks)?) {
+    let results = expressions::evaluate(&tasks, deadline)?;
+    if let Some((at, _)) = asked.get(results.len()) {
+        shaped.truncate(*at);
+    }
+    for ((at, _), evaluated) in asked.iter().zip(results) {
         shaped[*at] = outcome(question, evaluated);
     }
     Ok(())

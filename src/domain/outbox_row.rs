@@ -33,6 +33,11 @@ impl Found {
         }
     }
 
+    /// What was read of it.
+    pub fn content(&self) -> Option<&[u8]> {
+        self.bytes("").ok().flatten()
+    }
+
     fn text(&self, column: &str) -> Result<Option<Cow<'_, str>>, String> {
         let Some(bytes) = self.bytes(column)? else { return Ok(None) };
         let text = std::str::from_utf8(bytes).map_err(|_| format!("{column}: not UTF-8"))?;

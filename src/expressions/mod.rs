@@ -8,6 +8,7 @@ mod process;
 mod task;
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 pub use self::child::serve;
 use self::frame::Reply;
@@ -34,13 +35,18 @@ pub type Evaluated = Result<Answer, String>;
 /// The child of this process, once there is one.
 static CHILD: Mutex<Option<Process>> = Mutex::new(None);
 
-/// Runs expressions, one after another; the results are in the order of the tasks. An error is what this machine lacks to run
-/// them at all, and no fault of an expression.
-pub fn evaluate(tasks: &[Task<'_>]) -> Result<Vec<Evaluated>, LocalTrouble> {
+/// Runs expressions, one after another; the results are in the order of the tasks. After the deadline there are no more of them,
+/// but one in any case. An error is what this machine lacks to run them at all, and no fault of an expression.
+pub fn evaluate(tasks: &[Task<'_>], deadline: Option<Instant>) -> Result<Vec<Evaluated>, LocalTrouble> {
     let mut child = CHILD.lock().unwrap_or_else(PoisonError::into_inner);
     let mut results = Vec::with_capacity(tasks.len());
     let (mut sent, mut bytes_ahead, mut has_died) = (0, 0, false);
     while results.len() < tasks.len() {
+        if !results.is_empty() && deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            // It is still at what was sent ahead.
+            *child = None;
+            break;
+        }
         if child.is_none() {
             (sent, bytes_ahead) = (results.len(), 0);
             *child = Some(Process::start()?);

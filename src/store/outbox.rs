@@ -139,7 +139,7 @@ impl Outbox<'_> {
     }
 
     /// Takes the rows after row `after`, as many as are one group: `judge` makes sure that they are accepted, durably, and says
-    /// what becomes of each. The last row, and whether there was any.
+    /// what becomes of each, or of the first of them. The last row that it judged; `None` where there was none.
     ///
     /// On a server the rows are locked meanwhile, and one process at a time takes them, so that they keep their order. Over a
     /// file nothing is locked meanwhile: two processes that take the same row accept it once, by its event id.
@@ -148,13 +148,14 @@ impl Outbox<'_> {
         after: i64,
         mut judge: impl FnMut(&[OutboxRow]) -> std::result::Result<Vec<Verdict>, E>,
     ) -> std::result::Result<Option<i64>, E> {
+        let store = self.store();
         loop {
-            let group = match &self.store().engine {
-                Engine::Sqlite(_) => self.take_unlocked(after, &mut judge)?,
-                Engine::Postgres(_) => self.store().shared_transaction(|| {
-                    let group = self.group(after)?;
-                    self.judge_and_settle(&group, &mut judge)?;
-                    Ok::<_, E>(group)
+            let group = match &store.engine {
+                Engine::Sqlite(_) => self
+                    .group(after)?
+                    .judged(&mut judge, |rows, verdicts| store.transaction(|| self.settle(rows, verdicts)))?,
+                Engine::Postgres(_) => store.shared_transaction(|| {
+                    self.group(after)?.judged(&mut judge, |rows, verdicts| self.settle(rows, verdicts))
                 })?,
             };
             match group {
@@ -162,32 +163,6 @@ impl Outbox<'_> {
                 Group::Busy => return Ok(None),
                 Group::Rows(rows) => return Ok(rows.last().map(|row| row.id)),
             }
-        }
-    }
-
-    fn take_unlocked<E: From<StoreError>>(
-        &self,
-        after: i64,
-        judge: &mut impl FnMut(&[OutboxRow]) -> std::result::Result<Vec<Verdict>, E>,
-    ) -> std::result::Result<Group, E> {
-        let group = self.group(after)?;
-        if let Group::Rows(rows) = &group
-            && !rows.is_empty()
-        {
-            let verdicts = judge(rows)?;
-            self.store().transaction(|| self.settle(rows, &verdicts))?;
-        }
-        Ok(group)
-    }
-
-    fn judge_and_settle<E: From<StoreError>>(
-        &self,
-        group: &Group,
-        judge: &mut impl FnMut(&[OutboxRow]) -> std::result::Result<Vec<Verdict>, E>,
-    ) -> std::result::Result<(), E> {
-        match group {
-            Group::Rows(rows) if !rows.is_empty() => Ok(self.settle(rows, &judge(rows)?)?),
-            _ => Ok(()),
         }
     }
 
@@ -249,28 +224,30 @@ impl Outbox<'_> {
         let (store, table) = (self.store(), self.table);
         let judged = || rows.iter().zip(verdicts);
         let taken = judged().filter(|(_, verdict)| **verdict == Verdict::Taken).map(|(row, _)| row);
+        let refused = judged().filter_map(|(row, verdict)| match verdict {
+            Verdict::Taken => None,
+            Verdict::Rejected(reason) => Some((row, kept(reason))),
+        });
+        let refused: Vec<(&OutboxRow, String)> = refused.collect();
+        let event_id = content("event_id", &self.columns[0]);
         match &store.engine {
             Engine::Sqlite(_) => {
-                // An id may stand there as bytes, which are never equal to text.
-                let ids = taken.filter_map(|row| Some((row.id, row.event_id.shown()?)));
-                let ids: Vec<(i64, String)> = ids.collect();
-                let sql = format!("DELETE FROM {table} WHERE id = $1 AND CAST(event_id AS TEXT) = $2");
-                store.execute_each(&sql, ids.iter().map(|(id, event_id)| values![id, event_id]))?;
+                let sql = format!("DELETE FROM {table} WHERE id = $1 AND {event_id} IS $2");
+                store.execute_each(&sql, taken.map(|row| values![row.id, row.event_id.content()]))?;
+                let sql = format!("UPDATE {table} SET {REJECTED} = $1 WHERE id = $2 AND {event_id} IS $3");
+                store.execute_each(
+                    &sql,
+                    refused.iter().map(|(row, reason)| values![reason, row.id, row.event_id.content()]),
+                )
             }
             Engine::Postgres(_) => {
                 let ids: Vec<i64> = taken.map(|row| row.id).collect();
                 let sql = format!("DELETE FROM {table} WHERE {}", store.dialect().one_of("id", "$1"));
                 store.execute_each(&sql, [values![ids.as_slice()]])?;
+                let sql = format!("UPDATE {table} SET {REJECTED} = $1 WHERE id = $2");
+                store.execute_each(&sql, refused.iter().map(|(row, reason)| values![reason, row.id]))
             }
         }
-        let rejected: Vec<(String, i64)> = judged()
-            .filter_map(|(row, verdict)| match verdict {
-                Verdict::Taken => None,
-                Verdict::Rejected(reason) => Some((kept(reason), row.id)),
-            })
-            .collect();
-        let sql = format!("UPDATE {table} SET {REJECTED} = $1 WHERE id = $2");
-        store.execute_each(&sql, rejected.iter().map(|(reason, id)| values![reason, id]))
     }
 
     /// Whether something waits.
@@ -325,6 +302,14 @@ impl Outbox<'_> {
         self.change_rejected(&format!("DELETE FROM {}", self.table), ids)
     }
 
+    /// The first of these ids that no refused row has.
+    pub fn first_not_rejected(&self, ids: &[i64]) -> Result<Option<i64>> {
+        let is_one = self.store().dialect().one_of("id", "$1");
+        let sql = format!("SELECT id FROM {} WHERE {REJECTED} IS NOT NULL AND {is_one}", self.table);
+        let rejected: Vec<i64> = self.store().rows(&sql, params![ids], one)?;
+        Ok(ids.iter().copied().find(|id| !rejected.contains(id)))
+    }
+
     fn change_rejected(&self, change: &str, ids: &[i64]) -> Result<usize> {
         let store = self.store();
         if ids.is_empty() {
@@ -332,6 +317,25 @@ impl Outbox<'_> {
         }
         let is_one = store.dialect().one_of("id", "$1");
         store.execute(&format!("{change} WHERE {REJECTED} IS NOT NULL AND {is_one}"), params![ids])
+    }
+}
+
+impl Group {
+    /// Has its rows judged, and settles them by the verdicts. Those without a verdict are left out.
+    fn judged<E: From<StoreError>>(
+        self,
+        judge: &mut impl FnMut(&[OutboxRow]) -> std::result::Result<Vec<Verdict>, E>,
+        settle: impl FnOnce(&[OutboxRow], &[Verdict]) -> Result<()>,
+    ) -> std::result::Result<Group, E> {
+        match self {
+            Group::Rows(mut rows) if !rows.is_empty() => {
+                let verdicts = judge(&rows)?;
+                rows.truncate(verdicts.len());
+                settle(&rows, &verdicts)?;
+                Ok(Group::Rows(rows))
+            }
+            group => Ok(group),
+        }
     }
 }
 
@@ -358,11 +362,13 @@ pub fn ring_for_outbox(server: &Server, ring: impl Fn() + Send + 'static) -> Res
 
 /// How long a column is, and what stands there unless it is too long.
 fn bounded(name: &str, column: &Reading) -> String {
-    let (Reading { length, text }, most) = (column, longest(name));
-    format!(
-        "CASE WHEN {name} IS NULL THEN NULL ELSE coalesce(CAST({length} AS BIGINT), -1) END,
-         CASE WHEN {length} <= {most} THEN {text} END"
-    )
+    let (length, content) = (&column.length, content(name, column));
+    format!("CASE WHEN {name} IS NULL THEN NULL ELSE coalesce(CAST({length} AS BIGINT), -1) END, {content}")
+}
+
+/// What stands in a column, or NULL where it is too long.
+fn content(name: &str, Reading { length, text }: &Reading) -> String {
+    format!("CASE WHEN {length} <= {} THEN {text} END", longest(name))
 }
 
 fn longest(column: &str) -> usize {

@@ -108,6 +108,9 @@ impl World {
         }
         run(&["event-type", "add", "order.shipped"]).ok();
         run(&["outbox", "init", "app.db"]).ok();
+        let rejected =
+            "INSERT INTO hookctl_outbox (id, event_type, rejected) VALUES (17, 'a b', 'no'), (18, 'c d', 'no')";
+        rusqlite::Connection::open(env.path().join("app.db")).unwrap().execute_batch(rejected).unwrap();
         if !env.is_on_server() {
             run(&["db", "backup", "hookctl-2026-01-31.db"]).ok();
         }

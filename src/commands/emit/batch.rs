@@ -17,7 +17,7 @@ use super::receivers::receivers;
 use crate::commands::sending::{self, Sending, Tally};
 use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
-use crate::delivery::{AcceptOptions, Acceptance, Schemas, Shapings, Summary, Turn, accept_shaped, shape};
+use crate::delivery::{AcceptOptions, Schemas, Summary, Turn, accept_durably};
 use crate::domain::custom_headers;
 use crate::domain::envelope::{Content, Entity};
 use crate::domain::event::{NewEvent, PAYLOAD_LIMIT};
@@ -27,7 +27,7 @@ use crate::domain::time::Timestamp;
 use crate::error::Failure;
 use crate::output::{Page, Text};
 use crate::random::Random;
-use crate::store::{Accepted, Store, StoreError};
+use crate::store::{Accepted, Intake, Store, Subscriber};
 
 /// How many lines are stored in one transaction while deliveries are sent.
 const GROUP: usize = 500;
@@ -261,70 +261,71 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// One durable transaction for the group; then its deliveries go out while reading goes on.
+    /// One durable transaction for the group, or a few where expressions take long; then its deliveries go out while reading
+    /// goes on.
     fn store_group(&mut self, context: &mut Context, group: &mut Vec<(u64, NewEvent)>) -> Result<()> {
-        if group.is_empty() {
-            return Ok(());
-        }
-        let store = self.store;
-        let (mut shapings, events) = (Shapings::default(), group.iter().map(|(_, event)| event).collect::<Vec<_>>());
-        let (subscribers, intakes) = loop {
-            let (subscribers, acceptance) = store.shared_transaction(|| {
-                let (subscribers, dedupe) = (store.subscribers()?, self.emit.dedupe);
-                if self.lacks_key {
-                    let to = events.iter().flat_map(|event| receivers(&subscribers, event, &self.named));
-                    store.check_key_of(&to.collect::<BTreeSet<i64>>().into_iter().collect::<Vec<_>>())?;
-                }
-                let named = self.named.as_slice();
-                let options = AcceptOptions {
-                    subscribers: &subscribers,
-                    named,
-                    dedupe,
-                    at_once: None,
-                    schemas: Some(&self.schemas),
-                    is_last: true,
-                };
-                let acceptance = accept_shaped(store, &events, &shapings, options)?;
-                Ok::<_, StoreError>((subscribers, acceptance))
-            })?;
-            match acceptance {
-                Acceptance::Stored(intakes) => break (subscribers, intakes),
-                Acceptance::Lacking(lacking) => shapings.evaluate(&events, lacking, shape)?,
+        while !group.is_empty() {
+            let (subscribers, intakes) = self.accept(group)?;
+            let stored = intakes.len();
+            self.stored_lines = group[..stored].last().map_or(self.stored_lines, |(number, _)| *number);
+            for ((number, event), intake) in group.drain(..stored).zip(intakes) {
+                self.note(context, &subscribers, (number, event), intake)?;
             }
-        };
+            if self.emit.enqueue {
+                continue;
+            }
+            self.is_sending = self.sending.engine.turn()? == Turn::Busy;
+            while self.sending.engine.backlog() > MOST_WAITING && !self.sending.stop.is_asked() {
+                self.sending.engine.turn()?;
+            }
+        }
         self.group_bytes = 0;
-        self.stored_lines = group.last().map_or(self.stored_lines, |(number, _)| *number);
-        for ((number, event), intake) in group.drain(..).zip(intakes) {
-            match intake.accepted {
-                Accepted::New(_) => {
-                    self.view.accepted += 1;
-                    self.view.undelivered += u64::from(intake.count() == 0);
-                    self.view.failed_at_once += intake.failed.len() as u64;
-                    self.held_back.note(&subscribers, &event, &self.named);
-                    self.view.deliveries += intake.count() as u64;
-                    if !self.emit.enqueue {
-                        self.sending.engine.add_deliveries(intake.deliveries);
-                    }
-                }
-                Accepted::Duplicate(row) => {
-                    self.view.duplicates += 1;
-                    let is_delivered = !self.emit.strict || EmitView::load(store, row, true)?.is_delivered();
-                    self.view.undelivered += u64::from(!is_delivered);
-                }
-                Accepted::Refused(reason) => self.reject(context, number, format!("data: {reason}")),
-                Accepted::Conflict => self.reject(
-                    context,
-                    number,
-                    format!("event_id: '{}' was used before with another payload", event.event_id),
-                ),
+        Ok(())
+    }
+
+    fn accept(&self, group: &[(u64, NewEvent)]) -> Result<(Vec<Subscriber>, Vec<Intake>)> {
+        let events: Vec<&NewEvent> = group.iter().map(|(_, event)| event).collect();
+        let (named, dedupe) = (self.named.as_slice(), self.emit.dedupe);
+        let options =
+            AcceptOptions { named, dedupe, schemas: Some(&self.schemas), is_last: true, ..AcceptOptions::default() };
+        accept_durably(self.store, &events, options, |subscribers| {
+            if !self.lacks_key {
+                return Ok(());
             }
-        }
-        if self.emit.enqueue {
-            return Ok(());
-        }
-        self.is_sending = self.sending.engine.turn()? == Turn::Busy;
-        while self.sending.engine.backlog() > MOST_WAITING && !self.sending.stop.is_asked() {
-            self.sending.engine.turn()?;
+            let to = events.iter().flat_map(|event| receivers(subscribers, event, named));
+            self.store.check_key_of(&to.collect::<BTreeSet<i64>>().into_iter().collect::<Vec<_>>())
+        })
+    }
+
+    /// What came of a line.
+    fn note(
+        &mut self,
+        context: &mut Context,
+        subscribers: &[Subscriber],
+        (number, event): (u64, NewEvent),
+        intake: Intake,
+    ) -> Result<()> {
+        match intake.accepted {
+            Accepted::New(_) => {
+                self.view.accepted += 1;
+                self.view.undelivered += u64::from(intake.count() == 0);
+                self.view.failed_at_once += intake.failed.len() as u64;
+                self.held_back.note(subscribers, &event, &self.named);
+                self.view.deliveries += intake.count() as u64;
+                if !self.emit.enqueue {
+                    self.sending.engine.add_deliveries(intake.deliveries);
+                }
+            }
+            Accepted::Duplicate(row) => {
+                self.view.duplicates += 1;
+                let is_delivered = !self.emit.strict || EmitView::load(self.store, row, true)?.is_delivered();
+                self.view.undelivered += u64::from(!is_delivered);
+            }
+            Accepted::Refused(reason) => self.reject(context, number, format!("data: {reason}")),
+            Accepted::Conflict => {
+                let reason = format!("event_id: '{}' was used before with another payload", event.event_id);
+                self.reject(context, number, reason);
+            }
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::source::{self, OWN, failure};
 use crate::context::Context;
-use crate::delivery::{AcceptOptions, Schemas, accept};
+use crate::delivery::{AcceptOptions, Schemas, accept, accept_durably};
 use crate::domain::event::NewEvent;
 use crate::domain::outbox_row::OutboxRow;
 use crate::error::Failure;
@@ -48,8 +48,8 @@ struct Source<'a> {
 enum Trouble {
     /// With the outbox.
     Outbox(StoreError),
-    /// With the database that events are taken into.
-    Store(StoreError),
+    /// With the database that events are taken into, or with this machine.
+    Here(anyhow::Error),
 }
 
 impl From<StoreError> for Trouble {
@@ -108,7 +108,7 @@ impl<'a> Intake<'a> {
                     source.after = last.unwrap_or(source.after);
                     was_any |= last.is_some();
                 }
-                Err(Trouble::Store(error)) => return Err(error.into()),
+                Err(Trouble::Here(error)) => return Err(error),
                 Err(Trouble::Outbox(error)) => source.fail(context, error, tell),
             }
         }
@@ -171,17 +171,14 @@ impl<'a> Source<'a> {
         let Some(outbox) = &self.outbox else { return Ok(None) };
         let (mut refused, mut new) = (Vec::new(), 0);
         let last = outbox.take(self.after, |rows| {
-            let judged = match outbox.is_own() {
-                true => judge(context, store, schemas, rows),
-                false => store.shared_transaction(|| judge(context, store, schemas, rows)),
-            };
-            let (accepted, verdicts) = judged.map_err(Trouble::Store)?;
+            let judged = judge(context, store, schemas, rows, outbox.is_own());
+            let (accepted, verdicts) = judged.map_err(Trouble::Here)?;
             new = accepted;
             refused = rows.iter().zip(&verdicts).filter_map(|(row, verdict)| Refused::of(row, verdict)).collect();
             Ok::<_, Trouble>(verdicts)
         });
         let last = match last {
-            Err(Trouble::Outbox(error)) if outbox.is_own() => return Err(Trouble::Store(error)),
+            Err(Trouble::Outbox(error)) if outbox.is_own() => return Err(Trouble::Here(error.into())),
             last => last?,
         };
         taken.taken_in += new;
@@ -204,29 +201,35 @@ impl Refused {
     }
 }
 
-/// Accepts the events of rows, in a transaction. How many are new, and what becomes of each row.
+/// Accepts the events of rows: in the transaction that deletes them, or durably before that. How many are new, and what becomes
+/// of the rows, or of the first of them.
 fn judge(
     context: &Context,
     store: &Store,
     schemas: &Schemas,
     rows: &[OutboxRow],
-) -> Result<(u64, Vec<Verdict>), StoreError> {
-    let subscribers = store.subscribers()?;
+    is_in_transaction: bool,
+) -> Result<(u64, Vec<Verdict>)> {
     let now = context.now();
     let events: Vec<Result<NewEvent, String>> = rows.iter().map(|row| row.event(now)).collect();
-    let options = AcceptOptions { subscribers: &subscribers, schemas: Some(schemas), ..AcceptOptions::default() };
-    let intakes = accept(store, events.iter().flatten(), options)?;
+    let good: Vec<&NewEvent> = events.iter().flatten().collect();
+    let options = AcceptOptions { schemas: Some(schemas), ..AcceptOptions::default() };
+    let intakes = match is_in_transaction {
+        _ if good.is_empty() => Vec::new(),
+        true => accept(store, good, AcceptOptions { subscribers: &store.subscribers()?, ..options })?,
+        false => accept_durably(store, &good, AcceptOptions { is_last: true, ..options }, |_| Ok(()))?.1,
+    };
     let new = intakes.iter().filter(|intake| matches!(intake.accepted, Accepted::New(_))).count();
     let mut intakes = intakes.into_iter();
-    let verdicts = events.iter().map(|event| match event {
-        Err(reason) => Verdict::Rejected(reason.clone()),
-        Ok(event) => match intakes.next().map(|intake| intake.accepted) {
-            Some(Accepted::Conflict) => {
+    let verdicts = events.into_iter().map_while(|event| match event {
+        Err(reason) => Some(Verdict::Rejected(reason)),
+        Ok(event) => Some(match intakes.next()?.accepted {
+            Accepted::Conflict => {
                 Verdict::Rejected(format!("event_id: '{}' was used before with another payload", event.event_id))
             }
-            Some(Accepted::Refused(reason)) => Verdict::Rejected(format!("data: {reason}")),
-            _ => Verdict::Taken,
-        },
+            Accepted::Refused(reason) => Verdict::Rejected(format!("data: {reason}")),
+            Accepted::New(_) | Accepted::Duplicate(_) => Verdict::Taken,
+        }),
     });
     Ok((new as u64, verdicts.collect()))
 }

@@ -26,7 +26,8 @@ pub fn places(context: &Context, given: &[OsString]) -> Result<Vec<Place>> {
     if !given.is_empty() {
         return given.iter().map(|source| context.place_of("--outbox", source, true)).collect();
     }
-    context.settings.outboxes.iter().map(|source| context.place_of("HOOKCTL_OUTBOX", source, false)).collect()
+    let option = if context.settings.are_outboxes_of_profile { "outbox of the profile" } else { "HOOKCTL_OUTBOX" };
+    context.settings.outboxes.iter().map(|source| context.place_of(option, source, false)).collect()
 }
 
 pub fn patience(context: &Context) -> Duration {
@@ -58,12 +59,22 @@ impl RejectedRows {
     ) -> Result<u64> {
         let Some(source) = &self.source else {
             let store = context.store_to_write()?;
-            return Ok(act(&own(&store)?)? as u64);
+            let outbox = own(&store)?;
+            self.check(OWN, outbox.first_not_rejected(&self.rows)?)?;
+            return Ok(act(&outbox)? as u64);
         };
         let place = place(context, source)?;
-        let outbox = open(context, &place, Use::Change)?;
-        let changed = act(&outbox).map_err(|error| failure(&place.to_string(), error))?;
-        Ok(changed as u64)
+        let (outbox, name) = (open(context, &place, Use::Change)?, place.to_string());
+        let trouble = |error| failure(&name, error);
+        self.check(&name, outbox.first_not_rejected(&self.rows).map_err(trouble)?)?;
+        Ok(act(&outbox).map_err(trouble)? as u64)
+    }
+
+    fn check(&self, name: &str, missing: Option<i64>) -> Result<(), Failure> {
+        let Some(row) = missing else { return Ok(()) };
+        let source = self.source.as_ref().map_or(String::new(), |_| format!(" {}", shell_words::quote(name)));
+        Err(Failure::new(Kind::NotFound, format!("--row: outbox {name} has no rejected row {row}"))
+            .hint(format!("nothing was changed; `hookctl outbox status{source}` lists them")))
     }
 }
 

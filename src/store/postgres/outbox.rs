@@ -26,15 +26,19 @@ const CREATE: &str = "CREATE TABLE hookctl_outbox (
 ";
 
 /// Once for each statement that inserts, however many rows it has.
-const NOTIFY: &str = "CREATE OR REPLACE FUNCTION hookctl_outbox_notify() RETURNS trigger LANGUAGE plpgsql AS $$
+const NOTIFY: [&str; 3] = [
+    "CREATE OR REPLACE FUNCTION hookctl_outbox_notify() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_catalog.pg_notify('hookctl_outbox', '');
     RETURN NULL;
 END $$;
-DROP TRIGGER IF EXISTS hookctl_outbox_notify ON hookctl_outbox;
-CREATE TRIGGER hookctl_outbox_notify AFTER INSERT ON hookctl_outbox
+",
+    "DROP TRIGGER IF EXISTS hookctl_outbox_notify ON hookctl_outbox;
+",
+    "CREATE TRIGGER hookctl_outbox_notify AFTER INSERT ON hookctl_outbox
     FOR EACH STATEMENT EXECUTE FUNCTION hookctl_outbox_notify();
-";
+",
+];
 
 /// What the trigger notifies of.
 const CHANNEL: &str = "hookctl_outbox";
@@ -50,7 +54,7 @@ const RECONNECT: Duration = Duration::from_secs(1);
 const LISTEN: Duration = Duration::from_secs(60);
 
 pub fn create_outbox(notifies: bool) -> String {
-    format!("{CREATE}{}", if notifies { NOTIFY } else { "" })
+    format!("{CREATE}{}", if notifies { NOTIFY.concat() } else { String::new() })
 }
 
 /// How a column of that type is read.
@@ -70,41 +74,24 @@ pub fn own_outbox_columns() -> [Reading; COLUMNS.len()] {
 /// Connects, and makes sure of the table. How its columns are read.
 pub fn open_outbox(server: &Server) -> Result<(Store, [Reading; COLUMNS.len()])> {
     let store = Store::from(Postgres::connect(server, Access::Application)?);
-    let found = store.outbox_columns()?;
-    let none =
-        |reason: String, missing_table| StoreError::NoOutbox { place: server.to_string(), reason, missing_table };
-    let Some((_, _, relation)) = found.first() else {
-        return Err(none(format!("there is no table {TABLE} in the current schema"), true));
-    };
-    if !["r", "p"].contains(&relation.as_str()) {
-        return Err(none(format!("its {TABLE} is not a table"), false));
-    }
-    let kind_of =
-        |wanted: &str| found.iter().find(|(name, ..)| name == wanted).map_or("", |(_, kind, _)| kind.as_str());
-    let names: Vec<String> = found.iter().map(|(name, ..)| name.clone()).collect();
-    check_columns(&server.to_string(), &names)?;
-    if !["int2", "int4", "int8"].contains(&kind_of("id")) {
-        return Err(none(format!("the id of its table {TABLE} is no whole number"), false));
-    }
-    let columns = COLUMNS.map(|column| outbox_column(column, kind_of(column)));
+    let columns = store.outbox_readings(server)?;
     Ok((store, columns))
 }
 
 /// Makes the table where there is none, and the trigger. Whether the table was made now.
 pub fn init_outbox(server: &Server, notifies: bool) -> Result<bool> {
-    let is_missing = match open_outbox(server) {
-        Ok(_) => false,
-        Err(StoreError::NoOutbox { missing_table: true, .. }) => true,
-        Err(error) => return Err(error),
-    };
-    let connected = Postgres::connect(server, Access::Application)?;
-    let link = connected.link.borrow();
-    let Some(link) = link.as_ref() else { return Err(connected.lost()) };
-    let table = if is_missing { CREATE } else { "" };
-    let trigger = if notifies { NOTIFY } else { "" };
-    // One message is one transaction.
-    connected.batch(link, &format!("{table}{trigger}"))?;
-    Ok(is_missing)
+    let store = Store::from(Postgres::connect(server, Access::Application)?);
+    store.shared_transaction(|| {
+        let is_missing = match store.outbox_readings(server) {
+            Err(StoreError::NoOutbox { missing_table: true, .. }) => true,
+            found => found.map(|_| false)?,
+        };
+        let statements = [CREATE].into_iter().filter(|_| is_missing).chain(NOTIFY.into_iter().filter(|_| notifies));
+        for statement in statements {
+            store.execute(statement, &[])?;
+        }
+        Ok(is_missing)
+    })
 }
 
 /// Calls `ring` for every notification, on a thread that ends with the process. Whether there is a trigger that notifies; through
@@ -141,6 +128,27 @@ pub fn ring_for_outbox(server: &Server, ring: impl Fn() + Send + 'static) -> Res
 }
 
 impl Store {
+    /// How the table's columns are read.
+    fn outbox_readings(&self, server: &Server) -> Result<[Reading; COLUMNS.len()]> {
+        let found = self.outbox_columns()?;
+        let none =
+            |reason: String, missing_table| StoreError::NoOutbox { place: server.to_string(), reason, missing_table };
+        let Some((_, _, relation)) = found.first() else {
+            return Err(none(format!("there is no table {TABLE} in the current schema"), true));
+        };
+        if !["r", "p"].contains(&relation.as_str()) {
+            return Err(none(format!("its {TABLE} is not a table"), false));
+        }
+        let kind_of =
+            |wanted: &str| found.iter().find(|(name, ..)| name == wanted).map_or("", |(_, kind, _)| kind.as_str());
+        let names: Vec<String> = found.iter().map(|(name, ..)| name.clone()).collect();
+        check_columns(&server.to_string(), &names)?;
+        if !["int2", "int4", "int8"].contains(&kind_of("id")) {
+            return Err(none(format!("the id of its table {TABLE} is no whole number"), false));
+        }
+        Ok(COLUMNS.map(|column| outbox_column(column, kind_of(column))))
+    }
+
     /// Names and types of the columns, and what the table is; empty where there is none.
     fn outbox_columns(&self) -> Result<Vec<(String, String, String)>> {
         let sql = "SELECT a.attname::text, t.typname::text, c.relkind::text

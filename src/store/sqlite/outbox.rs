@@ -37,14 +37,7 @@ pub fn outbox_column(column: &str) -> Reading {
 
 /// Opens an application's file. It must be there, with the table in it.
 pub fn open_outbox(path: &Path, access: Use, busy_timeout: Duration) -> Result<Store> {
-    let cannot = |reason: &str| StoreError::CannotOpen { path: path.to_owned(), reason: reason.to_owned() };
-    match std::fs::metadata(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(cannot("there is no such file")),
-        Err(error) => return Err(StoreError::cannot_open(path, &error)),
-        Ok(metadata) if metadata.is_dir() => return Err(StoreError::Directory(path.to_owned())),
-        Ok(metadata) if !metadata.is_file() => return Err(cannot("it is not a regular file")),
-        Ok(_) => {}
-    }
+    check_file(path)?;
     let flags = match access {
         Use::Look => OpenFlags::SQLITE_OPEN_READ_ONLY,
         Use::Change => OpenFlags::SQLITE_OPEN_READ_WRITE,
@@ -62,16 +55,30 @@ pub fn open_outbox(path: &Path, access: Use, busy_timeout: Duration) -> Result<S
 
 /// Makes the table in an application's file, and the file where there is none. Whether the table was made now.
 pub fn init_outbox(path: &Path, busy_timeout: Duration) -> Result<bool> {
-    match open_outbox(path, Use::Change, busy_timeout) {
-        Ok(_) => return Ok(false),
-        Err(StoreError::NoOutbox { missing_table: true, .. }) => {}
+    match check_file(path) {
         Err(StoreError::CannotOpen { .. }) if !path.exists() && !path.is_symlink() => {}
-        Err(error) => return Err(error),
+        checked => checked?,
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let store = Store::connect(path, flags, busy_timeout)?;
-    store.file()?.connection.execute_batch(CREATE_OUTBOX)?;
-    Ok(true)
+    match store.check_outbox(path) {
+        Err(StoreError::NoOutbox { missing_table: true, .. }) => {
+            store.file()?.connection.execute_batch(CREATE_OUTBOX)?;
+            Ok(true)
+        }
+        checked => checked.map(|()| false),
+    }
+}
+
+fn check_file(path: &Path) -> Result<()> {
+    let cannot = |reason: &str| StoreError::CannotOpen { path: path.to_owned(), reason: reason.to_owned() };
+    match std::fs::metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(cannot("there is no such file")),
+        Err(error) => Err(StoreError::cannot_open(path, &error)),
+        Ok(metadata) if metadata.is_dir() => Err(StoreError::Directory(path.to_owned())),
+        Ok(metadata) if !metadata.is_file() => Err(cannot("it is not a regular file")),
+        Ok(_) => Ok(()),
+    }
 }
 
 impl Store {

@@ -1,6 +1,7 @@
 //! `outbox init`: one table, and nothing else.
 
 use super::{App, subscribed};
+use crate::support::postgres::{Proxy, Server};
 use crate::support::{Engine, TestEnv};
 
 #[test]
@@ -40,6 +41,18 @@ fn it_makes_one_table_on_a_server_and_a_trigger_where_it_is_asked_for() {
 }
 
 #[test]
+fn it_connects_to_a_server_once() {
+    needs_postgres!();
+    let (env, server) = (TestEnv::on(Engine::File), Server::take());
+    for options in [&[][..], &["--notify"]] {
+        let proxy = Proxy::start(Server::cluster().address());
+        let source = proxy.url(&server.url());
+        env.hookctl(["outbox", "init"]).args(options.iter().copied()).arg(source).run().ok();
+        assert_eq!(proxy.connections(), 1, "{options:?}");
+    }
+}
+
+#[test]
 fn what_it_cannot_do_it_says() {
     let env = TestEnv::on(Engine::File);
     let wrong = |arguments: &[&str], code: i32, told: &str| {
@@ -56,6 +69,28 @@ fn what_it_cannot_do_it_says() {
     env.hookctl(["db", "init"]).run().ok();
     wrong(&["hookctl.db"], 1, "a database of hookctl's own");
     assert!(!env.path().join("app.db").exists());
+}
+
+#[test]
+fn an_address_of_an_outbox_that_is_wrong_is_told_by_what_gave_it() {
+    let env = TestEnv::on(Engine::File);
+    let told = env.hookctl(["drain", "--outbox", "postgres://app:s3cret@db/shop"]).run().fails(2).err();
+    assert!(
+        told.contains("--outbox: a password in an argument") && told.contains("give it by HOOKCTL_OUTBOX, "),
+        "{told}"
+    );
+    let told = env.hookctl(["outbox", "init", "postgres://app:s3cret@db/shop"]).run().fails(2).err();
+    assert!(
+        told.contains("SOURCE: ") && told.contains("give it by PGPASSWORD ") && !told.contains("HOOKCTL_"),
+        "{told}"
+    );
+    let wrong = "mysql://root@db/shop";
+    let told = env.hookctl(["drain"]).env("HOOKCTL_OUTBOX", wrong).run().fails(2).err();
+    assert!(told.contains("error: HOOKCTL_OUTBOX: 'mysql'"), "{told}");
+    std::fs::create_dir_all(env.path().join("hookctl")).unwrap();
+    env.file("hookctl/config.toml", format!("[shop]\noutbox = \"{wrong}\"\n"));
+    let told = env.hookctl(["-p", "shop", "drain"]).env("XDG_CONFIG_HOME", env.path()).run().fails(2).err();
+    assert!(told.contains("error: outbox of the profile: 'mysql'"), "{told}");
 }
 
 #[test]

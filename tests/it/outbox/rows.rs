@@ -1,6 +1,10 @@
 //! What becomes of the rows of an outbox.
 
-use super::{apps, insert, subscribed};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use super::{App, apps, insert, subscribed};
+use crate::fault::{PATIENCE, count};
 use crate::support::Recorded;
 
 /// The data of each request's envelope, as its bytes are.
@@ -85,6 +89,68 @@ fn a_row_that_is_refused_stays_with_the_reason_and_holds_up_no_other() {
         env.hookctl(["outbox", "discard"]).arg(app.source()).run().fails(2);
         env.hookctl(["outbox", "discard", "--yes"]).arg(app.source()).run().ok();
         assert_eq!(app.count(), 0);
+    }
+}
+
+#[test]
+fn to_retry_or_discard_a_row_that_is_not_rejected_is_not_found_and_changes_nothing() {
+    let (env, _receiver) = subscribed();
+    for app in apps(&env) {
+        app.run(&insert(&[("a b", "1"), ("a.b", "2"), ("a b", "3")]));
+        app.run("UPDATE hookctl_outbox SET rejected = 'a reason' WHERE id <> 2");
+        for (command, wrong) in [("retry", "99"), ("retry", "2"), ("discard", "99"), ("discard", "2")] {
+            let run = env.hookctl(["outbox", command, "--yes", "--row", "1", "--row", wrong]).arg(app.source()).run();
+            let run = run.fails(3);
+            assert!(run.err().contains(&format!("has no rejected row {wrong}")), "{}", run.err());
+        }
+        let status = app.status(&env);
+        assert_eq!((&status["waiting"], &status["rejected"]), (&1.into(), &2.into()));
+    }
+}
+
+#[test]
+fn a_row_that_took_the_number_of_a_refused_one_is_not_marked_in_its_place() {
+    let (env, receiver) = subscribed();
+    let app = App::file(&env);
+    app.run("INSERT INTO hookctl_outbox (id, event_type, data) VALUES (1, 'a b', '1'), (2, 'a.b', '2')");
+    // The application holds its write lock: the rows are judged and cannot be deleted or marked.
+    let held = app.connection();
+    held.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let drain = env.hookctl(["drain", "--outbox"]).arg(app.source()).spawn();
+    let until = Instant::now() + PATIENCE;
+    while count(&env, "SELECT count(*) FROM events") == 0 {
+        assert!(Instant::now() < until, "nothing was taken in");
+        sleep(Duration::from_millis(10));
+    }
+    let replace = "DELETE FROM hookctl_outbox WHERE id = 1;
+        INSERT INTO hookctl_outbox (id, event_type, data) VALUES (1, 'a.b', '3'); COMMIT";
+    held.execute_batch(replace).unwrap();
+    drain.wait_timeout(PATIENCE);
+    assert_eq!(app.value("SELECT count(rejected) FROM hookctl_outbox"), "0");
+    app.drain(&env).ok();
+    assert_eq!((receiver.count(), app.count()), (2, 0));
+}
+
+#[test]
+fn a_costly_expression_fails_for_its_own_rows_alone_and_holds_up_no_request() {
+    let (env, receiver) = subscribed();
+    let twice = vec!["(.,.)"; 30].join("|");
+    let costly = format!("if .data.slow then last({twice}) else .data.n end");
+    env.create("formed", &receiver.url_at("/formed"), &["-e", "*", "--transform", &costly]);
+    for (done, app) in apps(&env).into_iter().enumerate() {
+        let slow = ("a.b", "{\"slow\":true}");
+        app.run(&insert(&[slow, slow, slow, slow, ("a.b", "{\"n\":1.10}")]));
+        let before = (count(&env, "SELECT count(*) FROM events"), receiver.count());
+        let drain = env.hookctl(["drain", "--outbox"]).arg(app.source()).spawn();
+        receiver.wait_for(before.1 + 1, PATIENCE);
+        let so_far = count(&env, "SELECT count(*) FROM events") - before.0;
+        assert!(so_far < 5, "the first request went out after all rows were taken in");
+        drain.wait_timeout(PATIENCE * 2).ok();
+        let formed = receiver.requests_at("/formed");
+        assert_eq!(formed.len(), done + 1);
+        assert_eq!((formed[done].text(), app.count()), ("1.10", 0));
+        let failed = "SELECT count(*) FROM deliveries WHERE error_message LIKE '%it took longer than 1 s'";
+        assert_eq!(count(&env, failed), 4 * (done + 1));
     }
 }
 

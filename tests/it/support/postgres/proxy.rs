@@ -29,6 +29,7 @@ pub struct Proxy {
 struct Shared {
     server: SocketAddr,
     delay: Duration,
+    connections: AtomicUsize,
     round_trips: AtomicUsize,
     cut: Mutex<Option<(usize, Half)>>,
     streams: Mutex<Vec<TcpStream>>,
@@ -69,6 +70,7 @@ impl Proxy {
         let shared = Arc::new(Shared {
             server,
             delay,
+            connections: AtomicUsize::new(0),
             round_trips: AtomicUsize::new(0),
             cut: Mutex::new(None),
             streams: Mutex::default(),
@@ -92,6 +94,11 @@ impl Proxy {
         let url = of_server.replace(&self.shared.server.to_string(), &self.address.to_string());
         assert_ne!(url, of_server, "the proxy stands in front of another server");
         format!("{url}?sslmode=disable")
+    }
+
+    /// How many clients have come.
+    pub fn connections(&self) -> usize {
+        self.shared.connections.load(SeqCst)
     }
 
     /// How often a client spoke and waited for an answer, since its session was ready, over all connections.
@@ -143,6 +150,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         if shared.is_over.load(SeqCst) {
             return;
         }
+        shared.connections.fetch_add(1, SeqCst);
         if shared.is_refusing.load(SeqCst) {
             continue;
         }
