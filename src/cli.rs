@@ -291,8 +291,9 @@ fn refuse(error: &clap::Error, arguments: &[OsString], settings: &Settings) -> u
         no_color: settings.no_color,
         clicolor_force: settings.clicolor_force,
         quiet: false,
-        verbose: 0,
-        logs_json: false,
+        // Where the log is JSON, so is this: `-v` may be among the arguments, which were not read.
+        verbose: 1,
+        logs_json: settings.logs_json,
         clock: Clock::new(settings.now),
     });
     if !matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {

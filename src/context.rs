@@ -14,9 +14,11 @@ use crate::error::{Failure, Kind};
 use crate::http::Surroundings;
 use crate::output::Output;
 use crate::random::Random;
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 use crate::signals::Stop;
-use crate::store::{AccessFault, AccessFaultKind, EventRow, Place, Server, Store, StoreError, access_faults};
+use crate::store::{
+    AccessFault, AccessFaultKind, EventRow, Place, Server, Store, StoreError, access_faults, key_fault,
+};
 
 /// What a command is handed.
 pub struct Context {
@@ -61,14 +63,19 @@ impl Context {
 
     /// The place that `option` names. A password in an argument is refused.
     pub fn place_of(&self, option: &str, named: &OsStr, is_argument: bool) -> Result<Place> {
-        let place = Place::parse(named, crate::settings::postgres_variables).map_err(|error| {
+        let place = Place::parse(named, settings::postgres_variables).map_err(|error| {
             let failure = Failure::option(option, &error);
             error.hint.map_or(failure.clone(), |hint| failure.hint(hint))
         })?;
         match &place {
             Place::Server(server) if server.has_password_in_address && is_argument => {
+                let better = match option {
+                    "--db" => "HOOKCTL_DB, PGPASSWORD, a password file (PGPASSFILE) or a profile",
+                    "--outbox" => "HOOKCTL_OUTBOX, PGPASSWORD, a password file (PGPASSFILE) or a profile",
+                    _ => "PGPASSWORD or a password file (PGPASSFILE)",
+                };
                 Err(Failure::option(option, "a password in an argument is seen by everybody on this machine")
-                    .hint("give it by HOOKCTL_DB, PGPASSWORD, a password file (PGPASSFILE) or a profile")
+                    .hint(format!("give it by {better}"))
                     .into())
             }
             _ => Ok(place),
@@ -236,14 +243,36 @@ impl Context {
         }
     }
 
+    /// The file with the key of the database, where there is one, and what is wrong with the access to it.
+    pub fn key_file(&self, database: Option<&Path>) -> Option<(PathBuf, Option<AccessFault>)> {
+        let (_, path) = settings::key_file(self.settings.key_file.as_deref())?;
+        let fault = key_fault(&path, database);
+        Some((path, fault))
+    }
+
     fn report_warnings(&mut self, server: &Server) {
         server.warnings.iter().for_each(|warning| self.out.warning(warning));
+        self.report_exposure(None);
     }
 
     /// Warns, in one line, of a database that others can read or replace: it holds secrets.
     fn report_if_exposed(&mut self, path: &Path) {
-        let faults = access_faults(path);
-        let told: Vec<String> = faults.iter().filter_map(|fault| exposure(fault, path)).collect();
+        self.report_exposure(Some(path));
+    }
+
+    fn report_exposure(&mut self, database: Option<&Path>) {
+        let mut told = Vec::new();
+        if let Some(path) = database {
+            told.extend(access_faults(path).iter().filter_map(|fault| exposure(fault, path)));
+        }
+        if let Some((key, Some(AccessFault { kind: AccessFaultKind::Exposed { mode, right }, .. }))) =
+            self.key_file(database)
+        {
+            told.push(format!(
+                "{} can be read by others (mode {mode:04o}) and holds the key; run `chmod {right:o}` on it",
+                key.display()
+            ));
+        }
         if !told.is_empty() {
             self.out.warning(&told.join("; "));
         }

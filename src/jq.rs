@@ -194,6 +194,10 @@ mod tests {
             (".[0] | @base64 \"\\(.s)\"", "\"YQ==\""),
             ("try error(\"no\") catch .", "\"no\""),
             ("1700000000 | todate", "\"2023-11-14T22:13:20Z\""),
+            (".[0] | [.n, .s, null, true, \"a\\\"b, c\"] | @csv", r#""1,\"a\",,true,\"a\"\"b, c\"""#),
+            (".[0] | [.n, 1.50, \"a\\tb\\\\c\\n\"] | @tsv", r#""1\t1.50\ta\\tb\\\\c\\n""#),
+            ("try ({} | @csv) catch .", "\"object cannot be formatted as csv, only an array can\""),
+            ("try ([[]] | @tsv) catch .", "\"array is not valid in a row of tsv\""),
         ] {
             assert_eq!(one(expression, r#"[{"n":1,"s":"a"},{"n":2,"s":"b"},{"n":3,"s":"c"}]"#), result);
         }

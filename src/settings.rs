@@ -42,6 +42,7 @@ pub struct Settings {
     is_proxy_set: bool,
     /// `HOOKCTL_OUTBOX`: the databases of applications that `drain` takes events in from.
     pub outboxes: Vec<OsString>,
+    pub are_outboxes_of_profile: bool,
     /// The profile's file with the key of the database.
     pub key_file: Option<PathBuf>,
     /// `HOOKCTL_NOW`: the time of this run.
@@ -124,6 +125,7 @@ impl Settings {
             proxy,
             is_proxy_set,
             outboxes: outboxes.into_iter().map(OsString::from).collect(),
+            are_outboxes_of_profile: false,
             key_file: None,
             now,
             busy_timeout,
@@ -153,6 +155,7 @@ impl Settings {
         self.key_file = profile.key_file;
         if let Some(outboxes) = profile.outboxes.filter(|_| self.outboxes.is_empty()) {
             self.outboxes = outboxes.into_iter().map(PathBuf::into_os_string).collect();
+            self.are_outboxes_of_profile = true;
         }
     }
 }
@@ -165,22 +168,32 @@ pub fn config_file() -> Option<PathBuf> {
 /// The key of the database: the file that `HOOKCTL_KEY_FILE` names, `HOOKCTL_KEY` in hexadecimal digits or base64, the file that
 /// the profile names, or the credential `hookctl.key` that systemd hands over. An error says why the one that was named cannot be used.
 pub fn data_key(of_profile: Option<&Path>) -> Result<Option<[u8; KEY_BYTES]>, String> {
-    if let Some(path) = std::env::var_os("HOOKCTL_KEY_FILE").filter(|path| !path.is_empty()) {
-        return read_key("HOOKCTL_KEY_FILE", Path::new(&path)).map(Some);
+    if let Some((option, path)) = key_file(of_profile) {
+        return read_key(option, &path).map(Some);
     }
-    if let Some(text) = variable("HOOKCTL_KEY").filter(|text| !text.is_empty()) {
+    if let Some(text) = key_text() {
         let bytes =
             hex::decode(&text).ok().or_else(|| STANDARD.decode(&text).ok()).and_then(|bytes| bytes.try_into().ok());
         return bytes.map(Some).ok_or_else(|| "HOOKCTL_KEY: not 32 bytes in hexadecimal digits or base64".to_owned());
-    }
-    if let Some(path) = of_profile {
-        return read_key("key_file", path).map(Some);
     }
     let folder = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     match folder.map(|folder| folder.join("hookctl.key")).filter(|path| path.exists()) {
         Some(path) => read_key("the credential hookctl.key", &path).map(Some),
         None => Ok(None),
     }
+}
+
+/// The user's own file with the key of the database, and what names it.
+pub fn key_file(of_profile: Option<&Path>) -> Option<(&'static str, PathBuf)> {
+    match std::env::var_os("HOOKCTL_KEY_FILE").filter(|path| !path.is_empty()) {
+        Some(path) => Some(("HOOKCTL_KEY_FILE", path.into())),
+        None if key_text().is_some() => None,
+        None => of_profile.map(|path| ("key_file", path.to_owned())),
+    }
+}
+
+fn key_text() -> Option<Vec<u8>> {
+    variable("HOOKCTL_KEY").filter(|text| !text.is_empty())
 }
 
 /// Reads a file of a key; an error names `option`.

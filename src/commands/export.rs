@@ -1,6 +1,6 @@
 //! `hookctl export`
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -13,7 +13,7 @@ use crate::context::{Context, Exit};
 use crate::domain::credential::{Credential, HeaderValue, Source};
 use crate::domain::webhook::{Field, Webhook};
 use crate::output::{Format, Page, Text};
-use crate::store::{EventTypeRow, Store, WebhookFilter};
+use crate::store::{EventTypeRow, Store, StoreError, WebhookFilter};
 
 /// Write webhooks and event types as a TOML or JSON file
 ///
@@ -43,6 +43,9 @@ enum FileFormat {
     /// For programs
     Json,
 }
+
+/// The keys of a webhook's secrets, in their order.
+const SECRETS: [Field; 2] = [Field::SECRET, Field::PRIVATE_KEY];
 
 impl Export {
     pub fn run(self, context: &mut Context) -> Result<Exit> {
@@ -80,7 +83,7 @@ impl Export {
                     credential.value = own.map(|stored| stored.secret.clone());
                 }
             }
-            for (field, (_, secret)) in [Field::SECRET, Field::PRIVATE_KEY].into_iter().zip(&secrets) {
+            for (field, (_, secret)) in SECRETS.into_iter().zip(&secrets) {
                 values.push((field, references.to(secret, field.key)));
             }
             webhooks.push(WebhookExport { values });
@@ -130,14 +133,15 @@ impl References<'_> {
 
     /// The value, else where it came from, else a variable named after the webhook and the field.
     fn to(&mut self, credential: &Credential, field: &str) -> Value {
-        if let Some(value) = &credential.value {
-            return value.expose().into();
+        match &credential.value {
+            Some(value) => value.expose().into(),
+            None => serde_json::to_value(self.source_of(credential, field)).unwrap_or_default(),
         }
-        let source = credential
-            .source
-            .clone()
-            .unwrap_or_else(|| Source::Env(self.unique(variable(&self.webhook.settings.name, field))));
-        serde_json::to_value(source).unwrap_or_default()
+    }
+
+    fn source_of(&mut self, credential: &Credential, field: &str) -> Source {
+        let named = || Source::Env(self.unique(variable(&self.webhook.settings.name, field)));
+        credential.source.clone().unwrap_or_else(named)
     }
 
     /// Names that differ in other characters than letters and digits alone are told apart by the id.
@@ -147,6 +151,22 @@ impl References<'_> {
             false => format!("{variable}_{}", self.webhook.id),
         }
     }
+}
+
+/// The variables by which `export` names secrets that came from nowhere else: of each webhook's name, and the key.
+pub fn secret_variables(store: &Store) -> Result<HashMap<(String, &'static str), String>, StoreError> {
+    let (mut named, mut variables) = (HashMap::new(), HashSet::new());
+    for webhook in store.webhooks(&WebhookFilter::default())?.into_iter().rev() {
+        let mut references = References { webhook: &webhook, variables: &mut variables };
+        // They come first in the file, and take their names first.
+        references.values();
+        for (field, (_, secret)) in SECRETS.into_iter().zip(&store.secret_references(webhook.id)?) {
+            if let Source::Env(variable) = references.source_of(secret, field.key) {
+                named.insert((webhook.settings.name.clone(), field.key), variable);
+            }
+        }
+    }
+    Ok(named)
 }
 
 struct ExportView {
@@ -241,7 +261,7 @@ fn is_own(row: &EventTypeRow) -> bool {
 }
 
 /// The variable that stands for a credential of a webhook: letters and digits stay, in capitals.
-pub fn variable(webhook: &str, field: &str) -> String {
+fn variable(webhook: &str, field: &str) -> String {
     let capital = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
     format!("{webhook}_{field}")
         .chars()

@@ -43,7 +43,7 @@ impl GivenCredential {
             GivenCredential::Named(source) => (source, false),
             GivenCredential::Referred(source) => (source, true),
         };
-        let field = of_source(field, source);
+        let field = field.given_by(Some(source));
         let bytes = match source {
             Source::Env(name) => match settings::variable(name) {
                 Some(bytes) => bytes,
@@ -65,18 +65,6 @@ impl GivenCredential {
             false => Ok(Credential::new(Secret::of_text(text), Some(source.clone()))),
         }
     }
-}
-
-/// The field, with the option that names this kind of source.
-fn of_source(field: Field, source: &Source) -> Field {
-    let flag = match (field, source) {
-        (Field::PROXY_PASSWORD, Source::File(_)) => "--proxy-password-file",
-        (Field::SECRET_URL, Source::File(_)) => "--secret-url-file",
-        (Field::HEADERS, Source::Env(_)) => "--header-env",
-        (Field::HEADERS, Source::File(_)) => "--header-file",
-        _ => field.flag,
-    };
-    Field { flag, ..field }
 }
 
 /// A header whose value is a credential.

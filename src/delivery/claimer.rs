@@ -234,6 +234,11 @@ impl Claimer {
         self.webhooks.tidy();
     }
 
+    /// A delivery of this webhook was left out, as the database's key is not there.
+    pub(super) fn lock_out(&mut self, webhook_id: i64, reason: StoreError) {
+        self.locked_out.add(webhook_id, reason);
+    }
+
     /// The webhooks that were left out since this was last asked, as the database's key for them is not there, and why.
     pub(super) fn take_locked_out(&mut self) -> Option<(BTreeSet<i64>, StoreError)> {
         let LockedOut { webhooks, reason } = std::mem::take(&mut self.locked_out);

@@ -34,6 +34,8 @@ const HAND_IN: Duration = Duration::from_millis(200);
 const STOP_POLL: Duration = Duration::from_millis(100);
 /// How often a group is tried again while the database stays locked: what was sent must not be forgotten.
 const TRIES: u32 = 3;
+/// What could not be sent without a key is due again after this, in milliseconds: not in the same turn for ever.
+const LOCKED_PAUSE_MS: i64 = 10_000;
 /// A server that is gone is waited for so long. Leases outlive it.
 const LONGEST_OUTAGE: Duration = Duration::from_secs(10);
 
@@ -212,6 +214,11 @@ impl<'a> Engine<'a> {
     }
 
     fn note_trouble(&mut self, group: &[EndedJob]) {
+        for ended in group {
+            if let Ending::Locked(reason) = &ended.ending {
+                self.claimer.lock_out(ended.job.claimed.webhook_id, reason.clone());
+            }
+        }
         let trouble = group.iter().find_map(|ended| match &ended.ending {
             Ending::Local(trouble) => Some(trouble),
             _ => None,
@@ -306,6 +313,7 @@ impl<'a> Engine<'a> {
         let lanes = self.claimer.claims(&plan);
         self.leases.extend(lanes.iter().map(|lane| (lane.webhook_id, lane.lease)));
         recorded.store_announcements(&mut step)?;
+        self.store.release(&recorded.locked, clock.now().plus_millis(LOCKED_PAUSE_MS))?;
         let done = self.store.commit_group(&GroupChange {
             results: &recorded.results,
             released: &recorded.released,

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::prepared::Prepared;
+use super::prepared::{NotSent, Prepared};
 use crate::domain::attempt::{Attempt, LocalTrouble};
-use crate::store::{Claimed, Payload};
+use crate::store::{Claimed, Payload, StoreError};
 
 /// One claimed delivery with all that sending it needs.
 #[derive(Clone, Debug)]
@@ -34,8 +34,19 @@ pub(super) enum Ending {
     Interrupted(Attempt),
     /// Not sent: this machine lacked a file, memory or a thread.
     Local(LocalTrouble),
+    /// Not sent: its event has a header that is encrypted with a key that is not there.
+    Locked(StoreError),
     /// Not sent: its lease had become too short, or the run ended before.
     Unsent,
+}
+
+impl From<NotSent> for Ending {
+    fn from(reason: NotSent) -> Ending {
+        match reason {
+            NotSent::Local(trouble) => Ending::Local(trouble),
+            NotSent::Locked(error) => Ending::Locked(error),
+        }
+    }
 }
 
 impl EndedJob {
@@ -47,7 +58,7 @@ impl EndedJob {
     pub(super) fn attempt(&self) -> Option<&Attempt> {
         match &self.ending {
             Ending::Attempted(attempt) | Ending::Interrupted(attempt) => Some(attempt),
-            Ending::Local(_) | Ending::Unsent => None,
+            Ending::Local(_) | Ending::Locked(_) | Ending::Unsent => None,
         }
     }
 

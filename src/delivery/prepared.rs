@@ -74,6 +74,19 @@ pub struct Request<'a> {
     pub timestamp: Timestamp,
 }
 
+/// Why a request was not made.
+#[derive(Debug)]
+pub(super) enum NotSent {
+    Local(LocalTrouble),
+    Locked(StoreError),
+}
+
+impl From<LocalTrouble> for NotSent {
+    fn from(trouble: LocalTrouble) -> NotSent {
+        NotSent::Local(trouble)
+    }
+}
+
 impl Prepared {
     /// Reads the webhook's live secrets and its credentials. A webhook with a setting that cannot be used is prepared all the same: its attempts
     /// fail with the reason.
@@ -138,8 +151,8 @@ impl Prepared {
         headers
     }
 
-    /// Makes one attempt: signs, sends, and waits for the end of the answer or the deadline.
-    pub fn attempt(&self, claimed: &Claimed, payload: &Payload, clock: Clock) -> Result<Attempt, LocalTrouble> {
+    /// Makes one attempt: signs, sends, and waits for the end of the answer or the deadline. An error says why nothing was sent.
+    pub(super) fn attempt(&self, claimed: &Claimed, payload: &Payload, clock: Clock) -> Result<Attempt, NotSent> {
         let started_at = clock.now();
         let started = Instant::now();
         let outcome = self.send(claimed, payload, started_at)?;
@@ -158,7 +171,7 @@ impl Prepared {
         Duration::from_millis(self.settings.timeout_ms.max(1) as u64)
     }
 
-    fn send(&self, claimed: &Claimed, payload: &Payload, timestamp: Timestamp) -> Result<Outcome, LocalTrouble> {
+    fn send(&self, claimed: &Claimed, payload: &Payload, timestamp: Timestamp) -> Result<Outcome, NotSent> {
         let (target, client) = match &self.connection {
             Ok(connection) => connection,
             Err(reason) => return Ok(failed(ErrorType::UnknownError, reason.clone())),
@@ -166,7 +179,7 @@ impl Prepared {
         let event_headers = match payload.headers.opened(&payload.event_id) {
             Ok(headers) => headers,
             Err(error @ StoreError::Value { .. }) => return Ok(failed(ErrorType::UnknownError, error.to_string())),
-            Err(error) => return Err(LocalTrouble(error.to_string())),
+            Err(error) => return Err(NotSent::Locked(error)),
         };
         let Claimed { id: delivery_id, attempt_number, .. } = *claimed;
         let request = Request { delivery_id, attempt_number, payload, headers: &event_headers, timestamp };

@@ -22,6 +22,8 @@ pub(super) struct Recorded<'a> {
     pub summary: Summary,
     pub results: Vec<AttemptResult<'a>>,
     pub released: Vec<&'a Claimed>,
+    /// Those that could not be sent without a key: they are due again a moment later, behind what can.
+    pub locked: Vec<&'a Claimed>,
     pub attempt_counts: Vec<AttemptCount>,
     /// Deliveries that ended and may have been at the head of a line.
     pub ended: Vec<i64>,
@@ -47,7 +49,7 @@ impl<'a> Recorded<'a> {
     fn settle(&mut self, step: &mut Step<'_>, ended: &'a EndedJob, standing: ClaimStanding) {
         let job = &ended.job;
         let (attempt, is_interrupted) = match &ended.ending {
-            Ending::Unsent | Ending::Local(_) => return self.give_back(step, job, standing),
+            Ending::Unsent | Ending::Local(_) | Ending::Locked(_) => return self.give_back(step, ended, standing),
             Ending::Attempted(attempt) => (attempt, false),
             Ending::Interrupted(attempt) => (attempt, true),
         };
@@ -125,10 +127,14 @@ impl<'a> Recorded<'a> {
         }
     }
 
-    fn give_back(&mut self, step: &mut Step<'_>, job: &'a Job, standing: ClaimStanding) {
-        if matches!(standing, ClaimStanding::Held | ClaimStanding::Cancelled) {
-            give_probe_back(step, job);
-            self.released.push(&job.claimed);
+    fn give_back(&mut self, step: &mut Step<'_>, ended: &'a EndedJob, standing: ClaimStanding) {
+        if !matches!(standing, ClaimStanding::Held | ClaimStanding::Cancelled) {
+            return;
+        }
+        give_probe_back(step, &ended.job);
+        match ended.ending {
+            Ending::Locked(_) => self.locked.push(&ended.job.claimed),
+            _ => self.released.push(&ended.job.claimed),
         }
     }
 

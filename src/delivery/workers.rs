@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::fairness::WorkerShares;
 use super::job::{EndedJob, Ending, Job};
-use super::prepared::failed;
+use super::prepared::{NotSent, failed};
 use super::send_queue::SendQueue;
 use crate::clock::Clock;
 use crate::domain::attempt::{Attempt, ErrorType, LocalTrouble};
@@ -146,7 +146,7 @@ pub(super) fn work(
     queue: &SendQueue,
     results: &Sender<EndedJob>,
     clock: Clock,
-    attempt: impl Fn(&Job) -> Result<Attempt, LocalTrouble>,
+    attempt: impl Fn(&Job) -> Result<Attempt, NotSent>,
 ) {
     while let Some(job) = queue.take() {
         let ending = if Instant::now() > job.start_before {
@@ -154,7 +154,7 @@ pub(super) fn work(
         } else {
             match catch_unwind(AssertUnwindSafe(|| attempt(&job))) {
                 Ok(Ok(attempt)) => Ending::Attempted(attempt),
-                Ok(Err(trouble)) => Ending::Local(trouble),
+                Ok(Err(reason)) => reason.into(),
                 Err(_) => Ending::Attempted(broken(&job, clock)),
             }
         };

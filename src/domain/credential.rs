@@ -100,6 +100,14 @@ impl HeaderValue {
             HeaderValue::Secret(credential) => credential.value.as_ref().map(Secret::expose),
         }
     }
+
+    /// Where its value came from, where that is known.
+    pub fn source(&self) -> Option<&Source> {
+        match self {
+            HeaderValue::Plain(_) => None,
+            HeaderValue::Secret(credential) => credential.source.as_ref(),
+        }
+    }
 }
 
 impl fmt::Display for HeaderValue {

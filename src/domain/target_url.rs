@@ -37,7 +37,7 @@ pub enum TargetUrlError {
     #[error("the URL's port is out of range; use 1 to 65535")]
     Port,
     /// `user:password@` before the host.
-    #[error("the URL holds a user name or password; pass credentials as a header with -H instead")]
+    #[error("the URL holds a user name or password; give them in a header, by --header-env or --header-file")]
     Credentials,
     /// `#...` at the end, which HTTP never sends.
     #[error("the URL holds a fragment (#...), which is never sent; remove it")]

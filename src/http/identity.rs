@@ -7,6 +7,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys};
+use x509_cert::certificate::Version;
 use x509_cert::der::Decode;
 
 use super::egress::ClientPem;
@@ -26,7 +27,15 @@ pub fn certified_key(pem: &ClientPem, provider: &CryptoProvider) -> Result<Certi
         Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
             refused("it is not the key of the client certificate; give the pair that was issued together")
         }
-        Error::InvalidCertificate(reason) => ClientError::ClientCertificate(format!("it is not valid: {reason}")),
+        Error::InvalidCertificate(_) => ClientError::ClientCertificate(match version(&pem.certificate) {
+            Ok(Version::V3) => "it is no certificate that TLS can present".to_owned(),
+            Ok(_) => {
+                "it is of an old version of X.509, and TLS takes version 3 alone; have it issued with an extension, \
+                      such as keyUsage"
+                    .to_owned()
+            }
+            Err(_) => "it cannot be read".to_owned(),
+        }),
         _ => refused("it is not an RSA, ECDSA (P-256, P-384) or Ed25519 key"),
     })
 }
@@ -59,12 +68,20 @@ fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, ClientError> 
     }
 }
 
+/// The first certificate.
+fn first(pem: &str) -> Result<x509_cert::Certificate, ClientError> {
+    let chain = certificates(pem)?;
+    x509_cert::Certificate::from_der(&chain[0])
+        .map_err(|_| ClientError::ClientCertificate("it cannot be read".to_owned()))
+}
+
+fn version(pem: &str) -> Result<Version, ClientError> {
+    first(pem).map(|certificate| certificate.tbs_certificate.version)
+}
+
 /// From when until when the first certificate is valid.
 fn validity(pem: &str) -> Result<(Timestamp, Timestamp), ClientError> {
-    let chain = certificates(pem)?;
-    let certificate = x509_cert::Certificate::from_der(&chain[0])
-        .map_err(|_| ClientError::ClientCertificate("it cannot be read".to_owned()))?;
-    let validity = certificate.tbs_certificate.validity;
+    let validity = first(pem)?.tbs_certificate.validity;
     let time = |time: x509_cert::time::Time| {
         Timestamp::from_millis(i64::try_from(time.to_unix_duration().as_millis()).unwrap_or(i64::MAX))
     };

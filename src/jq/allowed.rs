@@ -15,7 +15,7 @@ const FUNCTIONS: &str = "
     tostring/0 tonumber/0 toboolean/0 tojson/0 fromjson/0 explode/0 implode/0 ascii_downcase/0 ascii_upcase/0
     startswith/1 endswith/1 ltrimstr/1 rtrimstr/1 trim/0 ltrim/0 rtrim/0 split/1 split/2
     test/1 test/2 match/1 match/2 capture/1 capture/2 scan/1 scan/2 splits/1 splits/2 sub/2 sub/3 gsub/2 gsub/3
-    @text/0 @json/0 @html/0 @htmld/0 @uri/0 @urid/0 @base64/0 @base64d/0 @sh/0
+    @text/0 @json/0 @html/0 @htmld/0 @uri/0 @urid/0 @base64/0 @base64d/0 @sh/0 @csv/0 @tsv/0
     todate/0 fromdate/0 todateiso8601/0 fromdateiso8601/0 gmtime/0 mktime/0 strftime/1 strptime/1
     floor/0 ceil/0 round/0 trunc/0 rint/0 nearbyint/0 sqrt/0 cbrt/0 pow/2 pow10/0 exp/0 exp2/0 exp10/0 expm1/0 log/0 log2/0
     log10/0 log1p/0 abs/0 fabs/0 fmin/2 fmax/2 fmod/2 fdim/2 fma/3 hypot/2 copysign/2 remainder/2 drem/2 ldexp/2 scalb/2

@@ -17,6 +17,16 @@ pub const DEEPEST: usize = 100;
 /// The library reads and runs by recursion, and the longest expression can need this much. Only what is used takes memory.
 const STACK_BYTES: usize = 256 * 1024 * 1024;
 
+/// What jq has and the library has not.
+const FORMATS: &str = r#"
+def row_of(f; $format):
+    if isarray | not then error("\(type) cannot be formatted as \($format), only an array can") end
+    | map(if isstring then f elif . == null then "" elif isarray or isobject then
+        error("\(type) is not valid in a row of \($format)") else tojson end);
+def @csv: row_of("\"" + gsub("\""; "\"\"") + "\""; "csv") | join(",");
+def @tsv: row_of(gsub("\\\\"; "\\\\") | gsub("\t"; "\\t") | gsub("\n"; "\\n") | gsub("\r"; "\\r"); "tsv") | join("\t");
+"#;
+
 /// Why a text is not an expression, in one line with the position.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
@@ -84,7 +94,8 @@ pub fn check_bounds(text: &str) -> Result<(), Invalid> {
 }
 
 pub fn compile(text: &str) -> Result<Filter<JustLut<Val>>, Invalid> {
-    let definitions = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
+    let formats = load::parse(FORMATS, |parser| parser.defs()).unwrap_or_default();
+    let definitions = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs()).chain(formats);
     let functions = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
     let arena = Arena::default();
     // The errors of other files than the expression would be the library's own; it has none.

@@ -2,7 +2,7 @@
 
 use super::cipher::{self, DataKey, PREFIX, is_sealed};
 use super::row::{one, pair};
-use super::value::params;
+use super::value::{params, to_json};
 use super::{Result, Store, StoreError};
 
 /// What no encrypted value begins with.
@@ -28,6 +28,15 @@ impl Store {
         let stored = [self.stored_secrets()?, self.stored_credentials()?].concat();
         let encrypted = stored.iter().filter(|(_, value)| is_sealed(value)).count() as u64;
         Ok(Sealing { encrypted, in_clear: stored.len() as u64 - encrypted })
+    }
+
+    /// Whether anything is encrypted, with whatever key.
+    pub fn is_encrypted(&self) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM secrets WHERE substr(secret, 1, 4) = $1)
+                OR EXISTS (SELECT 1 FROM credentials WHERE substr(value, 1, 4) = $2)
+                OR EXISTS (SELECT 1 FROM events WHERE headers IS NOT NULL AND replace(headers, $3, '') <> headers)";
+        let in_json = to_json(PREFIX);
+        self.only(sql, params![PREFIX, PREFIX, in_json.trim_matches('"')], one)
     }
 
     /// An error where anything is encrypted and this process has no key.

@@ -76,7 +76,7 @@ pub use secrets::StoredSecret;
 #[cfg(unix)]
 pub use sqlite::share_with_group;
 pub use sqlite::{
-    AccessFault, AccessFaultKind, access_faults, foreign_entry, has_second_name, is_database_file, sidecar,
+    AccessFault, AccessFaultKind, access_faults, foreign_entry, has_second_name, is_database_file, key_fault, sidecar,
 };
 pub use statistics::{FailedAttempt, Window};
 pub use webhook_state::HealthChange;

@@ -264,6 +264,10 @@ fn wrong_expired_and_mismatched_certificates_have_each_their_message() {
         let run = create(options).fails(2);
         assert!(run.err().contains(part), "{run:?}");
     }
+    let v1 =
+        ["client_v1.pem", "client_v1.key"].map(|name| format!("{}/tests/it/data/{name}", env!("CARGO_MANIFEST_DIR")));
+    let told = create(&["--client-cert", &v1[0], "--client-key", &v1[1]]).fails(2).err();
+    assert!(told.contains("--client-cert: it is of an old version of X.509, and TLS takes version 3 alone"), "{told}");
     let expired = create(&["--client-cert", &old, "--client-key", &key]).fails(2);
     assert!(
         expired.err().contains("--client-key: it is not the key") || expired.err().contains("expired"),

@@ -52,7 +52,7 @@ fn after_encrypt_no_file_holds_a_credential_and_with_the_key_everything_is_as_be
     assert_eq!((metadata.len(), metadata.permissions().mode() & 0o777), (32, 0o600));
     assert!(!is_in_a_file(&env));
     let info = env.hookctl(["db", "info", "-o", "json"]).run().ok().json();
-    assert_eq!(info["credentials"], serde_json::json!({"encrypted": 4, "in_clear": 0}));
+    assert_eq!(info["credentials"], serde_json::json!({"encrypted": 4, "in_clear": 0, "key_file": null}));
     delivers(&env, "key").ok();
     assert_eq!(receiver.requests()[0].header("authorization"), Some(TOKEN));
     let verify = ["verify", "-w", "crm0", "--signature", "sha256=00"];
@@ -183,6 +183,52 @@ fn without_the_key_a_delivery_and_an_export_are_shown_without_what_needs_it() {
     assert_eq!(env.hookctl(["export"]).run().ok().text(), exported);
     env.hookctl(["export", "--with-secrets"]).run().fails(1);
     assert_eq!(receiver.count(), 1);
+}
+
+#[test]
+fn to_encrypt_with_another_key_names_rotate_key_and_makes_no_file() {
+    let (env, _receiver) = filled(1);
+    env.hookctl(["db", "encrypt", "--key-file", "key"]).run().ok();
+    env.file("there", [7; 32]);
+    for name in ["new", "there"] {
+        let encrypt = ["db", "encrypt", "--key-file", name];
+        for run in [env.hookctl(encrypt).run(), with_key(&env, "key", &encrypt).run()] {
+            let told = run.fails(2).err();
+            assert!(told.contains("encrypted with another key already") && told.contains("db rotate-key"), "{told}");
+        }
+    }
+    assert!(!env.path().join("new").exists());
+    env.hookctl(["db", "encrypt", "--key-file", "key"]).run().ok();
+    delivers(&env, "key").ok();
+}
+
+#[test]
+fn to_encrypt_with_another_key_is_refused_where_the_header_of_an_event_alone_is_encrypted() {
+    let env = TestEnv::new();
+    env.file("key", [7; 32]);
+    let emit = ["emit", "task.created", "--enqueue", "-H", "Authorization: Bearer x"];
+    with_key(&env, "key", &emit).run().ok();
+    env.hookctl(["db", "encrypt", "--key-file", "new"]).run().fails(2);
+    assert!(!env.path().join("new").exists());
+}
+
+#[test]
+fn a_key_file_that_others_can_read_is_reported_and_mended() {
+    let (env, _receiver) = filled(1);
+    env.hookctl(["db", "encrypt", "--key-file", "key"]).run().ok();
+    let key = env.path().join("key");
+    for mode in [0o644, 0o640, 0o604] {
+        fs::set_permissions(&key, fs::Permissions::from_mode(mode)).unwrap();
+        let check = with_key(&env, "key", &["db", "check"]).run().fails(1);
+        assert!(check.text().contains(&format!("key has mode {mode:04o}")), "{check:?}");
+        let list = with_key(&env, "key", &["webhook", "list"]).run().ok();
+        assert!(list.err().contains(&format!("can be read by others (mode {mode:04o}) and holds the key")), "{list:?}");
+        let info = with_key(&env, "key", &["db", "info", "-o", "json"]).run().ok().json();
+        assert_eq!(info["credentials"]["key_file"]["mode"], format!("{mode:04o}"));
+        with_key(&env, "key", &["db", "check", "--fix"]).run().ok();
+        assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(with_key(&env, "key", &["webhook", "list"]).run().ok().stderr.is_empty());
+    }
 }
 
 #[test]

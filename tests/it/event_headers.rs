@@ -126,6 +126,26 @@ fn a_credential_among_them_is_masked_encrypted_and_pruned_with_the_event() {
 }
 
 #[test]
+fn without_the_key_a_delivery_with_an_encrypted_one_waits_alone_and_is_told() {
+    let (env, receiver) = (TestEnv::new(), TestReceiver::start(200));
+    env.create("crm", &receiver.url(), &["--no-secret"]);
+    env.file("key", [7; 32]);
+    let with_key = |run: Hookctl| run.env("HOOKCTL_KEY_FILE", env.path().join("key"));
+    with_key(emit(&env, "e-1", &["Authorization: Bearer x"])).arg("--enqueue").run().ok();
+    for id in ["e-2", "e-3"] {
+        emit(&env, id, &[]).arg("--enqueue").run().ok();
+    }
+    let run = env.hookctl(["drain", "-o", "json"]).run().fails(1);
+    assert_eq!((&run.json()["succeeded"], &run.json()["failed"]), (&json!(2), &json!(0)), "{run:?}");
+    assert!(run.err().contains("deliveries to crm stay due: ") && run.err().contains("there is no key"), "{run:?}");
+    assert_eq!(receiver.count(), 2);
+    let waiting = env.hookctl(["delivery", "show", "1", "-o", "json"]).run().ok().json();
+    assert_eq!((&waiting["status"], &waiting["attempts"]), (&json!("pending"), &json!([])), "{waiting}");
+    with_key(env.hookctl(["drain", "--strict"])).now("2090-01-01T00:00:00Z").run().ok();
+    assert_eq!(receiver.count(), 3);
+}
+
+#[test]
 fn a_header_that_cannot_be_read_fails_its_delivery_alone() {
     let (env, receiver) = (TestEnv::new(), TestReceiver::start(200));
     env.create("crm", &receiver.url(), &["--max-retries", "0"]);

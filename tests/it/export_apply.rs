@@ -186,6 +186,22 @@ fn new_secrets_go_into_the_file_that_is_named_and_nowhere_else() {
 }
 
 #[test]
+fn new_secrets_of_names_that_differ_in_punctuation_alone_have_the_variables_that_export_names() {
+    let env = TestEnv::new();
+    env.hookctl(["webhook", "create", "x.y", "--url", "http://127.0.0.1:9/", "-e", "*"]).run().ok();
+    let both = ["'x-y'", "'x_y'"].map(|name| ONE.replace("'one'", name)).concat();
+    env.hookctl(["apply", "-", "--secrets-to", "new.env"]).stdin(both).run().ok();
+    let text = std::fs::read_to_string(env.path().join("new.env")).unwrap();
+    let secret = |name| env.hookctl(["webhook", "secret", "reveal", name]).run().ok().text().trim_end().to_owned();
+    let (dash, line) = (secret("x-y"), secret("x_y"));
+    assert_eq!(text, format!("HOOKCTL_X_Y_SECRET_2='{dash}'\nHOOKCTL_X_Y_SECRET_3='{line}'\n"));
+    let file = exported(&env, &[]);
+    let (_, file) = file.split_once("name = \"x-y\"").unwrap();
+    let (of_dash, of_line) = file.split_once("name = \"x_y\"").unwrap();
+    assert!(of_dash.contains("\"HOOKCTL_X_Y_SECRET_2\"") && of_line.contains("\"HOOKCTL_X_Y_SECRET_3\""), "{file}");
+}
+
+#[test]
 fn a_reference_names_where_the_credential_came_from_and_keeps_it_where_the_variable_is_not_set() {
     let env = TestEnv::new();
     let token = env.file("token", "Bearer from-a-file\n");

@@ -13,6 +13,19 @@ fn help_says_of_a_command_what_its_option_says() {
     assert_eq!(env.hookctl(["help"]).run().ok().text(), env.hookctl::<&str>([]).run().ok().text());
 }
 
+#[test]
+fn update_has_the_options_of_create_and_no_default() {
+    let env = TestEnv::new();
+    let help = |command: &str| {
+        let text = env.hookctl(["webhook", command, "--help"]).run().ok().text();
+        text.split("\nGlobal options:").next().unwrap().to_owned()
+    };
+    assert!(help("create").contains("[default: POST]"));
+    let update = help("update");
+    assert!(!update.contains("default: ") && update.contains("The HTTP method: POST, PUT or PATCH\n"), "{update}");
+    assert!(update.contains("see `hookctl schemes` [repeatable]"), "{update}");
+}
+
 /// Files of docs/ that are read in the repository and are no guides.
 const REFERENCE: [&str; 3] = ["comparison", "faults", "reference"];
 

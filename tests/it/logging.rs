@@ -97,6 +97,9 @@ fn twice_v_adds_claims_look_ups_and_connections_and_json_makes_each_line_an_obje
     let error = refused.iter().find(|entry| entry["level"] == "error").unwrap();
     assert!(error["message"].as_str().unwrap().contains("nobody"), "{error}");
     assert!(fails("text").fails(3).err().contains("error: "), "and for people a line");
+    let wrong = objects(&env.hookctl(["drain", "--nonsense"]).env("HOOKCTL_LOG_FORMAT", "json").run().fails(2));
+    assert_eq!(wrong[0]["level"], "error", "{wrong:?}");
+    assert!(wrong[0]["message"].as_str().unwrap().contains("--nonsense"), "{wrong:?}");
     assert!(fails("xml").fails(2).err().contains("HOOKCTL_LOG_FORMAT"), "with the values that it takes");
 }
 

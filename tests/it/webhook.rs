@@ -17,6 +17,48 @@ fn names(list: &Value) -> Vec<&str> {
 }
 
 #[test]
+fn a_token_in_the_query_of_a_url_argument_is_told_with_the_better_way() {
+    let env = TestEnv::new();
+    let create = |name: &str, query: &str| {
+        let url = format!("{URL}?{query}");
+        env.hookctl(["webhook", "create", name, "--url", &url, "-e", "*"]).run().ok().err()
+    };
+    for (number, query) in ["token=s3cret", "a=1&API_KEY=s3cret", "key=s3cret", "s3cret"].into_iter().enumerate() {
+        let told = create(&format!("told{number}"), query);
+        assert!(told.contains("better: --secret-url-env VAR or --secret-url-file FILE"), "{query}: {told}");
+        assert!(!told.contains("s3cret"), "{told}");
+    }
+    assert_eq!(create("plain", "source=hookctl&page=2"), "");
+    let url = format!("{URL}?token=s3cret");
+    let update = env.hookctl(["webhook", "update", "plain", "--url", &url]).run().ok();
+    assert!(update.err().contains("--secret-url-file FILE"), "{update:?}");
+    let hidden = ["webhook", "create", "hidden", "--secret-url-env", "URL", "-e", "*"];
+    assert_eq!(env.hookctl(hidden).env("URL", &url).run().ok().err(), "");
+}
+
+#[test]
+fn what_is_wrong_with_a_credential_is_told_by_the_option_that_gave_it() {
+    let env = TestEnv::new();
+    env.file("wrong", "not a url\n");
+    let create = |options: &[&str]| {
+        let run = env.hookctl(["webhook", "create", "crm", "-e", "*"]).args(options.iter().copied());
+        run.env("WRONG", "not a url").run().fails(2).err()
+    };
+    for (options, told) in [
+        (&["--secret-url-file", "wrong"][..], "error: --secret-url-file: the URL "),
+        (&["--secret-url-env", "WRONG"], "error: --secret-url-env: the URL "),
+        (&["--url", URL, "--header-file", "Host=wrong"], "error: --header-file: the header Host "),
+        (&["--url", URL, "--header-env", "Host=WRONG"], "error: --header-env: the header Host "),
+        (&["--url", URL, "-H", "X-A: 1", "-H", "Host: x"], "error: --header: the header Host "),
+        (&["--url", URL, "--proxy-password-file", "wrong"], "error: --proxy-password-file: there is no user "),
+        (&["--url", "http://u:pw@example.com/"], "by --header-env or --header-file"),
+    ] {
+        let error = create(options);
+        assert!(error.contains(told), "{options:?}: {error}");
+    }
+}
+
+#[test]
 fn a_webhook_keeps_every_setting_it_was_created_with() {
     let env = TestEnv::new();
     let created = told(

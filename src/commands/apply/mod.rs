@@ -10,13 +10,14 @@ use clap::Args;
 use self::plan::{Plan, Rest};
 use self::view::ApplyView;
 use super::configuration;
-use super::export::variable;
+use super::export::secret_variables;
 use super::replace_file::replace;
 use super::wording::counted;
 use crate::context::{Context, Exit};
 use crate::domain::secret::Secret;
 use crate::domain::webhook::Field;
 use crate::new_file::Readers;
+use crate::store::Store;
 
 /// Make webhooks and event types what a TOML or JSON file says
 ///
@@ -86,7 +87,7 @@ impl Apply {
         let store = context.store_to_write()?;
         plan.carry_out(context, &store)?;
         context.erase_deleted(&store);
-        self.hand_over(context, &plan.new_secrets())?;
+        self.hand_over(context, &store, &plan.new_secrets())?;
         // What was done is told before anything is asked that can fail.
         context.out.page(&ApplyView::done(&plan))?;
         for (name, missed) in plan.count_missed(&store)? {
@@ -97,18 +98,20 @@ impl Apply {
     }
 
     /// New secrets go into the file that was named, by the variables that `export` names for them, and nowhere else.
-    fn hand_over(&self, context: &mut Context, secrets: &[(&str, Field, &Secret)]) -> Result<()> {
+    fn hand_over(&self, context: &mut Context, store: &Store, secrets: &[(&str, Field, &Secret)]) -> Result<()> {
         let Some((first, ..)) = secrets.first() else { return Ok(()) };
         let Some(file) = &self.secrets_to else {
             let count = counted(secrets.len() as u64, "new secret", "new secrets");
             context.out.notice(&format!("{count} stored; `hookctl webhook secret reveal {first}` shows one"));
             return Ok(());
         };
+        let variables = secret_variables(store)?;
         let line = |(name, field, secret): &(&str, Field, &Secret)| {
-            let variable = variable(name, field.key);
-            format!("{variable}={}\n", shell_words::quote(&secret.expose()))
+            // Who deleted or named the webhook otherwise meanwhile has no use for it.
+            let variable = variables.get(&((*name).to_owned(), field.key))?;
+            Some(format!("{variable}={}\n", shell_words::quote(&secret.expose())))
         };
-        let lines: String = secrets.iter().map(line).collect();
+        let lines: String = secrets.iter().filter_map(line).collect();
         Ok(replace(context, "--secrets-to", file, Readers::Owner, lines.as_bytes())?)
     }
 }

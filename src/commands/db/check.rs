@@ -13,8 +13,8 @@ use crate::store::{AccessFault, AccessFaultKind, access_faults, has_second_name}
 /// Check the database, and repair it with --fix
 ///
 /// Checked are every page and index of the file, references between rows, the schema, the webhooks' counters against the
-/// rows, statuses and due times, claims, the log of attempts, rows from the future, the write-ahead log, and the owners and
-/// modes of the files and their folder. Exits with 1 when something was found and is still there.
+/// rows, statuses and due times, claims, the log of attempts, rows from the future, the write-ahead log, the owners and modes
+/// of the files and their folder, and the mode of the key's file. Exits with 1 when something was found and is still there.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl db check
@@ -104,7 +104,8 @@ impl Check {
             let store = context.store_to_write()?;
             store.transaction(|| store.fix(context.now()))?;
             drop(store);
-            for fault in file.map(access_faults).into_iter().flatten() {
+            let of_key = context.key_file(file).and_then(|(_, fault)| fault);
+            for fault in file.map(access_faults).into_iter().flatten().chain(of_key) {
                 fault.mend().with_context(|| format!("cannot mend {}", fault.path.display()))?;
             }
             let (mut after, still) = look(context, file)?;
@@ -118,6 +119,7 @@ impl Check {
         let is_ok = |check: &str| !findings.iter().any(|finding| finding.check == check && !finding.fixed);
         let checks = context.store_to_read()?.checks();
         let names = checks.iter().map(|check| check.name()).chain(file.map(|_| "modes"));
+        let names = names.chain(context.key_file(file).map(|_| KEY_FILE));
         let view = CheckView {
             path: place.to_string(),
             ok: findings.iter().all(|finding| finding.fixed),
@@ -146,6 +148,11 @@ fn look(context: &mut Context, file: Option<&Path>) -> Result<(Vec<FindingView>,
         progress.inc(1);
     }
     progress.finish();
+    if let Some((path, Some(AccessFault { kind: AccessFaultKind::Exposed { mode, .. }, .. }))) = context.key_file(file)
+    {
+        let message = format!("{} has mode {mode:04o}: others than its owner can read the key", path.display());
+        findings.push(FindingView { check: KEY_FILE, message, fixed: false, is_fixable: true });
+    }
     let Some(path) = file else { return Ok((findings, Vec::new())) };
     findings.extend(access_faults(path).iter().map(access_finding));
     let mut notes = if store.is_in_wal()? { Vec::new() } else { vec![NOT_IN_WAL] };
@@ -154,6 +161,9 @@ fn look(context: &mut Context, file: Option<&Path>) -> Result<(Vec<FindingView>,
     }
     Ok((findings, notes))
 }
+
+/// The check of the file with the key of the database.
+const KEY_FILE: &str = "key_file";
 
 /// A file on a file system without shared memory, one that lost its log, or a backup.
 const NOT_IN_WAL: NoteView = NoteView {

@@ -1,12 +1,15 @@
 //! What is in a database, as `hookctl db info` shows it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use anyhow::Result;
 use serde::Serialize;
 
+use super::files;
+use crate::context::Context;
 use crate::domain::time::Timestamp;
-use crate::output::Text;
+use crate::output::{Cell, Text};
 use crate::store::{Backlog, Sealing, Store};
 
 #[derive(Debug, Serialize)]
@@ -23,17 +26,32 @@ impl From<Backlog> for BacklogView {
     }
 }
 
-/// How many secrets and credentials are encrypted, and how many are not.
+/// How many secrets and credentials are encrypted, and how many are not; and the file of the key, where there is one.
 #[derive(Debug, Serialize)]
 pub struct SealingView {
     encrypted: u64,
     in_clear: u64,
+    key_file: Option<KeyFileView>,
+}
+
+#[derive(Debug, Serialize)]
+struct KeyFileView {
+    path: PathBuf,
+    mode: Option<String>,
+    #[serde(skip)]
+    is_exposed: bool,
 }
 
 impl SealingView {
-    pub fn load(store: &Store) -> Result<SealingView> {
+    pub fn load(context: &Context, store: &Store) -> Result<SealingView> {
         let Sealing { encrypted, in_clear } = store.sealing()?;
-        Ok(SealingView { encrypted, in_clear })
+        let place = context.place()?;
+        let key_file = context.key_file(place.file()).map(|(path, fault)| KeyFileView {
+            mode: files::mode(&path),
+            is_exposed: fault.is_some(),
+            path,
+        });
+        Ok(SealingView { encrypted, in_clear, key_file })
     }
 
     pub fn describe(&self, text: &mut Text) {
@@ -43,6 +61,15 @@ impl SealingView {
             (encrypted, in_clear) => format!("{encrypted} encrypted, {in_clear} in clear"),
         };
         text.field("Credentials", told);
+        let Some(KeyFileView { path, mode, is_exposed }) = &self.key_file else { return };
+        let told = format!("{}, mode {}", path.display(), mode.as_deref().unwrap_or("unknown"));
+        text.field(
+            "Key",
+            match is_exposed {
+                true => Cell::warn(format!("{told} (others than its owner can read it)")),
+                false => Cell::plain(told),
+            },
+        );
     }
 }
 

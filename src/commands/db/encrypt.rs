@@ -1,11 +1,14 @@
 //! `hookctl db encrypt`
 
+use std::path::Path;
+
 use anyhow::Result;
 use clap::Args;
 
 use super::key_file::{read_or_make, rekey};
 use crate::context::{Context, Exit};
-use crate::store::{Rekeying, data_key};
+use crate::error::Failure;
+use crate::store::{Rekeying, StoreError, data_key};
 
 /// Encrypt secrets and credentials with a key
 ///
@@ -27,12 +30,26 @@ impl Encrypt {
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         context.refuse_if_read_only()?;
         let store = context.store_to_write()?;
-        let from = data_key().ok().flatten();
+        let is_encrypted = store.is_encrypted()?;
+        if is_encrypted && !Path::new(&self.key_file).exists() {
+            return Err(already_encrypted().into());
+        }
         let to = read_or_make(context, "--key-file", &self.key_file)?;
-        // What is encrypted with another key already is for rotate-key.
-        let from = from.filter(|from| **from == to);
-        let view = rekey(context, &store, Rekeying { from, to: Some(&to) })?;
-        context.out.page(&view)?;
-        Ok(Exit::DONE)
+        // With this key it is finished, with another one it is for rotate-key.
+        let from = data_key().ok().flatten().filter(|from| **from == to);
+        match rekey(context, &store, Rekeying { from, to: Some(&to) }) {
+            Err(error) if is_encrypted && error.downcast_ref().is_some_and(StoreError::is_of_key) => {
+                Err(already_encrypted().into())
+            }
+            view => {
+                context.out.page(&view?)?;
+                Ok(Exit::DONE)
+            }
+        }
     }
+}
+
+fn already_encrypted() -> Failure {
+    Failure::option("--key-file", "the database is encrypted with another key already; nothing was changed")
+        .hint("`hookctl db rotate-key --new-key-file FILE` gives it a new key; HOOKCTL_KEY_FILE names the one of now")
 }

@@ -100,7 +100,7 @@ impl Info {
             schema_version: info.schema_version,
             journal_mode: file.journal_mode,
             sqlite_version: file.sqlite_version,
-            credentials: SealingView::load(&store)?,
+            credentials: SealingView::load(context, &store)?,
             rows: info.rows.into_iter().collect(),
             oldest_due_at: info.backlog.oldest_due,
             backlog: info.backlog.into(),

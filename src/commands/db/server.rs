@@ -64,7 +64,7 @@ pub fn show(context: &mut Context, server: &Server, store: Option<Store>) -> Res
         schema_owner: facts.schema_owner,
         schema_version: if exists { info.schema_version } else { 0 },
         size_bytes: facts.size_bytes,
-        credentials: SealingView::load(&store)?,
+        credentials: SealingView::load(context, &store)?,
         rows: info.rows.into_iter().map(|(table, rows)| (table, if exists { rows } else { 0 })).collect(),
         oldest_due_at: info.backlog.oldest_due,
         backlog: info.backlog.into(),

@@ -53,3 +53,29 @@ pub const GUIDES: &[Guide] = &[
         text: include_str!("../../../docs/timetracker.md"),
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_and_the_changelog_name_every_guide() {
+        let part = |text: &'static str, from: &str| {
+            text.split_once(from).and_then(|(_, rest)| rest.split("\n- ").next()).expect("the list is there")
+        };
+        let lists = [
+            part(include_str!("../../../README.md"), "\n- Guides: "),
+            part(include_str!("../../../CHANGELOG.md"), "\n- **Guides**: "),
+        ];
+        for Guide { name, .. } in GUIDES {
+            for list in lists {
+                assert!(
+                    list.contains(&format!("`{name}`"))
+                        || list.contains(&format!("`help {name}`"))
+                        || list.contains(&format!("`hookctl help {name}`")),
+                    "{name} is not in:\n{list}"
+                );
+            }
+        }
+    }
+}

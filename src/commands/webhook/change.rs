@@ -14,10 +14,9 @@ use super::pem::Pem;
 use crate::commands::arguments;
 use crate::commands::candidates::Candidates;
 use crate::commands::given_credential::{GivenCredential, GivenHeader, header_env, header_file};
-use crate::context::Context;
 use crate::domain::webhook::masked;
 use crate::domain::webhook::{Field, Invalid, LONGEST_CA_CERT, Order, Settings};
-use crate::domain::{custom_headers, duration};
+use crate::domain::{custom_headers, duration, target_url};
 use crate::http::check_ca_cert;
 use crate::jq;
 
@@ -150,9 +149,18 @@ impl Change {
         self.url.is_some() || self.secret_url.is_some() || self.secret_url_file.is_some()
     }
 
-    /// The first header given as an argument whose value is a credential by its name: others can see it.
-    pub fn exposed_header(&self) -> Option<&str> {
-        self.headers.iter().flatten().map(|(name, _)| name.as_str()).find(|name| masked::is_credential(name))
+    /// What to say of credentials that are arguments: others can see them, and there is a better way to give them.
+    pub fn exposed(&self) -> Vec<String> {
+        let seen = "was an argument, which other users of the machine can see; better:";
+        let url = self.url.as_deref().and_then(|url| target_url::parse(url).ok());
+        let url = url.filter(masked::has_credential).map(|_| {
+            format!("the query of the URL {seen} --secret-url-env VAR or --secret-url-file FILE, with the whole URL")
+        });
+        let mut names = self.headers.iter().flatten().map(|(name, _)| name);
+        let header = names
+            .find(|name| masked::is_credential(name))
+            .map(|name| format!("the value of {name} {seen} --header-env {name}=VAR or --header-file {name}=FILE"));
+        url.into_iter().chain(header).collect()
     }
 
     /// Writes what was given into `settings`, each value checked by itself.
@@ -214,16 +222,6 @@ fn check_expression(field: Field, expression: &str) -> Result<(), Invalid> {
     match jq::check(expression) {
         Err(_) if expression == "none" => Ok(()),
         checked => checked.map_err(|refusal| field.invalid(&refusal).hint(refusal.hint())),
-    }
-}
-
-/// Names the better way to give a header that is a credential.
-pub fn notice_of_exposed_header(context: &mut Context, change: &Change) {
-    if let Some(name) = change.exposed_header() {
-        context.out.notice(&format!(
-            "the value of {name} was an argument, which other users of the machine can see; better: --header-env {name}=VAR or \
-             --header-file {name}=FILE"
-        ));
     }
 }
 

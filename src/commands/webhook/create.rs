@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::addresses;
-use super::change::{Change, notice_of_exposed_header};
+use super::change::Change;
 use super::dialog::{self, Draft};
 use super::egress;
 use super::signing::{NewSecret, ShownSecrets, default_schemes, secrets_for};
@@ -53,6 +53,8 @@ pub struct Create {
 impl Create {
     pub fn run(mut self, context: &mut Context) -> Result<Exit> {
         context.refuse_if_read_only()?;
+        // Before anything is asked for: an answer is no argument.
+        let exposed = self.change.exposed();
         if self.is_incomplete()
             && let Some(prompt) = context.out.prompt()?
         {
@@ -82,7 +84,7 @@ impl Create {
             store.webhook(id)
         })?;
         warn_of_slips(context, &store, &settings.events)?;
-        notice_of_exposed_header(context, &self.change);
+        exposed.iter().for_each(|notice| context.out.notice(notice));
         if secrets.is_empty() {
             context.out.notice("requests to this webhook are not signed (--no-secret)");
         }

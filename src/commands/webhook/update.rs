@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::addresses;
-use super::change::{Change, notice_of_exposed_header};
+use super::change::Change;
 use super::egress;
 use super::signing::{NewSecret, ShownSecrets, key_kinds, secrets_for};
 use super::view::WebhookView;
@@ -22,14 +22,17 @@ use crate::store::Store;
 /// What is not named stays as it is. A new secret by --secret-… replaces the old one at once; to let both count for a
 /// while, use `hookctl webhook secret rotate`.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(
+    after_help = "Examples:
   hookctl webhook update crm --url https://crm.example/v2/hooks
   hookctl webhook update crm --add-event 'task.*' --remove-event invoice.paid
   hookctl webhook update crm --add-event '!task.deleted'
   hookctl webhook update crm --name crm-eu --timeout 10s
 
 Exit status:
-  6  the new name is taken")]
+  6  the new name is taken",
+    mut_args(without_default)
+)]
 pub struct Update {
     /// Its name or id
     #[arg(value_name = "WEBHOOK", add = Candidates::Webhooks)]
@@ -56,6 +59,20 @@ pub struct Update {
     no_secret: bool,
     #[command(flatten)]
     secret: SecretSource,
+}
+
+/// The options are those of `create`, but none has a default here.
+fn without_default(argument: clap::Arg) -> clap::Arg {
+    let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+    let Some((text, (before, _))) =
+        help.rsplit_once(" [").and_then(|(text, note)| Some((text, note.split_once("default: ")?)))
+    else {
+        return argument;
+    };
+    argument.help(match before.trim_end_matches("; ") {
+        "" => text.to_owned(),
+        note => format!("{text} [{note}]"),
+    })
 }
 
 impl Update {
@@ -98,7 +115,7 @@ impl Update {
         context.erase_deleted(&store);
         let named = self.change.events.iter().flatten().chain(&self.add_events);
         warn_of_slips(context, &store, named)?;
-        notice_of_exposed_header(context, &self.change);
+        self.change.exposed().iter().for_each(|notice| context.out.notice(notice));
         let Some(webhook) = webhook else { return Ok(Exit::DONE) };
         let mut view = WebhookView::new(&webhook, store.count_open(webhook.id)?, now);
         view.secrets = ShownSecrets::of(secrets.iter().filter(|new| new.is_generated).map(|new| &new.secret));

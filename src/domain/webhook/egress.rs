@@ -52,8 +52,9 @@ impl EgressSettings {
     }
 
     pub fn set_proxy_password(&mut self, credential: Credential) -> Result<(), Invalid> {
+        let field = Field::PROXY_PASSWORD.given_by(credential.source.as_ref());
         let text = credential.value.as_ref().map(|value| value.expose());
-        text.map_or(Ok(()), |text| check_password(&text)).map_err(|error| Field::PROXY_PASSWORD.invalid(error))?;
+        text.map_or(Ok(()), |text| check_password(&text)).map_err(|error| field.invalid(error))?;
         self.proxy_password = Some(credential);
         Ok(())
     }
@@ -90,7 +91,8 @@ impl EgressSettings {
         }
         let has_user = matches!(&self.proxy, Some(ProxyChoice::Through(Proxy { user: Some(_), .. })));
         match &self.proxy_password {
-            Some(_) if !has_user => Err(Field::PROXY_PASSWORD
+            Some(password) if !has_user => Err(Field::PROXY_PASSWORD
+                .given_by(password.source.as_ref())
                 .invalid("there is no user for it")
                 .hint("write --proxy http://USER@HOST:PORT")),
             _ => Ok(()),

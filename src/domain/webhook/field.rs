@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::domain::credential::Source;
+
 /// A setting, or what a configuration file has beside the settings, as messages name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field {
@@ -71,6 +73,19 @@ impl Field {
     /// The field of that key in TOML and JSON.
     pub fn of_key(key: &str) -> Option<Field> {
         Field::ALL.iter().find(|field| field.key == key).copied()
+    }
+
+    /// The same, with the option that takes a credential from there.
+    #[must_use]
+    pub fn given_by(self, source: Option<&Source>) -> Field {
+        let flag = match (self, source) {
+            (Field::PROXY_PASSWORD, Some(Source::File(_))) => "--proxy-password-file",
+            (Field::SECRET_URL, Some(Source::File(_))) => "--secret-url-file",
+            (Field::HEADERS, Some(Source::Env(_))) => "--header-env",
+            (Field::HEADERS, Some(Source::File(_))) => "--header-file",
+            _ => self.flag,
+        };
+        Field { flag, ..self }
     }
 
     /// A value of this field is refused, for that reason.

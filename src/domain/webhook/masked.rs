@@ -18,6 +18,16 @@ pub fn has_query_values(url: &Url) -> bool {
     url.query().is_some_and(|query| !query.is_empty())
 }
 
+/// Whether a credential is in the query of a URL, by the name of a value or for want of one.
+pub fn has_credential(url: &Url) -> bool {
+    const NAMES: [&str; 5] = ["key", "sig", "signature", "code", "auth"];
+    let is_one = |name: &str, value: &str| match value {
+        "" => !name.is_empty(),
+        _ => is_credential(name) || NAMES.iter().any(|known| name.eq_ignore_ascii_case(known)),
+    };
+    url.query_pairs().any(|(name, value)| is_one(&name, &value))
+}
+
 /// Whether a header's value is a credential by the header's name: every one that a recording masks, and more.
 pub fn is_credential(name: &str) -> bool {
     recording::is_credential(name) || CREDENTIALS.iter().any(|part| name.to_ascii_lowercase().contains(part))

@@ -147,7 +147,8 @@ impl Settings {
     /// Sets a URL that is a credential as a whole, such as that of a chat. One whose value is not there stays what it is.
     pub fn set_secret_url(&mut self, given: Credential) -> Result<(), Invalid> {
         if let Some(text) = &given.value {
-            let url = target_url::parse(&text.expose()).map_err(|error| Field::SECRET_URL.invalid(error))?;
+            let field = Field::SECRET_URL.given_by(given.source.as_ref());
+            let url = target_url::parse(&text.expose()).map_err(|error| field.invalid(error))?;
             self.url = masked::secret_url(&url);
             self.secret_url = Some(Credential::new(Secret::of_text(url), given.source));
         } else {
@@ -385,7 +386,11 @@ impl Settings {
         }
         let text = |value: &HeaderValue| value.text().unwrap_or_default().into_owned();
         let headers: Vec<_> = self.headers.iter().map(|(name, value)| (name.clone(), text(value))).collect();
-        custom_headers::validate(&headers, &names).map_err(|error| Field::HEADERS.invalid(error))
+        custom_headers::validate(&headers, &names).map_err(|error| {
+            let is_wrong = |header| custom_headers::validate(std::slice::from_ref(header), &names).is_err();
+            let wrong = headers.iter().position(is_wrong).and_then(|at| self.headers.get(at));
+            Field::HEADERS.given_by(wrong.and_then(|(_, value)| value.source())).invalid(error)
+        })
     }
 
     /// The settings as they may be shown: without the values that are credentials.

@@ -79,7 +79,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("stderr_empty", "not a jq expression: no filter stderr_empty at column 1", ""),
     ("matches(\"a\"; \"\")", "not a jq expression: no filter matches/2 at column 1", ""),
     ("error_empty", "not a jq expression: no filter error_empty at column 1", ""),
-    ("@csv", "not a jq expression: no filter @csv at column 1", ""),
+    ("@xml", "not a jq expression: no filter @xml at column 1", ""),
     (".a | nope", "not a jq expression: no filter nope at column 6", ""),
     ("map(.;.)", "not a jq expression: no filter map/2 at column 1", ""),
     ("$x", "not a jq expression: no variable $x at column 1", ""),

@@ -62,6 +62,25 @@ pub fn access_faults(database: &Path) -> Vec<AccessFault> {
     faults
 }
 
+/// The fault in the access to the file of a database's key. Whoever may use a database that a group shares may read its key.
+pub fn key_fault(key: &Path, database: Option<&Path>) -> Option<AccessFault> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let metadata = std::fs::metadata(key).ok()?;
+        let place = database.and_then(|database| std::fs::metadata(folder_of(&resolved(database))).ok());
+        let is_of_group = place.is_some_and(|place| is_shared(place.mode()) && place.gid() == metadata.gid());
+        let (mode, right) = (metadata.mode() & 0o7777, if is_of_group { 0o640 } else { 0o600 });
+        let kind = AccessFaultKind::Exposed { mode, right };
+        (mode & 0o077 & !right != 0).then(|| AccessFault { path: key.to_owned(), kind })
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (key, database);
+        None
+    }
+}
+
 /// The modes of a database that a group shares.
 #[cfg(unix)]
 const SHARED_FILE: u32 = 0o660;

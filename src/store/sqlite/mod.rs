@@ -23,7 +23,7 @@ use std::path::PathBuf;
 
 #[cfg(unix)]
 pub use access::share_with_group;
-pub use access::{AccessFault, AccessFaultKind, access_faults, foreign_entry};
+pub use access::{AccessFault, AccessFaultKind, access_faults, foreign_entry, key_fault};
 pub use file_id::FileId;
 pub use files::{is_database_file, sidecar};
 pub use outbox::{CREATE_OUTBOX, RANDOM_EVENT_ID, init_outbox, open_outbox, outbox_column};

@@ -15,7 +15,7 @@ use crate::store::StoredSecret;
 
 /// Print the secret, and the other credentials
 ///
-/// The first line is the secret that signs, and nothing else. During the overlap of a rotation a line follows for each old
+/// Where requests are signed, the first line is the secret that signs, and nothing else. During the overlap of a rotation a line follows for each old
 /// secret, with the time of its end. Then come the other credentials of the webhook: its URL, where that is one, headers, the
 /// client key, the password of its proxy. --read-only refuses.
 #[derive(Args, Debug)]
