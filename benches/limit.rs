@@ -26,11 +26,19 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Requests per second of `count` posts of a 500-byte body by `workers` threads with hookctl's client.
 pub fn http_limit(url: &str, workers: usize, count: usize) -> f64 {
+    limit_of(&[url.to_owned()], None, workers, count)
+}
+
+/// The same to several places in turn, whose certificate is trusted.
+pub fn limit_of(urls: &[String], certificate: Option<String>, workers: usize, count: usize) -> f64 {
     let policy = AddressPolicy { allow_private: true, allow_networks: Vec::new() };
-    let client = Client::new(&Shared::new(workers), &Egress { policy, ..Egress::default() }).expect("a client");
-    let target = Target::new(&target_url::parse(url).expect("a URL")).expect("a target");
+    let egress = Egress { policy, ca_cert: certificate, ..Egress::default() };
+    let client = Client::new(&Shared::new(workers), &egress).expect("a client");
+    let target = |url: &String| Target::new(&target_url::parse(url).expect("a URL")).expect("a target");
+    let (targets, turn): (Vec<Target>, _) = (urls.iter().map(target).collect(), AtomicUsize::new(0));
     let send = move || {
-        let request = OutgoingRequest { method: "POST", target: &target, headers: &HEADERS, body: &BODY };
+        let target = &targets[turn.fetch_add(1, Ordering::Relaxed) % targets.len()];
+        let request = OutgoingRequest { method: "POST", target, headers: &HEADERS, body: &BODY };
         let outcome = client.send(&request, DEADLINE).expect("the machine lacks nothing");
         assert!(outcome.error.is_none(), "{:?}", outcome.error);
     };

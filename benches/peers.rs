@@ -34,9 +34,9 @@ pub fn run() {
         }
     }
     report(&format!("drain of {count}, whole process"), median(rates), "deliveries/s", Target::None);
-    report("  to curl --parallel 16, prepared signatures, no log", median(curls), "×", Target::AtLeast(1.5));
+    report("  to curl --parallel 16, prepared signatures, no log", median(curls), "×", Target::AtLeast(2.0));
     match has_aiohttp {
-        true => report("  to aiohttp, 16 connections, batched SQLite log", median(aiohttps), "×", Target::AtLeast(5.0)),
+        true => report("  to aiohttp, 16 connections, batched SQLite log", median(aiohttps), "×", Target::AtLeast(7.0)),
         false => println!("  aiohttp is not installed (pip install aiohttp); not measured"),
     }
 }

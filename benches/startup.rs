@@ -17,6 +17,6 @@ pub fn run() {
         list.push(bench.run(&["webhook", "list"]).wall.as_secs_f64() * 1e3 - base);
     }
     report("/bin/true", median(nothing), "ms", Target::None);
-    report("hookctl --version, over that", median(version), "ms", Target::AtMost(2.0));
-    report("hookctl webhook list, over that", median(list), "ms", Target::AtMost(4.0));
+    report("hookctl --version, over that", median(version), "ms", Target::AtMost(1.0));
+    report("hookctl webhook list, over that", median(list), "ms", Target::AtMost(2.0));
 }

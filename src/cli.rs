@@ -20,7 +20,7 @@ use crate::output::{ColorChoice, Format, Output, help_width};
 use crate::profile;
 use crate::settings::{Settings, data_key};
 use crate::store::{DataKey, use_key};
-use lazily::Lazily;
+use lazily::{FirstLevel, Lazily};
 use negative::with_negative_values;
 
 mod lazily;
@@ -87,7 +87,7 @@ pub struct Cli {
     #[arg(short, long, global = true, help_heading = "Global options")]
     yes: bool,
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<FirstLevel<Command>>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -170,13 +170,16 @@ pub fn command_tree() -> clap::Command {
 }
 
 fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
-    let parse = |tree: clap::Command| {
-        tree.try_get_matches_from(arguments).and_then(|mut matches| {
+    let parse = |mut tree: clap::Command| {
+        let parsed = tree.try_get_matches_from_mut(arguments);
+        // The process is short: taking the tree apart costs more than it gives back.
+        std::mem::forget(tree);
+        parsed.and_then(|mut matches| {
             let is_database_argument = matches.value_source("db") == Some(ValueSource::CommandLine);
             Cli::from_arg_matches_mut(&mut matches).map(|cli| Cli { is_database_argument, ..cli })
         })
     };
-    match parse(with_negative_values(Cli::command())) {
+    match parse(with_negative_values(lazily::for_line(Cli::command, arguments))) {
         // What is wrong, and help, is told with the whole tree.
         Err(error) if error.kind() != ErrorKind::DisplayVersion => parse(command_tree()),
         parsed => parsed,
@@ -226,7 +229,7 @@ impl Cli {
     fn refused(&self, settings: &Settings, failure: &Failure) -> u8 {
         let mut out = self.output(settings);
         match self.command {
-            Some(Command::Check(_)) => commands::check::refused(&mut out, failure),
+            Some(FirstLevel(Command::Check(_))) => commands::check::refused(&mut out, failure),
             _ => report(&mut out, failure),
         }
     }
@@ -242,7 +245,7 @@ impl Cli {
         let mut context =
             Context { out, settings, clock, database: db, is_database_argument, is_read_only: read_only, is_yes: yes };
         let done = match command {
-            Some(command) => command.run(&mut context),
+            Some(FirstLevel(command)) => command.run(&mut context),
             None => Help::overview().run(&mut context, command_tree()),
         };
         let done = done.and_then(|exit| context.out.flush().map(|()| exit));

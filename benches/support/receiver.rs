@@ -2,9 +2,20 @@
 //! process of its own, so that what it uses is not counted as the client's.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
+
+use super::Identity;
+
+/// How many addresses of loopback a certificate is for.
+pub const LOOPBACK_HOSTS: usize = 100;
+
+/// One of them, from 1.
+pub fn loopback_host(number: usize) -> String {
+    format!("127.0.0.{number}")
+}
 
 /// A running receiver process; ends with this value.
 pub struct Receiver {
@@ -23,6 +34,12 @@ impl Receiver {
     /// Starts one on that port which tells of each request.
     pub fn counting_at(port: u16) -> Receiver {
         Receiver::spawn(&[("BENCH_RECEIVER", "0".to_owned()), ("BENCH_RECEIVER_PORT", port.to_string())])
+    }
+
+    /// Starts one that speaks TLS on every address of loopback, and writes its certificate into that file.
+    pub fn with_tls(certificate: &Path) -> Receiver {
+        let path = certificate.to_str().expect("UTF-8").to_owned();
+        Receiver::spawn(&[("BENCH_RECEIVER", "0".to_owned()), ("BENCH_RECEIVER_TLS", path)])
     }
 
     /// Waits until it has told of so many requests.
@@ -57,21 +74,29 @@ pub fn serve_if_asked() {
     let Ok(latency) = std::env::var("BENCH_RECEIVER") else { return };
     let latency = Duration::from_micros(latency.parse().expect("microseconds"));
     let port = std::env::var("BENCH_RECEIVER_PORT");
-    let listener = TcpListener::bind(format!("127.0.0.1:{}", port.as_deref().unwrap_or("0"))).expect("a port");
-    println!("http://{}/hook", listener.local_addr().expect("an address"));
+    let listener = TcpListener::bind(format!("0.0.0.0:{}", port.as_deref().unwrap_or("0"))).expect("a port");
+    let identity = std::env::var("BENCH_RECEIVER_TLS").ok().map(|path| {
+        let hosts: Vec<String> = (1..=LOOPBACK_HOSTS).map(loopback_host).collect();
+        let identity = Identity::for_names(&hosts.iter().map(String::as_str).collect::<Vec<_>>());
+        std::fs::write(path, identity.pem()).expect("a certificate");
+        identity
+    });
+    let scheme = if identity.is_some() { "https" } else { "http" };
+    println!("{scheme}://127.0.0.1:{}/hook", listener.local_addr().expect("an address").port());
     for stream in listener.incoming() {
         let stream = stream.expect("a connection");
-        let tells = port.is_ok();
-        std::thread::Builder::new()
-            .stack_size(64 * 1024)
-            .spawn(move || serve(stream, latency, tells))
-            .expect("a thread");
+        stream.set_nodelay(true).expect("an option");
+        let (tells, identity) = (port.is_ok(), identity.clone());
+        let work = move || match identity {
+            Some(identity) => serve(identity.accept(stream), latency, tells),
+            None => serve(stream, latency, tells),
+        };
+        std::thread::Builder::new().stack_size(256 * 1024).spawn(work).expect("a thread");
     }
 }
 
-fn serve(mut stream: TcpStream, latency: Duration, tells: bool) -> Option<()> {
+fn serve(mut stream: impl Read + Write, latency: Duration, tells: bool) -> Option<()> {
     const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: text/plain\r\n\r\nok";
-    stream.set_nodelay(true).ok()?;
     let (mut buffer, mut filled) = (vec![0; 16 * 1024], 0);
     loop {
         while let Some(length) = request_length(&buffer[..filled]) {

@@ -103,7 +103,7 @@ impl SendQueue {
             let error_type = attempt.outcome.error.as_ref().map(|error| error.error_type);
             if error_type == Some(ErrorType::Timeout) {
                 state.prompt.remove(&id);
-            } else if state.prompt.insert(id) {
+            } else if state.prompt.insert(id) && state.has_jobs(id) {
                 self.work.notify_all(); // it may hold more workers now
             }
         }
@@ -169,6 +169,10 @@ impl SendQueue {
 }
 
 impl State {
+    fn has_jobs(&self, webhook_id: i64) -> bool {
+        self.lanes.get(&webhook_id).is_some_and(|lane| !lane.jobs.is_empty())
+    }
+
     /// Begins the next job whose webhook may have one more worker; webhooks take turns.
     fn next(&mut self) -> Option<Job> {
         let held = self.running.len();
