@@ -17,7 +17,7 @@ use crate::random::Random;
 use crate::settings::{self, Settings};
 use crate::signals::Stop;
 use crate::store::{
-    AccessFault, AccessFaultKind, EventRow, Place, Server, Store, StoreError, access_faults, key_fault,
+    AccessFault, AccessFaultKind, EventRow, Place, Server, Store, StoreError, Subscriber, access_faults, key_fault,
 };
 
 /// What a command is handed.
@@ -195,6 +195,20 @@ impl Context {
         names.iter().map(|name| self.webhook(store, name).map(|webhook| webhook.id)).collect()
     }
 
+    /// The same among webhooks that were read.
+    pub fn subscriber_ids(&self, subscribers: &[Subscriber], names: &[String]) -> Result<Vec<i64>> {
+        let id = |name: &String| {
+            let named = subscribers.iter().find(|webhook| webhook.name == *name);
+            let numbered = || {
+                let id: i64 = name.parse().ok().filter(|_| name.bytes().all(|byte| byte.is_ascii_digit()))?;
+                subscribers.iter().find(|webhook| webhook.id == id)
+            };
+            let known = subscribers.iter().map(|webhook| webhook.name.as_str());
+            named.or_else(numbered).map(|webhook| webhook.id).ok_or_else(|| no_webhook_among(known, name).into())
+        };
+        names.iter().map(id).collect()
+    }
+
     /// An event by its event id.
     pub fn event(&self, store: &Store, event_id: &str) -> Result<EventRow> {
         Ok(store.find_event(event_id)?.ok_or_else(|| {
@@ -295,9 +309,13 @@ fn exposure(fault: &AccessFault, database: &Path) -> Option<String> {
 
 fn no_webhook(store: &Store, name_or_id: &str) -> Result<Failure> {
     let names = store.webhook_names()?;
-    let nearest = crate::domain::event_type::nearest(name_or_id, names.iter().map(String::as_str));
-    Ok(Failure::new(Kind::NotFound, format!("no webhook '{name_or_id}'")).hint(match nearest {
+    Ok(no_webhook_among(names.iter().map(String::as_str), name_or_id))
+}
+
+fn no_webhook_among<'a>(names: impl Iterator<Item = &'a str>, name_or_id: &str) -> Failure {
+    let nearest = crate::domain::event_type::nearest(name_or_id, names);
+    Failure::new(Kind::NotFound, format!("no webhook '{name_or_id}'")).hint(match nearest {
         Some(name) => format!("did you mean '{name}'? see `hookctl webhook list`"),
         None => "see `hookctl webhook list`".to_owned(),
-    }))
+    })
 }

@@ -158,12 +158,14 @@ fn of_store(cause: &StoreError, error: &anyhow::Error) -> Failure {
     let message = format!("{error:#}");
     match cause {
         StoreError::NotRecorded { reason, .. } => {
-            let passes = matches!(**reason, StoreError::Busy | StoreError::Unavailable(_));
+            let passes = matches!(**reason, StoreError::Busy | StoreError::Again | StoreError::Unavailable(_));
             let kind = if passes { Kind::Busy } else { Kind::Failed };
             Failure::new(kind, message)
                 .hint("what was accepted stays due: the next `hookctl drain` sends it, and what was in flight again once its lease expires")
         }
-        StoreError::Busy => Failure::new(Kind::Busy, message).hint("nothing of this step was stored; try again"),
+        StoreError::Busy | StoreError::Again => {
+            Failure::new(Kind::Busy, message).hint("nothing of this step was stored; try again")
+        }
         StoreError::Unavailable(_) => {
             Failure::new(Kind::Busy, message).hint("try again; what was accepted before is kept")
         }

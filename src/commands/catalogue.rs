@@ -24,7 +24,17 @@ pub fn warn_of_slips<'a>(
         return Ok(());
     }
     let known = store.event_types()?;
-    let known: BTreeSet<&str> = known.iter().map(|known| known.name.as_str()).collect();
+    warn_of_slips_from(context, types, known.iter().map(|known| known.name.as_str()));
+    Ok(())
+}
+
+/// The same with the names of the catalogue.
+pub fn warn_of_slips_from<'a, 'k>(
+    context: &mut Context,
+    types: impl IntoIterator<Item = &'a str>,
+    known: impl IntoIterator<Item = &'k str>,
+) {
+    let known: BTreeSet<&str> = known.into_iter().collect();
     let unknown = types.into_iter().filter(|name| !known.contains(name));
     let slips: Vec<(&str, &str)> =
         unknown.filter_map(|name| Some((name, slip_of(name, known.iter().copied())?))).collect();
@@ -36,5 +46,4 @@ pub fn warn_of_slips<'a>(
             .out
             .warning(&format!("{more} more event types are not in the catalogue; see `hookctl event-type list`"));
     }
-    Ok(())
 }

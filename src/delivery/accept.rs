@@ -65,6 +65,21 @@ pub struct AcceptOptions<'a> {
     pub is_last: bool,
 }
 
+/// How often a transaction is begun that others were in the way of.
+const TRIES: u32 = 3;
+
+/// A transaction that stores events, begun anew where others were in its way.
+pub fn stored<T>(store: &Store, mut store_events: impl FnMut() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let was_in_the_way = |error: &anyhow::Error| matches!(error.downcast_ref(), Some(StoreError::Again));
+    let mut tries = 1;
+    loop {
+        match store.shared_transaction(&mut store_events) {
+            Err(error) if tries < TRIES && was_in_the_way(&error) => tries += 1,
+            done => return done,
+        }
+    }
+}
+
 /// How long expressions run before the events that are done with are stored: what goes on beside waits for no more than that.
 const LONGEST_EVALUATION: Duration = Duration::from_secs(1);
 
@@ -79,12 +94,12 @@ pub fn accept_durably(
 ) -> anyhow::Result<(Vec<Subscriber>, Vec<Intake>)> {
     let (mut shapings, began) = (Shapings::default(), Instant::now());
     loop {
-        let (subscribers, acceptance) = store.shared_transaction(|| {
+        let (subscribers, acceptance) = stored(store, || {
             let subscribers = store.subscribers()?;
             check(&subscribers)?;
             let options = AcceptOptions { subscribers: &subscribers, ..options };
             let acceptance = accept_shaped(store, events, &shapings, options)?;
-            Ok::<_, StoreError>((subscribers, acceptance))
+            Ok((subscribers, acceptance))
         })?;
         let lacking = match acceptance {
             Acceptance::Stored(intakes) => return Ok((subscribers, intakes)),

@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::Order;
 use crate::store::{
-    ClaimCost, Claimed, LEASE_MARGIN_MS, LaneClaim, LaneClaimed, Lease, Payload, RateCost, Store, StoreError,
+    ClaimCost, Claimed, LEASE_MARGIN_MS, LaneClaim, LaneClaimed, Lease, Payload, RateCost, StateRead, Store, StoreError,
 };
 
 /// A claim that no worker began after this long is given back: the rest of its lease must hold the whole attempt.
@@ -98,6 +98,7 @@ impl Claimer {
         mut room: Room,
     ) -> Result<Vec<Terms>, StoreError> {
         let share = room.share(turns.all);
+        self.make_ready(step, turns, in_flight, room)?;
         let mut plan = Vec::new();
         for id in turns.lanes.iter().copied() {
             match room.most(share, in_flight.of(id)) {
@@ -110,6 +111,22 @@ impl Claimer {
             }
         }
         Ok(plan)
+    }
+
+    /// Makes those webhooks ready at once that may claim and are not.
+    fn make_ready(
+        &mut self,
+        step: &Step<'_>,
+        turns: &Turns<'_>,
+        in_flight: &InFlight,
+        room: Room,
+    ) -> Result<(), StoreError> {
+        let is_stale = |id: &i64| step.states.get(*id).is_some_and(|state| !self.webhooks.is_ready(*id, state.version));
+        let stale: Vec<i64> = self.with_room(turns, in_flight, room).into_iter().filter(is_stale).collect();
+        if stale.is_empty() {
+            return Ok(());
+        }
+        self.webhooks.load(step.store, &stale, step.now()).map(drop)
     }
 
     /// The plan as the store takes it.
@@ -129,21 +146,26 @@ impl Claimer {
         plan.iter().filter_map(claim).collect()
     }
 
-    /// Deliveries that were claimed as they were stored, as jobs; those whose webhook was deleted since are left out.
+    /// Deliveries that were claimed as they were stored, as jobs, and the states of their webhooks; those whose webhook was
+    /// deleted since are left out.
     pub(super) fn ready(
         &mut self,
         store: &Store,
         now: Timestamp,
         claimed: Vec<(Claimed, Arc<Payload>)>,
-    ) -> Result<Vec<Job>, StoreError> {
+    ) -> Result<(Vec<Job>, Vec<StateRead>), StoreError> {
+        let mut webhooks: Vec<i64> = claimed.iter().map(|(claimed, _)| claimed.webhook_id).collect();
+        webhooks.sort_unstable();
+        webhooks.dedup();
+        let states = self.webhooks.load(store, &webhooks, now)?;
         let start_before = Instant::now() + LONGEST_QUEUED;
         let mut jobs = Vec::with_capacity(claimed.len());
         for (claimed, payload) in claimed {
-            if let Some(webhook) = self.webhooks.fresh(store, claimed.webhook_id, now)? {
+            if let Some(webhook) = self.webhooks.prepared(claimed.webhook_id)? {
                 jobs.push(Job { claimed, payload, webhook, start_before, is_probe: false });
             }
         }
-        Ok(jobs)
+        Ok((jobs, states))
     }
 
     /// Takes what was claimed by a plan out of its lanes, as jobs.

@@ -1,6 +1,6 @@
 //! The coordinator: it claims and records in group commits, worker threads send. No transaction is open while a request is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,21 +8,22 @@ use std::time::{Duration, Instant};
 use super::claimer::{Claimer, Terms, Turns, lanes_at_once};
 use super::fairness::WorkerShares;
 use super::in_flight::InFlight;
-use super::job::{EndedJob, Ending, Job};
+use super::job::{EndedJob, Ending, Job, cut_off};
+use super::known_states::KnownStates;
 use super::log_lines::{log_attempts, log_claims};
+use super::outage::{is_outage, patiently};
 use super::passage::is_blocked;
-use super::prepared::{failed, millis};
 use super::recorder::settle;
 use super::room::Room;
 use super::run::{Gates, RunOptions, Summary, Turn};
+use super::settled::Settled;
 use super::step::Step;
 use super::webhook_states::WebhookStates;
 use super::workers::Workers;
-use crate::clock::Clock;
-use crate::domain::attempt::{Attempt, ErrorType, LocalTrouble};
+use crate::domain::attempt::LocalTrouble;
 use crate::domain::event::NewEvent;
 use crate::random::Random;
-use crate::store::{Claimed, EventHeaders, GroupChange, GroupDone, Lease, Payload, Store, StoreError};
+use crate::store::{Claimed, EventHeaders, GroupChange, GroupDone, Lease, Payload, StateRead, Store, StoreError};
 
 /// How often it is looked whether what is claimed ahead may still go out.
 const RECHECK: Duration = Duration::from_millis(500);
@@ -36,8 +37,6 @@ const STOP_POLL: Duration = Duration::from_millis(100);
 const TRIES: u32 = 3;
 /// What could not be sent without a key is due again after this, in milliseconds: not in the same turn for ever.
 const LOCKED_PAUSE_MS: i64 = 10_000;
-/// A server that is gone is waited for so long. Leases outlive it.
-const LONGEST_OUTAGE: Duration = Duration::from_secs(10);
 
 /// A run of the engine. Hand it work with [`Engine::add_deliveries`] or [`Engine::drain`], then let it turn until idle.
 #[derive(Debug)]
@@ -50,6 +49,9 @@ pub struct Engine<'a> {
     /// Claimed as they were stored, and not handed out yet.
     claimed: Vec<(Claimed, Arc<Payload>)>,
     in_flight: InFlight,
+    known: KnownStates,
+    /// What became of deliveries, by id, where it is kept.
+    settled: Option<HashMap<i64, Settled>>,
     /// Of the claims of a transaction whose end is not known yet: webhook and lease.
     leases: Vec<(i64, Lease)>,
     workers: Workers,
@@ -62,6 +64,7 @@ pub struct Engine<'a> {
 
 /// What a transaction did.
 struct Done {
+    settled: Vec<(i64, Settled)>,
     recorded: Summary,
     states: WebhookStates,
     plan: Vec<Terms>,
@@ -82,6 +85,8 @@ impl<'a> Engine<'a> {
             claimer: Claimer::new(&options, shares),
             claimed: Vec::new(),
             in_flight: InFlight::default(),
+            known: KnownStates::default(),
+            settled: None,
             leases: Vec::new(),
             workers: Workers::new(shares, options.clock),
             last_group: 0,
@@ -123,6 +128,16 @@ impl<'a> Engine<'a> {
 
     pub fn store(&self) -> &'a Store {
         self.store
+    }
+
+    /// Keeps what becomes of each delivery from now on. Not for runs without end: it stays in memory.
+    pub fn keep_settled(&mut self) {
+        self.settled.get_or_insert_default();
+    }
+
+    /// What became of a delivery that this run attempted, where that was kept.
+    pub fn settled(&self, delivery_id: i64) -> Option<&Settled> {
+        self.settled.as_ref()?.get(&delivery_id)
     }
 
     /// What was done so far.
@@ -194,7 +209,8 @@ impl<'a> Engine<'a> {
             return Ok(());
         }
         let claimed = std::mem::take(&mut self.claimed);
-        let jobs = self.claimer.ready(self.store, self.options.clock.now(), claimed)?;
+        let (jobs, states) = self.claimer.ready(self.store, self.options.clock.now(), claimed)?;
+        self.known.learn(states);
         if !self.options.stop.is_asked() {
             self.enter(&[], Summary::default(), jobs);
             return Ok(());
@@ -274,19 +290,25 @@ impl<'a> Engine<'a> {
     /// that it touched.
     fn commit(&mut self, group: &[EndedJob], turns: &Turns<'_>) -> Result<WebhookStates, StoreError> {
         let (store, started) = (self.store, Instant::now());
-        let mut tries = 0;
+        let (mut tries, mut known) = (0, self.known.of(group).filter(|_| turns.lanes.is_empty()));
         loop {
-            match store.shared_transaction(|| self.step(group, turns, tries > 0)) {
-                Ok(Done { recorded, states, plan, done: GroupDone { claimed, moved_up } }) => {
+            match store.shared_transaction(|| self.step(group, turns, tries > 0, known.as_deref())) {
+                Ok(Done { settled, recorded, states, plan, done: GroupDone { claimed, moved_up } }) => {
                     self.leases.clear();
+                    self.known.follow(&states);
+                    if let Some(kept) = &mut self.settled {
+                        kept.extend(settled);
+                    }
                     self.claimer.lanes.move_up(&moved_up);
                     let jobs = self.claimer.take(plan, claimed, &self.in_flight);
                     self.enter(group, recorded, jobs);
                     return Ok(states);
                 }
+                Err(StoreError::Again) if known.take().is_some() => self.known.forget(),
                 Err(error) => {
-                    tries += 1;
+                    (tries, known) = (tries + 1, None);
                     let may_pass = match error {
+                        StoreError::Again => tries < TRIES,
                         StoreError::Busy => !group.is_empty() && tries < TRIES,
                         _ => is_outage(&error, started) && !(group.is_empty() && self.options.stop.is_asked()),
                     };
@@ -300,10 +322,20 @@ impl<'a> Engine<'a> {
 
     /// Reads, decides, writes. Runs in a transaction. Where it runs again, the last one may have been committed all the same,
     /// its answer lost with the connection: then its results are there already, and its claims go back.
-    fn step(&mut self, group: &[EndedJob], turns: &Turns<'_>, is_again: bool) -> Result<Done, StoreError> {
+    fn step(
+        &mut self,
+        group: &[EndedJob],
+        turns: &Turns<'_>,
+        is_again: bool,
+        known: Option<&[StateRead]>,
+    ) -> Result<Done, StoreError> {
         let (room, clock) = (self.room(), self.options.clock);
         let claiming = self.claimer.with_room(turns, &self.in_flight, room);
-        let mut step = Step::locked(self.store, &mut self.random, clock, group, &claiming)?;
+        let random = &mut self.random;
+        let mut step = match known {
+            Some(known) => Step::expecting(self.store, random, clock, group, known)?,
+            None => Step::locked(self.store, random, clock, group, &claiming)?,
+        };
         if is_again {
             step.find_recorded(group)?;
             self.store.release_leases(&self.leases, clock.now())?;
@@ -324,7 +356,8 @@ impl<'a> Engine<'a> {
             lanes: &lanes,
             bytes: room.bytes(),
         })?;
-        Ok(Done { recorded: recorded.summary, states: step.states, plan, done })
+        let settled = self.settled.iter().flat_map(|_| recorded.results.iter().map(Settled::of)).collect();
+        Ok(Done { settled, recorded: recorded.summary, states: step.states, plan, done })
     }
 
     /// What a transaction's failure means: of requests that were made, nobody knows what became of them.
@@ -386,7 +419,7 @@ impl<'a> Engine<'a> {
     /// Now and then: takes back what was claimed ahead for webhooks that were disabled, deleted or changed since, by anybody:
     /// nothing goes out by settings that no longer count.
     fn recheck(&mut self) -> Result<(), StoreError> {
-        if self.in_flight.is_empty() || self.rechecked.elapsed() < RECHECK {
+        if self.workers.queued() == 0 || self.rechecked.elapsed() < RECHECK {
             return Ok(());
         }
         self.rechecked = Instant::now();
@@ -437,43 +470,5 @@ impl<'a> Engine<'a> {
                 None => return,
             }
         }
-    }
-}
-
-/// Asks again while a server is gone, for a while.
-fn patiently<T>(mut ask: impl FnMut() -> Result<T, StoreError>) -> Result<T, StoreError> {
-    let started = Instant::now();
-    loop {
-        match ask() {
-            Err(error) if is_outage(&error, started) => {}
-            done => return done,
-        }
-    }
-}
-
-/// Whether a server is gone, and not for too long since `started`. Waits a moment then.
-fn is_outage(error: &StoreError, started: Instant) -> bool {
-    let is_outage = matches!(error, StoreError::Unavailable(_)) && started.elapsed() < LONGEST_OUTAGE;
-    if is_outage {
-        thread::sleep(STOP_POLL);
-    }
-    is_outage
-}
-
-/// The attempt that was under way when the program had to stop.
-fn cut_off(job: &Job, since: Instant, clock: Clock) -> Attempt {
-    let duration_ms = millis(since.elapsed());
-    let completed_at = clock.now();
-    Attempt {
-        number: job.claimed.attempt_number,
-        trigger: job.claimed.trigger,
-        started_at: if clock.is_fixed() { completed_at } else { completed_at.plus_millis(-duration_ms) },
-        completed_at,
-        duration_ms,
-        outcome: failed(
-            ErrorType::UnknownError,
-            "cut off: hookctl was asked to stop before the answer came; the receiver may have seen the request"
-                .to_owned(),
-        ),
     }
 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::prepared::{NotSent, Prepared};
-use crate::domain::attempt::{Attempt, LocalTrouble};
+use super::prepared::{NotSent, Prepared, failed, millis};
+use crate::clock::Clock;
+use crate::domain::attempt::{Attempt, ErrorType, LocalTrouble};
 use crate::store::{Claimed, Payload, StoreError};
 
 /// One claimed delivery with all that sending it needs.
@@ -70,5 +71,23 @@ impl EndedJob {
     /// Whether it was attempted and failed.
     pub(super) fn is_failure(&self) -> bool {
         matches!(&self.ending, Ending::Attempted(attempt) if attempt.outcome.error.is_some())
+    }
+}
+
+/// The attempt that was under way when the program had to stop.
+pub(super) fn cut_off(job: &Job, since: Instant, clock: Clock) -> Attempt {
+    let duration_ms = millis(since.elapsed());
+    let completed_at = clock.now();
+    Attempt {
+        number: job.claimed.attempt_number,
+        trigger: job.claimed.trigger,
+        started_at: if clock.is_fixed() { completed_at } else { completed_at.plus_millis(-duration_ms) },
+        completed_at,
+        duration_ms,
+        outcome: failed(
+            ErrorType::UnknownError,
+            "cut off: hookctl was asked to stop before the answer came; the receiver may have seen the request"
+                .to_owned(),
+        ),
     }
 }

@@ -13,7 +13,7 @@ use crate::domain::target_url;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{Settings, Webhook, echo, masked};
 use crate::http::{Client, ClientError, Egress, OutgoingRequest, Shared, Surroundings, Target};
-use crate::store::{Claimed, Payload, Store, StoreError};
+use crate::store::{Claimed, Outgoing, Payload, StoreError, StoredSecret};
 
 pub const USER_AGENT: &str = concat!("hookctl/", env!("CARGO_PKG_VERSION"));
 
@@ -88,12 +88,14 @@ impl From<LocalTrouble> for NotSent {
 }
 
 impl Prepared {
-    /// Reads the webhook's live secrets and its credentials. A webhook with a setting that cannot be used is prepared all the same: its attempts
-    /// fail with the reason.
-    pub fn new(store: &Store, webhook: Webhook, clients: &mut Clients, now: Timestamp) -> Result<Prepared, StoreError> {
-        let Webhook { id, mut settings, version, .. } = webhook;
-        store.load_credentials(id, &mut settings)?;
-        let signers = make_signers(store, id, &settings, now)?;
+    /// A webhook with a setting that cannot be used is prepared all the same: its attempts fail with the reason. An error is that
+    /// the key of the database is not there.
+    pub fn new(outgoing: Outgoing, clients: &mut Clients) -> Result<Prepared, StoreError> {
+        let Outgoing { webhook: Webhook { id, settings, version, .. }, secrets, locked_out } = outgoing;
+        if let Some(error) = locked_out {
+            return Err(error);
+        }
+        let signers = make_signers(&settings, &secrets);
         let connection = signers.as_ref().map_err(String::clone).and_then(|_| connect(&settings, clients));
         let signers = signers.unwrap_or_default();
         let (id_text, credentials) = (id.to_string(), echo::sent_credentials(&settings));
@@ -101,22 +103,13 @@ impl Prepared {
     }
 
     /// The same to be shown: without the key of the database its credentials and signatures are masked.
-    pub fn to_show(
-        store: &Store,
-        webhook: Webhook,
-        clients: &mut Clients,
-        now: Timestamp,
-    ) -> Result<Prepared, StoreError> {
-        match Prepared::new(store, webhook.clone(), clients, now) {
-            Err(error) if error.is_of_key() => {
-                let Webhook { id, settings, version, .. } = webhook;
-                let signers = settings.schemes().map(|scheme| Signer::masked(&scheme)).collect();
-                let connection = Err(error.to_string());
-                let (id_text, credentials) = (id.to_string(), Vec::new());
-                Ok(Prepared { webhook_id: id, version, settings, id_text, signers, credentials, connection })
-            }
-            prepared => prepared,
-        }
+    pub fn to_show(outgoing: Outgoing, clients: &mut Clients) -> Result<Prepared, StoreError> {
+        let Some(error) = &outgoing.locked_out else { return Prepared::new(outgoing, clients) };
+        let connection = Err(error.to_string());
+        let Webhook { id, settings, version, .. } = outgoing.webhook;
+        let signers = settings.schemes().map(|scheme| Signer::masked(&scheme)).collect();
+        let (id_text, credentials) = (id.to_string(), Vec::new());
+        Ok(Prepared { webhook_id: id, version, settings, id_text, signers, credentials, connection })
     }
 
     /// All headers of a request but Host and Content-Length, in the order sent.
@@ -206,22 +199,13 @@ pub(super) fn millis(duration: Duration) -> i64 {
 }
 
 /// A signer for each of the webhook's schemes, or why one cannot be keyed.
-fn make_signers(
-    store: &Store,
-    webhook_id: i64,
-    settings: &Settings,
-    now: Timestamp,
-) -> Result<Result<Vec<Signer>, String>, StoreError> {
-    if settings.signature_schemes.is_empty() {
-        return Ok(Ok(Vec::new()));
-    }
-    let stored = store.secrets(webhook_id, now)?;
+fn make_signers(settings: &Settings, stored: &[StoredSecret]) -> Result<Vec<Signer>, String> {
     let secrets: Vec<_> = stored.iter().map(|stored| &stored.secret).collect();
     let signer = |name: &String| {
         let scheme = settings.scheme(name).ok_or_else(|| format!("the signature scheme '{name}' is unknown"))?;
         Signer::new(&scheme, &secrets).map_err(|error| format!("cannot sign with {name}: {error}"))
     };
-    Ok(settings.signature_schemes.iter().map(signer).collect())
+    settings.signature_schemes.iter().map(signer).collect()
 }
 
 fn connect(settings: &Settings, clients: &mut Clients) -> Result<(Target, Arc<Client>), String> {

@@ -5,7 +5,7 @@ use super::webhook_states::WebhookStates;
 use crate::clock::Clock;
 use crate::domain::time::Timestamp;
 use crate::random::Random;
-use crate::store::{ClaimStanding, Claimed, Store, StoreError};
+use crate::store::{ClaimStanding, Claimed, StateRead, Store, StoreError};
 
 /// What a transaction decides by, and what the decisions change.
 #[derive(Debug)]
@@ -34,6 +34,21 @@ impl<'a> Step<'a> {
         webhooks.sort_unstable();
         webhooks.dedup();
         let locked = store.lock_group(&claims, &webhooks)?;
+        let states = WebhookStates::new(locked.states);
+        Ok(Step { store, random, clock, states, standings: locked.standings })
+    }
+
+    /// The same for a group whose claims are thought to hold, and whose webhooks are thought to be in these states. See
+    /// [`Store::expect_group`].
+    pub(super) fn expecting(
+        store: &'a Store,
+        random: &'a mut Random,
+        clock: Clock,
+        group: &[EndedJob],
+        known: &[StateRead],
+    ) -> Result<Step<'a>, StoreError> {
+        let claims: Vec<&Claimed> = group.iter().map(|ended| &ended.job.claimed).collect();
+        let locked = store.expect_group(&claims, known)?;
         let states = WebhookStates::new(locked.states);
         Ok(Step { store, random, clock, states, standings: locked.standings })
     }

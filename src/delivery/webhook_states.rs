@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::domain::webhook::{Counters, Health};
-use crate::store::HealthChange;
+use crate::store::{HealthChange, StateRead};
 
 /// A webhook's state as a transaction found it and changed it.
 #[derive(Debug)]
 pub(super) struct WebhookState {
     pub health: Health,
+    /// As it was found.
+    before: Health,
     /// The version of its settings and secrets.
     pub version: i64,
     /// What is added to its counters.
@@ -21,10 +23,10 @@ pub(super) struct WebhookState {
 pub(super) struct WebhookStates(BTreeMap<i64, WebhookState>);
 
 impl WebhookStates {
-    /// Each given as it was read: webhook, state, and version.
-    pub(super) fn new(read: impl IntoIterator<Item = (i64, Health, i64)>) -> WebhookStates {
-        let state = |(id, health, version)| {
-            (id, WebhookState { health, version, counted: Counters::default(), is_changed: false })
+    pub(super) fn new(read: impl IntoIterator<Item = StateRead>) -> WebhookStates {
+        let state = |(id, health, version): StateRead| {
+            let before = health.clone();
+            (id, WebhookState { health, before, version, counted: Counters::default(), is_changed: false })
         };
         WebhookStates(read.into_iter().map(state).collect())
     }
@@ -45,7 +47,12 @@ impl WebhookStates {
     pub(super) fn changes(&self) -> Vec<HealthChange<'_>> {
         let changed = self.0.iter().filter(|(_, state)| state.is_changed);
         changed
-            .map(|(id, state)| HealthChange { webhook_id: *id, health: &state.health, counted: state.counted })
+            .map(|(id, state)| HealthChange {
+                webhook_id: *id,
+                health: &state.health,
+                before: &state.before,
+                counted: state.counted,
+            })
             .collect()
     }
 }

@@ -101,6 +101,11 @@ impl Workers {
         self.queue.take_back(webhook_id).into_iter().map(EndedJob::unsent).collect()
     }
 
+    /// How many jobs no worker has begun.
+    pub(super) fn queued(&self) -> usize {
+        self.queue.queued()
+    }
+
     /// How many jobs are under way.
     pub(super) fn running(&self) -> usize {
         self.queue.running()

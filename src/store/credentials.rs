@@ -13,20 +13,11 @@ use crate::domain::webhook::Settings;
 impl Store {
     /// Fills in the values of a webhook's credentials.
     pub fn load_credentials(&self, webhook_id: i64, settings: &mut Settings) -> Result<()> {
-        let mut credentials = settings.credentials_mut();
-        if credentials.is_empty() {
+        if settings.credentials_mut().is_empty() {
             return Ok(());
         }
         let sql = "SELECT name, value FROM credentials WHERE webhook_id = $1";
-        self.each(sql, params![webhook_id], |row| {
-            let (name, value): (String, String) = (row.next()?, row.next()?);
-            let known = credentials.iter_mut().find(|(known, _)| *known == name);
-            if let Some((_, credential)) = known.filter(|(_, credential)| credential.value.is_none()) {
-                let value = cipher::opened(&credential_place(webhook_id, &name), value)?;
-                credential.value = Some(Secret::of_text(value));
-            }
-            Ok(())
-        })
+        self.each(sql, params![webhook_id], |row| fill_in(webhook_id, settings, row.next()?, row.next()?))
     }
 
     /// Writes the credentials of a webhook whose values are there, and deletes those that it has no longer.
@@ -53,4 +44,14 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// Fills in the value of one credential, unless it is there or no setting names it.
+pub(super) fn fill_in(webhook_id: i64, settings: &mut Settings, name: String, value: String) -> Result<()> {
+    let known = settings.credentials_mut().into_iter().find(|(known, _)| *known == name);
+    if let Some((_, credential)) = known.filter(|(_, credential)| credential.value.is_none()) {
+        let value = cipher::opened(&credential_place(webhook_id, &name), value)?;
+        credential.value = Some(Secret::of_text(value));
+    }
+    Ok(())
 }

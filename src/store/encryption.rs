@@ -22,6 +22,20 @@ pub struct Rekeying<'a> {
     pub to: Option<&'a DataKey>,
 }
 
+/// The webhooks whose credentials are encrypted with another key, given what encrypted ones begin with, and with this key.
+pub(super) const LOCKED_OUT: &str =
+    "SELECT webhook_id FROM secrets WHERE substr(secret, 1, 4) = $1 AND substr(secret, 1, 17) <> $2
+     UNION SELECT webhook_id FROM credentials WHERE substr(value, 1, 4) = $1 AND substr(value, 1, 17) <> $2";
+
+/// What values begin with that this process can read, and why it can read no others.
+pub(super) fn own_prefix() -> (String, StoreError) {
+    match cipher::key() {
+        Ok(None) => (NO_PREFIX.to_owned(), StoreError::NoKey),
+        Ok(Some(key)) => (key.prefix(), StoreError::WrongKey),
+        Err(error) => (NO_PREFIX.to_owned(), error),
+    }
+}
+
 impl Store {
     /// How many secrets and credentials are encrypted.
     pub fn sealing(&self) -> Result<Sealing> {
@@ -51,11 +65,7 @@ impl Store {
 
     /// An error where requests of these webhooks would need another key than this process has.
     pub fn check_key_of(&self, webhooks: &[i64]) -> Result<()> {
-        let (own, error) = match cipher::key() {
-            Ok(None) => (NO_PREFIX.to_owned(), StoreError::NoKey),
-            Ok(Some(key)) => (key.prefix(), StoreError::WrongKey),
-            Err(error) => (NO_PREFIX.to_owned(), error),
-        };
+        let (own, error) = own_prefix();
         let is_one = self.dialect().one_of("webhook_id", "$1");
         let is_locked = format!(
             "SELECT EXISTS (SELECT 1 FROM secrets WHERE {is_one} AND substr(secret, 1, 4) = $2 AND substr(secret, 1, 17) <> $3)

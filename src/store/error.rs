@@ -11,6 +11,10 @@ pub enum StoreError {
     /// Another process held the lock past the busy time-out.
     #[error("the database is busy: another process kept it locked")]
     Busy,
+    /// Another transaction was in the way of this one, which changed nothing and may do it again: a deadlock, or something else
+    /// is there than it expected.
+    #[error("the database is busy: other processes were in the way")]
+    Again,
     /// Requests were made, and what became of them could not be stored.
     #[error("results of attempts could not be recorded ({attempts}): {reason}")]
     NotRecorded { attempts: usize, reason: Box<StoreError> },

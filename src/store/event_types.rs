@@ -42,12 +42,6 @@ impl Store {
         self.only("SELECT EXISTS (SELECT 1 FROM event_types WHERE name = $1)", params![name], one)
     }
 
-    /// Whether an event of that type was accepted before the one in row `event_row`.
-    pub fn had_event_type_before(&self, name: &str, event_row: i64) -> Result<bool> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM events WHERE event_type = $1 AND id < $2)";
-        self.only(sql, params![name, event_row], one)
-    }
-
     /// Adds a type of the user's, or changes one. A built-in type keeps its description.
     pub fn save_event_type(&self, row: &EventTypeRow) -> Result<()> {
         let sql = "INSERT INTO event_types (name, description, is_builtin, schema, example)

@@ -4,18 +4,17 @@ use super::claims::{Claimed, LaneClaim, LaneClaimed};
 use super::metrics::AttemptCount;
 use super::results::{AttemptResult, ClaimStanding};
 use super::value::values;
-use super::webhook_state::HealthChange;
+use super::webhook_state::{HealthChange, StateRead};
 use super::{Engine, Result, Store};
 use crate::domain::time::Timestamp;
-use crate::domain::webhook::Health;
 
 /// What a turn decides by. It stays so until the turn's transaction ends.
 #[derive(Debug, Default)]
 pub struct LockedGroup {
     /// Of the claims, in their order.
     pub standings: Vec<ClaimStanding>,
-    /// Webhook, state, and the version of its settings. Those that were deleted are left out.
-    pub states: Vec<(i64, Health, i64)>,
+    /// Those of webhooks that were deleted are left out.
+    pub states: Vec<StateRead>,
 }
 
 /// What a turn decided.
@@ -52,6 +51,21 @@ impl Store {
                 Ok(LockedGroup { states: self.healths(webhooks)?, standings: self.claim_standings(claims)? })
             }
             Engine::Postgres(server) => server.lock_group(claims, webhooks),
+        }
+    }
+
+    /// The same where all claims are thought to hold and these are thought to be the states of all webhooks. On a server this
+    /// asks nothing: the transaction fails with [`StoreError::Again`] where it is not so.
+    pub fn expect_group(&self, claims: &[&Claimed], states: &[StateRead]) -> Result<LockedGroup> {
+        match &self.engine {
+            Engine::Sqlite(_) => {
+                let webhooks: Vec<i64> = states.iter().map(|(id, ..)| *id).collect();
+                self.lock_group(claims, &webhooks)
+            }
+            Engine::Postgres(server) => {
+                server.queue_expectations(claims, states);
+                Ok(LockedGroup { states: states.to_vec(), standings: vec![ClaimStanding::Held; claims.len()] })
+            }
         }
     }
 

@@ -29,11 +29,13 @@ mod mend;
 mod metrics;
 mod migrations;
 mod outbox;
+mod outgoing;
 mod place;
 mod policy;
 mod postgres;
 mod prune;
 mod query;
+mod reception;
 mod results;
 mod row;
 mod runs;
@@ -66,6 +68,7 @@ pub use group::{GroupChange, GroupDone};
 pub use info::Info;
 pub use metrics::{AttemptCount, WebhookState};
 pub use outbox::{Outbox, Rejection, Standing, Use, Verdict, init_outbox, outbox_statements, ring_for_outbox};
+pub use outgoing::Outgoing;
 pub use place::Place;
 pub use policy::Retention;
 pub use postgres::{Server, VARIABLES, Variables, round_trips};
@@ -79,7 +82,7 @@ pub use sqlite::{
     AccessFault, AccessFaultKind, access_faults, foreign_entry, has_second_name, is_database_file, key_fault, sidecar,
 };
 pub use statistics::{FailedAttempt, Window};
-pub use webhook_state::HealthChange;
+pub use webhook_state::{HealthChange, StateRead};
 pub use webhooks::{Subscriber, WebhookFilter};
 
 /// An open database. One connection, used by one thread.

@@ -28,6 +28,22 @@ impl Store {
         engine!(self, engine => engine.ask(sql, values, see))
     }
 
+    /// Asks several questions, which are one round trip to a server, and hands the rows of each to `see` with its number. `see`
+    /// asks nothing itself.
+    pub(super) fn ask_all(
+        &self,
+        questions: &[(&str, &[Value<'_>])],
+        see: &mut dyn FnMut(usize, &mut Row<'_>) -> Result<()>,
+    ) -> Result<()> {
+        if let Engine::Postgres(server) = &self.engine {
+            return server.ask_all(questions, see);
+        }
+        questions
+            .iter()
+            .enumerate()
+            .try_for_each(|(number, (sql, values))| self.each(sql, values, |row| see(number, row)))
+    }
+
     /// Runs a statement that gives no rows back. How many it changed.
     pub(super) fn execute(&self, sql: &str, values: &[Value<'_>]) -> Result<usize> {
         engine!(self, engine => engine.execute(sql, values))

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::cipher;
 use super::encryption::secret_place;
-use super::row::{one, pair};
+use super::row::{Row, one, pair};
 use super::value::{Json, params};
 use super::{Result, Store, StoreError};
 use crate::domain::credential::{Credential, Source};
@@ -30,10 +30,7 @@ impl Store {
         let sql = "SELECT id, secret, created_at, expires_at FROM secrets
              WHERE webhook_id = $1 AND (expires_at IS NULL OR expires_at > $2)
              ORDER BY expires_at IS NOT NULL, is_ed25519, id DESC";
-        self.rows(sql, params![webhook_id, now], |row| {
-            let secret = checked(row.next()?, row.next()?)?;
-            Ok(StoredSecret { secret, created_at: row.next()?, expires_at: row.next()? })
-        })
+        self.rows(sql, params![webhook_id, now], from_row)
     }
 
     /// The secrets that sign, one of each kind, without their values, which are not decrypted: where they came from.
@@ -123,6 +120,11 @@ impl Store {
         self.note_deletion(gone);
         Ok(gone)
     }
+}
+
+pub(super) fn from_row(row: &mut Row<'_>) -> Result<StoredSecret> {
+    let secret = checked(row.next()?, row.next()?)?;
+    Ok(StoredSecret { secret, created_at: row.next()?, expires_at: row.next()? })
 }
 
 /// A secret read back; what [`Secret::parse`] refuses was not written by hookctl.

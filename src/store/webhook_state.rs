@@ -16,11 +16,16 @@ pub(super) const HEALTH_COLUMNS: &str =
     breaker_failures, breaker_open_until, breaker_pause_ms, breaker_probing, rate_next_us, last_delivery_at,
     last_success_at, last_failure_at, version";
 
+/// A webhook, its state, and the version of its settings and secrets.
+pub type StateRead = (i64, Health, i64);
+
 /// What deliveries made of a webhook, and what is added to its counters.
 #[derive(Clone, Copy, Debug)]
 pub struct HealthChange<'a> {
     pub webhook_id: i64,
     pub health: &'a Health,
+    /// What it was before. Of two transactions that expected one state, neither takes back when the other had an attempt.
+    pub before: &'a Health,
     pub counted: Counters,
 }
 
@@ -75,7 +80,12 @@ impl Store {
         if lifted == health {
             return Ok(());
         }
-        self.save_healths(&[HealthChange { webhook_id: id, health: &lifted, counted: Counters::default() }])
+        self.save_healths(&[HealthChange {
+            webhook_id: id,
+            health: &lifted,
+            before: &health,
+            counted: Counters::default(),
+        }])
     }
 
     /// What deliveries made of a webhook, and the version of its settings.
@@ -85,7 +95,7 @@ impl Store {
     }
 
     /// What deliveries made of webhooks, each with the version of its settings. Those that were deleted are left out.
-    pub fn healths(&self, ids: &[i64]) -> Result<Vec<(i64, Health, i64)>> {
+    pub fn healths(&self, ids: &[i64]) -> Result<Vec<StateRead>> {
         let sql = format!("SELECT {HEALTH_COLUMNS} FROM webhook_state WHERE webhook_id = $1");
         let found = self.first_each(&sql, ids.iter().map(|id| values![id]), health)?;
         let with_id =
@@ -95,7 +105,7 @@ impl Store {
 
     /// Writes what deliveries made of webhooks, and adds to their counters.
     pub fn save_healths<'a>(&self, changes: &[HealthChange<'a>]) -> Result<()> {
-        let values = |HealthChange { webhook_id, health, counted }: &HealthChange<'a>| {
+        let values = |HealthChange { webhook_id, health, before, counted }: &HealthChange<'a>| {
             values![
                 health.is_active,
                 &health.disabled_reason,
@@ -108,9 +118,9 @@ impl Store {
                 health.breaker.pause_ms,
                 health.breaker.probing,
                 health.rate_next_us,
-                health.last_delivery_at,
-                health.last_success_at,
-                health.last_failure_at,
+                changed(health.last_delivery_at, before.last_delivery_at),
+                changed(health.last_success_at, before.last_success_at),
+                changed(health.last_failure_at, before.last_failure_at),
                 counted.total,
                 counted.successful,
                 counted.failed,
@@ -120,13 +130,19 @@ impl Store {
         self.execute_each(
             "UPDATE webhook_state SET is_active = $1, disabled_reason = $2, disabled_at = $3, failures = $4,
                 failing_since = $5, held_until = $6, breaker_failures = $7, breaker_open_until = $8,
-                breaker_pause_ms = $9, breaker_probing = $10, rate_next_us = $11, last_delivery_at = $12,
-                last_success_at = $13, last_failure_at = $14, total_deliveries = total_deliveries + $15,
+                breaker_pause_ms = $9, breaker_probing = $10, rate_next_us = $11,
+                last_delivery_at = coalesce($12, last_delivery_at), last_success_at = coalesce($13, last_success_at),
+                last_failure_at = coalesce($14, last_failure_at), total_deliveries = total_deliveries + $15,
                 successful_deliveries = successful_deliveries + $16, failed_deliveries = failed_deliveries + $17
              WHERE webhook_id = $18",
             changes.iter().map(values),
         )
     }
+}
+
+/// A time that is another one now.
+fn changed(now: Option<Timestamp>, before: Option<Timestamp>) -> Option<Timestamp> {
+    now.filter(|_| now != before)
 }
 
 /// The health and the version of the settings from [`HEALTH_COLUMNS`].

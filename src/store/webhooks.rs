@@ -153,23 +153,7 @@ impl Store {
 
     /// Every webhook as far as `emit` needs it, oldest first.
     pub fn subscribers(&self) -> Result<Vec<Subscriber>> {
-        let sql = "SELECT w.id, w.name, w.events, w.owner, s.is_active, s.paused_at IS NOT NULL, w.ordered,
-                w.filter, w.transform,
-                EXISTS (SELECT 1 FROM event_types t WHERE t.schema IS NOT NULL)
-             FROM webhooks w JOIN webhook_state s ON s.webhook_id = w.id ORDER BY w.id";
-        self.rows(sql, &[], |row| {
-            Ok(Subscriber {
-                id: row.next()?,
-                name: row.next()?,
-                events: row.next_json("webhooks.events")?,
-                owner: row.next()?,
-                is_active: row.next()?,
-                is_paused: row.next()?,
-                order: row.next()?,
-                shape: Shape { filter: row.next()?, transform: row.next()? },
-                are_there_schemas: row.next()?,
-            })
-        })
+        self.rows(SUBSCRIBERS, &[], subscriber)
     }
 
     /// The ids of an owner's webhooks, or of those of nobody.
@@ -186,8 +170,28 @@ impl Store {
     }
 }
 
+/// Every [`subscriber`], oldest first.
+pub(super) const SUBSCRIBERS: &str =
+    "SELECT w.id, w.name, w.events, w.owner, s.is_active, s.paused_at IS NOT NULL, w.ordered, w.filter, w.transform,
+        EXISTS (SELECT 1 FROM event_types t WHERE t.schema IS NOT NULL)
+     FROM webhooks w JOIN webhook_state s ON s.webhook_id = w.id ORDER BY w.id";
+
+pub(super) fn subscriber(row: &mut Row<'_>) -> Result<Subscriber> {
+    Ok(Subscriber {
+        id: row.next()?,
+        name: row.next()?,
+        events: row.next_json("webhooks.events")?,
+        owner: row.next()?,
+        is_active: row.next()?,
+        is_paused: row.next()?,
+        order: row.next()?,
+        shape: Shape { filter: row.next()?, transform: row.next()? },
+        are_there_schemas: row.next()?,
+    })
+}
+
 /// Whole webhooks: [`COLUMNS`], then those of their state, then the counters.
-fn select(dialect: Dialect, which: &str) -> String {
+pub(super) fn select(dialect: Dialect, which: &str) -> String {
     let (state, total) = (webhook_state::HEALTH_COLUMNS, dialect.total_deliveries());
     format!(
         "SELECT {COLUMNS}, {state}, {total}, successful_deliveries, failed_deliveries
@@ -195,7 +199,7 @@ fn select(dialect: Dialect, which: &str) -> String {
     )
 }
 
-fn from_row(row: &mut Row<'_>) -> Result<Webhook> {
+pub(super) fn from_row(row: &mut Row<'_>) -> Result<Webhook> {
     let (id, name, owner) = (row.next()?, row.next()?, row.next()?);
     let (events, order) = (row.next_json("webhooks.events")?, row.next()?);
     let shape = Shape { filter: row.next()?, transform: row.next()? };

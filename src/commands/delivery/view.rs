@@ -14,11 +14,11 @@ use crate::domain::delivery::Status;
 use crate::domain::event::payload_hash;
 use crate::domain::secret::MASKED;
 use crate::domain::time::Timestamp;
-use crate::domain::webhook::{Webhook, masked};
+use crate::domain::webhook::masked;
 use crate::error::{Failure, Kind};
 use crate::http::Surroundings;
 use crate::output::{Cell, Look, Page, Row, Text};
-use crate::store::{DeliveryRow, Payload, Store};
+use crate::store::{DeliveryRow, Outgoing, Store};
 
 /// A delivery as lists show it.
 #[derive(Clone, Debug, Serialize)]
@@ -188,10 +188,21 @@ impl DeliveryPage {
             None => None,
         };
         let attempts = store.attempts(id)?;
-        let webhook = store.webhook(delivery.webhook_id)?.context("the webhook was deleted meanwhile")?;
-        let waiting = Waiting::of(store, &delivery, &webhook, context.now())?;
-        let request =
-            RequestView::new(context, store, webhook, &delivery, sent.as_ref().unwrap_or(&payload), attempts.last())?;
+        let last = attempts.last();
+        let timestamp = last.map_or_else(|| context.now(), |attempt| attempt.started_at);
+        let outgoing = store.outgoing(&[delivery.webhook_id], timestamp)?.pop();
+        let outgoing = outgoing.context("the webhook was deleted meanwhile")?;
+        let waiting = Waiting::of(store, &delivery, &outgoing.webhook, context.now())?;
+        let attempt_number = last.map_or(1, |attempt| attempt.number);
+        let of_event = payload.headers.masked();
+        let request = Request {
+            delivery_id: delivery.id,
+            attempt_number,
+            payload: sent.as_ref().unwrap_or(&payload),
+            headers: &of_event,
+            timestamp,
+        };
+        let request = RequestView::new(outgoing, &request)?;
         Ok(DeliveryPage {
             delivery: delivery.into(),
             waiting,
@@ -211,27 +222,16 @@ impl DeliveryPage {
 
 impl RequestView {
     /// The request as the last attempt sent it, or as the first will, by the webhook's settings of now.
-    fn new(
-        context: &Context,
-        store: &Store,
-        webhook: Webhook,
-        delivery: &DeliveryRow,
-        payload: &Payload,
-        last: Option<&Attempt>,
-    ) -> Result<RequestView> {
-        let timestamp = last.map_or_else(|| context.now(), |attempt| attempt.started_at);
+    fn new(outgoing: Outgoing, request: &Request<'_>) -> Result<RequestView> {
         let mut clients = Clients::new(Surroundings::default(), 0);
-        let prepared = Prepared::to_show(store, webhook, &mut clients, timestamp)?;
-        let attempt_number = last.map_or(1, |attempt| attempt.number);
-        let of_event = payload.headers.masked();
-        let request = Request { delivery_id: delivery.id, attempt_number, payload, headers: &of_event, timestamp };
+        let prepared = Prepared::to_show(outgoing, &mut clients)?;
         let is_secret = |name: &str| {
             let mut own = prepared.settings.headers.iter();
             own.any(|(known, value)| known == name && matches!(value, HeaderValue::Secret(_)))
         };
         let shown =
             |name: &str, value: Cow<'_, str>| if is_secret(name) { MASKED.to_owned() } else { value.into_owned() };
-        let headers = prepared.headers(&request).into_iter();
+        let headers = prepared.headers(request).into_iter();
         let headers: Vec<_> = headers.map(|(name, value)| (name.to_owned(), shown(name, value))).collect();
         Ok(RequestView {
             method: prepared.settings.http_method.clone(),

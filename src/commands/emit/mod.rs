@@ -16,18 +16,18 @@ use self::held_back::HeldBack;
 pub use self::options::Emit;
 use self::receivers::receivers;
 pub use self::view::EmitView;
-use crate::commands::catalogue::warn_of_slips;
+use crate::commands::catalogue::warn_of_slips_from;
 use crate::commands::sending::{self, Sending};
 use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
 use crate::delivery::{
-    AcceptOptions, Acceptance, Schemas, SentAtOnce, Shapings, Summary, accept_shaped, most_at_once, shape,
+    AcceptOptions, Acceptance, Schemas, SentAtOnce, Shapings, Summary, accept_shaped, most_at_once, shape, stored,
 };
 use crate::domain::event::NewEvent;
 use crate::domain::event_draft::Field;
 use crate::domain::webhook::masked;
 use crate::error::{Failure, Kind};
-use crate::store::{Accepted, Intake, NewClaim, Store, StoreError};
+use crate::store::{Accepted, Intake, NewClaim, Store, StoreError, Subscriber};
 
 impl Emit {
     pub fn run(self, context: &mut Context) -> Result<Exit> {
@@ -50,43 +50,53 @@ impl Emit {
         }
         context.refuse_if_read_only()?;
         notice_of_exposed_header(context, &self.headers);
-        let mut event = draft.into_event(context.now(), random.next_u128()).map_err(failure)?;
+        let (token, id) = (random.next_token(), random.next_u128());
+        // Its envelope says when it was; on a server that is the time there, which is known later.
+        let mut envelope = draft.payload.is_none().then(|| draft.clone());
+        let mut event = draft.into_event(context.now(), id).map_err(failure)?;
         let store = context.store_to_emit()?;
         store.leave_short_log()?;
-        let named = context.webhook_ids(&store, &self.webhooks)?;
         let mut held_back = HeldBack::default();
-        let token = random.next_token();
         let mut shapings = Shapings::default();
-        let (subscribers, intakes) = loop {
-            let (subscribers, acceptance) = store.shared_transaction(|| {
-                let subscribers = store.subscribers()?;
-                if !self.enqueue {
-                    store.check_key_of(&receivers(&subscribers, &event, &named))?;
-                }
+        let (reception, named, intakes) = loop {
+            let (reception, named, acceptance) = stored(&store, || {
+                let reception = store.reception(event_type, !self.enqueue)?;
+                let named = context.subscriber_ids(&reception.subscribers, &self.webhooks)?;
                 if context.clock.follows_server() {
-                    // Its clock is known from this answer on, and decides when a delivery is due.
                     event.created_at = context.now();
+                    // Once, for filters and transforms are evaluated on it.
+                    if let Some(envelope) = envelope.take() {
+                        event = envelope.into_event(context.now(), id).map_err(failure)?;
+                    }
+                }
+                if !self.enqueue {
+                    reception.check_key_of(&receivers(&reception.subscribers, &event, &named))?;
                 }
                 let most = most_at_once(self.concurrency, event.payload.len());
                 let at_once = SentAtOnce { claim: NewClaim { now: context.now(), token }, most };
                 let at_once = Some(at_once).filter(|_| !self.enqueue);
-                let (named, dedupe) = (named.as_slice(), self.dedupe);
+                let (subscribers, dedupe) = (reception.subscribers.as_slice(), self.dedupe);
                 let options =
-                    AcceptOptions { subscribers: &subscribers, named, dedupe, at_once, schemas: None, is_last: true };
+                    AcceptOptions { subscribers, named: &named, dedupe, at_once, schemas: None, is_last: true };
                 let acceptance = accept_shaped(&store, &[&event], &shapings, options)?;
-                Ok::<_, StoreError>((subscribers, acceptance))
+                Ok((reception, named, acceptance))
             })?;
             match acceptance {
-                Acceptance::Stored(intakes) => break (subscribers, intakes),
+                Acceptance::Stored(intakes) => break (reception, named, intakes),
                 Acceptance::Lacking(lacking) => shapings.evaluate(&[&event], lacking, shape)?,
             }
         };
-        held_back.note(&subscribers, &event, &named);
+        held_back.note(&reception.subscribers, &event, &named);
         let intake = intakes.into_iter().next().expect("one answer to one event");
         let done = match intake.accepted {
-            Accepted::New(row) => {
+            Accepted::New(_) => {
                 held_back.tell(context);
-                self.deliver(context, &store, (row, &event), intake)
+                // Once: whoever emits it again means it.
+                let known = reception.catalogue.iter().map(String::as_str);
+                if !reception.catalogue.is_empty() {
+                    warn_of_slips_from(context, [event_type.as_str()], known);
+                }
+                self.deliver(context, &store, &event, (intake, &reception.subscribers))
             }
             Accepted::Duplicate(row) => self.tell_duplicate(context, &store, row),
             Accepted::Conflict => return Err(conflict(&event.event_id).into()),
@@ -95,27 +105,28 @@ impl Emit {
         done.map_err(|error| accepted_but(error, &event.event_id))
     }
 
-    /// What follows once a new event is stored, given with its row.
+    /// What follows once a new event is stored.
     fn deliver(
         &self,
         context: &mut Context,
         store: &Store,
-        (event_row, event): (i64, &NewEvent),
-        intake: Intake,
+        event: &NewEvent,
+        (intake, subscribers): (Intake, &[Subscriber]),
     ) -> Result<Exit> {
         let (event_type, owed) = (&event.event_type, intake.deliveries.len() + intake.claimed.len());
         let count = intake.count();
-        // Once: whoever emits it again means it.
-        if !store.had_event_type_before(event_type, event_row)? {
-            warn_of_slips(context, store, [event_type])?;
-        }
         if count == 0 {
             context.out.notice(&format!(
                 "no active webhook wants {event_type}; the event is stored (`hookctl emit {event_type} --dry-run` tells why)"
             ));
         }
+        let Accepted::New(event_row) = intake.accepted else { return Ok(Exit::DONE) };
+        let load = || EmitView::load(store, event_row, false);
+        // What failed as it was accepted says more than was handed over.
+        let has_failed = !intake.failed.is_empty();
+        let mut view = EmitView::accepted(event, &intake, subscribers);
         if self.enqueue || owed == 0 {
-            let view = EmitView::load(store, event_row, false)?;
+            view = if has_failed { load()? } else { view };
             context.out.outcome(&view)?;
             return Ok(self.exit(&view));
         }
@@ -123,16 +134,20 @@ impl Emit {
         context.out.notice(&format!("event {} is accepted, with {count}", event.event_id));
         let options = sending::options(context, self.concurrency.min(owed))?;
         let mut sending = Sending::new(context, store, options)?;
+        sending.engine.keep_settled();
         sending.engine.add_claimed(intake.claimed, event)?;
         sending.engine.add_deliveries(intake.deliveries);
         let sent = sending.finish(context, "Delivering", Summary::default(), owed as u64);
-        let view = EmitView::load(store, event_row, false);
-        if let Ok(view) = &view {
-            context.out.outcome(view)?;
+        let seen = match !has_failed && view.settle(&sending.engine) {
+            true => Ok(()),
+            // Others may have attempted what this run did not.
+            false => load().map(|loaded| view = loaded),
+        };
+        if seen.is_ok() {
+            context.out.outcome(&view)?;
         }
-        sent?;
-        let exit = self.exit(&view?);
-        Ok(sending.stop.exit().unwrap_or(exit))
+        sent.and(seen)?;
+        Ok(sending.stop.exit().unwrap_or(self.exit(&view)))
     }
 
     /// The same event was accepted before: it is judged by what became of it.
@@ -171,7 +186,7 @@ fn accepted_but(error: anyhow::Error, event_id: &str) -> anyhow::Error {
     if let Some(StoreError::NotRecorded { reason, .. }) = store {
         store = Some(reason.as_ref());
     }
-    if matches!(store, Some(StoreError::Busy | StoreError::Full | StoreError::Io(_))) {
+    if matches!(store, Some(StoreError::Busy | StoreError::Again | StoreError::Full | StoreError::Io(_))) {
         failure.kind = Kind::Busy;
     }
     let message = format!("event {event_id} is accepted; {}", failure.message);

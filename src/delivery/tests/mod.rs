@@ -45,8 +45,8 @@ fn stored(store: &Store, name: &str, change: impl FnOnce(&mut Settings)) -> i64 
 
 /// A stored webhook made ready.
 fn prepared(store: &Store, id: i64) -> Arc<Prepared> {
-    let webhook = store.webhook(id).unwrap().unwrap();
-    Arc::new(Prepared::new(store, webhook, &mut Clients::new(crate::http::Surroundings::default(), 1), NOW).unwrap())
+    let outgoing = store.outgoing(&[id], NOW).unwrap().remove(0);
+    Arc::new(Prepared::new(outgoing, &mut Clients::new(crate::http::Surroundings::default(), 1)).unwrap())
 }
 
 /// A webhook, stored and made ready.

@@ -114,7 +114,10 @@ fn a_probe_that_told_nothing_lets_the_next_go_at_once() {
         let (mut health, _) = world.store.health(id).unwrap().unwrap();
         health.breaker = health.breaker.with_probe(NOW.plus_millis(LEASE_MS));
         let counted = crate::domain::webhook::Counters::default();
-        world.store.save_healths(&[HealthChange { webhook_id: id, health: &health, counted }]).unwrap();
+        world
+            .store
+            .save_healths(&[HealthChange { webhook_id: id, health: &health, before: &health, counted }])
+            .unwrap();
         let mut jobs = world.claim(NOW);
         jobs[0].is_probe = true;
         world.record(&jobs, ending);
@@ -132,7 +135,7 @@ fn a_probe_whose_claim_was_lost_leaves_the_breaker_to_the_one_that_took_over() {
     let (mut health, _) = world.store.health(id).unwrap().unwrap();
     health.breaker = health.breaker.with_probe(NOW.plus_millis(2 * LEASE_MS));
     let counted = crate::domain::webhook::Counters::default();
-    world.store.save_healths(&[HealthChange { webhook_id: id, health: &health, counted }]).unwrap();
+    world.store.save_healths(&[HealthChange { webhook_id: id, health: &health, before: &health, counted }]).unwrap();
     world.claim(NOW.plus_millis(LEASE_MS));
     let before = world.all();
     world.record(&late, |_| Ending::Unsent);

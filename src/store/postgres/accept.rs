@@ -1,14 +1,15 @@
 //! Taking events in on a server: a set of them in one round trip.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use futures_util::future::{join, join3};
+use futures_util::future::join3;
 use tokio_postgres::Row as ServerRow;
 use tokio_postgres::types::Type;
 
 use super::cells::Parameter;
 use super::engine::{Postgres, Transaction};
 use super::link::Request;
+use super::outgoing::Asked;
 use super::queue::Queued;
 use crate::store::Result;
 use crate::store::accept::{Accepted, Intake, Offer, event_values, first_claim, timeout_ms, unlimited};
@@ -82,21 +83,28 @@ impl Postgres {
         }
         let is_first = |at: usize| firsts[offers[at].event.event_id.as_str()] == at;
         let first: Vec<&Offer<'_>> = (0..offers.len()).filter(|at| is_first(*at)).map(|at| &offers[at]).collect();
-        let (events, known, deliveries) = (events(&first)?, known(&first), deliveries(&first));
+        let (events, known, deliveries, sent) = (events(&first)?, known(&first), deliveries(&first), sent(&first));
         let commit = is_last.then(|| Request::new("COMMIT", Vec::new()));
-        let (stored, owed, known) = self.round_trip(async |link| {
+        let (stored, owed, known, sent) = self.round_trip(async |link| {
+            let sent = async {
+                match &sent {
+                    Some(asked) => asked.ask(link).await.map(Some),
+                    None => Ok(None),
+                }
+            };
             let committed = async {
                 match &commit {
                     Some(commit) => link.run(commit).await,
                     None => Ok(0),
                 }
             };
-            let ((stored, owed, known), committed) =
-                join(join3(link.rows(&events), link.rows(&deliveries), link.rows(&known)), committed).await;
-            let answer = (stored?, owed?, known?);
+            let stored = join3(link.rows(&events), link.rows(&deliveries), link.rows(&known));
+            let ((stored, owed, known), sent, committed) = join3(stored, sent, committed).await;
+            let answer = (stored?, owed?, known?, sent?);
             committed?;
             Ok(answer)
         })?;
+        self.outgoing.replace(sent);
         if is_last {
             self.transaction.set(Transaction::Committed);
         }
@@ -120,6 +128,14 @@ fn events(offers: &[&Offer<'_>]) -> Result<Request> {
     let kinds = [text(), text(), bytes(), bytes(), text(), int(), text(), text(), text(), text(), int()];
     let rows = offers.iter().map(|offer| event_values(offer.event)).collect::<Result<Vec<_>>>()?;
     Ok(Request::new(INSERT_EVENTS, Parameter::columns(kinds, rows)))
+}
+
+/// Asks for what requests are made with, of the webhooks that deliveries are to be claimed for as they are stored.
+fn sent(offers: &[&Offer<'_>]) -> Option<Asked> {
+    let claimed = offers.iter().flat_map(|offer| &offer.deliveries);
+    let claimed: Vec<_> = claimed.filter_map(|one| Some((one.webhook_id, one.claim?.now))).collect();
+    let ids: BTreeSet<i64> = claimed.iter().map(|(id, _)| *id).collect();
+    Some(Asked::about(ids.into_iter().collect(), claimed.first()?.1))
 }
 
 fn known(offers: &[&Offer<'_>]) -> Request {

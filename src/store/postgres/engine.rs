@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 
 use super::address::Server;
 use super::link::Link;
+use super::outgoing::Found;
 use super::queue::Queued;
 use super::settings::Access;
 
@@ -18,6 +19,8 @@ pub struct Postgres {
     /// What is sent with the next question.
     pub(super) queue: RefCell<Vec<Queued>>,
     pub(super) transaction: Cell<Transaction>,
+    /// What was read of webhooks as deliveries were claimed for them, until it is asked for.
+    pub(super) outgoing: RefCell<Option<Found>>,
 }
 
 /// How far a transaction is.

@@ -38,8 +38,10 @@ fn of_server(error: &DbError, server: &Server) -> StoreError {
         SqlState::UNIQUE_VIOLATION => return StoreError::NotUnique(message),
         SqlState::DISK_FULL => return StoreError::Full,
         SqlState::READ_ONLY_SQL_TRANSACTION => return StoreError::ReadOnly(message),
-        SqlState::T_R_SERIALIZATION_FAILURE | SqlState::T_R_DEADLOCK_DETECTED | SqlState::LOCK_NOT_AVAILABLE => {
-            return StoreError::Busy;
+        SqlState::LOCK_NOT_AVAILABLE => return StoreError::Busy,
+        // The last is how a statement says that something else is there than it expects.
+        SqlState::T_R_SERIALIZATION_FAILURE | SqlState::T_R_DEADLOCK_DETECTED | SqlState::DIVISION_BY_ZERO => {
+            return StoreError::Again;
         }
         SqlState::INSUFFICIENT_PRIVILEGE => {
             let Server { user, database, .. } = server;

@@ -14,6 +14,7 @@ mod link;
 mod migrate;
 mod open;
 mod outbox;
+mod outgoing;
 mod owner;
 mod passfile;
 mod query;

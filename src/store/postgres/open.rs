@@ -73,6 +73,7 @@ impl Postgres {
             link: RefCell::new(Some(link)),
             queue: RefCell::default(),
             transaction: Cell::new(Transaction::None),
+            outgoing: RefCell::default(),
         })
     }
 }

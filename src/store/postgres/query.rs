@@ -44,6 +44,20 @@ impl Postgres {
         }
     }
 
+    pub(in crate::store) fn ask_all(
+        &self,
+        questions: &[(&str, &[Value<'_>])],
+        see: &mut dyn FnMut(usize, &mut Row<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let requests: Vec<Request> = questions.iter().map(|(sql, values)| request(sql, values)).collect();
+        let answers = self.alone(|| {
+            let sent = self.round_trip(async |link| Ok(at_once(requests.iter().map(|one| link.rows(one))).await))?;
+            self.all(sent)
+        })?;
+        let rows = answers.iter().enumerate().flat_map(|(number, rows)| rows.iter().map(move |row| (number, row)));
+        rows.into_iter().try_for_each(|(number, row)| see(number, &mut Row::new(row)))
+    }
+
     pub(in crate::store) fn execute(&self, sql: &str, values: &[Value<'_>]) -> Result<usize> {
         self.greet()?;
         let request = request(sql, values);
@@ -157,7 +171,7 @@ impl Postgres {
     }
 
     /// Through a pooler, what is asked outside of a transaction gets one of its own, in which the settings hold.
-    fn alone<T>(&self, ask: impl FnOnce() -> Result<T>) -> Result<T> {
+    pub(super) fn alone<T>(&self, ask: impl FnOnce() -> Result<T>) -> Result<T> {
         if !self.server.is_pooled || self.is_in_transaction() {
             return ask();
         }

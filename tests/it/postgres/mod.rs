@@ -5,6 +5,7 @@ mod copy;
 mod crash;
 mod crowd;
 mod cut;
+mod expected;
 mod hosts;
 mod locks;
 mod pooler;
