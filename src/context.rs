@@ -63,10 +63,13 @@ impl Context {
 
     /// The place that `option` names. A password in an argument is refused.
     pub fn place_of(&self, option: &str, named: &OsStr, is_argument: bool) -> Result<Place> {
-        let place = Place::parse(named, settings::postgres_variables).map_err(|error| {
+        let mut place = Place::parse(named, settings::postgres_variables).map_err(|error| {
             let failure = Failure::option(option, &error);
             error.hint.map_or(failure.clone(), |hint| failure.hint(hint))
         })?;
+        if let Place::Server(server) = &mut place {
+            server.lock_timeout = self.busy_timeout();
+        }
         match &place {
             Place::Server(server) if server.has_password_in_address && is_argument => {
                 let better = match option {
@@ -184,9 +187,9 @@ impl Context {
 
     /// A webhook that was found before the transaction that changes it: another process may have deleted it in between.
     pub fn check_still_there(&self, store: &Store, id: i64, name_or_id: &str) -> Result<()> {
-        match store.webhook(id)? {
-            Some(_) => Ok(()),
-            None => Err(no_webhook(store, name_or_id)?.into()),
+        match store.lock_webhook(id)? {
+            true => Ok(()),
+            false => Err(no_webhook(store, name_or_id)?.into()),
         }
     }
 

@@ -13,6 +13,10 @@ use crate::domain::time::Timestamp;
 /// A lease ends this long after the attempt's deadline, in milliseconds.
 pub const LEASE_MARGIN_MS: i64 = 20_000;
 
+/// Claims that end so much later than one that is made now, in milliseconds, are counted beside it: the clocks of those who
+/// made them differ, by how long a server's answer took at least.
+pub(super) const CLOCK_SKEW_MS: i64 = 60_000;
+
 /// A delivery that this process, and no other, may attempt.
 #[derive(Clone, Debug)]
 pub struct Claimed {
@@ -241,9 +245,10 @@ impl Store {
         Ok(Some(lane.most.min((at_once as usize).saturating_sub(held))).filter(|most| *most > 0))
     }
 
-    /// How many claims of a webhook all processes together hold. A lease that is given now ends at `longest`, and none later.
+    /// How many claims of a webhook all processes together hold. A lease that is given now ends at `longest`.
     pub fn count_claims(&self, webhook_id: i64, now: Timestamp, longest: Timestamp) -> Result<usize> {
-        let held: u64 = self.only(COUNT_CLAIMS, params![webhook_id, now, longest], one)?;
+        let latest = longest.plus_millis(CLOCK_SKEW_MS);
+        let held: u64 = self.only(COUNT_CLAIMS, params![webhook_id, now, latest], one)?;
         Ok(held as usize)
     }
 

@@ -128,6 +128,12 @@ impl Store {
         self.first(&select(self.dialect(), "WHERE id = $1"), params![id], from_row)
     }
 
+    /// Whether the webhook is there, which it then is until the transaction ends.
+    pub fn lock_webhook(&self, id: i64) -> Result<bool> {
+        let sql = format!("SELECT id FROM webhooks WHERE id = $1 {}", self.dialect().for_update());
+        Ok(self.first(&sql, params![id], one::<i64>)?.is_some())
+    }
+
     /// The webhook of that name, or with that id.
     pub fn find_webhook(&self, name_or_id: &str) -> Result<Option<Webhook>> {
         let id = match self.first("SELECT id FROM webhooks WHERE name = $1", params![name_or_id], one)? {

@@ -116,6 +116,8 @@ pub struct Server {
     pub needs_channel_binding: bool,
     pub session: Session,
     pub connect_timeout: Duration,
+    /// How long a lock is waited for that another session holds.
+    pub lock_timeout: Duration,
     pub application_name: String,
     /// More options of the session, as PGOPTIONS has them.
     pub options: String,
@@ -128,6 +130,7 @@ pub struct Server {
 }
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Server {
     pub fn parse(url: &str, variables: &Variables) -> Result<Server, AddressError> {
@@ -195,6 +198,7 @@ impl Server {
             needs_channel_binding,
             session,
             connect_timeout,
+            lock_timeout: LOCK_TIMEOUT,
             application_name,
             options,
             is_pooled,

@@ -39,10 +39,12 @@ fn of_server(error: &DbError, server: &Server) -> StoreError {
         SqlState::DISK_FULL => return StoreError::Full,
         SqlState::READ_ONLY_SQL_TRANSACTION => return StoreError::ReadOnly(message),
         SqlState::LOCK_NOT_AVAILABLE => return StoreError::Busy,
-        // The last is how a statement says that something else is there than it expects.
-        SqlState::T_R_SERIALIZATION_FAILURE | SqlState::T_R_DEADLOCK_DETECTED | SqlState::DIVISION_BY_ZERO => {
-            return StoreError::Again;
-        }
+        // A division by zero is how a statement says that something else is there than it expects; what a row refers to was
+        // deleted by another transaction meanwhile.
+        SqlState::T_R_SERIALIZATION_FAILURE
+        | SqlState::T_R_DEADLOCK_DETECTED
+        | SqlState::DIVISION_BY_ZERO
+        | SqlState::FOREIGN_KEY_VIOLATION => return StoreError::Again,
         SqlState::INSUFFICIENT_PRIVILEGE => {
             let Server { user, database, .. } = server;
             return StoreError::Refused(format!("role '{user}' may not do this in database '{database}': {message}"));

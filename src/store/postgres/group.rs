@@ -11,7 +11,7 @@ use super::cells::Parameter;
 use super::engine::{Postgres, Transaction};
 use super::link::Request;
 use super::queue::Queued;
-use crate::store::claims::{self, Claimed, LaneClaim, LaneClaimed, Payload, Wanted};
+use crate::store::claims::{self, CLOCK_SKEW_MS, Claimed, LaneClaim, LaneClaimed, Payload, Wanted};
 use crate::store::dialect::Dialect;
 use crate::store::group::{GroupChange, GroupDone, LockedGroup};
 use crate::store::lines::{self, is_behind, may_go};
@@ -78,7 +78,7 @@ const LOOKED_AT: usize = 256;
 const CLAIM: &str = "WITH lane AS MATERIALIZED (
     SELECT l.*, CASE WHEN l.at_once IS NULL THEN l.most ELSE least(l.most, l.at_once - (
             SELECT count(*) FROM deliveries d WHERE d.webhook_id = l.webhook_id AND d.due_at > l.now
-                AND d.due_at <= l.until AND d.claim_token IS NOT NULL)) END AS room
+                AND d.due_at <= l.until + {skew} AND d.claim_token IS NOT NULL)) END AS room
     FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) AS l (n, mode, webhook_id, most, at_once, now, until, token)
 ), due AS (
     SELECT l.n, l.now, l.until, l.token, c.due_at AS place, c.id, c.event_id, c.body_id
@@ -333,7 +333,8 @@ fn claim(lanes: &[LaneClaim<'_>], bytes: usize) -> Request {
         true => (CLAIM_IN_FRONT, " UNION ALL SELECT * FROM in_front UNION ALL SELECT * FROM listed_in_front"),
         false => ("", ""),
     };
-    Request::new(CLAIM.replace("{lines}", lines).replace("{of_lines}", of_lines), parameters)
+    let claim = CLAIM.replace("{lines}", lines).replace("{of_lines}", of_lines);
+    Request::new(claim.replace("{skew}", &CLOCK_SKEW_MS.to_string()), parameters)
 }
 
 fn mode(lane: &LaneClaim<'_>) -> i64 {
@@ -378,8 +379,11 @@ fn looked_at<'a>(lane: &LaneClaim<'a>) -> &'a [i64] {
 
 fn full(lanes: &[LaneClaim<'_>]) -> Option<Request> {
     let limited = numbered(lanes).filter(|(_, lane)| lane.at_once.is_some());
-    let rows: Vec<_> =
-        limited.map(|(n, lane)| values![n, lane.webhook_id, lane.at_once, lane.lease.now, lane.lease.until]).collect();
+    let rows: Vec<_> = limited
+        .map(|(n, lane)| {
+            values![n, lane.webhook_id, lane.at_once, lane.lease.now, lane.lease.until.plus_millis(CLOCK_SKEW_MS)]
+        })
+        .collect();
     let int = || Type::INT8_ARRAY;
     (!rows.is_empty()).then(|| Request::new(FULL, Parameter::columns([int(), int(), int(), int(), int()], rows)))
 }

@@ -69,7 +69,7 @@ impl Postgres {
     }
 
     fn migrate_alone(&self, link: &Link) -> Result<()> {
-        let settings = settings::transaction_settings(self.access);
+        let settings = settings::transaction_settings(&self.server, self.access);
         self.batch(link, &format!("BEGIN; {settings}; SELECT pg_advisory_xact_lock(1752133483, 2)"))?;
         if self.ask_number(link, "SELECT count(*) FROM pg_namespace WHERE nspname = 'hookctl'")? == 0 {
             self.batch(link, "CREATE SCHEMA hookctl")?;

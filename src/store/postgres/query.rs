@@ -129,7 +129,10 @@ impl Postgres {
         let mut queue = self.queue.borrow_mut();
         queue.extend(statements.iter().map(|sql| Queued::Begin(Request::new(*sql, Vec::new()))));
         if self.server.is_pooled {
-            queue.push(Queued::Begin(Request::new(settings::transaction_settings(self.access), Vec::new())));
+            queue.push(Queued::Begin(Request::new(
+                settings::transaction_settings(&self.server, self.access),
+                Vec::new(),
+            )));
         }
         self.transaction.set(Transaction::Queued);
     }
