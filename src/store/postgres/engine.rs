@@ -3,8 +3,8 @@
 use std::cell::{Cell, RefCell};
 
 use super::address::Server;
+use super::found::Found;
 use super::link::Link;
-use super::outgoing::Found;
 use super::queue::Queued;
 use super::settings::Access;
 

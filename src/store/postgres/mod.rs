@@ -8,6 +8,7 @@ mod check;
 mod copy;
 mod engine;
 mod error;
+mod found;
 mod group;
 mod info;
 mod link;

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use futures_util::future::join3;
-use tokio_postgres::Row as ServerRow;
 
 use super::cells::Parameter;
 use super::engine::Postgres;
+use super::found::Found;
 use super::link::{Answered, Link, Request};
 use crate::domain::time::Timestamp;
 use crate::store::dialect::Dialect;
@@ -26,15 +26,6 @@ pub struct Asked {
     webhooks: Request,
     credentials: Request,
     secrets: Request,
-}
-
-/// The answers, as the server gave them.
-#[derive(Debug)]
-pub struct Found {
-    ids: Vec<i64>,
-    webhooks: Vec<ServerRow>,
-    credentials: Vec<ServerRow>,
-    secrets: Vec<ServerRow>,
 }
 
 impl Asked {
