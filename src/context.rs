@@ -185,6 +185,13 @@ impl Context {
         }
     }
 
+    /// The same in the transaction that changes it; nobody deletes it until that ends.
+    pub fn webhook_to_change(&self, store: &Store, name_or_id: &str) -> Result<Webhook> {
+        let webhook = self.webhook(store, name_or_id)?;
+        self.check_still_there(store, webhook.id, name_or_id)?;
+        Ok(webhook)
+    }
+
     /// A webhook that was found before the transaction that changes it: another process may have deleted it in between.
     pub fn check_still_there(&self, store: &Store, id: i64, name_or_id: &str) -> Result<()> {
         match store.lock_webhook(id)? {

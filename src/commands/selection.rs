@@ -117,6 +117,7 @@ impl Selected {
         let change = |group: &[i64]| {
             let prepared = prepare(group)?;
             store.transaction(|| {
+                store.lock_states_of(group)?;
                 // They may have been deleted since they were looked up.
                 if self.is_by_ids {
                     check_ids(store, group)?;

@@ -27,7 +27,9 @@ mod webhook_cache;
 mod webhook_states;
 mod workers;
 
-pub use accept::{AcceptOptions, Acceptance, Matching, SentAtOnce, accept, accept_durably, accept_shaped, sends, stored};
+pub use accept::{
+    AcceptOptions, Acceptance, Matching, SentAtOnce, accept, accept_durably, accept_shaped, sends, stored,
+};
 pub use engine::Engine;
 pub use prepared::{Clients, Prepared, Request, USER_AGENT};
 pub use room::most_at_once;

@@ -109,6 +109,14 @@ impl Dialect {
         }
     }
 
+    /// The same for rows that are not deleted meanwhile, whoever refers to them.
+    pub fn for_change(self) -> &'static str {
+        match self {
+            Dialect::Sqlite => "",
+            Dialect::Postgres => "FOR NO KEY UPDATE",
+        }
+    }
+
     /// Asks for the highest id that a row of the table ever had.
     pub fn last_id(self, table: &str) -> String {
         match self {

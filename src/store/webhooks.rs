@@ -130,7 +130,7 @@ impl Store {
 
     /// Whether the webhook is there, which it then is until the transaction ends.
     pub fn lock_webhook(&self, id: i64) -> Result<bool> {
-        let sql = format!("SELECT id FROM webhooks WHERE id = $1 {}", self.dialect().for_update());
+        let sql = format!("SELECT id FROM webhooks WHERE id = $1 {}", self.dialect().for_change());
         Ok(self.first(&sql, params![id], one::<i64>)?.is_some())
     }
 

@@ -14,6 +14,9 @@ fn what_is_deleted_between_the_look_up_and_the_change_is_not_found() {
         "webhook update crm --no-secret",
         "webhook enable crm",
         "webhook disable crm",
+        "webhook pause crm",
+        "webhook resume crm",
+        "webhook delete crm --yes",
         "webhook test crm",
         "delivery retry 1",
         "delivery cancel 1",
@@ -22,9 +25,12 @@ fn what_is_deleted_between_the_look_up_and_the_change_is_not_found() {
         let env = TestEnv::new();
         env.hookctl(["webhook", "create", "crm", "--url", "http://127.0.0.1:9/", "-e", "*"]).run().ok();
         env.hookctl(["emit", "invoice.paid", "--enqueue"]).run().ok();
+        (command, env)
+    })
+    .map(|(command, env)| {
         let other = env.begin("DELETE FROM webhooks");
         // It still sees the webhook, and waits to write.
-        let child = env.hookctl(command.split(' ')).spawn();
+        let child = env.hookctl(command.split(' ')).env("HOOKCTL_BUSY_TIMEOUT", "60s").spawn();
         (command, env, other, child)
     });
     sleep(Duration::from_secs(1));

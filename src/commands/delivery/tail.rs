@@ -164,7 +164,7 @@ impl Iterator for Follower {
             }
             match self.look() {
                 // Somebody recovers or restores the file; it will be there again.
-                Ok(()) | Err(StoreError::Busy) => {}
+                Ok(()) | Err(StoreError::Busy | StoreError::Again) => {}
                 Err(error) => return Some(Err(error.into())),
             }
             if self.waiting.is_empty() {

@@ -88,7 +88,7 @@ fn own(store: &Store) -> Result<Outbox<'_>, Failure> {
 /// What is wrong with an outbox, not with the database.
 pub fn failure(source: &str, error: StoreError) -> Failure {
     let kind = match error {
-        StoreError::Busy | StoreError::Unavailable(_) => Kind::Busy,
+        StoreError::Busy | StoreError::Again | StoreError::Unavailable(_) => Kind::Busy,
         _ => Kind::Failed,
     };
     let hint = match error {

@@ -8,7 +8,7 @@ use crate::commands::candidates::Candidates;
 use crate::commands::wording::{counted, listed};
 use crate::context::{Context, Exit};
 use crate::output::{Cell, Look, Row};
-use crate::store::{DeliveryFilter, StoreError};
+use crate::store::DeliveryFilter;
 
 /// Delete webhooks with their deliveries and attempts
 ///
@@ -64,6 +64,7 @@ impl Delete {
         let deleted = store.transaction(|| {
             let mut deleted = Vec::new();
             for (id, name) in webhooks {
+                context.check_still_there(&store, id, &name)?;
                 let removed = store.delete_webhook(id)?;
                 deleted.push(Deleted {
                     id,
@@ -72,7 +73,7 @@ impl Delete {
                     deleted_events: removed.events,
                 });
             }
-            Ok::<_, StoreError>(deleted)
+            anyhow::Ok(deleted)
         })?;
         context.erase_deleted(&store);
         context.out.list(deleted.into_iter().map(Ok), "")?;

@@ -35,7 +35,8 @@ impl Disable {
         let views =
             store.transaction(|| {
                 let mut views = Vec::new();
-                for id in context.webhook_ids(&store, &self.webhooks)? {
+                for name in &self.webhooks {
+                    let id = context.webhook_to_change(&store, name)?.id;
                     store.disable_webhook(id, DISABLED_BY_HAND, now)?;
                     let mut cancelled = 0;
                     if self.cancel {

@@ -65,7 +65,7 @@ pub fn change(
     store.transaction(|| {
         let mut views = Vec::new();
         for name in names {
-            let webhook = context.webhook(store, name)?;
+            let webhook = context.webhook_to_change(store, name)?;
             change(&webhook)?;
             let waiting = store.count_open(webhook.id)?;
             views.extend(store.webhook(webhook.id)?.map(|webhook| StateView::new(&webhook, waiting)));

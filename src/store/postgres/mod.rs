@@ -8,6 +8,7 @@ mod check;
 mod copy;
 mod engine;
 mod error;
+mod expect;
 mod found;
 mod group;
 mod info;

@@ -1,7 +1,10 @@
 //! Results that are recorded by what was read before: where that changed meanwhile, the state of now counts.
 
+use std::time::Duration;
+
 use super::subscribed;
 use crate::fault::{PATIENCE, assert_whole, count};
+use crate::support::Reply;
 
 #[test]
 fn a_result_is_recorded_by_the_state_of_now_where_it_changed_since_the_claim() {
@@ -74,4 +77,22 @@ fn events_are_stored_again_after_a_deadlock() {
     let run = env.hookctl(["emit", "invoice.paid", "--event-id", "e-3"]).run().fails(75);
     assert!(run.err().contains("nothing of this step was stored"), "{run:?}");
     assert_eq!((receiver.count(), count(&env, "SELECT count(*) FROM events")), (2, 2));
+}
+
+#[test]
+fn what_waits_behind_a_delivery_whose_webhook_was_ordered_during_its_attempt_is_sent_after_it() {
+    needs_postgres!();
+    let (env, receiver) = subscribed(&[]);
+    receiver.now_answers(Reply::StatusAfter(Duration::from_secs(3), 200));
+    let first = env.hookctl(["emit", "invoice.paid", "--key", "a"]).spawn();
+    receiver.wait_for(1, PATIENCE);
+    receiver.now_answers(200);
+    env.hookctl(["webhook", "update", "crm", "--ordered=key"]).run().ok();
+    env.hookctl(["emit", "invoice.paid", "--key", "a", "--enqueue"]).run().ok();
+    // It finds the second behind the first.
+    env.hookctl(["drain"]).run().ok();
+    first.wait_timeout(PATIENCE).ok();
+    env.hookctl(["drain"]).run().ok();
+    assert_eq!((receiver.count(), env.statuses()), (2, "success 2".to_owned()));
+    assert_whole(&env);
 }

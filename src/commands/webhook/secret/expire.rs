@@ -25,7 +25,7 @@ impl Expire {
         let store = context.store_to_write()?;
         let now = context.now();
         let (webhook, expired) = store.transaction(|| {
-            let webhook = context.webhook(&store, &self.webhook)?;
+            let webhook = context.webhook_to_change(&store, &self.webhook)?;
             let expired = store.expire_secrets(webhook.id, now)?;
             anyhow::Ok((webhook, expired))
         })?;

@@ -56,7 +56,7 @@ impl Rotate {
         let now = context.now();
         let until = (!self.overlap.is_zero()).then(|| now.plus_millis(self.overlap.as_millis() as i64));
         let (webhook, new, had_previous) = store.transaction(|| {
-            let webhook = context.webhook(&store, &self.webhook)?;
+            let webhook = context.webhook_to_change(&store, &self.webhook)?;
             let new = self.new_secrets(&webhook, given.as_ref())?;
             let previous = store.secrets(webhook.id, now)?;
             let is_current = |secret: &Secret| {
