@@ -13,7 +13,7 @@ use clap::Args;
 use self::record::Recorder;
 use self::view::RequestView;
 use super::arguments;
-use super::delivery::view::Bytes;
+use super::delivery::request::Bytes;
 use super::signature_options::{Keyed, SignatureOptions};
 use super::verify::{self, Tolerance, VerifyView};
 use crate::context::{Context, Exit};

@@ -40,6 +40,7 @@ pub mod sign;
 pub mod signature_options;
 pub mod stats;
 pub mod status;
+pub mod verdict;
 pub mod verify;
 pub mod webhook;
 pub mod wording;

@@ -86,6 +86,12 @@ impl Store {
         headers.ok_or(StoreError::Gone("event"))
     }
 
+    /// The webhook that an operational event is about.
+    pub fn event_about(&self, row: i64) -> Result<Option<i64>> {
+        let about = self.first("SELECT about FROM events WHERE id = $1", params![row], one)?;
+        about.ok_or(StoreError::Gone("event"))
+    }
+
     /// The events that a filter means, newest first.
     pub fn events(&self, filter: &EventFilter) -> Result<Vec<EventRow>> {
         let (sql, values) = self.events_query(filter);

@@ -4,6 +4,7 @@ pub mod cancel;
 pub mod filter;
 pub mod list;
 pub mod prune;
+pub mod request;
 pub mod retry;
 pub mod show;
 pub mod tail;

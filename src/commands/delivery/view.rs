@@ -1,24 +1,18 @@
 //! Deliveries as they are shown.
 
-use std::borrow::Cow;
-
 use anyhow::{Context as _, Result};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
+use super::request::{Bytes, Pairs, RequestView, Sent};
 use super::waiting::Waiting;
 use crate::context::Context;
-use crate::delivery::{Clients, Prepared, Request};
 use crate::domain::attempt::{Attempt, ErrorType, Trigger};
-use crate::domain::credential::HeaderValue;
 use crate::domain::delivery::Status;
 use crate::domain::event::payload_hash;
-use crate::domain::secret::MASKED;
 use crate::domain::time::Timestamp;
-use crate::domain::webhook::masked;
 use crate::error::{Failure, Kind};
-use crate::http::Surroundings;
 use crate::output::{Cell, Look, Page, Row, Text};
-use crate::store::{DeliveryRow, Outgoing, Store};
+use crate::store::{DeliveryRow, Store};
 
 /// A delivery as lists show it.
 #[derive(Clone, Debug, Serialize)]
@@ -127,13 +121,6 @@ pub struct DeliveryPage {
 }
 
 #[derive(Debug, Serialize)]
-struct RequestView {
-    method: String,
-    url: String,
-    headers: Pairs,
-}
-
-#[derive(Debug, Serialize)]
 struct AttemptView {
     attempt_number: u32,
     trigger: Trigger,
@@ -149,33 +136,6 @@ struct AttemptView {
     error_message: Option<String>,
 }
 
-/// Headers as an object; a name that comes twice has its values joined by a comma (RFC 9110 §5.3).
-#[derive(Clone, Debug)]
-pub struct Pairs(pub Vec<(String, String)>);
-
-impl Serialize for Pairs {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut joined: Vec<(&str, Cow<'_, str>)> = Vec::new();
-        for (name, value) in &self.0 {
-            match joined.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
-                Some((_, values)) => *values = format!("{values}, {value}").into(),
-                None => joined.push((name, value.into())),
-            }
-        }
-        serializer.collect_map(joined)
-    }
-}
-
-/// Bytes as text; what is not UTF-8 is replaced.
-#[derive(Clone, Debug)]
-pub struct Bytes(pub Vec<u8>);
-
-impl Serialize for Bytes {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&String::from_utf8_lossy(&self.0))
-    }
-}
-
 impl DeliveryPage {
     /// Reads a delivery with its payload, its request and its attempts.
     pub fn load(context: &Context, store: &Store, id: i64) -> Result<DeliveryPage> {
@@ -188,21 +148,18 @@ impl DeliveryPage {
             None => None,
         };
         let attempts = store.attempts(id)?;
+        // As the last attempt sent it, or as the first will.
         let last = attempts.last();
-        let timestamp = last.map_or_else(|| context.now(), |attempt| attempt.started_at);
-        let outgoing = store.outgoing(&[delivery.webhook_id], timestamp)?.pop();
+        let request = Sent {
+            delivery_id: Some(delivery.id),
+            attempt_number: last.map_or(1, |attempt| attempt.number),
+            payload: sent.as_ref().unwrap_or(&payload),
+            timestamp: last.map_or_else(|| context.now(), |attempt| attempt.started_at),
+        };
+        let outgoing = store.outgoing(&[delivery.webhook_id], request.timestamp)?.pop();
         let outgoing = outgoing.context("the webhook was deleted meanwhile")?;
         let waiting = Waiting::of(store, &delivery, &outgoing.webhook, context.now())?;
-        let attempt_number = last.map_or(1, |attempt| attempt.number);
-        let of_event = payload.headers.masked();
-        let request = Request {
-            delivery_id: delivery.id,
-            attempt_number,
-            payload: sent.as_ref().unwrap_or(&payload),
-            headers: &of_event,
-            timestamp,
-        };
-        let request = RequestView::new(outgoing, &request)?;
+        let request = RequestView::new(outgoing, request)?;
         Ok(DeliveryPage {
             delivery: delivery.into(),
             waiting,
@@ -217,27 +174,6 @@ impl DeliveryPage {
     /// Where the delivery is in its life.
     pub fn status(&self) -> Status {
         self.delivery.status
-    }
-}
-
-impl RequestView {
-    /// The request as the last attempt sent it, or as the first will, by the webhook's settings of now.
-    fn new(outgoing: Outgoing, request: &Request<'_>) -> Result<RequestView> {
-        let mut clients = Clients::new(Surroundings::default(), 0);
-        let prepared = Prepared::to_show(outgoing, &mut clients)?;
-        let is_secret = |name: &str| {
-            let mut own = prepared.settings.headers.iter();
-            own.any(|(known, value)| known == name && matches!(value, HeaderValue::Secret(_)))
-        };
-        let shown =
-            |name: &str, value: Cow<'_, str>| if is_secret(name) { MASKED.to_owned() } else { value.into_owned() };
-        let headers = prepared.headers(request).into_iter();
-        let headers: Vec<_> = headers.map(|(name, value)| (name.to_owned(), shown(name, value))).collect();
-        Ok(RequestView {
-            method: prepared.settings.http_method.clone(),
-            url: prepared.settings.url.clone(),
-            headers: Pairs(masked::headers(&headers)),
-        })
     }
 }
 
@@ -294,11 +230,7 @@ impl Page for DeliveryPage {
             }
         }
         text.blank();
-        text.heading("Request");
-        text.line(format!("{} {}", self.request.method, self.request.url));
-        for (name, value) in &self.request.headers.0 {
-            text.line(format!("{name}: {value}"));
-        }
+        self.request.describe(text);
         text.blank();
         text.heading("Payload");
         text.field("SHA-256", Cell::id(&self.payload_hash));
@@ -337,9 +269,7 @@ impl AttemptView {
             "Answer",
             if (200..300).contains(&status) { Cell::good(status.to_string()) } else { Cell::bad(status.to_string()) },
         );
-        for (name, value) in self.response_headers.iter().flat_map(|headers| &headers.0) {
-            text.line(format!("{name}: {value}"));
-        }
+        self.response_headers.iter().for_each(|headers| headers.describe(text));
         match &self.response_body {
             Some(body) if !body.0.is_empty() => text.block(&body.0),
             _ => {}

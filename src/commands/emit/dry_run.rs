@@ -4,9 +4,9 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::options::Emit;
+use crate::commands::verdict::Verdict;
 use crate::context::{Context, Exit};
-use crate::delivery::{Case, Matching, Shaped, shape};
-use crate::domain::attempt::ErrorType;
+use crate::delivery::{Case, Matching, shape};
 use crate::domain::event::NewEvent;
 use crate::domain::webhook::Shape;
 use crate::output::{Cell, Look, Row};
@@ -34,13 +34,6 @@ impl Row for Candidate {
     }
 }
 
-/// A delivery that would be stored as failed.
-fn failed(shaped: Shaped) -> (Option<&'static str>, String) {
-    let Shaped::Failed(error) = shaped else { return (None, String::new()) };
-    let reason = if error.error_type == ErrorType::FilterError { "filter" } else { "transform" };
-    (Some(reason), error.message)
-}
-
 /// Shows the candidates; stores and sends nothing.
 pub(super) fn run(emit: &Emit, event: &NewEvent, context: &mut Context) -> Result<Exit> {
     let store = context.store_to_read()?;
@@ -58,19 +51,7 @@ pub(super) fn run(emit: &Emit, event: &NewEvent, context: &mut Context) -> Resul
         .into_iter()
         .zip(shaped)
         .map(|(webhook, shaped)| {
-            let matching = matching(&webhook);
-            let events = webhook.events.join(", ");
-            let (reason, detail) = match matching {
-                Matching::Wanted if shaped == Shaped::Unwanted => (Some("filter"), "its filter says no".to_owned()),
-                Matching::Wanted if matches!(shaped, Shaped::Failed(_)) => failed(shaped),
-                Matching::Wanted => (None, format!("subscribes to {events}")),
-                Matching::Disabled => (Some("disabled"), "disabled".to_owned()),
-                Matching::Pattern => (Some("pattern"), format!("subscribes to {events} only")),
-                Matching::Owner => {
-                    (Some("owner"), format!("belongs to {}", webhook.owner.as_deref().unwrap_or("nobody")))
-                }
-                Matching::NotNamed => (Some("not-named"), "others were named with -w".to_owned()),
-            };
+            let Verdict { reason, detail } = Verdict::new(&webhook, matching(&webhook), &shaped);
             Candidate { id: webhook.id, webhook: webhook.name, would_deliver: reason.is_none(), reason, detail }
         })
         .collect();

@@ -5,7 +5,8 @@ use clap::Args;
 
 use super::view::{EventPage, EventView};
 use crate::commands::candidates::Candidates;
-use crate::commands::delivery::view::{Bytes, DeliveryView, Pairs};
+use crate::commands::delivery::request::{Bytes, Pairs};
+use crate::commands::delivery::view::DeliveryView;
 use crate::context::{Context, Exit};
 use crate::domain::event::payload_hash;
 use crate::error::{Failure, Kind};

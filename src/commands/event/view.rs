@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::commands::delivery::view::{Bytes, DeliveryView, Pairs};
+use crate::commands::delivery::request::{Bytes, Pairs};
+use crate::commands::delivery::view::DeliveryView;
 use crate::domain::time::Timestamp;
 use crate::output::{Cell, Look, Page, Row, Text};
 use crate::store::EventRow;

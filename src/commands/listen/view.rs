@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::commands::delivery::view::{Bytes, Pairs};
+use crate::commands::delivery::request::{Bytes, Pairs};
 use crate::commands::verify::VerifyView;
 use crate::domain::json;
 use crate::domain::message::Message;

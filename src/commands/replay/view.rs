@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::edit::{Prepared, Refused};
-use crate::commands::delivery::view::{Bytes, Pairs};
+use crate::commands::delivery::request::{Bytes, Pairs};
 use crate::commands::listen::view;
 use crate::commands::reach;
 use crate::domain::recording::{MASKED, is_credential};

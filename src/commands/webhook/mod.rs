@@ -13,7 +13,9 @@ pub mod list;
 pub mod missed;
 pub mod pause;
 pub mod pem;
+mod preview;
 pub mod resume;
+mod sample;
 pub mod secret;
 pub mod show;
 pub mod signing;
@@ -44,6 +46,7 @@ pub enum Command {
     #[command(visible_alias = "rm")]
     Delete(delete::Delete),
     Test(test::Test),
+    Preview(preview::Preview),
     /// Change or reveal the secret that signs a webhook's requests
     #[command(subcommand)]
     Secret(secret::Command),
@@ -62,6 +65,7 @@ impl Command {
             Command::Resume(command) => command.run(context),
             Command::Delete(command) => command.run(context),
             Command::Test(command) => command.run(context),
+            Command::Preview(command) => command.run(context),
             Command::Secret(command) => command.run(context),
         }
     }

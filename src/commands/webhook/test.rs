@@ -1,26 +1,16 @@
 //! `hookctl webhook test`
 
-use std::borrow::Cow;
-
 use anyhow::{Context as _, Result};
 use clap::Args;
 
+use super::sample::Sample;
 use crate::commands::candidates::Candidates;
 use crate::commands::delivery::view::DeliveryPage;
-use crate::commands::emit::{failure, json_argument};
 use crate::commands::sending::{self, Sending, broken_off};
 use crate::context::{Context, Exit};
 use crate::delivery::{Case, Gates, sends, shape};
 use crate::domain::delivery::Status;
-use crate::domain::envelope::Content;
-use crate::domain::event_draft::Draft;
-use crate::domain::event_type::{self, WEBHOOK_TEST};
-use crate::domain::{example, json};
-use crate::error::Failure;
 use crate::store::{NewDelivery, Offer};
-
-/// What a test says that names no type.
-const MESSAGE: &[u8] = br#"{"message":"This is a test sent by hookctl."}"#;
 
 /// Send one event now and tell what came back
 ///
@@ -52,25 +42,11 @@ pub struct Test {
 impl Test {
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         context.refuse_if_read_only()?;
-        if let Some(event_type) = &self.event_type {
-            event_type::check(event_type).map_err(|error| Failure::option("--type", error))?;
-        }
-        let data = self.data.as_deref().map(|data| json_argument("--data", data)).transpose()?;
-        let data = data.as_deref().map(json::parse).transpose().map_err(|error| Failure::option("--data", error))?;
+        let sample = Sample::read(self.event_type.as_deref(), self.data.as_deref())?;
         let store = context.store_to_write()?;
         let webhook = context.webhook(&store, &self.webhook)?;
         store.check_key_of(&[webhook.id])?;
-        let now = context.now();
-        let mut random = context.random()?;
-        let stored = self.event_type.as_deref().map(|name| store.event_type(name)).transpose()?.flatten();
-        let example = stored.and_then(|row| row.example);
-        let (event_type, mut content) = match &self.event_type {
-            Some(event_type) => (event_type.as_str(), example::content(event_type, example.as_deref())),
-            None => (WEBHOOK_TEST, Content::of_data(json::parse(MESSAGE).expect("it is JSON"))),
-        };
-        content.data = data.map(Cow::Borrowed).or(content.data);
-        let draft = Draft { event_type: event_type.into(), content, ..Draft::default() };
-        let event = draft.into_event(now, random.next_u128()).map_err(failure)?;
+        let event = sample.event(context, &store)?;
         let case = Case { shape: &webhook.settings.shape, event: &event.payload, is_filtered: false };
         let (shaped, mut bodies) = (shape(&[case])?, Vec::new());
         let new = NewDelivery {
