@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use super::announcement::{Announcement, FailedDelivery};
 use super::schemas::Schemas;
 use super::shaping::{Lack, Shaped, Shapings, shape_hastily, shape_until};
-use crate::domain::envelope::Content;
+use crate::domain::attempt::AttemptError;
 use crate::domain::event::NewEvent;
-use crate::domain::event_draft::Draft;
 use crate::domain::event_type;
 use crate::domain::owner;
 use crate::domain::time::Timestamp;
@@ -192,7 +192,12 @@ pub fn accept_shaped(
     if !lacking.is_empty() {
         return Ok(Acceptance::Lacking(lacking));
     }
-    let mut intakes = store.accept(&offers, is_last)?.into_iter();
+    let are_some_failed = offers.iter().any(|offer| failures(offer).next().is_some());
+    let intakes = store.accept(&offers, is_last && !are_some_failed)?;
+    if are_some_failed {
+        announce_failures(store, subscribers, &offers, &intakes)?;
+    }
+    let mut intakes = intakes.into_iter();
     let intake = |refusal| match refusal {
         Some(reason) => Some(Intake::new(Accepted::Refused(reason))),
         None => intakes.next(),
@@ -212,18 +217,50 @@ pub fn sends<'b>(shaped: &'b Shaped, bodies: &mut Vec<&'b [u8]>) -> Sends {
     }
 }
 
+/// The deliveries of an offer that fail as they are stored, in their order, each with its error.
+fn failures<'o>(offer: &'o Offer<'_>) -> impl Iterator<Item = (i64, &'o AttemptError)> {
+    offer.deliveries.iter().filter_map(|delivery| match &delivery.sends {
+        Sends::Nothing(error) => Some((delivery.webhook_id, error)),
+        Sends::Payload | Sends::Body(_) => None,
+    })
+}
+
+/// Announces the deliveries that failed before any attempt.
+fn announce_failures(
+    store: &Store,
+    subscribers: &[Subscriber],
+    offers: &[Offer<'_>],
+    intakes: &[Intake],
+) -> Result<(), StoreError> {
+    let mut announcements = Vec::new();
+    for (offer, intake) in offers.iter().zip(intakes) {
+        for ((webhook_id, error), delivery_id) in failures(offer).zip(&intake.failed) {
+            let webhook = subscribers.iter().find(|webhook| webhook.id == webhook_id);
+            announcements.extend(webhook.and_then(|webhook| {
+                let failed = FailedDelivery {
+                    id: *delivery_id,
+                    webhook_id,
+                    webhook: &webhook.name,
+                    owner: webhook.owner.as_deref(),
+                    event_id: &offer.event.event_id,
+                    event_type: &offer.event.event_type,
+                    attempts: 0,
+                    status_code: None,
+                    error: Some(error),
+                };
+                failed.announcement()
+            }));
+        }
+    }
+    let now = offers.iter().map(|offer| offer.event.created_at).max();
+    let Some(now) = now.filter(|_| !announcements.is_empty()) else { return Ok(()) };
+    let mut random = Random::new().map_err(|error| StoreError::Other(error.to_string()))?;
+    announce(store, &mut random, now, &announcements)
+}
+
 /// The delivery that a webhook gets of an event.
 fn new_delivery(webhook: &Subscriber, sends: Sends) -> NewDelivery {
     NewDelivery { webhook_id: webhook.id, order: webhook.order, is_test: false, claim: None, sends }
-}
-
-/// An operational event: what hookctl has to say about a webhook. It belongs to the webhook's owner.
-#[derive(Debug)]
-pub struct Announcement {
-    pub event_type: &'static str,
-    pub webhook_id: i64,
-    pub owner: Option<String>,
-    pub data: serde_json::Value,
 }
 
 /// Stores announcements, with a delivery for each webhook that subscribes to them. Runs in the caller's transaction.
@@ -248,13 +285,4 @@ pub fn announce(
         Ok(())
     };
     accept_by(store, events.iter().collect(), options, evaluate).map(drop)
-}
-
-impl Announcement {
-    fn event(&self, random: &mut Random, now: Timestamp) -> Result<NewEvent, StoreError> {
-        let data = serde_json::value::to_raw_value(&self.data).map_err(|error| StoreError::Other(error.to_string()))?;
-        let draft = Draft { event_type: self.event_type.into(), content: Content::of_data(&data), ..Draft::default() };
-        let event = draft.into_event(now, random.next_u128()).map_err(|error| StoreError::Other(error.reason))?;
-        Ok(NewEvent { owner: self.owner.clone(), about: Some(self.webhook_id), ..event })
-    }
 }

@@ -2,6 +2,7 @@
 //! `docs/design/engine.md` describes a turn.
 
 mod accept;
+mod announcement;
 mod claim_lanes;
 mod claimer;
 mod engine;

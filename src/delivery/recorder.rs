@@ -2,15 +2,14 @@
 
 use serde_json::json;
 
-use super::accept::{Announcement, announce};
+use super::accept::announce;
+use super::announcement::{Announcement, FailedDelivery};
 use super::job::{EndedJob, Ending, Job};
 use super::run::Summary;
 use super::step::Step;
 use crate::domain::attempt::{Attempt, Trigger};
 use crate::domain::delivery::{self, Ended, Settlement, Status};
-use crate::domain::event_type::{
-    DELIVERY_FAILED, WEBHOOK_DISABLED, WEBHOOK_FAILING, WEBHOOK_RECOVERED, WEBHOOK_TEST, is_operational,
-};
+use crate::domain::event_type::{WEBHOOK_DISABLED, WEBHOOK_FAILING, WEBHOOK_RECOVERED};
 use crate::domain::statistics::duration_bound;
 use crate::domain::webhook::{FAILURES_TO_REPORT, Health, Order};
 use crate::store::{AttemptCount, AttemptResult, ClaimStanding, Claimed, StoreError};
@@ -174,23 +173,19 @@ impl<'a> Recorded<'a> {
     }
 
     fn announce_failed(&mut self, job: &Job, attempt: &Attempt) {
-        let about = &job.payload.event_type;
-        if is_operational(about) || about == WEBHOOK_TEST {
-            return; // two receivers that fail would announce each other's failures for ever
-        }
-        let error = attempt.outcome.error.as_ref();
-        let data = json!({
-            "delivery_id": job.claimed.id,
-            "webhook_id": job.claimed.webhook_id,
-            "webhook": job.webhook.settings.name,
-            "event_id": job.payload.event_id,
-            "event_type": about,
-            "attempts": attempt.number,
-            "response_status_code": attempt.outcome.answer.as_ref().map(|answer| answer.status),
-            "error_type": error.map(|error| error.error_type),
-            "error_message": error.map(|error| &error.message),
-        });
-        self.announce(job, DELIVERY_FAILED, data);
+        let settings = &job.webhook.settings;
+        let failed = FailedDelivery {
+            id: job.claimed.id,
+            webhook_id: job.claimed.webhook_id,
+            webhook: &settings.name,
+            owner: settings.owner.as_deref(),
+            event_id: &job.payload.event_id,
+            event_type: &job.payload.event_type,
+            attempts: attempt.number,
+            status_code: attempt.outcome.answer.as_ref().map(|answer| answer.status),
+            error: attempt.outcome.error.as_ref(),
+        };
+        self.announcements.extend(failed.announcement());
     }
 
     fn announce(&mut self, job: &Job, event_type: &'static str, data: serde_json::Value) {

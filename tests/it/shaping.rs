@@ -183,6 +183,30 @@ fn what_is_announced_goes_through_the_expressions_too() {
     assert_eq!(receiver.requests_at("/other").len(), 0);
 }
 
+#[test]
+fn a_delivery_that_fails_as_it_is_accepted_is_announced_once_and_not_its_own_announcement() {
+    let (env, receiver) = (TestEnv::new(), TestReceiver::start(200));
+    create(&env, "formed", &receiver, &["-e", "invoice.*", "--transform", ".data.n | ascii_upcase"]);
+    create(&env, "desk", &receiver, &["-e", "delivery.failed"]);
+    create(&env, "broken", &receiver, &["-e", "delivery.failed", "--filter", ".data.webhook | floor"]);
+    let lines = "{\"type\":\"invoice.paid\",\"data\":{\"n\":1}}\n".repeat(2);
+    env.hookctl(["emit", "--batch", "-"]).stdin(lines).run().ok();
+    emit(&env, r#"{"n":1}"#);
+    emit(&env, r#"{"n":"a"}"#);
+    env.hookctl(["drain"]).run().ok();
+    let told = receiver.requests_at("/desk");
+    assert_eq!(told.len(), 3, "{told:?}");
+    for (number, request) in told.iter().enumerate() {
+        let data = request.json()["data"].take();
+        assert_eq!((&data["webhook"], &data["error_type"]), (&json!("formed"), &json!("transform_error")));
+        assert_eq!((&data["attempts"], &data["event_type"]), (&json!(0), &json!("invoice.paid")), "{number}");
+        let failed = delivery(&env, &data["delivery_id"]);
+        assert_eq!((&failed["status"], &failed["event_id"]), (&json!("failed"), &data["event_id"]));
+    }
+    assert_eq!(env.sql_value("SELECT count(*) FROM events WHERE event_type = 'delivery.failed'"), "3");
+    env.hookctl(["db", "check"]).run().ok();
+}
+
 /// Accepted, and costly beyond any bound: in time, in memory, in stack.
 const COSTLY: [&str; 20] = [
     "(\"ab\" * 60000000) / \"a\" | length",
