@@ -7,7 +7,8 @@ use serde_json::value::RawValue;
 use super::envelope::{Content, Entity};
 
 const USER: &str = r#"{"id":7,"username":"ada"}"#;
-const DATA: &str = r#"{"id":42}"#;
+/// Of a type that has no example of its own.
+pub const DATA: &str = r#"{"id":42}"#;
 
 /// Content with the noun and the verb of the type, and the type's own example of data, JSON, where it has one.
 pub fn content<'a>(event_type: &'a str, data: Option<&'a str>) -> Content<'a> {

@@ -127,6 +127,32 @@ fn the_example_is_what_emit_and_test_send() {
 }
 
 #[test]
+fn a_type_with_a_schema_and_no_example_that_goes_with_it_has_none() {
+    let (env, receiver) = (TestEnv::new(), TestReceiver::start(200));
+    env.create("crm", &receiver.url(), &[]);
+    env.file("schema.json", r#"{"type":"object","required":["number"]}"#);
+    env.file("loose.json", r#"{"type":"object"}"#);
+    add(&env, "order.sent", &["--schema", "schema.json"]).ok();
+    add(&env, "order.lost", &["--schema", "loose.json"]).ok();
+    assert_eq!(json(&env, &["event-type", "show", "order.sent"])["example"], Value::Null);
+    assert_eq!(json(&env, &["event-type", "show", "order.lost"])["example"]["data"], json!({"id":42}));
+    assert!(run(&env, &["event-type", "show", "order.sent"]).ok().text().contains("None that the schema takes"));
+    for words in [
+        &["webhook", "test", "crm", "--type", "order.sent"][..],
+        &["webhook", "preview", "crm", "--type", "order.sent"],
+        &["emit", "order.sent", "--example"],
+        &["emit", "order.sent", "--example", "--dry-run"],
+    ] {
+        let refused = run(&env, words).fails(2).err();
+        assert!(refused.contains("order.sent has a schema, and no example that goes with it"), "{refused}");
+        assert!(refused.contains("hookctl event-type add order.sent --example FILE"), "{refused}");
+    }
+    run(&env, &["emit", "order.sent", "--example", "--data", r#"{"number":1}"#]).ok();
+    run(&env, &["webhook", "test", "crm", "--type", "order.sent", "--data", r#"{"number":2}"#]).ok();
+    assert_eq!(receiver.count(), 2);
+}
+
+#[test]
 fn a_test_of_a_type_is_no_event_that_others_missed() {
     let receiver = TestReceiver::start(200);
     let env = shipped();

@@ -6,11 +6,13 @@ use serde::Serialize;
 use super::options::Emit;
 use crate::commands::verdict::Verdict;
 use crate::context::{Context, Exit};
-use crate::delivery::{Case, Matching, shape};
+use crate::delivery::{Case, Matching, Schemas, shape};
 use crate::domain::event::NewEvent;
+use crate::domain::event_draft::Field;
 use crate::domain::webhook::Shape;
+use crate::error::Failure;
 use crate::output::{Cell, Look, Row};
-use crate::store::Subscriber;
+use crate::store::{Store, Subscriber};
 
 #[derive(Debug, Serialize)]
 struct Candidate {
@@ -35,15 +37,17 @@ impl Row for Candidate {
 }
 
 /// Shows the candidates; stores and sends nothing.
-pub(super) fn run(emit: &Emit, event: &NewEvent, context: &mut Context) -> Result<Exit> {
-    let store = context.store_to_read()?;
-    let named = context.webhook_ids(&store, &emit.webhooks)?;
+pub(super) fn run(emit: &Emit, event: &NewEvent, store: &Store, context: &mut Context) -> Result<Exit> {
+    if let Some(reason) = Schemas::default().refusal_of(store, event)? {
+        return Err(Failure::option(Field::Data.option(), reason).into());
+    }
+    let named = context.webhook_ids(store, &emit.webhooks)?;
     let subscribers = store.subscribers()?;
     let matching = |webhook: &Subscriber| Matching::of(webhook, &event.event_type, event.owner.as_deref(), &named);
     let plain = Shape::default();
     let cases = subscribers.iter().map(|webhook| Case {
         shape: if matching(webhook) == Matching::Wanted { &webhook.shape } else { &plain },
-        event: &event.payload,
+        event: event.parts(),
         is_filtered: true,
     });
     let shaped = shape(&cases.collect::<Vec<_>>())?;

@@ -17,11 +17,12 @@ pub use self::options::Emit;
 use self::receivers::receivers;
 pub use self::view::EmitView;
 use crate::commands::catalogue::warn_of_slips_from;
+use crate::commands::event_type::contract::own_example;
 use crate::commands::sending::{self, Sending};
 use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
 use crate::delivery::{
-    AcceptOptions, Acceptance, Schemas, SentAtOnce, Shapings, Summary, accept_shaped, most_at_once, shape, stored,
+    AcceptOptions, Acceptance, SentAtOnce, Shapings, Summary, accept_shaped, most_at_once, shape, stored,
 };
 use crate::domain::event::NewEvent;
 use crate::domain::event_draft::Field;
@@ -35,25 +36,25 @@ impl Emit {
             return batch::run(&self, file, context);
         }
         let Some(event_type) = &self.event_type else { return Err(Failure::invalid("TYPE is missing").into()) };
-        let example = match self.example {
-            true => context.store_to_read()?.event_type(event_type)?.and_then(|row| row.example),
-            false => None,
+        // What is refused makes no database.
+        let read = (self.dry_run || self.example).then(|| context.store_to_read()).transpose()?;
+        let example = match &read {
+            Some(store) if self.example && self.data.is_none() => own_example(store.event_type(event_type)?)?,
+            _ => None,
         };
         let draft = content::draft(&self, event_type, example.as_deref())?;
         let mut random = context.random()?;
-        if self.dry_run {
-            let event = draft.into_event(context.now(), random.next_u128()).map_err(failure)?;
-            if let Some(reason) = Schemas::default().refusal_of(&context.store_to_read()?, &event)? {
-                return Err(Failure::option(Field::Data.option(), reason).into());
-            }
-            return dry_run::run(&self, &event, context);
+        if !self.dry_run {
+            context.refuse_if_read_only()?;
+            notice_of_exposed_header(context, &self.headers);
         }
-        context.refuse_if_read_only()?;
-        notice_of_exposed_header(context, &self.headers);
         let (token, id) = (random.next_token(), random.next_u128());
         // Its envelope says when it was; on a server that is the time there, which is known later.
         let mut envelope = draft.payload.is_none().then(|| draft.clone());
         let mut event = draft.into_event(context.now(), id).map_err(failure)?;
+        if let Some(store) = read.filter(|_| self.dry_run) {
+            return dry_run::run(&self, &event, &store, context);
+        }
         let store = context.store_to_emit()?;
         store.leave_short_log()?;
         let mut held_back = HeldBack::default();

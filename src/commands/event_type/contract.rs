@@ -2,9 +2,10 @@
 
 use crate::commands::arguments::read_input;
 use crate::domain::event::PAYLOAD_LIMIT;
-use crate::domain::json;
+use crate::domain::{example, json};
 use crate::error::Failure;
 use crate::schema::{self, Schema};
+use crate::store::EventTypeRow;
 
 /// Both as JSON text.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +39,18 @@ fn check_example(text: &str) -> Result<(), String> {
         return Err(format!("longer than {PAYLOAD_LIMIT} bytes, the most there may be"));
     }
     json::parse(text.as_bytes()).map(drop).map_err(|error| error.to_string())
+}
+
+/// The data of an example of this type, where it has one of its own. An error where any other is refused by its schema.
+pub fn own_example(row: Option<EventTypeRow>) -> Result<Option<String>, Failure> {
+    let Some(EventTypeRow { name, schema, example, .. }) = row else { return Ok(None) };
+    let Some(schema) = schema.filter(|_| example.is_none()) else { return Ok(example) };
+    let checked = Schema::new(&schema).map(|schema| schema.check(example::DATA.as_bytes()).is_ok());
+    if checked != Ok(false) {
+        return Ok(None);
+    }
+    let reason = format!("{name} has a schema, and no example that goes with it");
+    Err(Failure::invalid(reason).hint(format!("give it one: hookctl event-type add {name} --example FILE")))
 }
 
 /// Reads a schema or an example from a file; `none` takes away what there is.

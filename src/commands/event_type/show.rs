@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::value::RawValue;
 
+use super::contract::own_example;
 use super::not_found::not_found;
 use super::view::{EventTypePage, EventTypeView};
 use crate::commands::candidates::Candidates;
@@ -35,7 +36,7 @@ impl Show {
             .map(|webhook| webhook.name)
             .collect();
         let page = EventTypePage {
-            example: example(row, context)?,
+            example: example(row, context).transpose()?,
             schema: row.schema.clone().map(RawValue::from_string).transpose()?,
             event_type: EventTypeView::from(row.clone()),
             webhooks,
@@ -45,9 +46,10 @@ impl Show {
     }
 }
 
-/// An envelope as `emit --example` would make it.
-fn example(row: &EventTypeRow, context: &Context) -> Result<Box<RawValue>> {
-    let content = example::content(&row.name, row.example.as_deref());
+/// An envelope as `emit --example` would make it; none where it would make none.
+fn example(row: &EventTypeRow, context: &Context) -> Option<Result<Box<RawValue>>> {
+    let own = own_example(Some(row.clone())).ok()?;
+    let content = example::content(&row.name, own.as_deref());
     let envelope = content.envelope("evt_01JD0000000000000000000000", &row.name, context.now());
-    Ok(RawValue::from_string(String::from_utf8(envelope)?)?)
+    Some(String::from_utf8(envelope).map_err(Into::into).and_then(|text| Ok(RawValue::from_string(text)?)))
 }

@@ -71,8 +71,8 @@ pub struct EventTypePage {
     pub webhooks: Vec<String>,
     /// What its data must go with.
     pub schema: Option<Box<RawValue>>,
-    /// An envelope as it would be sent.
-    pub example: Box<RawValue>,
+    /// An envelope as it would be sent; `None` where the type has a schema and no example that goes with it.
+    pub example: Option<Box<RawValue>>,
 }
 
 impl Page for EventTypePage {
@@ -82,7 +82,12 @@ impl Page for EventTypePage {
         text.field("Webhooks", webhooks);
         text.blank();
         text.heading("Example payload");
-        text.block(self.example.get());
+        match &self.example {
+            Some(example) => text.block(example.get()),
+            None => {
+                text.line(Cell::dim("None that the schema takes; `hookctl event-type add` gives it one (--example)."))
+            }
+        }
         if let Some(schema) = &self.schema {
             text.blank();
             text.heading("Schema of the data");

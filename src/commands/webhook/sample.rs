@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use anyhow::Result;
 
 use crate::commands::emit::{failure, json_argument};
+use crate::commands::event_type::contract::own_example;
 use crate::context::Context;
 use crate::domain::envelope::Content;
 use crate::domain::event::NewEvent;
@@ -38,8 +39,11 @@ impl<'a> Sample<'a> {
     }
 
     pub fn event(&self, context: &Context, store: &Store) -> Result<NewEvent> {
-        let stored = self.event_type.map(|name| store.event_type(name)).transpose()?.flatten();
-        let example = stored.and_then(|row| row.example);
+        // Data that is given needs no example.
+        let example = match (self.event_type, &self.data) {
+            (Some(name), None) => own_example(store.event_type(name)?)?,
+            _ => None,
+        };
         let (event_type, mut content) = match self.event_type {
             Some(event_type) => (event_type, example::content(event_type, example.as_deref())),
             None => (WEBHOOK_TEST, Content::of_data(json::parse(MESSAGE).expect("it is JSON"))),
