@@ -5,6 +5,7 @@
 
 mod answer;
 mod database;
+mod shaping;
 mod text;
 
 #[cfg(test)]
@@ -12,4 +13,5 @@ mod tests;
 
 pub use answer::answer;
 pub use database::database;
+pub use shaping::{expression, preset, schema};
 pub use text::{apply_json, apply_toml, batch_line, headers_file, recording, url, verify};

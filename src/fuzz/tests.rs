@@ -60,7 +60,20 @@ macro_rules! fuzzed {
     };
 }
 
-fuzzed!(answer, apply_json, apply_toml, batch_line, database, headers_file, recording, url, verify);
+fuzzed!(
+    answer,
+    apply_json,
+    apply_toml,
+    batch_line,
+    database,
+    expression,
+    headers_file,
+    preset,
+    recording,
+    schema,
+    url,
+    verify
+);
 
 /// `UPDATE=1` writes them anew, as it does with what else is made from the sources.
 #[test]
