@@ -55,6 +55,19 @@ fn without_a_thread_emit_and_drain_end_with_1_say_so_and_leave_the_delivery_due(
 }
 
 #[test]
+fn without_a_process_for_expressions_emit_ends_with_1_and_stores_nothing() {
+    let receiver = TestReceiver::start(200);
+    let Some(env) = with_webhook(&receiver.url()) else { return };
+    run_with_threads(&env, 100, &["webhook", "update", "crm", "--transform", ".event_type"]).unwrap().ok();
+    let run = run_with_threads(&env, 1, &["emit", "invoice.paid"]).unwrap().fails(1);
+    assert!(run.err().contains("cannot start the process that runs filters and transforms"), "{run:?}");
+    let events = run_with_threads(&env, 100, &["event", "list", "-o", "json"]).unwrap().ok().json();
+    assert_eq!(events, serde_json::json!([]));
+    run_with_threads(&env, 100, &["emit", "invoice.paid", "--strict"]).unwrap().ok();
+    assert_eq!(receiver.requests()[0].text(), "\"invoice.paid\"");
+}
+
+#[test]
 fn with_one_worker_where_sixteen_were_asked_for_everything_is_delivered() {
     let receiver = TestReceiver::start(200);
     let Some(env) = with_webhook(&receiver.url()) else { return };

@@ -6,7 +6,7 @@ use crate::fault::{assert_whole, batch, subscribe};
 use crate::support::{Engine, Run, TestEnv, TestReceiver};
 
 /// Not the state of the webhooks: on a server a part of its counters stands elsewhere.
-const TABLES: [&str; 6] = ["webhooks", "secrets", "events", "deliveries", "attempts", "event_types"];
+const TABLES: [&str; 7] = ["webhooks", "secrets", "events", "deliveries", "attempts", "event_types", "bodies"];
 
 /// A database with deliveries of every kind: made, failed, waiting; and an event type of its own.
 fn filled(engine: Engine, receiver: &TestReceiver) -> TestEnv {
@@ -21,6 +21,7 @@ fn filled(engine: Engine, receiver: &TestReceiver) -> TestEnv {
         .run()
         .ok();
     receiver.now_answers(200);
+    env.hookctl(["webhook", "update", "shop", "--transform", "{id: .event_id}"]).run().ok();
     env.hookctl(["emit", "--batch", "-", "--enqueue"]).stdin(batch("waits", 10)).run().ok();
     env
 }
@@ -52,6 +53,9 @@ fn a_copy_in_each_direction_has_every_row_and_goes_on_where_the_original_was() {
         target.hookctl(["emit", "invoice.paid", "--event-id", "next", "--enqueue"]).run().ok();
         target.hookctl(["drain", "--strict"]).run().ok();
         assert_eq!(receiver.count() - before, 2 * 11, "{from:?} to {to:?}");
+        let requests = receiver.requests();
+        let shaped = requests.iter().filter(|request| request.body.starts_with(b"{\"id\":\"waits"));
+        assert_eq!(shaped.count(), 10, "bodies are copied too: {from:?} to {to:?}");
         assert_whole(&target);
         assert_eq!(rows(&original)[3].len(), 62, "the original is as it was");
     }
