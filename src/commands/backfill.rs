@@ -232,8 +232,9 @@ fn shaped_events(
     is_filtered: bool,
     shape: &impl Fn(&[Case<'_>]) -> Result<Vec<Shaped>>,
 ) -> Result<Vec<(i64, Shaped)>> {
-    let payloads = store.payloads(rows)?;
-    let cases: Vec<Case<'_>> = payloads.iter().map(|event| Case { shape: of, event, is_filtered }).collect();
+    let events = store.past_events(rows)?;
+    let cases: Vec<Case<'_>> =
+        events.iter().map(|event| Case { shape: of, event: event.parts(), is_filtered }).collect();
     let shaped = rows.iter().copied().zip(shape(&cases)?);
     Ok(shaped.filter(|(_, shaped)| *shaped != Shaped::Unwanted).collect())
 }

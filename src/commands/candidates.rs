@@ -7,6 +7,8 @@ use clap::builder::ArgExt;
 pub enum Candidates {
     Webhooks,
     EventTypes,
+    /// Event types, also behind the `!` that takes them out.
+    Patterns,
     Events,
     Deliveries,
     Statuses,
@@ -14,6 +16,8 @@ pub enum Candidates {
     Schemes,
     /// Sections of `config.toml`.
     Profiles,
+    /// These and no others.
+    Words(&'static [&'static str]),
 }
 
 impl ArgExt for Candidates {}

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::delivery::{Case, Shaped, shape};
 use crate::domain::time::Timestamp;
-use crate::store::{Anew, Retried, ShapedDelivery, Store, StoreError};
+use crate::store::{Anew, PastEvent, Retried, ShapedDelivery, Store, StoreError};
 
 /// What was evaluated beforehand, outside of any transaction.
 #[derive(Debug, Default)]
@@ -18,10 +18,10 @@ pub fn evaluate(store: &Store, ids: &[i64], is_filtered: bool) -> Result<Reshapi
     let mut rows: Vec<i64> = deliveries.iter().map(|delivery| delivery.event_row).collect();
     rows.sort_unstable();
     rows.dedup();
-    let payloads: HashMap<i64, Vec<u8>> = rows.iter().copied().zip(store.payloads(&rows)?).collect();
+    let events: HashMap<i64, PastEvent> = rows.iter().copied().zip(store.past_events(&rows)?).collect();
     let cases = deliveries.iter().map(|delivery| Case {
         shape: &delivery.shape,
-        event: &payloads[&delivery.event_row],
+        event: events[&delivery.event_row].parts(),
         is_filtered,
     });
     let shaped = shape(&cases.collect::<Vec<_>>())?;

@@ -4,7 +4,8 @@
 use std::time::{Duration, Instant};
 
 use crate::domain::attempt::{AttemptError, ErrorType, LocalTrouble};
-use crate::domain::event::NewEvent;
+use crate::domain::event::{EventParts, NewEvent};
+use crate::domain::presets::Preset;
 use crate::domain::webhook::Shape;
 use crate::expressions::{self, Answer, Evaluated, Question, Task};
 
@@ -27,8 +28,7 @@ pub enum Shaped {
 #[derive(Clone, Copy, Debug)]
 pub struct Case<'a> {
     pub shape: &'a Shape,
-    /// The event's payload.
-    pub event: &'a [u8],
+    pub event: EventParts<'a>,
     /// Whether the filter has a say.
     pub is_filtered: bool,
 }
@@ -66,7 +66,7 @@ impl Shapings {
     ) -> Result<(), LocalTrouble> {
         let cases = lacking.iter().map(|lack| Case {
             shape: &lack.shape,
-            event: &events[lack.event].payload,
+            event: events[lack.event].parts(),
             is_filtered: true,
         });
         let shaped = shape(&cases.collect::<Vec<_>>())?;
@@ -127,7 +127,23 @@ pub fn shape_until(cases: &[Case<'_>], deadline: Option<Instant>) -> Result<Vec<
         case.shape.filter.as_deref().filter(|_| case.is_filtered)
     })?;
     ask(cases, Question::Transform, &mut shaped, deadline, |case| case.shape.transform.as_deref())?;
+    for (case, shaped) in cases.iter().zip(&mut shaped).filter(|(_, shaped)| **shaped == Shaped::Payload) {
+        if let Some(preset) = case.shape.preset {
+            *shaped = made(preset, &case.event);
+        }
+    }
     Ok(shaped)
+}
+
+/// What a preset makes: no expression of the user's, so that it needs no process of its own.
+fn made(preset: Preset, event: &EventParts<'_>) -> Shaped {
+    match preset.body(event) {
+        Ok(body) => Shaped::Body(body),
+        Err(reason) => Shaped::Failed(AttemptError {
+            error_type: ErrorType::TransformError,
+            message: format!("the preset {} made no body: {reason}", preset.name()),
+        }),
+    }
 }
 
 /// Puts a question to the cases that are not decided yet and have an expression for it. Those that it was too late for are cut
@@ -142,7 +158,7 @@ fn ask(
     let open = (0..shaped.len()).filter(|at| shaped[*at] == Shaped::Payload);
     let asked: Vec<(usize, &str)> = open.filter_map(|at| Some((at, expression(&cases[at])?))).collect();
     let tasks: Vec<Task<'_>> =
-        asked.iter().map(|(at, expression)| Task { question, expression, event: cases[*at].event }).collect();
+        asked.iter().map(|(at, expression)| Task { question, expression, event: cases[*at].event.payload }).collect();
     if tasks.is_empty() {
         return Ok(());
     }

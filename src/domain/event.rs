@@ -88,6 +88,20 @@ pub struct NewEvent {
     pub created_at: Timestamp,
 }
 
+/// What a webhook's expressions and its preset see of an event.
+#[derive(Clone, Copy, Debug)]
+pub struct EventParts<'a> {
+    pub event_id: &'a str,
+    pub event_type: &'a str,
+    pub payload: &'a [u8],
+}
+
+impl NewEvent {
+    pub fn parts(&self) -> EventParts<'_> {
+        EventParts { event_id: &self.event_id, event_type: &self.event_type, payload: &self.payload }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,6 +20,7 @@ pub mod outbox_row;
 pub mod outbox_sources;
 pub mod owner;
 pub mod policy;
+pub mod presets;
 pub mod proxy;
 pub mod rate_limit;
 pub mod recording;

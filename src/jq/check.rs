@@ -25,7 +25,7 @@ impl Refusal {
                 "let the program that emits the event prepare what the expression needs"
             }
             Refusal::Invalid(_) => {
-                "`hookctl help webhook create` has an example; quote the expression for the shell: '.data.total'"
+                "`hookctl help shaping` has examples; quote the expression for the shell: '.data.total'"
             }
         }
     }

@@ -8,6 +8,7 @@ use super::value::{params, values};
 use super::{Result, Sends, Store};
 use crate::domain::attempt::AttemptError;
 use crate::domain::delivery::Status;
+use crate::domain::event::EventParts;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::Shape;
 
@@ -25,6 +26,20 @@ pub struct ShapedDelivery {
     pub shape: Shape,
 }
 
+/// An event that is shaped anew.
+#[derive(Clone, Debug, Default)]
+pub struct PastEvent {
+    event_id: String,
+    event_type: String,
+    payload: Vec<u8>,
+}
+
+impl PastEvent {
+    pub fn parts(&self) -> EventParts<'_> {
+        EventParts { event_id: &self.event_id, event_type: &self.event_type, payload: &self.payload }
+    }
+}
+
 /// What becomes of a delivery that is made due again.
 #[derive(Clone, Debug)]
 pub enum Anew<'a> {
@@ -39,10 +54,10 @@ impl Store {
     /// Those of these deliveries that expressions have, or had, a say in.
     pub fn shaped_deliveries(&self, ids: &[i64]) -> Result<Vec<ShapedDelivery>> {
         let sql = format!(
-            "SELECT d.id, d.webhook_id, d.event_id, d.is_test, w.filter, w.transform
+            "SELECT d.id, d.webhook_id, d.event_id, d.is_test, w.filter, w.transform, w.preset
              FROM deliveries d JOIN webhooks w ON w.id = d.webhook_id
-             WHERE {} AND (w.filter IS NOT NULL OR w.transform IS NOT NULL OR d.body_id IS NOT NULL
-                OR d.error_type IN ('filter_error', 'transform_error'))
+             WHERE {} AND (w.filter IS NOT NULL OR w.transform IS NOT NULL OR w.preset IS NOT NULL
+                OR d.body_id IS NOT NULL OR d.error_type IN ('filter_error', 'transform_error'))
              ORDER BY d.id",
             self.dialect().one_of("d.id", "$1")
         );
@@ -52,16 +67,19 @@ impl Store {
                 webhook_id: row.next()?,
                 event_row: row.next()?,
                 is_test: row.next()?,
-                shape: Shape { filter: row.next()?, transform: row.next()? },
+                shape: row.next_shape()?,
             })
         })
     }
 
-    /// The payloads of the events in these rows, in their order; empty for those that were pruned.
-    pub fn payloads(&self, rows: &[i64]) -> Result<Vec<Vec<u8>>> {
-        let sql = "SELECT payload FROM events WHERE id = $1";
-        let payloads = self.first_each(sql, rows.iter().map(|row| values![row]), one::<Option<Vec<u8>>>)?;
-        Ok(payloads.into_iter().map(|payload| payload.flatten().unwrap_or_default()).collect())
+    /// The events in these rows, in their order; their payloads are empty where they were pruned.
+    pub fn past_events(&self, rows: &[i64]) -> Result<Vec<PastEvent>> {
+        let sql = "SELECT event_id, event_type, payload FROM events WHERE id = $1";
+        let events = self.first_each(sql, rows.iter().map(|row| values![row]), |row| {
+            let (event_id, event_type) = (row.next()?, row.next()?);
+            Ok(PastEvent { event_id, event_type, payload: row.next::<Option<Vec<u8>>>()?.unwrap_or_default() })
+        })?;
+        Ok(events.into_iter().map(Option::unwrap_or_default).collect())
     }
 
     /// Says anew what deliveries send that were made due just now. Runs in the transaction that did it.

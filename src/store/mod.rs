@@ -52,7 +52,7 @@ pub use accept::{Accepted, Intake, NewClaim, NewDelivery, Offer, Sends};
 pub use attempt_log::LoggedAttempt;
 pub use backfill::Past;
 pub use backlog::Backlog;
-pub use bodies::{Anew, ShapedDelivery};
+pub use bodies::{Anew, PastEvent, ShapedDelivery};
 pub use check::{Check, Finding};
 pub use cipher::{DataKey, key as data_key, use_key};
 pub use claims::{ClaimCost, Claimed, LEASE_MARGIN_MS, LaneClaim, LaneClaimed, Lease, Payload, RateCost, Wanted};

@@ -6,8 +6,9 @@ use serde::de::DeserializeOwned;
 use super::{Result, StoreError};
 use crate::domain::attempt::{ErrorType, Trigger};
 use crate::domain::delivery::Status;
+use crate::domain::presets::Preset;
 use crate::domain::time::Timestamp;
-use crate::domain::webhook::Order;
+use crate::domain::webhook::{Order, Shape};
 
 /// What stands in one column of a row, as an engine hands it out; booleans as 0 and 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,6 +53,10 @@ impl<'r> Row<'r> {
     pub fn next_json<T: DeserializeOwned>(&mut self, column: &str) -> Result<T> {
         let text: &str = self.next()?;
         serde_json::from_str(text).map_err(|_| StoreError::Value { column: column.to_owned(), value: shortened(text) })
+    }
+
+    pub fn next_shape(&mut self) -> Result<Shape> {
+        Ok(Shape { filter: self.next()?, transform: self.next()?, preset: self.next()? })
     }
 
     #[cold]
@@ -160,6 +165,12 @@ impl FromCell<'_> for ErrorType {
 impl FromCell<'_> for Order {
     fn from_cell(cell: Cell<'_>) -> Option<Order> {
         Option::<&str>::from_cell(cell).and_then(Order::of_name)
+    }
+}
+
+impl FromCell<'_> for Preset {
+    fn from_cell(cell: Cell<'_>) -> Option<Preset> {
+        <&str>::from_cell(cell).and_then(Preset::find)
     }
 }
 

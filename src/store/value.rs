@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::domain::attempt::{ErrorType, Trigger};
 use crate::domain::delivery::Status;
+use crate::domain::presets::Preset;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::Order;
 
@@ -82,6 +83,7 @@ copied! {
     ErrorType: value => Value::from(value.as_str());
     Trigger: value => Value::Bool(value == Trigger::Manual);
     Order: value => value.name().into();
+    Preset: value => value.name().into();
 }
 
 impl<'a> From<&'a str> for Value<'a> {

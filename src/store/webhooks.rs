@@ -42,10 +42,10 @@ pub struct Subscriber {
 }
 
 const COLUMNS: &str =
-    "id, name, owner, events, ordered, filter, transform, settings, created_by, created_at, updated_at";
+    "id, name, owner, events, ordered, filter, transform, preset, settings, created_by, created_at, updated_at";
 
 /// The settings that have a column of their own, by key: queries need them. The others are in the column `settings`.
-const OWN_COLUMNS: [&str; 6] = ["name", "owner", "events", "is_ordered", "filter", "transform"];
+const OWN_COLUMNS: [&str; 7] = ["name", "owner", "events", "is_ordered", "filter", "transform", "preset"];
 
 impl Store {
     /// Stores a new webhook and returns its id.
@@ -57,9 +57,9 @@ impl Store {
         now: Timestamp,
     ) -> Result<i64> {
         let inserted = self.insert(
-            "INSERT INTO webhooks (name, owner, events, ordered, filter, transform, settings, created_by, created_at,
-                updated_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)",
+            "INSERT INTO webhooks (name, owner, events, ordered, filter, transform, preset, settings, created_by,
+                created_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)",
             params![
                 &settings.name,
                 &settings.owner,
@@ -67,6 +67,7 @@ impl Store {
                 settings.order,
                 &settings.shape.filter,
                 &settings.shape.transform,
+                settings.shape.preset,
                 &settings_column(settings),
                 created_by,
                 now
@@ -88,8 +89,8 @@ impl Store {
         }
         let updated = self.execute(
             "UPDATE webhooks SET name = $1, owner = $2, events = $3, ordered = $4, filter = $5, transform = $6,
-                settings = $7
-             WHERE id = $8",
+                preset = $7, settings = $8
+             WHERE id = $9",
             params![
                 &settings.name,
                 &settings.owner,
@@ -97,6 +98,7 @@ impl Store {
                 settings.order,
                 &settings.shape.filter,
                 &settings.shape.transform,
+                settings.shape.preset,
                 &settings_column(settings),
                 id
             ],
@@ -179,7 +181,7 @@ impl Store {
 /// Every [`subscriber`], oldest first.
 pub(super) const SUBSCRIBERS: &str =
     "SELECT w.id, w.name, w.events, w.owner, s.is_active, s.paused_at IS NOT NULL, w.ordered, w.filter, w.transform,
-        EXISTS (SELECT 1 FROM event_types t WHERE t.schema IS NOT NULL)
+        w.preset, EXISTS (SELECT 1 FROM event_types t WHERE t.schema IS NOT NULL)
      FROM webhooks w JOIN webhook_state s ON s.webhook_id = w.id ORDER BY w.id";
 
 pub(super) fn subscriber(row: &mut Row<'_>) -> Result<Subscriber> {
@@ -191,7 +193,7 @@ pub(super) fn subscriber(row: &mut Row<'_>) -> Result<Subscriber> {
         is_active: row.next()?,
         is_paused: row.next()?,
         order: row.next()?,
-        shape: Shape { filter: row.next()?, transform: row.next()? },
+        shape: row.next_shape()?,
         are_there_schemas: row.next()?,
     })
 }
@@ -208,7 +210,7 @@ pub(super) fn select(dialect: Dialect, which: &str) -> String {
 pub(super) fn from_row(row: &mut Row<'_>) -> Result<Webhook> {
     let (id, name, owner) = (row.next()?, row.next()?, row.next()?);
     let (events, order) = (row.next_json("webhooks.events")?, row.next()?);
-    let shape = Shape { filter: row.next()?, transform: row.next()? };
+    let shape = row.next_shape()?;
     // The text is not repeated: credentials are in it.
     let others: Settings = serde_json::from_str(row.next()?).map_err(|error| StoreError::Value {
         column: "webhooks.settings".to_owned(),

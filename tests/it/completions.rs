@@ -142,6 +142,9 @@ fn values_come_from_the_database_that_the_line_names() {
         offered(&env, &["webhook", "create", "x", "-e", "task.created,invoice.pa"]),
         ["task.created,invoice.paid"]
     );
+    assert_eq!(offered(&env, &["webhook", "update", "x", "--add-event", "*,!invoice.pa"]), ["*,!invoice.paid"]);
+    assert_eq!(offered(&env, &["webhook", "create", "x", "--preset", "s"]), ["slack"]);
+    assert_eq!(offered(&env, &["webhook", "create", "x", "--ordered=k"]), ["--ordered=key"]);
     assert_eq!(offered(&env, &["delivery", "retry", ""]), ["2", "1"]);
 }
 

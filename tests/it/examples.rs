@@ -75,6 +75,7 @@ impl World {
             ("order-7.json", r#"{"id":7}"#),
             ("body.json", r#"{"id":7}"#),
             ("body.txt", "token=x"),
+            ("slack.url", "http://127.0.0.1:9/services/x"),
             ("body.bin", "\u{1}\u{2}"),
             ("key.txt", "whsec_abc"),
             ("new.txt", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwQ2ZZDYyUYhY="),

@@ -56,6 +56,23 @@ fn the_commands_of_outbox_run() {
 }
 
 #[test]
+fn the_commands_of_shaping_run() {
+    let guide = Guide::run("shaping", "");
+    for told in ["no: its filter says no", "\"amount\":1200.00", "Invoice paid: Example invoice"] {
+        assert!(guide.told.contains(told), "{told}: {}", guide.told);
+    }
+    assert_eq!(guide.requests(), 11, "{}", guide.told);
+    let text = fs::read_to_string(Path::new(ROOT).join("docs/shaping.md")).unwrap();
+    let table = text.split("| what for | expression |").nth(1).unwrap().split("\n\n").next().unwrap();
+    let expressions = table.lines().skip(2).filter_map(|line| line.rsplit("| `").next()?.strip_suffix("` |"));
+    let expressions: Vec<String> = expressions.map(|expression| expression.replace("\\|", "|")).collect();
+    assert!(expressions.len() >= 5, "{expressions:?}");
+    for expression in &expressions {
+        guide.env.hookctl(["webhook", "update", "crm", "--transform", expression]).run().ok();
+    }
+}
+
+#[test]
 fn the_commands_of_secrets_run() {
     let guide = Guide::run("secrets", "");
     assert_eq!(guide.requests(), 2, "two tests");
@@ -200,6 +217,7 @@ impl Guide {
         let here = |code: &str| {
             // A test has its own receiver, a free port, and no right to the system's folders.
             code.replace("https://crm.example.com/", &receiver.url())
+                .replace("https://hooks.slack.com/", &receiver.url())
                 .replace("8000", &closed_port().port().to_string())
                 .replace("8001", &closed_port().port().to_string())
                 .replace("/var/lib/prometheus/node-exporter", crontab_folder.to_str().unwrap())

@@ -54,6 +54,7 @@ mod owners;
 mod patterns;
 mod pause;
 mod postgres;
+mod presets;
 mod preview;
 mod probe;
 mod profiles;

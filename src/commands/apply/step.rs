@@ -149,7 +149,11 @@ fn secret_steps(
 ) -> Result<Vec<SecretStep>> {
     let stored = existing.map_or(Ok(Vec::new()), |webhook| store.secrets(webhook.id, context.now()))?;
     let stored: Vec<&Secret> = stored.iter().map(|stored| &stored.secret).collect();
-    if entry.change.signature_schemes.as_ref().is_some_and(Vec::is_empty) {
+    let is_unsigned = match &entry.change.signature_schemes {
+        Some(schemes) => schemes.is_empty(),
+        None => settings.shape.is_chat() && entry.secrets.is_empty(),
+    };
+    if is_unsigned {
         if let Some(given) = entry.secrets.first() {
             let reason = "the webhook signs with no scheme; name one in signature_schemes, or leave the secret out";
             return Err(entry.place.refuse(given.field.key, reason).into());

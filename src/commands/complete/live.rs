@@ -1,14 +1,16 @@
 //! What the database and the tables of the program offer as values of options and arguments.
 
+use std::ffi::OsStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueHint;
-use clap_complete::{ArgValueCandidates, CompletionCandidate};
+use clap_complete::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate};
 
 use crate::commands::candidates::Candidates;
 use crate::domain::attempt::ErrorType;
 use crate::domain::delivery::Status;
+use crate::domain::event_type::TAKES_OUT;
 use crate::domain::signature::schemes;
 use crate::profile;
 use crate::settings;
@@ -27,6 +29,10 @@ pub fn offered(command: clap::Command, database: Option<Place>) -> clap::Command
 
 fn offered_below(command: clap::Command, database: Option<&Arc<Place>>) -> clap::Command {
     let command = command.mut_args(|argument| match argument.get::<Candidates>().copied() {
+        Some(Candidates::Patterns) => {
+            let database = database.cloned();
+            argument.add(ArgValueCompleter::new(move |typed: &OsStr| patterns(typed, database.as_deref())))
+        }
         Some(Candidates::Profiles) => argument.add(ArgValueCandidates::new(profiles)),
         Some(candidates) => {
             let database = database.cloned();
@@ -46,11 +52,24 @@ fn values(candidates: Candidates, database: Option<&Place>) -> Vec<CompletionCan
         Candidates::Schemes => {
             schemes::ALL.iter().map(|scheme| described(scheme.name.to_owned(), scheme.title.to_owned())).collect()
         }
+        Candidates::Words(words) => words.iter().map(|word| CompletionCandidate::new(*word)).collect(),
         Candidates::Profiles => profiles(),
-        Candidates::Webhooks | Candidates::EventTypes | Candidates::Events | Candidates::Deliveries => {
-            stored(candidates, database).unwrap_or_default()
-        }
+        Candidates::Webhooks
+        | Candidates::EventTypes
+        | Candidates::Patterns
+        | Candidates::Events
+        | Candidates::Deliveries => stored(candidates, database).unwrap_or_default(),
     }
+}
+
+/// The event types that go on with what was typed, behind a `!` as well.
+fn patterns(typed: &OsStr, database: Option<&Place>) -> Vec<CompletionCandidate> {
+    let typed = typed.to_str().unwrap_or_default();
+    let bare = typed.strip_prefix(TAKES_OUT).unwrap_or(typed);
+    let mark = &typed[..typed.len() - bare.len()];
+    let types = values(Candidates::EventTypes, database).into_iter();
+    let meant = types.filter(|candidate| candidate.get_value().to_string_lossy().starts_with(bare));
+    meant.map(|candidate| candidate.add_prefix(mark)).collect()
 }
 
 fn profiles() -> Vec<CompletionCandidate> {
@@ -64,7 +83,7 @@ fn stored(candidates: Candidates, database: Option<&Place>) -> Result<Vec<Comple
     let store = opened.map_or_else(Store::empty, Ok)?;
     Ok(match candidates {
         Candidates::Webhooks => store.webhook_names()?.into_iter().map(CompletionCandidate::new).collect(),
-        Candidates::EventTypes => {
+        Candidates::EventTypes | Candidates::Patterns => {
             store.event_types()?.into_iter().map(|row| described(row.name, row.description)).collect()
         }
         Candidates::Events => {
@@ -96,7 +115,7 @@ mod tests {
                 let kind =
                     match argument.get_value_names().and_then(|names| names.first()).map(clap::builder::Str::as_str) {
                         Some("WEBHOOK") => Candidates::Webhooks,
-                        Some("PATTERN") => Candidates::EventTypes,
+                        Some("PATTERN") => Candidates::Patterns,
                         Some("SCHEME") => Candidates::Schemes,
                         _ => continue,
                     };

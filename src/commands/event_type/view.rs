@@ -85,7 +85,7 @@ impl Page for EventTypePage {
         match &self.example {
             Some(example) => text.block(example.get()),
             None => {
-                text.line(Cell::dim("None that the schema takes; `hookctl event-type add` gives it one (--example)."))
+                text.line(Cell::dim("None that the schema takes; `hookctl event-type add` gives it one (--example)."));
             }
         }
         if let Some(schema) = &self.schema {

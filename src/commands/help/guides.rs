@@ -23,6 +23,11 @@ pub const GUIDES: &[Guide] = &[
         text: include_str!("../../../docs/outbox.md"),
     },
     Guide {
+        name: "shaping",
+        about: "Filters, transforms, messages for chats, order, schemas",
+        text: include_str!("../../../docs/shaping.md"),
+    },
+    Guide {
         name: "secrets",
         about: "Where secrets are, and how to change one at no loss",
         text: include_str!("../../../docs/secrets.md"),

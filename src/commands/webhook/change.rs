@@ -14,7 +14,9 @@ use super::pem::Pem;
 use crate::commands::arguments;
 use crate::commands::candidates::Candidates;
 use crate::commands::given_credential::{GivenCredential, GivenHeader, header_env, header_file};
+use crate::domain::presets::Preset;
 use crate::domain::webhook::masked;
+use crate::domain::webhook::rules::METHODS;
 use crate::domain::webhook::{Field, Invalid, LONGEST_CA_CERT, Order, Settings};
 use crate::domain::{custom_headers, duration, target_url};
 use crate::http::check_ca_cert;
@@ -40,7 +42,7 @@ pub struct Change {
     pub secret_url_file: Option<GivenCredential>,
     /// Event types it subscribes to, at most 1000; * stands for any run of characters, and a pattern that begins with ! takes
     /// types out. In single quotes for the shell: '*,!invoice.draft*' [repeatable, or with commas]
-    #[arg(short = 'e', long = "event", visible_alias = "events", value_name = "PATTERN", add = Candidates::EventTypes, value_delimiter = ',')]
+    #[arg(short = 'e', long = "event", visible_alias = "events", value_name = "PATTERN", add = Candidates::Patterns, value_delimiter = ',')]
     #[serde(deserialize_with = "list")]
     pub events: Option<Vec<String>>,
     /// Only events for which this jq expression gives a value other than false and null; none for all
@@ -49,11 +51,15 @@ pub struct Change {
     /// The body is what this jq expression gives for the event; none for the event as it is
     #[arg(long, value_name = "JQ", help_heading = "Events and bodies")]
     pub transform: Option<String>,
+    /// The body is a message for this receiver; of a chat the URL is kept as a credential, and nothing is signed: slack,
+    /// discord, teams, mattermost, cloudevents; none for the event as it is
+    #[arg(long, value_name = "PRESET", add = Candidates::Words(&Preset::NAMES), help_heading = "Events and bodies")]
+    pub preset: Option<String>,
     /// A line about it, for people
     #[arg(long, value_name = "TEXT")]
     pub description: Option<String>,
     /// The HTTP method: POST, PUT or PATCH [default: POST]
-    #[arg(long = "method", value_name = "METHOD", help_heading = "Request")]
+    #[arg(long = "method", value_name = "METHOD", add = Candidates::Words(&METHODS), help_heading = "Request")]
     pub http_method: Option<String>,
     /// The Content-Type of its requests [default: application/json]
     #[arg(long, value_name = "TYPE", help_heading = "Request")]
@@ -94,7 +100,7 @@ pub struct Change {
     pub retry_delay: Option<Duration>,
     /// The delay before each retry, or a preset: standard (9 retries in 3 days: 5s,5m,30m,2h,5h,10h,14h,20h,24h), svix (7 in
     /// 28 hours), timetracker (3, after 1, 2 and 4 minutes) [default: standard; timetracker with --ordered]
-    #[arg(long, value_name = "LIST", conflicts_with_all = ["max_retries", "retry_delay"], help_heading = "Retries and limits")]
+    #[arg(long, value_name = "LIST", add = Candidates::Words(&["standard", "svix", "timetracker"]), conflicts_with_all = ["max_retries", "retry_delay"], help_heading = "Retries and limits")]
     #[serde(deserialize_with = "text")]
     pub retry_schedule: Option<String>,
     /// Disable it after so long without a success; 0 never [default: 5d]
@@ -110,7 +116,7 @@ pub struct Change {
     pub concurrency: Option<String>,
     /// One delivery at a time, in the order of emission: of the whole webhook, or with --ordered=key of each ordering key
     /// (`emit --key`), where keys do not wait for each other and deliveries without one for nobody; --ordered=false to lift it
-    #[arg(long = "ordered", value_name = "webhook|key", num_args = 0..=1, require_equals = true, default_missing_value = "webhook", value_parser = Order::parse, help_heading = "Retries and limits")]
+    #[arg(long = "ordered", value_name = "webhook|key", add = Candidates::Words(&["webhook", "key"]), num_args = 0..=1, require_equals = true, default_missing_value = "webhook", value_parser = Order::parse, help_heading = "Retries and limits")]
     #[serde(rename = "is_ordered", alias = "ordered")]
     pub order: Option<Order>,
     /// Allow private and loopback addresses; --allow-private=false to forbid them again
@@ -150,12 +156,13 @@ impl Change {
     }
 
     /// What to say of credentials that are arguments: others can see them, and there is a better way to give them.
-    pub fn exposed(&self) -> Vec<String> {
+    pub fn exposed(&self, is_chat: bool) -> Vec<String> {
         let seen = "was an argument, which other users of the machine can see; better:";
         let url = self.url.as_deref().and_then(|url| target_url::parse(url).ok());
-        let url = url.filter(masked::has_credential).map(|_| {
-            format!("the query of the URL {seen} --secret-url-env VAR or --secret-url-file FILE, with the whole URL")
-        });
+        let what = if is_chat { "the URL of a chat" } else { "the query of the URL" };
+        let url = url.filter(|url| is_chat || masked::has_credential(url));
+        let url =
+            url.map(|_| format!("{what} {seen} --secret-url-env VAR or --secret-url-file FILE, with the whole URL"));
         let mut names = self.headers.iter().flatten().map(|(name, _)| name);
         let header = names
             .find(|name| masked::is_credential(name))
@@ -174,6 +181,8 @@ impl Change {
             // Before the retries, which are then as given.
             settings.set_order(order);
         }
+        // Before the content type, which is then as given.
+        self.apply_shape(settings)?;
         set! {
             self.url.as_deref() => set_url;
             self.events.as_deref() => set_events;
@@ -193,17 +202,10 @@ impl Change {
             self.concurrency.as_deref() => set_concurrency;
             self.allow_networks.as_deref() => set_allow_networks;
         }
-        if let Some(filter) = &self.filter {
-            check_expression(Field::FILTER, filter)?;
-            settings.set_filter(filter);
-        }
-        if let Some(transform) = &self.transform {
-            check_expression(Field::TRANSFORM, transform)?;
-            settings.set_transform(transform);
-        }
         if let Some(given) = self.secret_url.as_ref().or(self.secret_url_file.as_ref()) {
             settings.set_secret_url(given.read(Field::SECRET_URL, LONGEST_CREDENTIAL)?)?;
         }
+        settings.keep_url_secret();
         let headers = self.header_envs.iter().chain(&self.header_files);
         let headers = headers.map(|(name, given)| Ok((name.clone(), given.read(Field::HEADERS, LONGEST_CREDENTIAL)?)));
         settings.add_secret_headers(headers.collect::<Result<_, Invalid>>()?)?;
@@ -215,6 +217,28 @@ impl Change {
         }
         self.hmac.apply(&mut settings.hmac)?;
         self.egress.apply(&mut settings.egress)
+    }
+
+    fn apply_shape(&self, settings: &mut Settings) -> Result<(), Invalid> {
+        let is_meant = |given: &Option<String>| given.as_ref().is_some_and(|text| text != "none");
+        if is_meant(&self.transform) && is_meant(&self.preset) {
+            let reason = "there is a transform as well, and only one of them can make the body";
+            return Err(Field::PRESET.invalid(reason).hint("leave one of them out"));
+        }
+        let before = settings.shape.preset;
+        if let Some(filter) = &self.filter {
+            check_expression(Field::FILTER, filter)?;
+            settings.shape.set_filter(filter);
+        }
+        if let Some(transform) = &self.transform {
+            check_expression(Field::TRANSFORM, transform)?;
+            settings.shape.set_transform(transform);
+        }
+        if let Some(preset) = &self.preset {
+            settings.shape.set_preset(preset)?;
+        }
+        settings.follow_preset(before);
+        Ok(())
     }
 }
 

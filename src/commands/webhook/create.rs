@@ -12,6 +12,7 @@ use super::view::WebhookView;
 use crate::commands::catalogue::warn_of_slips;
 use crate::commands::secret_source::SecretSource;
 use crate::context::{Context, Exit};
+use crate::domain::presets::Preset;
 use crate::domain::secret::KeyKind;
 use crate::domain::webhook::Settings;
 use crate::error::Failure;
@@ -21,7 +22,8 @@ use crate::output::Prompt;
 ///
 /// Its secret is generated, unless one is given, and shown this once. Deliveries are signed with the schemes
 /// `timetracker` and `standard` (Standard Webhooks) unless --signature says otherwise. At a terminal it asks for what is
-/// missing, and shows the command that needs no questions.
+/// missing, and shows the command that needs no questions. `hookctl help shaping` is about filters, transforms, presets and
+/// order.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl webhook create billing --url https://billing.example/hooks \\
@@ -30,6 +32,8 @@ use crate::output::Prompt;
       --signature github --secret-env CI_SECRET
   hookctl webhook create large --url https://ops.example/in -e invoice.paid \\
       --filter '.data.total > 1000' --transform '{text: .description}'
+  hookctl webhook create desk --preset slack --secret-url-file slack.url \\
+      -e 'webhook.*,delivery.failed'
   hookctl webhook create dev --url http://127.0.0.1:8000/ -e '*' --allow-private
 
 Exit status:
@@ -54,7 +58,8 @@ impl Create {
     pub fn run(mut self, context: &mut Context) -> Result<Exit> {
         context.refuse_if_read_only()?;
         // Before anything is asked for: an answer is no argument.
-        let exposed = self.change.exposed();
+        let preset = self.change.preset.as_deref().and_then(Preset::find);
+        let exposed = self.change.exposed(preset.is_some_and(Preset::is_chat));
         if self.is_incomplete()
             && let Some(prompt) = context.out.prompt()?
         {
@@ -85,7 +90,7 @@ impl Create {
         })?;
         warn_of_slips(context, &store, &settings.events)?;
         exposed.iter().for_each(|notice| context.out.notice(notice));
-        if secrets.is_empty() {
+        if self.no_secret {
             context.out.notice("requests to this webhook are not signed (--no-secret)");
         }
         let Some(webhook) = webhook else { return Ok(Exit::DONE) };
@@ -112,7 +117,8 @@ impl Create {
     /// The secret that was given, and new ones where it leaves a scheme without one; fills in the schemes when none was
     /// asked for.
     fn secrets(&self, context: &mut Context, settings: &mut Settings) -> Result<Vec<NewSecret>> {
-        if self.no_secret {
+        let is_asked_for = self.secret.is_given() || self.change.signature_schemes.is_some();
+        if self.no_secret || (settings.shape.is_chat() && !is_asked_for) {
             return Ok(Vec::new());
         }
         let given = self.secret.read()?;

@@ -46,7 +46,7 @@ pub fn ask(mut draft: Draft, secret: &SecretSource, context: &mut Context, promp
         answers.extend(["-e".to_owned(), events.join(",")]);
         draft.change.events = Some(events);
     }
-    if draft.change.signature_schemes.is_none() && !draft.is_unsigned {
+    if draft.change.signature_schemes.is_none() && !draft.is_unsigned && !settings.shape.is_chat() {
         let arguments = signature(prompt, &settings, secret)?;
         match arguments.as_slice() {
             [_, scheme] => draft.change.signature_schemes = Some(vec![scheme.clone()]),

@@ -3,6 +3,7 @@
 use clap::Args;
 use serde::Deserialize;
 
+use crate::commands::candidates::Candidates;
 use crate::domain::webhook::{Field, HmacSettings, Invalid};
 
 /// The settings that are to be different; what is not given stays as it is.
@@ -16,10 +17,10 @@ pub struct HmacChange {
     #[arg(long, value_name = "TEXT", help_heading = "Signature")]
     pub signature_prefix: Option<String>,
     /// Of the scheme hmac: hex or base64 [default: hex]
-    #[arg(long, value_name = "ENCODING", help_heading = "Signature")]
+    #[arg(long, value_name = "ENCODING", add = Candidates::Words(&["hex", "base64"]), help_heading = "Signature")]
     pub signature_encoding: Option<String>,
     /// Of the scheme hmac: sha256, sha1 or sha512 [default: sha256]
-    #[arg(long, value_name = "HASH", help_heading = "Signature")]
+    #[arg(long, value_name = "HASH", add = Candidates::Words(&["sha256", "sha1", "sha512"]), help_heading = "Signature")]
     pub signature_algorithm: Option<String>,
 }
 

@@ -11,6 +11,7 @@ use crate::commands::event::show::pruned;
 use crate::commands::verdict::Verdict;
 use crate::context::{Context, Exit};
 use crate::delivery::{self, Case, Matching, Schemas, Shaped};
+use crate::domain::event::EventParts;
 use crate::domain::webhook::{Shape, Webhook};
 use crate::error::Failure;
 use crate::output::{Cell, Page, Text};
@@ -25,7 +26,7 @@ use crate::store::{EventHeaders, Payload, Store};
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl webhook preview crm --type invoice.paid
-  hookctl webhook preview crm --type invoice.paid --data '{\"total\":12}' --jq .body
+  hookctl webhook preview crm --type invoice.paid --data 7 --jq .body
   hookctl webhook preview crm --event order-7-paid -o json")]
 pub struct Preview {
     /// Its name or id
@@ -141,7 +142,9 @@ fn verdict(
 }
 
 fn shaped(shape: &Shape, payload: &Payload, is_filtered: bool) -> Result<Shaped> {
-    let case = Case { shape, event: &payload.bytes, is_filtered };
+    let Payload { event_id, event_type, bytes, .. } = payload;
+    let event = EventParts { event_id, event_type, payload: bytes };
+    let case = Case { shape, event, is_filtered };
     Ok(delivery::shape(&[case])?.swap_remove(0))
 }
 

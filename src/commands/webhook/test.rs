@@ -17,8 +17,9 @@ use crate::store::{NewDelivery, Offer};
 /// The event is a webhook.test, or with --type the example of that type, as `hookctl event-type show` has it. No other webhook
 /// gets it, now or by a backfill.
 ///
-/// It reaches the webhook whatever it subscribes to and filters, active or not, in the form of its transform, and waits for nothing: neither --concurrency nor
-/// --rate-limit counts for it. It is logged, never retried, and not counted. Exits with 5 when it was not delivered.
+/// It reaches the webhook whatever it subscribes to and filters, active or not, in the form of its transform or preset, and waits
+/// for nothing: neither --concurrency nor --rate-limit counts for it. It is logged, never retried, and not counted. Exits with 5
+/// when it was not delivered.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl webhook test crm
@@ -47,7 +48,7 @@ impl Test {
         let webhook = context.webhook(&store, &self.webhook)?;
         store.check_key_of(&[webhook.id])?;
         let event = sample.event(context, &store)?;
-        let case = Case { shape: &webhook.settings.shape, event: &event.payload, is_filtered: false };
+        let case = Case { shape: &webhook.settings.shape, event: event.parts(), is_filtered: false };
         let (shaped, mut bodies) = (shape(&[case])?, Vec::new());
         let new = NewDelivery {
             webhook_id: webhook.id,

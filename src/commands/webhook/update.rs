@@ -43,10 +43,10 @@ pub struct Update {
     #[command(flatten)]
     change: Change,
     /// Subscribe to these as well [repeatable, or with commas]
-    #[arg(long = "add-event", value_name = "PATTERN", add = Candidates::EventTypes, value_delimiter = ',')]
+    #[arg(long = "add-event", value_name = "PATTERN", add = Candidates::Patterns, value_delimiter = ',')]
     add_events: Vec<String>,
     /// Subscribe to these no longer [repeatable, or with commas]
-    #[arg(long = "remove-event", value_name = "PATTERN", add = Candidates::EventTypes, value_delimiter = ',')]
+    #[arg(long = "remove-event", value_name = "PATTERN", add = Candidates::Patterns, value_delimiter = ',')]
     remove_events: Vec<String>,
     /// Send this header no longer [repeatable]
     #[arg(long = "remove-header", value_name = "NAME", help_heading = "Request")]
@@ -115,7 +115,7 @@ impl Update {
         context.erase_deleted(&store);
         let named = self.change.events.iter().flatten().chain(&self.add_events);
         warn_of_slips(context, &store, named)?;
-        self.change.exposed().iter().for_each(|notice| context.out.notice(notice));
+        self.change.exposed(settings.shape.is_chat()).iter().for_each(|notice| context.out.notice(notice));
         let Some(webhook) = webhook else { return Ok(Exit::DONE) };
         let mut view = WebhookView::new(&webhook, store.count_open(webhook.id)?, now);
         view.secrets = ShownSecrets::of(secrets.iter().filter(|new| new.is_generated).map(|new| &new.secret));

@@ -131,6 +131,9 @@ impl WebhookView {
                 text.field(name, expression);
             }
         }
+        if let Some(preset) = settings.shape.preset {
+            text.field("Preset", preset.name());
+        }
         text.field("Request", format!("{}, {}", settings.http_method, settings.content_type));
         for (name, value) in &settings.headers {
             text.field("Header", format!("{name}: {value}"));

@@ -36,6 +36,7 @@ fields! {
     EVENTS: "events", "--event", false;
     FILTER: "filter", "--filter", false;
     TRANSFORM: "transform", "--transform", false;
+    PRESET: "preset", "--preset", false;
     HTTP_METHOD: "http_method", "--method", false;
     CONTENT_TYPE: "content_type", "--content-type", false;
     HEADERS: "headers", "--header", true;

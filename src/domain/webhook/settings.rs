@@ -19,6 +19,7 @@ use crate::domain::credential::{Credential, HeaderValue};
 use crate::domain::custom_headers::{HeaderError, MAX_HEADERS};
 use crate::domain::network::{AddressPolicy, parse_networks};
 use crate::domain::owner::Owner;
+use crate::domain::presets::Preset;
 use crate::domain::rate_limit::RateLimit;
 use crate::domain::retry::{LONGEST_DELAY_MS, MOST_RETRIES, RetryPolicy};
 use crate::domain::secret::{MASKED, Secret};
@@ -201,14 +202,20 @@ impl Settings {
         }
     }
 
-    /// Sets an expression that was checked, or none with `none`.
-    pub fn set_filter(&mut self, expression: &str) {
-        self.shape.filter = Some(expression.to_owned()).filter(|text| text != "none");
+    /// The content type of a preset comes and goes with it; `before` was there before the change.
+    pub fn follow_preset(&mut self, before: Option<Preset>) {
+        let of = |preset: Option<Preset>| preset.map_or("application/json", Preset::content_type);
+        if self.shape.preset != before && (self.shape.preset.is_some() || self.content_type == of(before)) {
+            of(self.shape.preset).clone_into(&mut self.content_type);
+        }
     }
 
-    /// Sets an expression that was checked, or none with `none`.
-    pub fn set_transform(&mut self, expression: &str) {
-        self.shape.transform = Some(expression.to_owned()).filter(|text| text != "none");
+    /// Of a chat the URL is a credential as a whole.
+    pub fn keep_url_secret(&mut self) {
+        if let (true, Ok(url)) = (self.shape.is_chat(), target_url::parse(&self.url)) {
+            self.url = masked::secret_url(&url);
+            self.secret_url.get_or_insert_with(|| Credential::new(Secret::of_text(url), None));
+        }
     }
 
     pub fn set_http_method(&mut self, method: &str) -> Result<(), Invalid> {
@@ -375,6 +382,11 @@ impl Settings {
     pub fn check(&self) -> Result<(), Invalid> {
         self.egress.check()?;
         self.hmac.check(&self.signature_schemes)?;
+        if let Some(preset) = self.shape.preset.filter(|preset| preset.is_chat() && !self.signature_schemes.is_empty())
+        {
+            let reason = format!("{} checks no signature, and the webhook signs its requests", preset.name());
+            return Err(Field::PRESET.invalid(reason).hint("say --no-secret, or `signature_schemes = []` in a file"));
+        }
         let schemes: Vec<Scheme> = self.schemes().collect();
         let names: Vec<&str> = schemes.iter().flat_map(Scheme::written_headers).collect();
         let is_repeated =

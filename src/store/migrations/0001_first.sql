@@ -10,6 +10,7 @@ CREATE TABLE webhooks (
     ordered    TEXT    CHECK (ordered = 'webhook' OR ordered = 'key'), -- which deliveries keep their order; NULL for none
     filter     TEXT,                              -- jq: which events it wants
     transform  TEXT,                              -- jq: the body it gets
+    preset     TEXT,                              -- what makes the body in the place of a transform
     created_by TEXT,                              -- the system's name of the user
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,                  -- when the settings or secrets last changed

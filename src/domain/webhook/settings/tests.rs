@@ -21,8 +21,10 @@ fn filled() -> Settings {
     settings.hmac.set_prefix("v1=").unwrap();
     settings.hmac.set_encoding("base64").unwrap();
     settings.hmac.set_algorithm("sha512").unwrap();
-    settings.set_filter(".data.amount > 3");
-    settings.set_transform("{text: .event_type}");
+    settings.shape.set_filter(".data.amount > 3");
+    settings.shape.set_transform("{text: .event_type}");
+    // Beside a transform there is none, but each has a value here.
+    settings.shape.preset = Some(Preset::Cloudevents);
     settings.egress.set_proxy("http://user@proxy.example:3128").unwrap();
     settings.egress.set_proxy_password(Credential::default()).unwrap();
     settings.egress.set_client_cert("-----BEGIN CERTIFICATE-----").unwrap();
