@@ -189,14 +189,14 @@ fn of_store(cause: &StoreError, error: &anyhow::Error) -> Failure {
             Failure::new(Kind::Failed, message).hint("name another file with --db or HOOKCTL_DB")
         }
         StoreError::NotOurs { .. } => Failure::new(Kind::Failed, message)
-            .hint("name hookctl's file with --db or HOOKCTL_DB; this one was not touched"),
+            .hint("name hookctl's database with --db or HOOKCTL_DB; this one was not touched"),
         StoreError::Newer { .. } => {
-            Failure::new(Kind::Failed, message).hint("use the newer hookctl; the file was not touched")
+            Failure::new(Kind::Failed, message).hint("use the newer hookctl; the database was not touched")
         }
         StoreError::Older { .. } => Failure::new(Kind::ReadOnly, message)
             .hint("run a command that writes, without --read-only, to bring it up to date"),
         StoreError::Corrupt(_) | StoreError::Value { .. } => Failure::new(Kind::Failed, message)
-            .hint("see `hookctl db check`, and restore a backup with `hookctl db restore`"),
+            .hint("see `hookctl db check`, and restore a backup: `hookctl db restore`, or pg_restore on a server"),
         StoreError::NoOutbox { missing_table: true, .. } => {
             Failure::new(Kind::Failed, message).hint("`hookctl outbox init SOURCE` makes it")
         }

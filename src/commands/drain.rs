@@ -1,6 +1,7 @@
 //! `hookctl drain`
 
 use std::ffi::OsString;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -82,6 +83,19 @@ struct Run<'a> {
     is_taking_in: bool,
     /// When it last looked into the outboxes.
     looked: Instant,
+    /// When it was last noted that somebody drains.
+    noted: Option<Instant>,
+    /// It was said that the database's key is not there.
+    is_told: bool,
+    /// It looked once more before it slept.
+    looked_again: bool,
+}
+
+/// How a sweep ended.
+enum Swept {
+    GoesOn,
+    /// With what to say of webhooks that were left out.
+    Over(Option<anyhow::Error>),
 }
 
 impl Run<'_> {
@@ -156,6 +170,14 @@ impl Row for DueRow {
     }
 }
 
+/// A drain that watches waits so long for a server that is gone.
+const LONGEST_OUTAGE: Duration = Duration::from_secs(10);
+const AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+fn is_outage(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(StoreError::Unavailable(_)))
+}
+
 /// A run that watches notes so often that it is there.
 const NOTED_EVERY: Duration = Duration::from_secs(60);
 
@@ -191,6 +213,9 @@ impl Drain {
             intake: Intake::new(&store, places),
             is_taking_in: false,
             looked: Instant::now(),
+            noted: None,
+            is_told: false,
+            looked_again: false,
         };
         let drained = self.sweeps(context, &store, &mut run, &mut sending);
         let Taken { taken_in, rejected } = run.intake.taken();
@@ -235,53 +260,85 @@ impl Drain {
         run: &mut Run<'_>,
         sending: &mut Sending<'_>,
     ) -> Result<Option<anyhow::Error>> {
-        let deadline = run.deadline;
-        let mut noted: Option<Instant> = None;
-        let (mut is_told, mut looked_again) = (false, false);
+        let mut lost: Option<Instant> = None;
         loop {
-            if self.all {
-                let now = context.now();
-                store.transaction(|| store.make_all_due(now, &run.webhooks))?;
-            }
-            let before = sending.engine.summary();
-            sending.engine.drain(&run.webhooks);
-            self.take_in(context, run, sending)?;
-            let due = store.count_due(context.now(), &run.webhooks)?;
-            self.send(context, run, sending, before, due)?;
-            let locked_out = sending.locked_out()?;
-            if let (Some(error), Some(_), false) = (&locked_out, self.watch, is_told) {
-                context.out.warning(&format!("{error:#}"));
-            }
-            is_told = locked_out.is_some();
-            store.erase_deleted(Duration::ZERO);
-            let is_over =
-                run.is_over(sending) || self.limit.is_some_and(|limit| sending.engine.summary().claimed >= limit);
-            if is_over || self.watch.is_none() || noted.is_none_or(|noted| noted.elapsed() >= NOTED_EVERY) {
-                noted = Some(Instant::now());
-                note(context, store, sending.tally());
-            }
-            let Some(pause) = self.watch.filter(|_| !is_over) else {
-                prune(context, store, &sending.stop, later(LONGEST_PRUNE, deadline));
-                return Ok(locked_out);
-            };
-            let sleep = store.fall_asleep(context.now().plus_millis(pause.as_millis() as i64))?;
-            let pause = pause.max(SHORTEST_PAUSE);
-            let began = Instant::now();
-            prune(context, store, &sending.stop, later(pause, deadline));
-            run.intake.listen();
-            // Once: rows that somebody else holds are still there in the next look.
-            if !looked_again && run.intake.is_own_waiting()? {
-                looked_again = true;
-                continue;
-            }
-            looked_again = false;
-            let is_over = || run.intake.has_rung() || run.is_over(sending);
-            let (left, asleep) = (pause.saturating_sub(began.elapsed()), Instant::now());
-            sleep.wait(left.min(LOOK_ONCE_MORE), is_over)?;
-            if asleep.elapsed() >= LOOK_ONCE_MORE && !is_over() && !run.intake.is_own_waiting()? {
-                sleep.wait(left.saturating_sub(asleep.elapsed()), is_over)?;
+            match self.sweep(context, store, run, sending) {
+                Ok(Swept::Over(locked_out)) => return Ok(locked_out),
+                Ok(Swept::GoesOn) => lost = None,
+                Err(error) => {
+                    let since = *lost.get_or_insert_with(Instant::now);
+                    let may_pass = self.watch.is_some() && !run.is_over(sending) && since.elapsed() < LONGEST_OUTAGE;
+                    if !may_pass || !is_outage(&error) {
+                        return Err(error);
+                    }
+                    thread::sleep(AGAIN_AFTER);
+                }
             }
         }
+    }
+
+    /// One look at the outboxes and at what is due; a drain that watches then sleeps.
+    fn sweep(
+        &self,
+        context: &mut Context,
+        store: &Store,
+        run: &mut Run<'_>,
+        sending: &mut Sending<'_>,
+    ) -> Result<Swept> {
+        if self.all {
+            let now = context.now();
+            store.transaction(|| store.make_all_due(now, &run.webhooks))?;
+        }
+        let before = sending.engine.summary();
+        sending.engine.drain(&run.webhooks);
+        self.take_in(context, run, sending)?;
+        let due = store.count_due(context.now(), &run.webhooks)?;
+        self.send(context, run, sending, before, due)?;
+        let locked_out = sending.locked_out()?;
+        if let (Some(error), Some(_), false) = (&locked_out, self.watch, run.is_told) {
+            context.out.warning(&format!("{error:#}"));
+        }
+        run.is_told = locked_out.is_some();
+        store.erase_deleted(Duration::ZERO);
+        let is_over = run.is_over(sending) || self.limit.is_some_and(|limit| sending.engine.summary().claimed >= limit);
+        if is_over || self.watch.is_none() || run.noted.is_none_or(|noted| noted.elapsed() >= NOTED_EVERY) {
+            run.noted = Some(Instant::now());
+            note(context, store, sending.tally());
+        }
+        let Some(pause) = self.watch.filter(|_| !is_over) else {
+            prune(context, store, &sending.stop, later(LONGEST_PRUNE, run.deadline));
+            return Ok(Swept::Over(locked_out));
+        };
+        self.sleep(context, store, run, sending, pause).map(|()| Swept::GoesOn)
+    }
+
+    /// Sleeps until there may be work, or the pause is over. The log is kept short meanwhile.
+    fn sleep(
+        &self,
+        context: &mut Context,
+        store: &Store,
+        run: &mut Run<'_>,
+        sending: &Sending<'_>,
+        pause: Duration,
+    ) -> Result<()> {
+        let sleep = store.fall_asleep(context.now().plus_millis(pause.as_millis() as i64))?;
+        let pause = pause.max(SHORTEST_PAUSE);
+        let began = Instant::now();
+        prune(context, store, &sending.stop, later(pause, run.deadline));
+        run.intake.listen();
+        // Once: rows that somebody else holds are still there in the next look.
+        if !run.looked_again && run.intake.is_own_waiting()? {
+            run.looked_again = true;
+            return Ok(());
+        }
+        run.looked_again = false;
+        let is_over = || run.intake.has_rung() || run.is_over(sending);
+        let (left, asleep) = (pause.saturating_sub(began.elapsed()), Instant::now());
+        sleep.wait(left.min(LOOK_ONCE_MORE), is_over)?;
+        if asleep.elapsed() >= LOOK_ONCE_MORE && !is_over() && !run.intake.is_own_waiting()? {
+            sleep.wait(left.saturating_sub(asleep.elapsed()), is_over)?;
+        }
+        Ok(())
     }
 
     /// Takes in what is in the outboxes. What is due goes out meanwhile.
@@ -314,7 +371,7 @@ impl Drain {
             }
             run.is_taking_in = match run.intake.take_groups(context, tells) {
                 // The engine waits for a server that is gone: what is in flight is still to be recorded.
-                Err(error) if matches!(error.downcast_ref(), Some(StoreError::Unavailable(_))) => false,
+                Err(error) if is_outage(&error) => false,
                 taken => taken?,
             };
             run.looked = Instant::now();

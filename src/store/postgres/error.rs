@@ -37,7 +37,10 @@ fn of_server(error: &DbError, server: &Server) -> StoreError {
     match *error.code() {
         SqlState::UNIQUE_VIOLATION => return StoreError::NotUnique(message),
         SqlState::DISK_FULL => return StoreError::Full,
-        SqlState::READ_ONLY_SQL_TRANSACTION => return StoreError::ReadOnly(message),
+        SqlState::READ_ONLY_SQL_TRANSACTION => {
+            let advice = "name the one that does, or all of them with target_session_attrs=read-write";
+            return StoreError::Refused(format!("{server} takes no writes ({message}): {advice}"));
+        }
         SqlState::LOCK_NOT_AVAILABLE => return StoreError::Busy,
         // A division by zero is how a statement says that something else is there than it expects; what a row refers to was
         // deleted by another transaction meanwhile.

@@ -1,6 +1,6 @@
 //! A connection that is cut, at each round trip in turn: before the server gets what was said, and after it did it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{proxy, subscribed, through};
 use crate::fault::{PATIENCE, assert_whole, batch, count, moment, requests_by_event, scale};
@@ -148,4 +148,40 @@ fn a_server_that_is_gone_ends_every_command_in_75_with_one_line_and_sends_nothin
         assert!(run.took < PATIENCE, "{run:?}");
     }
     assert_eq!(receiver.count(), 0, "what is not stored is not sent");
+}
+
+#[test]
+fn a_drain_that_watches_connects_again_after_each_of_five_cuts() {
+    needs_postgres!();
+    let (env, receiver) = subscribed(&["--timeout", "60s"]);
+    let proxy = proxy();
+    let drain = through(&proxy, &env, &["drain", "--watch", "200ms", "-o", "json"]).spawn();
+    let done = || count(&env, "SELECT count(*) FROM deliveries WHERE status = 'success'");
+    let wait_until = |is_so: &dyn Fn() -> bool, what: &str| {
+        let deadline = Instant::now() + PATIENCE;
+        while !is_so() {
+            assert!(Instant::now() < deadline, "{what}: {}", env.statuses());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    for cut in 0..5 {
+        // While it sleeps, and while requests are under way; at once back, or gone for a while.
+        let (is_at_work, is_long) = (cut % 2 == 1, cut >= 3);
+        let answer = if is_at_work { Duration::from_millis(500) } else { Duration::ZERO };
+        receiver.now_answers(Reply::StatusAfter(answer, 200));
+        env.hookctl(["emit", "--enqueue", "--batch", "-"]).stdin(batch(&format!("e{cut}"), 10)).run().ok();
+        match is_at_work {
+            true => drop(receiver.wait_for(10 * cut + 1, PATIENCE)),
+            false => wait_until(&|| done() == 10 * (cut + 1), "before the cut"),
+        }
+        proxy.refuse(true);
+        std::thread::sleep(Duration::from_millis(if is_long { 2_000 } else { 0 }));
+        proxy.refuse(false);
+        wait_until(&|| done() == 10 * (cut + 1), "after the cut");
+    }
+    drain.signal("TERM");
+    let run = drain.wait_timeout(PATIENCE).fails(143);
+    assert_eq!(run.json()["succeeded"], 50, "{run:?}");
+    assert_eq!((receiver.count(), count(&env, "SELECT count(*) FROM attempts")), (50, 50), "nothing is sent again");
+    assert_whole(&env);
 }

@@ -1,10 +1,12 @@
 //! What only a server has: its faults, roles, poolers, other machines. These tests run in every run where PostgreSQL is
 //! installed, whatever the engine of the others.
 
+mod clock;
 mod copy;
 mod crash;
 mod crowd;
 mod cut;
+mod encrypted;
 mod expected;
 mod hosts;
 mod locks;

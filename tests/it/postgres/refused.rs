@@ -75,9 +75,27 @@ fn a_schema_of_a_newer_hookctl_is_refused_and_not_touched() {
         &["db", "check", "--fix"],
         &["db", "info"],
     ] {
-        assert_refused(env.hookctl(arguments.iter().copied()).run(), 1, "newer");
+        let run = env.hookctl(arguments.iter().copied()).run();
+        assert!(!run.err().contains("file"), "{run:?}");
+        assert_refused(run, 1, "newer");
     }
     assert_eq!((env.contents(), receiver.count()), (before, 0));
+}
+
+#[test]
+fn a_server_that_takes_no_writes_is_told_with_what_to_do_and_is_read() {
+    needs_postgres!();
+    let (env, receiver) = subscribed(&[]);
+    let run = |arguments: &[&str]| {
+        env.hookctl(arguments.iter().copied()).env("PGOPTIONS", "-c default_transaction_read_only=on").run()
+    };
+    for arguments in [["emit", "invoice.paid"].as_slice(), &["drain"], &["webhook", "pause", "crm"]] {
+        let run = run(arguments);
+        assert!(!run.err().contains("file") && run.err().contains("target_session_attrs"), "{run:?}");
+        assert_refused(run, 1, "takes no writes");
+    }
+    run(&["webhook", "list"]).ok();
+    assert_eq!((receiver.count(), env.sql_value("SELECT count(*) FROM events").as_str()), (0, "0"));
 }
 
 #[test]
@@ -87,7 +105,9 @@ fn another_programs_schema_of_that_name_is_left_alone() {
     env.sql_write(
         "CREATE SCHEMA hookctl; CREATE TABLE hookctl.webhooks (id INT); INSERT INTO hookctl.webhooks VALUES (7)",
     );
-    assert_refused(env.hookctl(["emit", "invoice.paid"]).run(), 1, "hookctl");
+    let run = env.hookctl(["emit", "invoice.paid"]).run();
+    assert!(!run.err().contains("file"), "{run:?}");
+    assert_refused(run, 1, "hookctl");
     assert_eq!(env.sql("SELECT * FROM webhooks"), [["7"]]);
     assert_eq!(env.sql_value("SELECT count(*) FROM pg_tables WHERE schemaname = 'hookctl'"), "1");
 }
