@@ -99,10 +99,12 @@ impl ClaimLanes {
         }
         draining.refreshed = Some(Instant::now());
         store.check_in_place()?; // a drain that watches would wait for ever on a file that is gone
-        if store.is_clock_behind(now)? {
+        let (mut due, is_clock_behind) = store.due_webhooks_by_clock(now)?;
+        if is_clock_behind {
             store.transaction(|| store.mend_clock(now))?;
+            due = store.due_webhooks(now)?;
         }
-        for id in store.due_webhooks(now)? {
+        for id in due {
             if draining.webhooks.is_empty() || draining.webhooks.contains(&id) {
                 self.lanes.entry(id).or_default();
             }

@@ -162,7 +162,8 @@ macro_rules! claimed {
 }
 pub(super) use claimed;
 
-const DUE_WEBHOOKS: &str = "SELECT s.webhook_id FROM webhook_state s WHERE s.is_active AND s.paused_at IS NULL
+pub(super) const DUE_WEBHOOKS: &str =
+    "SELECT s.webhook_id FROM webhook_state s WHERE s.is_active AND s.paused_at IS NULL
     AND EXISTS (SELECT 1 FROM deliveries d WHERE d.webhook_id = s.webhook_id AND d.due_at <= $1)";
 
 /// The longest due first.

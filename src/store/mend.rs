@@ -1,8 +1,8 @@
 //! Due times after the clock was set back: what was written by the clock ahead must not wait for it to come true.
 
 use super::check::CLOCK_TOLERANCE_MS;
-use super::row::one;
-use super::value::params;
+use super::claims::DUE_WEBHOOKS;
+use super::value::{params, values};
 use super::{Result, Store};
 use crate::domain::retry::LONGEST_DELAY_MS;
 use crate::domain::time::Timestamp;
@@ -11,19 +11,25 @@ use crate::domain::webhook::LONGEST_TIMEOUT_MS;
 /// The longest lease, in milliseconds: the longest time-out, and more than the engine's margin.
 pub(super) const LONGEST_LEASE_MS: i64 = LONGEST_TIMEOUT_MS + 60_000;
 
+/// Four looks into indexes.
+const IS_CLOCK_BEHIND: &str = "SELECT EXISTS (SELECT 1 FROM deliveries WHERE created_at > $1)
+    OR EXISTS (SELECT 1 FROM attempts WHERE completed_at > $1)
+    OR EXISTS (SELECT 1 FROM webhook_state s JOIN deliveries d ON d.webhook_id = s.webhook_id WHERE d.due_at > $2)";
+
 impl Store {
-    /// Whether some row was written by a clock ahead of this one. Four looks into indexes.
-    pub fn is_clock_behind(&self, now: Timestamp) -> Result<bool> {
+    /// The active webhooks that have a delivery due at `now`, and whether some row was written by a clock ahead of this one.
+    pub fn due_webhooks_by_clock(&self, now: Timestamp) -> Result<(Vec<i64>, bool)> {
         let ahead = now.plus_millis(CLOCK_TOLERANCE_MS);
-        let farthest = ahead.plus_millis(LONGEST_DELAY_MS);
-        self.only(
-            "SELECT EXISTS (SELECT 1 FROM deliveries WHERE created_at > $1)
-                 OR EXISTS (SELECT 1 FROM attempts WHERE completed_at > $1)
-                 OR EXISTS (SELECT 1 FROM webhook_state s JOIN deliveries d ON d.webhook_id = s.webhook_id
-                            WHERE d.due_at > $2)",
-            params![ahead, farthest],
-            one,
-        )
+        let (of_due, of_clock) = (values![now], values![ahead, ahead.plus_millis(LONGEST_DELAY_MS)]);
+        let (mut due, mut is_clock_behind) = (Vec::new(), false);
+        self.ask_all(&[(DUE_WEBHOOKS, &of_due), (IS_CLOCK_BEHIND, &of_clock)], &mut |number, row| {
+            match number {
+                0 => due.push(row.next()?),
+                _ => is_clock_behind = row.next()?,
+            }
+            Ok(())
+        })?;
+        Ok((due, is_clock_behind))
     }
 
     /// Shortens what such a clock set: a first try is due now, a retry after the delay that it was given, a claim ends within
