@@ -98,6 +98,10 @@ impl Store {
         if application == APPLICATION_ID {
             return Err(none("it is a database of hookctl's own; name the application's", false));
         }
+        // A column is read as the bytes of its text.
+        if !connection.query_row("PRAGMA encoding", [], |row| row.get::<_, String>(0))?.eq_ignore_ascii_case("UTF-8") {
+            return Err(none("its text is stored as UTF-16 (PRAGMA encoding), and only UTF-8 is read", false));
+        }
         let kind = "SELECT type FROM pragma_table_list WHERE schema = 'main' AND name = ?1";
         let mut kinds = connection.prepare(kind)?;
         let kinds: Vec<String> = kinds.query_map([TABLE], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;

@@ -17,12 +17,14 @@ fn what_is_no_outbox_is_told_and_left_alone_and_what_is_due_goes_out() {
     database("columns.db", "CREATE TABLE hookctl_outbox (id INTEGER PRIMARY KEY, event_type, data)");
     let columns = "event_id, event_type, data, key, owner, entity, headers, created_at, rejected";
     database("key.db", &format!("CREATE TABLE hookctl_outbox (id TEXT PRIMARY KEY, {columns})"));
+    database("utf16.db", "PRAGMA encoding = 'UTF-16le'; CREATE TABLE a (b)");
     env.file("text.db", "no database at all");
     for (source, told) in [
         ("empty.db", "it has no table hookctl_outbox"),
         ("view.db", "its hookctl_outbox is a view"),
         ("columns.db", "has no column event_id, key, owner, entity, headers, created_at, rejected"),
         ("key.db", "is not INTEGER PRIMARY KEY"),
+        ("utf16.db", "its text is stored as UTF-16"),
         ("text.db", "it is no SQLite file"),
         (".", "is a directory"),
         ("missing.db", "there is no such file"),

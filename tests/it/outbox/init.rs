@@ -64,6 +64,9 @@ fn what_it_cannot_do_it_says() {
     wrong(&["postgres://app:secret@db/shop"], 2, "SOURCE: a password in an argument");
     wrong(&["--read-only", "app.db"], 1, "--read-only is on");
     wrong(&["."], 1, "is a directory");
+    let utf16 = rusqlite::Connection::open(env.path().join("utf16.db")).unwrap();
+    utf16.execute_batch("PRAGMA encoding = 'UTF-16le'; CREATE TABLE a (b)").unwrap();
+    wrong(&["utf16.db"], 1, "its text is stored as UTF-16");
     env.file("notes.txt", "x".repeat(200));
     wrong(&["notes.txt"], 1, "it is no SQLite file");
     env.hookctl(["db", "init"]).run().ok();
