@@ -1,4 +1,4 @@
-//! Claimed deliveries that wait for a worker, in a lane for each webhook; lanes take turns.
+//! Claimed deliveries that wait for a worker: a queue (lane) for each webhook, served in turn.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,7 @@ use super::fairness::{Demand, WorkerShares};
 use super::job::{Ending, Job};
 use crate::domain::attempt::ErrorType;
 
-/// The queue between the coordinator, who claims, and the workers, who send.
+/// The queue between the coordinator, which claims, and the workers, which send.
 #[derive(Debug)]
 pub(super) struct SendQueue {
     state: Mutex<State>,
@@ -19,15 +19,15 @@ pub(super) struct SendQueue {
 struct State {
     shares: WorkerShares,
     lanes: HashMap<i64, SendLane>,
-    /// The webhooks whose lanes have jobs, in the order in which they take turns.
+    /// The webhooks that have jobs queued, in the order in which they are served.
     turns: VecDeque<i64>,
     running: HashMap<i64, (Job, Instant)>,
     queued: usize,
     /// Workers that wait for a job.
     idle: usize,
-    /// Whether more than one webhook has deliveries due.
+    /// Whether several webhooks have deliveries due.
     is_shared: bool,
-    /// The webhooks whose last attempt of this run ended before its deadline.
+    /// The webhooks whose last attempt in this run did not time out.
     prompt: HashSet<i64>,
     is_closed: bool,
 }
@@ -72,7 +72,7 @@ impl SendQueue {
         }
     }
 
-    /// The next job for a worker; waits for one. `None` when the queue is closed and empty.
+    /// Waits for the next job that may begin; `None` once the queue is closed and empty.
     pub(super) fn take(&self) -> Option<Job> {
         let mut state = self.lock();
         loop {
@@ -94,7 +94,13 @@ impl SendQueue {
         self.lock().next()
     }
 
-    /// A worker is done with a job; another may begin. False when the job was taken from the worker meanwhile.
+    /// How many workers wait for a job.
+    #[cfg(test)]
+    pub(super) fn idle(&self) -> usize {
+        self.lock().idle
+    }
+
+    /// Notes that a worker has finished a job. False if the job was abandoned meanwhile: its result is dropped.
     pub(super) fn done(&self, job: &Job, ending: &Ending) -> bool {
         let mut state = self.lock();
         let was_running = state.running.remove(&job.claimed.id).is_some();
@@ -116,17 +122,16 @@ impl SendQueue {
         was_running
     }
 
-    /// How many jobs wait for a worker.
     pub(super) fn queued(&self) -> usize {
         self.lock().queued
     }
 
-    /// How many jobs are under way.
+    /// How many jobs workers are busy with.
     pub(super) fn running(&self) -> usize {
         self.lock().running.len()
     }
 
-    /// Says whether several webhooks have deliveries due.
+    /// Sets whether several webhooks have deliveries due, which limits the share of each.
     pub(super) fn set_shared(&self, is_shared: bool) {
         let mut state = self.lock();
         if state.is_shared != is_shared {
@@ -136,7 +141,7 @@ impl SendQueue {
         }
     }
 
-    /// Takes back every job that no worker has begun; of all webhooks, or of one.
+    /// Removes and returns all jobs that no worker has begun, of one webhook or of all.
     pub(super) fn take_back(&self, webhook_id: Option<i64>) -> Vec<Job> {
         let mut state = self.lock();
         let mut back = Vec::new();
@@ -151,19 +156,19 @@ impl SendQueue {
         back
     }
 
-    /// Takes the jobs that run from their workers, with when they began: what the workers bring now comes too late.
+    /// Gives up the running jobs and returns them with their start times. [`SendQueue::done`] returns false for them.
     pub(super) fn abandon_running(&self) -> Vec<(Job, Instant)> {
         self.lock().running.drain().map(|(_, running)| running).collect()
     }
 
-    /// Nothing more will come: workers end when it is empty.
+    /// Closes the queue: workers end once it is empty.
     pub(super) fn close(&self) {
         self.lock().is_closed = true;
         self.work.notify_all();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // The state is whole between any two statements; a worker that panicked has not broken it.
+        // The state is consistent between any two statements, so a worker that panicked has not damaged it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -173,7 +178,7 @@ impl State {
         self.lanes.get(&webhook_id).is_some_and(|lane| !lane.jobs.is_empty())
     }
 
-    /// Begins the next job whose webhook may have one more worker; webhooks take turns.
+    /// Begins the next job whose webhook may have one more worker. Webhooks are served in turn.
     fn next(&mut self) -> Option<Job> {
         let held = self.running.len();
         for _ in 0..self.turns.len() {

@@ -1,44 +1,44 @@
-//! The breaker: a receiver that cannot be reached, or fails every request, is left alone for a while.
+//! The circuit breaker: nothing is sent for a while to a receiver that cannot be reached or fails every request.
 
 use super::time::Timestamp;
 
-/// So many failures to connect, or time-outs, in a row open the breaker.
+/// Consecutive failures to connect, or time-outs, that open the breaker.
 pub const FAILURES_TO_OPEN: u32 = 5;
 
-/// So many failed attempts of any kind in a row open it too.
+/// Consecutive failed attempts of any kind that open it.
 pub const ANY_FAILURES_TO_OPEN: u32 = 10;
 
 /// The first pause, in milliseconds; each failed probe doubles it.
 pub const FIRST_PAUSE_MS: i64 = 60_000;
 
-/// No pause is longer than this: one hour, in milliseconds.
+/// The longest pause: one hour, in milliseconds.
 pub const LONGEST_PAUSE_MS: i64 = 3_600_000;
 
-/// A webhook's breaker as the database keeps it.
+/// The state of a webhook's breaker, as stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Breaker {
-    /// Failures to connect and time-outs since the last answer; 0 while it is open because of other failures.
+    /// Failures to connect and time-outs since the last answer; 0 if it is open because of other failures.
     pub failures: u32,
-    /// Set while open: until when nothing is sent; from then on one probe may go.
+    /// Set while open: nothing is sent before this time; then one probe may be.
     pub open_until: Option<Timestamp>,
-    /// How long the last pause was, in milliseconds; 0 while closed.
+    /// The length of the last pause in milliseconds; 0 while closed.
     pub pause_ms: i64,
-    /// Whether the one probe is under way; `open_until` is then the end of its lease.
+    /// Whether a probe is in flight; `open_until` is then the end of its lease.
     pub probing: bool,
 }
 
-/// What the breaker lets through.
+/// What the breaker allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Passage {
     Closed,
-    /// Nothing until then.
+    /// Nothing before this time.
     Open(Timestamp),
-    /// One request, to see whether the receiver is back.
+    /// One request, to find out whether the receiver works again.
     Probe,
 }
 
 impl Breaker {
-    /// What it lets through at `now`.
+    /// What it allows at `now`.
     pub fn passage(self, now: Timestamp) -> Passage {
         match self.open_until {
             None => Passage::Closed,
@@ -47,38 +47,37 @@ impl Breaker {
         }
     }
 
-    /// The breaker while a probe is under way: nothing else goes until `lease_until`. The store writes it so as it claims the
-    /// probe.
+    /// The breaker while a probe is in flight: nothing else is sent before `lease_until`. The store writes the same when it
+    /// claims the probe.
     #[cfg(test)]
     #[must_use]
     pub fn with_probe(self, lease_until: Timestamp) -> Breaker {
         Breaker { open_until: Some(lease_until), probing: true, ..self }
     }
 
-    /// The breaker after a success: closed.
     #[must_use]
     pub fn after_success(self) -> Breaker {
         Breaker::default()
     }
 
-    /// Whether it is open because the receiver gives no answer.
+    /// Whether it is open because the receiver does not answer.
     pub fn is_open_on_connecting(self) -> bool {
         self.open_until.is_some() && self.failures > 0
     }
 
-    /// The breaker after an answer that was no success, the last of `row` failed attempts. The receiver can be reached; but
-    /// only a success closes an open breaker.
+    /// The breaker after an answer that was not a success, the last of `row` consecutive failures. The receiver can be
+    /// reached, but only a success closes an open breaker.
     #[must_use]
     pub fn after_refusal(self, row: u32, now: Timestamp) -> Breaker {
         match (self.open_until, self.probing) {
             (None, _) if row < ANY_FAILURES_TO_OPEN => Breaker::default(),
             (None, _) | (Some(_), true) => Breaker { failures: 0, ..self }.with_longer_pause(now),
-            // What was already under way when it opened says nothing new.
+            // The request was sent before the breaker opened.
             (Some(_), false) => self,
         }
     }
 
-    /// The breaker after a failure to connect or a time-out, the last of `row` failed attempts.
+    /// The breaker after a failure to connect or a time-out, the last of `row` consecutive failures.
     #[must_use]
     pub fn after_no_answer(self, row: u32, now: Timestamp) -> Breaker {
         let counted = Breaker { failures: self.failures.saturating_add(1), ..self };
@@ -91,7 +90,7 @@ impl Breaker {
         }
     }
 
-    /// The breaker made to let a probe through at once, as a retry by hand does.
+    /// The breaker with its pause ended, so that a probe may be sent at once: for a retry by hand.
     #[must_use]
     pub fn with_probe_allowed(self, now: Timestamp) -> Breaker {
         Breaker { open_until: self.open_until.map(|until| until.min(now)), probing: false, ..self }
@@ -159,6 +158,13 @@ mod tests {
             pauses.push(breaker.pause_ms / 60_000);
         }
         assert_eq!(pauses, [2, 4, 8, 16, 32, 60, 60, 60]);
+    }
+
+    #[test]
+    fn the_longest_pause_is_kept_to_its_end() {
+        let longest = Breaker { pause_ms: LONGEST_PAUSE_MS, ..opened() }.with_probe(at(100)).after_no_answer(9, at(0));
+        assert_eq!(longest.passage(at(0)), Passage::Open(at(3_600)));
+        assert_eq!(longest.passage(at(3_600)), Passage::Probe);
     }
 
     #[test]

@@ -353,31 +353,4 @@ pub(super) fn from_row(row: &mut Row<'_>) -> Result<Claimed> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_due_query_is_answered_from_one_partial_index() {
-        let plan = Store::empty().expect("a database").plan(CLAIM_DUE);
-        assert!(plan.contains("USING COVERING INDEX deliveries_due (webhook_id=? AND due_at<?)"), "{plan}");
-        assert!(!plan.contains("SCAN deliveries") && !plan.contains("TEMP B-TREE"), "{plan}");
-    }
-
-    #[test]
-    fn which_webhooks_have_something_due_is_asked_of_the_same_index() {
-        let plan = Store::empty().expect("a database").plan(DUE_WEBHOOKS);
-        assert!(plan.contains("deliveries_due (webhook_id=? AND due_at<?)"), "{plan}");
-    }
-
-    #[test]
-    fn what_is_under_way_of_an_ordered_webhook_is_read_from_what_is_claimed() {
-        let plan = Store::empty().expect("a database").plan(WEBHOOK_UNDER_WAY);
-        assert!(plan.contains("deliveries_under_way (webhook_id=? AND line=?)"), "{plan}");
-    }
-
-    #[test]
-    fn how_many_claims_a_webhook_has_is_read_within_the_time_of_a_lease() {
-        let plan = Store::empty().expect("a database").plan(COUNT_CLAIMS);
-        assert!(plan.contains("deliveries_due (webhook_id=? AND due_at>? AND due_at<?)"), "{plan}");
-    }
-}
+mod tests;

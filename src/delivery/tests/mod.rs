@@ -1,6 +1,9 @@
 //! What the engine promises, at places that no receiver and no signal reaches.
 
 mod claimer;
+mod claiming;
+mod gates;
+mod lanes;
 mod life;
 mod queue;
 mod recorder;

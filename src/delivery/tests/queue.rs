@@ -1,6 +1,7 @@
 //! Which job a worker begins next.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use super::{answered, claimed, job, prepared, stored, timed_out};
@@ -12,8 +13,13 @@ use crate::store::Store;
 
 /// A queue for so many workers, and two webhooks.
 fn queue(workers: usize) -> (SendQueue, Arc<Prepared>, Arc<Prepared>) {
+    queue_with(workers, None)
+}
+
+/// The same, where each webhook has that `--concurrency`.
+fn queue_with(workers: usize, concurrency: Option<u32>) -> (SendQueue, Arc<Prepared>, Arc<Prepared>) {
     let store = Store::empty().unwrap();
-    let webhook = |name| prepared(&store, stored(&store, name, |_| ()));
+    let webhook = |name| prepared(&store, stored(&store, name, |settings| settings.concurrency = concurrency));
     (SendQueue::new(WorkerShares::new(workers)), webhook("one"), webhook("two"))
 }
 
@@ -111,4 +117,96 @@ fn a_closed_queue_ends_the_workers_once_it_is_empty() {
         [queue.take(), queue.take(), queue.take()].map(|job| job.map(|job| job.claimed.id)),
         [Some(1), Some(2), None]
     );
+}
+
+/// What a worker gets that was waiting as `then` happened.
+fn woken_by(queue: &SendQueue, then: impl FnOnce()) -> Option<i64> {
+    thread::scope(|scope| {
+        let worker = scope.spawn(|| queue.take().map(|job| job.claimed.id));
+        wait_for_idle(queue, 1);
+        then();
+        worker.join().unwrap()
+    })
+}
+
+fn wait_for_idle(queue: &SendQueue, workers: usize) {
+    while queue.idle() < workers {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn workers_that_wait_are_woken_by_what_they_wait_for() {
+    let (queue, one, _) = queue(16);
+    assert_eq!(woken_by(&queue, || queue.push(jobs(&one, 1..2))), Some(1));
+    queue.set_shared(true);
+    queue.push(jobs(&one, 2..4));
+    let second = begin(&queue).remove(0);
+    assert_eq!(second.claimed.id, 2, "two of them, an eighth, until the receiver is heard");
+    assert_eq!(woken_by(&queue, || answer(&queue, &second)), Some(3), "it answered, and may hold more");
+    assert_eq!(woken_by(&queue, || queue.close()), None);
+    assert_eq!(queue.idle(), 0);
+}
+
+#[test]
+fn a_webhook_that_is_alone_again_gets_the_workers_that_wait() {
+    let (queue, one, _) = queue(16);
+    queue.set_shared(true);
+    queue.push(jobs(&one, 1..4));
+    assert_eq!(begin(&queue).len(), 2);
+    assert_eq!(woken_by(&queue, || queue.set_shared(false)), Some(3));
+    assert_eq!(woken_by(&queue, || queue.close()), None);
+}
+
+#[test]
+fn as_many_workers_are_woken_as_there_are_jobs() {
+    let (queue, one, _) = queue(4);
+    let mut taken: Vec<Option<i64>> = thread::scope(|scope| {
+        let workers = [(); 3].map(|()| scope.spawn(|| queue.take().map(|job| job.claimed.id)));
+        wait_for_idle(&queue, 3);
+        queue.push(jobs(&one, 1..3));
+        queue.push(jobs(&one, 3..4));
+        workers.into_iter().map(|worker| worker.join().unwrap()).collect()
+    });
+    taken.sort_unstable();
+    assert_eq!(taken, [Some(1), Some(2), Some(3)]);
+}
+
+#[test]
+fn a_webhook_never_runs_more_than_its_concurrency_whatever_else_ends_or_is_taken_back() {
+    let (queue, one, two) = queue_with(8, Some(2));
+    queue.push(jobs(&one, 1..4));
+    let running = begin(&queue);
+    assert_eq!(ids(&running), [1, 2]);
+    assert_eq!(ids(&queue.take_back(Some(one.webhook_id))), [3]);
+    queue.push(jobs(&one, 4..6));
+    queue.push(jobs(&two, 11..12));
+    assert_eq!(ids(&begin(&queue)), [11], "two are under way");
+    answer(&queue, &running[0]);
+    assert_eq!(ids(&begin(&queue)), [4]);
+    answer(&queue, &running[1]);
+    assert_eq!(ids(&begin(&queue)), [5]);
+    queue.push(jobs(&one, 6..7));
+    assert_eq!(ids(&begin(&queue)), [0; 0], "4 and 5 are under way");
+}
+
+#[test]
+fn after_all_was_taken_back_each_webhook_has_one_turn_as_before() {
+    let (queue, one, two) = queue(64);
+    queue.push(jobs(&one, 1..4));
+    assert_eq!(ids(&queue.take_back(None)), [1, 2, 3]);
+    queue.push(jobs(&one, 4..7));
+    queue.push(jobs(&two, 11..13));
+    assert_eq!(ids(&begin(&queue)), [4, 11, 5, 12, 6]);
+}
+
+#[test]
+fn what_was_not_sent_says_nothing_about_the_receiver() {
+    let (queue, one, _) = queue(16);
+    queue.push(jobs(&one, 1..9));
+    queue.set_shared(true);
+    for job in begin(&queue) {
+        assert!(queue.done(&job, &Ending::Unsent));
+    }
+    assert_eq!(begin(&queue).len(), 2, "an eighth, as before");
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use super::{NOW, answered, claim, emit, job, record_group, timed_out, webhook};
 use crate::clock::Clock;
 use crate::delivery::job::{EndedJob, Ending, Job};
-use crate::delivery::prepared::Prepared;
+use crate::delivery::prepared::{Prepared, failed};
 use crate::delivery::recorder::settle;
 use crate::delivery::run::Summary;
 use crate::delivery::step::Step;
-use crate::domain::attempt::LocalTrouble;
+use crate::domain::attempt::{Attempt, ErrorType, LocalTrouble};
 use crate::domain::delivery::Status;
 use crate::domain::time::Timestamp;
+use crate::domain::webhook::Order;
 use crate::random::Random;
 use crate::store::{HealthChange, Lease, Store};
 
@@ -207,4 +208,117 @@ fn what_a_lost_transaction_claimed_is_due_again() {
     assert_eq!(world.store.count_due(NOW, &[]).unwrap(), 0);
     world.store.release_leases(&[(id, lease)], NOW).unwrap();
     assert_eq!(world.claim(NOW).len(), 2);
+}
+
+/// The operational events that were stored, with their data, oldest first.
+fn announced(world: &World) -> Vec<(String, serde_json::Value)> {
+    let filter = crate::store::EventFilter::default();
+    let mut events = world.store.events(&filter).unwrap();
+    events.retain(|event| event.event_type.starts_with("webhook."));
+    events.reverse();
+    let data = |event: &crate::store::EventRow| {
+        let payload = world.store.payload(event.id).unwrap().unwrap();
+        serde_json::from_slice::<serde_json::Value>(&payload).unwrap()["data"].clone()
+    };
+    events.iter().map(|event| (event.event_type.clone(), data(event))).collect()
+}
+
+#[test]
+fn a_webhook_that_fails_and_recovers_is_announced_once_each_with_how_often_it_failed() {
+    let mut world = World::new(8);
+    super::stored(&world.store, "ops", |settings| settings.events = vec!["webhook.*".to_owned()]);
+    let jobs = world.claim(NOW);
+    world.record(&jobs[..4], |job| Ending::Attempted(answered(job, 500)));
+    assert_eq!(announced(&world), []);
+    world.record(&jobs[4..6], |job| Ending::Attempted(answered(job, 500)));
+    world.record(&jobs[6..7], |job| Ending::Attempted(answered(job, 200)));
+    world.record(&jobs[7..], |job| Ending::Attempted(answered(job, 200)));
+    let announced = announced(&world);
+    assert_eq!(announced.iter().map(|(name, _)| &**name).collect::<Vec<_>>(), ["webhook.failing", "webhook.recovered"]);
+    assert_eq!((&announced[0].1["failures"], &announced[0].1["response_status_code"]), (&5.into(), &500.into()));
+    assert_eq!(announced[1].1["failures"], 6);
+}
+
+#[test]
+fn attempts_are_counted_by_outcome_and_duration() {
+    let mut world = World::new(4);
+    let jobs = world.claim(NOW);
+    let durations = [3, 4, 70_000, -1];
+    let attempt = |job: &Job| {
+        let at = jobs.iter().position(|known| known.claimed.id == job.claimed.id).unwrap();
+        let status = if at == 1 { 500 } else { 200 };
+        Ending::Attempted(Attempt { duration_ms: durations[at], ..answered(job, status) })
+    };
+    world.record(&jobs, attempt);
+    let counts = world.store.attempt_counts().unwrap();
+    let of = |outcome: &str| {
+        let alike = counts.iter().filter(|count| count.outcome == outcome);
+        alike.map(|count| (count.attempts, count.duration_ms)).collect::<Vec<_>>()
+    };
+    assert_eq!(of("success"), [(2, 3), (1, 70_000)], "a duration below zero is none");
+    assert_eq!(of("http_error"), [(1, 4)]);
+}
+
+#[test]
+fn each_failure_of_a_proxy_doubles_the_delay_and_a_retry_by_hand_begins_anew() {
+    let mut world = World::new(1);
+    let due = |world: &World| world.store.delivery(world.deliveries[0]).unwrap().unwrap().due_at.unwrap();
+    let fail = |world: &mut World, now| {
+        let jobs = world.claim(now);
+        let attempt = |job: &Job| super::attempted(job, failed(ErrorType::ProxyError, "no".to_owned()));
+        assert_eq!(world.record(&jobs, |job| Ending::Attempted(attempt(job))).retrying, 1);
+        due(world).millis_since(NOW)
+    };
+    assert_eq!(fail(&mut world, NOW), 60_000);
+    let now = due(&world);
+    assert_eq!(fail(&mut world, now), 120_000);
+    world.store.retry_deliveries(&world.deliveries, NOW).unwrap();
+    assert_eq!(fail(&mut world, NOW), 60_000);
+}
+
+#[test]
+fn a_test_that_was_cut_off_has_failed_and_changes_nothing_about_its_webhook() {
+    let mut world = World::new(1);
+    let mut jobs = world.claim(NOW);
+    let before = world.store.health(world.webhook.webhook_id).unwrap();
+    jobs[0].claimed.is_test = true;
+    assert_eq!(world.record(&jobs, |job| Ending::Interrupted(timed_out(job))).failed, 1);
+    assert_eq!(world.store.health(world.webhook.webhook_id).unwrap(), before);
+    assert_eq!(world.store.attempt_counts().unwrap(), []);
+    assert_eq!(announced(&world), []);
+}
+
+#[test]
+fn an_interrupted_attempt_costs_no_retry_and_is_due_at_once() {
+    let mut world = World::new(1);
+    let jobs = world.claim(NOW);
+    assert_eq!(world.record(&jobs, |job| Ending::Interrupted(timed_out(job))).retrying, 1);
+    let delivery = world.store.delivery(world.deliveries[0]).unwrap().unwrap();
+    assert_eq!((delivery.due_at, delivery.retry_count, delivery.attempt_count), (Some(NOW), 0, 1));
+}
+
+#[test]
+fn what_may_hold_others_in_line_is_told_where_there_are_lines_or_where_there_may_be() {
+    for (order, is_changed, told) in
+        [(Order::None, false, 0), (Order::Key, false, 2), (Order::Webhook, false, 0), (Order::None, true, 2)]
+    {
+        let mut world = World::new(3);
+        let id = super::stored(&world.store, "lines", |settings| settings.order = order);
+        world.deliveries =
+            emit(&world.store, 10..13, 2).into_iter().filter(|(of, _)| *of == id).map(|(_, id)| id).collect();
+        world.webhook = super::prepared(&world.store, id);
+        let jobs = world.claim(NOW);
+        if is_changed {
+            world.store.pause_webhook(id, NOW).unwrap();
+        }
+        let statuses = [200, 410, 500];
+        let ended = |(job, status): (&Job, u16)| EndedJob {
+            job: job.clone(),
+            ending: Ending::Attempted(answered(job, status)),
+        };
+        let group: Vec<EndedJob> = jobs.iter().zip(statuses).map(ended).collect();
+        let mut step = Step::locked(&world.store, &mut world.random, Clock::new(Some(NOW)), &group, &[]).unwrap();
+        let finished: Vec<i64> = settle(&mut step, &group).ended;
+        assert_eq!(finished, world.deliveries[..told], "{order:?} {is_changed}");
+    }
 }
