@@ -13,6 +13,8 @@ use std::time::Duration;
 use boon::{CompileError, Compiler, SchemaIndex, Schemas, UrlLoader, ValidationError};
 use serde_json::Value;
 
+use crate::domain::text::shortened;
+
 /// The largest schema, in bytes.
 pub const LONGEST: usize = 256 * 1024;
 
@@ -26,7 +28,7 @@ const LONGEST_CHECK: Duration = Duration::from_secs(5);
 const STACK: usize = 256 * 1024 * 1024;
 /// How many reasons are told.
 const MOST_REASONS: usize = 5;
-/// The most characters of one.
+/// The most characters of one: the library repeats the value that is wrong, however long it is.
 const LONGEST_REASON: usize = 200;
 /// By what name the schema knows itself.
 const URL: &str = "schema:event-type";
@@ -143,19 +145,13 @@ fn compile(schema: Value) -> Result<(Schemas, SchemaIndex), String> {
 fn reason(error: &CompileError) -> String {
     let text = format!("{error:#}").replace(&format!("{URL}#"), "#").replace(URL, "the schema");
     let leaves = text.lines().filter_map(|line| line.trim_start().strip_prefix("- at '"));
-    let leaves = leaves.filter(|leaf| !leaf.ends_with(" failed")).map(|leaf| shortened(&leaf.replacen("': ", ": ", 1)));
+    let leaves = leaves
+        .filter(|leaf| !leaf.ends_with(" failed"))
+        .map(|leaf| shortened(&leaf.replacen("': ", ": ", 1), LONGEST_REASON));
     let leaves: Vec<String> = leaves.take(MOST_REASONS).collect();
     match leaves.is_empty() {
-        true => shortened(&text.replace('\n', " ")),
+        true => shortened(&text.replace('\n', " "), LONGEST_REASON),
         false => leaves.join("; "),
-    }
-}
-
-/// The library repeats the value that is wrong, however long it is.
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(LONGEST_REASON) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
     }
 }
 
@@ -187,7 +183,7 @@ fn collect(error: &ValidationError<'_, '_>, found: &mut impl FnMut(String)) {
     }
     let pointer = error.instance_location.to_string();
     let place = if pointer.is_empty() { "the data".to_owned() } else { pointer };
-    found(shortened(&format!("{place}: {}", error.kind)));
+    found(shortened(&format!("{place}: {}", error.kind), LONGEST_REASON));
 }
 
 /// Regular expressions are linear in what they are asked about, but may be large.
@@ -196,12 +192,12 @@ fn check_patterns(schema: &Value) -> Result<(), String> {
     collect_patterns(schema, &mut patterns);
     if patterns.len() > MOST_PATTERNS {
         let count = patterns.len();
-        return Err(format!("it has {count} regular expressions; {MOST_PATTERNS} are the most there may be"));
+        return Err(format!("it has {count} regular expressions; the limit is {MOST_PATTERNS}"));
     }
     for pattern in patterns {
         let built = regex::RegexBuilder::new(pattern).size_limit(LARGEST_PATTERN).build();
         if let Err(regex::Error::CompiledTooBig(_)) = built {
-            return Err(format!("the regular expression '{}' is too large", shortened(pattern)));
+            return Err(format!("the regular expression '{}' is too large", shortened(pattern, LONGEST_REASON)));
         }
     }
     Ok(())

@@ -41,12 +41,20 @@ pub fn describe(c: char) -> String {
     }
 }
 
+/// The first `most` characters of a text for a message; one that is longer ends in `…`.
+pub fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// Why a text is not accepted. Reads on from the text's name: `a name holds a tab at character 2`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
     #[error("is empty")]
     Empty,
-    #[error("has {length} characters; {longest} are the most")]
+    #[error("has {length} characters; the limit is {longest}")]
     TooLong { length: usize, longest: usize },
     /// `position` counts characters from 1.
     #[error("holds {} at character {position}; remove it", describe(*.character))]
@@ -93,10 +101,15 @@ mod tests {
     }
 
     #[test]
+    fn a_long_text_is_shortened_between_two_characters() {
+        assert_eq!([shortened("héé", 3), shortened("héé", 2), shortened("", 0)], ["héé", "hé…", ""]);
+    }
+
+    #[test]
     fn a_text_that_is_not_accepted_is_told_why() {
         let told = |text: &str| check_line(text, 3).unwrap_err().to_string();
         assert_eq!(told(""), "is empty");
-        assert_eq!(told("abcd"), "has 4 characters; 3 are the most");
+        assert_eq!(told("abcd"), "has 4 characters; the limit is 3");
         assert_eq!(told("é\t"), "holds a tab at character 2; remove it");
         assert_eq!(told("\u{1b}"), "holds the control character U+001B at character 1; remove it");
         assert_eq!(told("a\u{200b}"), "holds the invisible character U+200B at character 2; remove it");

@@ -6,8 +6,12 @@ use std::time::{Duration, Instant};
 
 use super::frame::{self, Message, Reply};
 use super::task::{LONGEST, LONGEST_BODY, MEMORY, Question, Task};
+use crate::domain::text::shortened;
 use crate::jq::Stored;
 use crate::process::{self, Confinement};
+
+/// The most characters of an error: it repeats what the expression put into it, such as a whole event.
+const LONGEST_MESSAGE: usize = 500;
 
 /// How many expressions are kept compiled.
 const MOST_KEPT: usize = 128;
@@ -75,25 +79,14 @@ fn reply(stored: &Stored, task: Task<'_>) -> Reply {
         Question::Filter => match stored.decide(task.event) {
             Ok(true) => Reply::Wanted,
             Ok(false) => Reply::Unwanted,
-            Err(error) => Reply::Failed(shortened(error.to_string())),
+            Err(error) => Reply::Failed(shortened(&error.to_string(), LONGEST_MESSAGE)),
         },
         Question::Transform => match stored.transform(task.event) {
             Ok(body) if body.len() > LONGEST_BODY => {
-                Reply::Failed(format!("it gives {} bytes; {LONGEST_BODY} are the most", body.len()))
+                Reply::Failed(format!("it gives {} bytes; the limit is {LONGEST_BODY}", body.len()))
             }
             Ok(body) => Reply::Body(body.into_bytes()),
-            Err(error) => Reply::Failed(shortened(error.to_string())),
+            Err(error) => Reply::Failed(shortened(&error.to_string(), LONGEST_MESSAGE)),
         },
     }
-}
-
-/// A message holds what the expression put into it, such as a whole event.
-fn shortened(mut message: String) -> String {
-    const LONGEST_MESSAGE: usize = 500;
-    if message.len() > LONGEST_MESSAGE {
-        let end = (0..=LONGEST_MESSAGE).rev().find(|at| message.is_char_boundary(*at)).unwrap_or_default();
-        message.truncate(end);
-        message.push('…');
-    }
-    message
 }

@@ -1,5 +1,5 @@
-//! Rows of answers, read column by column in the order in which the statement names them: to look a column up by its name
-//! takes longer than to read it.
+//! Rows of query results, read column by column in the order of the statement: looking a column up by name takes longer than
+//! reading it.
 
 use serde::de::DeserializeOwned;
 
@@ -7,10 +7,15 @@ use super::{Result, StoreError};
 use crate::domain::attempt::{ErrorType, Trigger};
 use crate::domain::delivery::Status;
 use crate::domain::presets::Preset;
+use crate::domain::secret::KeyKind;
+use crate::domain::text::shortened;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{Order, Shape};
 
-/// What stands in one column of a row, as an engine hands it out; booleans as 0 and 1.
+/// The most characters of an unreadable value in its error.
+const LONGEST_VALUE: usize = 80;
+
+/// The value in one column, of any engine; booleans are 0 and 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Cell<'r> {
     Null,
@@ -25,13 +30,13 @@ pub trait Cells {
     fn name(&self, column: usize) -> String;
 }
 
-/// What can be read from a column.
+/// A type that can be read from a column.
 pub trait FromCell<'r>: Sized {
-    /// `None` where the column holds nothing of the kind.
+    /// `None` if the column has another type or an invalid value.
     fn from_cell(cell: Cell<'r>) -> Option<Self>;
 }
 
-/// A row that is being read.
+/// A row, and which column is read next.
 pub struct Row<'r> {
     cells: &'r dyn Cells,
     next: usize,
@@ -49,10 +54,11 @@ impl<'r> Row<'r> {
         T::from_cell(cell).ok_or_else(|| self.unreadable(column, cell))
     }
 
-    /// The value that the JSON in the next column says; errors name it `column`.
+    /// Parses the JSON in the next column; errors name it `column`.
     pub fn next_json<T: DeserializeOwned>(&mut self, column: &str) -> Result<T> {
         let text: &str = self.next()?;
-        serde_json::from_str(text).map_err(|_| StoreError::Value { column: column.to_owned(), value: shortened(text) })
+        serde_json::from_str(text)
+            .map_err(|_| StoreError::Value { column: column.to_owned(), value: shortened(text, LONGEST_VALUE) })
     }
 
     pub fn next_shape(&mut self) -> Result<Shape> {
@@ -64,15 +70,11 @@ impl<'r> Row<'r> {
         let value = match cell {
             Cell::Null => "NULL".to_owned(),
             Cell::Integer(value) => value.to_string(),
-            Cell::Text(text) => shortened(text),
+            Cell::Text(text) => shortened(text, LONGEST_VALUE),
             Cell::Blob(bytes) => format!("{} bytes", bytes.len()),
         };
         StoreError::Value { column: self.cells.name(column), value }
     }
-}
-
-fn shortened(text: &str) -> String {
-    text.chars().take(80).collect()
 }
 
 /// The next column of a row, or its only one.
@@ -174,6 +176,13 @@ impl FromCell<'_> for Preset {
     }
 }
 
+/// Stored as `is_ed25519`.
+impl FromCell<'_> for KeyKind {
+    fn from_cell(cell: Cell<'_>) -> Option<KeyKind> {
+        bool::from_cell(cell).map(|is_ed25519| if is_ed25519 { KeyKind::Ed25519 } else { KeyKind::Symmetric })
+    }
+}
+
 /// Stored as `is_manual`.
 impl FromCell<'_> for Trigger {
     fn from_cell(cell: Cell<'_>) -> Option<Trigger> {
@@ -248,6 +257,6 @@ mod tests {
     fn a_long_value_is_shortened_in_its_error() {
         let text = "x".repeat(100);
         let cells = vec![Cell::Text(&text)];
-        assert_unreadable(Row::new(&cells).next::<i64>(), &format!("column0: {}", "x".repeat(80)));
+        assert_unreadable(Row::new(&cells).next::<i64>(), &format!("column0: {}…", "x".repeat(80)));
     }
 }

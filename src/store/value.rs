@@ -1,7 +1,7 @@
-//! Parameters of statements, in the few types that every engine takes.
+//! Parameters of statements, in the few types that both engines take.
 //!
-//! A statement names its parameters `$1`, `$2`, … in the order in which they first stand in its text, and gets them in that
-//! order: SQLite takes `$1` for a name and numbers names as it meets them.
+//! Parameters are `$1`, `$2`, … in the order of their first use in the statement, and are passed in that order: to SQLite
+//! `$1` is a name, and names are numbered by their first use.
 
 use std::borrow::Cow;
 
@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::domain::attempt::{ErrorType, Trigger};
 use crate::domain::delivery::Status;
 use crate::domain::presets::Preset;
+use crate::domain::secret::KeyKind;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::Order;
 
@@ -57,7 +58,7 @@ impl<'a> From<&'a Option<String>> for Value<'a> {
     }
 }
 
-/// A type that is copied, and how it becomes a parameter.
+/// Conversions of `Copy` types.
 macro_rules! copied {
     ($($type:ty: $value:ident => $into:expr;)*) => { $(
         impl From<$type> for Value<'_> {
@@ -82,6 +83,7 @@ copied! {
     Status: value => Value::from(value.as_str());
     ErrorType: value => Value::from(value.as_str());
     Trigger: value => Value::Bool(value == Trigger::Manual);
+    KeyKind: value => Value::Bool(value == KeyKind::Ed25519);
     Order: value => value.name().into();
     Preset: value => value.name().into();
 }

@@ -33,7 +33,7 @@ const CREATE: &[Case] = &[
     case("webhook create x -e * --url {url} --owner a{zwsp}b", 2, "--owner: an owner holds the invisible character"),
     case("webhook create x -e * --url {url} --description a{zwsp}b", 2, "--description"),
     case("webhook create x -e * --url {url}{zwsp}", 2, "--url: the URL holds the invisible character U+200B"),
-    case("webhook create x -e {101} --url {url}", 2, "--event: an event type has 101 characters; 100 are the most"),
+    case("webhook create x -e {101} --url {url}", 2, "--event: an event type has 101 characters; the limit is 100"),
     case("webhook create -e * --url {url}", 2, "NAME"),
     case("webhook create known -e * --url {url}", 6, "'known'"),
     // URLs.
@@ -117,7 +117,7 @@ const CREATE: &[Case] = &[
     case(
         "webhook create x -e * --url {url} --ordered=maybe",
         2,
-        "--ordered: 'maybe' is no order; write webhook, key, or false for none",
+        "--ordered: 'maybe' is not an order; write webhook, key, or false for none",
     ),
     // Addresses and trust.
     case("webhook create x -e * --url {url} --allow-network 10.0.0.0/33", 2, "--allow-network"),
@@ -219,7 +219,7 @@ const OTHERS: &[Case] = &[
     case("event list --type 'a b'", 2, "--type"),
     case("event resend nothing", 3, "nothing"),
     case("event-type add 'a b'", 2, "TYPE"),
-    case("event-type add {101}", 2, "TYPE: an event type has 101 characters; 100 are the most"),
+    case("event-type add {101}", 2, "TYPE: an event type has 101 characters; the limit is 100"),
     case("event-type add a.b --description a{zwsp}b", 2, "--description"),
     case("event-type add task.created", 6, "task.created"),
     case("event-type remove nothing.known", 3, "nothing.known"),

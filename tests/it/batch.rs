@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::{Reply, TestEnv, TestReceiver, second};
+use crate::support::{Reply, TestEnv, TestReceiver, second, wait_until};
 
 const LINES: &str = concat!(
     r#"{"type":"task.created","event_id":"a","data":1}"#,
@@ -91,11 +91,7 @@ fn reading_pauses_while_much_waits_to_be_sent() {
     let batch = env.hookctl(["emit", "--batch", "-", "-o", "json"]).stdin(lines).spawn();
     let stored = || env.sql_value("SELECT count(*) FROM events").parse::<usize>().unwrap();
     receiver.wait_for(16, Duration::from_secs(20));
-    let deadline = std::time::Instant::now() + Duration::from_secs(20);
-    while stored() < 4_000 {
-        assert!(std::time::Instant::now() < deadline, "{} stored", stored());
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    wait_until("4,000 are stored", || stored() >= 4_000);
     std::thread::sleep(Duration::from_secs(1));
     assert!(stored() < 6_000, "{} are stored while none is delivered: what waits is held in memory", stored());
     batch.signal("TERM");

@@ -3,12 +3,10 @@
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Identity, Run, TestEnv, TestReceiver, TlsFront, closed_port, installed};
+use crate::support::{Identity, Run, TestEnv, TestReceiver, TlsFront, closed_port, installed, wait_until};
 
 const PASSWORD: &str = "hunter2-of-the-proxy";
 
@@ -57,11 +55,7 @@ fn proxies(env: &TestEnv, front: &Identity) -> Vec<Proxy> {
 fn started(program: &str, arguments: &[std::ffi::OsString], address: SocketAddr) -> Child {
     let mut command = Command::new(program);
     let process = command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    let end = Instant::now() + Duration::from_secs(20);
-    while TcpStream::connect(address).is_err() {
-        assert!(Instant::now() < end, "{program} does not listen");
-        thread::sleep(Duration::from_millis(20));
-    }
+    wait_until(&format!("{program} listens"), || TcpStream::connect(address).is_ok());
     process.unwrap()
 }
 

@@ -1,11 +1,10 @@
 //! What was deleted is in no file, though other processes keep the database and its write-ahead log open.
 
-use std::fs;
 use std::time::Duration;
 
 use rusqlite::Connection;
 
-use crate::support::{Child, Run, TestEnv, TestReceiver};
+use crate::support::{Child, Run, TestEnv, TestReceiver, files_with, wait_until};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const OLD: &str = "an-old-secret-of-no-use-any-more-0123456789";
@@ -27,10 +26,7 @@ fn watched() -> (TestEnv, TestReceiver, Child) {
 }
 
 fn is_in_a_file(env: &TestEnv, text: &str) -> bool {
-    let files = ["hookctl.db", "hookctl.db-wal", "hookctl.db-shm", "hookctl.db-journal"];
-    let bytes = files.iter().flat_map(|name| fs::read(env.path().join(name)).unwrap_or_default());
-    let bytes: Vec<u8> = bytes.collect();
-    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    files_with(env.path(), &[text]).iter().any(|name| name.starts_with("hookctl.db"))
 }
 
 fn rotate(env: &TestEnv, overlap: &str) -> Run {
@@ -71,10 +67,8 @@ fn a_payload_that_was_pruned_is_in_no_file_beside_a_drain_that_watches() {
     let payload = env.file("payload", "a-payload-that-nobody-may-find-any-more");
     env.hookctl(["emit", "invoice.paid", "--enqueue", "--payload"]).arg(payload).run().ok();
     receiver.wait_for(2, PATIENCE);
-    let is_done = || env.sql_value("SELECT count(*) FROM deliveries WHERE status = 'success'") == "2";
-    while !is_done() {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let delivered = "SELECT count(*) FROM deliveries WHERE status = 'success'";
+    wait_until("both are delivered", || env.sql_value(delivered) == "2");
     assert!(is_in_a_file(&env, "a-payload-that-nobody-may-find-any-more"));
     let later = (chrono::Utc::now() + chrono::Duration::days(2)).to_rfc3339();
     env.hookctl(["delivery", "prune", "--older-than", "1d", "--yes"]).now(&later).run().ok();

@@ -3,10 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::fault::{Dice, PATIENCE, scale};
-use crate::support::{Child, Engine, Recorded, Reply, Script, TestEnv, TestReceiver, second};
+use crate::support::{Child, Engine, Recorded, Reply, Script, TestEnv, TestReceiver, second, wait_until};
 
 /// A webhook ordered by key, with these events waiting, each given as KEY-NUMBER; one that begins with - has no key.
 fn waiting(receiver: &TestReceiver, flags: &[&str], events: &[&str]) -> TestEnv {
@@ -229,10 +229,7 @@ fn what_is_emitted_while_the_order_changes_keeps_the_new_one() {
     let waits = "SELECT count(*) > 0 FROM pg_stat_activity
         WHERE wait_event_type = 'Lock' AND datname = current_database()";
     let session = env.server().session();
-    let end = Instant::now() + PATIENCE;
-    while session.value(waits) != "1" && Instant::now() < end {
-        thread::sleep(Duration::from_millis(5));
-    }
+    wait_until("emit waits for the change", || session.value(waits) == "1");
     change.commit();
     emit.wait_timeout(PATIENCE).ok();
     assert_eq!(env.sql_value("SELECT line FROM deliveries"), "a");
@@ -279,10 +276,8 @@ fn the_order_is_said_and_read_in_one_way() {
 fn drain_and_kill(env: &TestEnv, receiver: &TestReceiver, dice: &mut Dice, at: i64) {
     let before = receiver.count();
     let mut drains: Vec<_> = (0..3).map(|_| env.hookctl(["drain", "-q"]).now(&second(at)).spawn()).collect();
-    let end = Instant::now() + PATIENCE;
-    while receiver.count() < before + 10 && drains.iter_mut().any(Child::is_running) && Instant::now() < end {
-        thread::sleep(Duration::from_millis(1));
-    }
+    let mut is_over = || !drains.iter_mut().any(Child::is_running);
+    wait_until("ten are sent, or there are fewer", || receiver.count() >= before + 10 || is_over());
     thread::sleep(dice.up_to(Duration::from_millis(20)));
     drains.remove(0).kill();
     for drain in drains {

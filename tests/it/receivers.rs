@@ -5,14 +5,14 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use crate::fault::scale;
-use crate::support::{Child, TestEnv, TestReceiver, closed_port, installed};
+use crate::support::{Child, TestEnv, TestReceiver, closed_port, installed, wait_until};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -393,11 +393,7 @@ fn drive_module(program_name: &'static str, arguments: &[&str], folder: &str) {
 
 impl Running {
     fn wait_until_it_listens(&self) {
-        let deadline = Instant::now() + PATIENCE;
-        while TcpStream::connect(self.address).is_err() {
-            assert!(Instant::now() < deadline, "the receiver does not listen");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        wait_until("the receiver listens", || TcpStream::connect(self.address).is_ok());
     }
 
     /// Sends a request with these headers, a line each, and returns the whole answer.

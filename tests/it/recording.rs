@@ -456,9 +456,9 @@ fn what_cannot_be_recorded_or_replayed_is_refused_in_one_line() {
     refused(
         &["listen", "--record", file.to_str().unwrap()],
         2,
-        "--record: 'file' is no folder".trim_start_matches("--record: 'file' "),
+        "--record: 'file' is not a folder".trim_start_matches("--record: 'file' "),
     );
-    refused(&["listen", "--record", "/dev/null"], 2, "is no folder");
+    refused(&["listen", "--record", "/dev/null"], 2, "is not a folder");
     refused(&["listen", "--record", "no/such/folder"], 1, "--record: cannot use the folder 'no/such/folder'");
     refused(&["listen", "--record-secrets"], 2, "--record");
     refused(&["listen", "--forward-to", "ftp://x/"], 2, "--forward-to");

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{Hookctl, Recorded, Reply, Run, TestEnv, TestReceiver};
+use crate::support::{Hookctl, Recorded, Reply, Run, TestEnv, TestReceiver, holds};
 
 const SECRET: &str = "whsec_Y2FuYXJ5LWNhbmFyeS1jYW5hcnktY2FuYXJ5LTAx";
 const KEY_PAIR: &str = "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg==";
@@ -147,7 +147,7 @@ fn an_overlap_of_0_ends_the_old_secret_at_once() {
     let json = rotate(&env, &["--overlap", "0"]).run().ok().json();
     assert_eq!(json["previous_expires_at"], Value::Null);
     assert_eq!(reveal(&env, T0)["previous"], Value::Array(vec![]));
-    assert!(!files_hold(&env, &old), "secure_delete overwrites it");
+    assert!(!env.holds_any(&[&old]), "secure_delete overwrites it");
 }
 
 #[test]
@@ -159,25 +159,10 @@ fn the_next_write_deletes_expired_secrets_from_the_file() {
         env.hookctl(["webhook", "update", "crm", "--description", now]).now(now).run().ok();
     };
     write("2026-03-01T12:59:59Z");
-    assert!(files_hold(&env, &old), "it still counts");
+    assert!(env.holds_any(&[&old]), "it still counts");
     write("2026-03-01T13:00:00Z");
     assert_eq!(env.sql_value("SELECT count(*) FROM secrets"), "1");
-    assert!(!files_hold(&env, &old), "secure_delete overwrites it");
-}
-
-/// Whether a file in the folder has it, or a row on the server.
-fn files_hold(env: &TestEnv, text: &str) -> bool {
-    if env.is_on_server() {
-        return holds(&env.contents(), text);
-    }
-    let folder = fs::read_dir(env.path()).unwrap();
-    let files: Vec<_> = folder.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()).collect();
-    assert!(!files.is_empty());
-    files.iter().any(|file| holds(&fs::read(file).unwrap(), text))
-}
-
-fn holds(bytes: &[u8], text: &str) -> bool {
-    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    assert!(!env.holds_any(&[&old]), "secure_delete overwrites it");
 }
 
 #[test]

@@ -178,7 +178,7 @@ fn files_and_counts_beyond_any_use_are_refused_at_once_with_the_limit() {
         format!("events = [{}]", patterns.join(","))
     };
     let run = apply(&env, &patterns(200_000)).fails(2);
-    assert!(run.err().contains("webhooks[1] (crm): events: there are 200000 patterns; 1000 are the most"), "{run:?}");
+    assert!(run.err().contains("webhooks[1] (crm): events: there are 200000 patterns; the limit is 1000"), "{run:?}");
     assert!(run.took.as_secs() < 20, "{run:?}");
     apply(&env, &patterns(1_000)).ok();
     let run = apply(&env, &format!("events = ['*']\n{}", "#\n".repeat(7 * 1024 * 1024))).fails(2);
@@ -198,7 +198,7 @@ fn a_pattern_has_100_characters_at_most() {
         (env.hookctl(["webhook", "update", "crm", "--add-event", &too_long]).run(), "--add-event"),
         (apply(&env, &format!("events = ['{too_long}']")), "FILE: webhooks[1] (crm): events"),
     ] {
-        let told = format!("error: {place}: an event type has 101 characters; 100 are the most");
+        let told = format!("error: {place}: an event type has 101 characters; the limit is 100");
         assert!(run.fails(2).err().starts_with(&told), "{told}");
     }
 }

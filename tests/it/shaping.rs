@@ -252,7 +252,7 @@ fn costly_expressions_end_by_a_bound_and_the_next_event_is_delivered() {
     let mut ends = Vec::new();
     for delivery in log.as_array().unwrap().iter().filter(|delivery| delivery["webhook"] != "cheap") {
         let message = delivery["error_message"].as_str().unwrap_or_default();
-        let is_bounded = ["took longer than 1 s", "used up its memory", "deeper than", "are the most", "cannot parse"]
+        let is_bounded = ["took longer than 1 s", "used up its memory", "deeper than", "the limit is", "cannot parse"]
             .iter()
             .any(|bound| message.contains(bound));
         ends.push(format!("{}: {} {message} {is_bounded}", delivery["webhook"], delivery["status"]));

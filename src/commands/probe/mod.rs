@@ -196,7 +196,7 @@ impl Probe {
         let data = self.data()?;
         let maker = |scheme: Scheme| {
             let maker = Maker {
-                other: scheme.algorithm.new_secret(other),
+                other: scheme.key_kind().new_secret(other),
                 scheme,
                 secrets: secrets.clone(),
                 method: method.clone().unwrap_or_else(|| settings.http_method.clone()),

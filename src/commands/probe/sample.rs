@@ -305,8 +305,8 @@ mod tests {
     fn maker(scheme: &Scheme) -> Maker {
         Maker {
             scheme: scheme.clone(),
-            secrets: vec![scheme.algorithm.new_secret([7; 32])],
-            other: scheme.algorithm.new_secret([8; 32]),
+            secrets: vec![scheme.key_kind().new_secret([7; 32])],
+            other: scheme.key_kind().new_secret([8; 32]),
             method: "POST".to_owned(),
             url: "http://127.0.0.1/".to_owned(),
             content_type: "application/json".to_owned(),

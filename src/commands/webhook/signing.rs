@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::domain::credential::Source;
 use crate::domain::secret::{KeyKind, Secret, SecretError};
-use crate::domain::signature::{Scheme, Signer, new_secret, public_key};
+use crate::domain::signature::{Scheme, Signer, public_key};
 use crate::error::Failure;
 use crate::output::{Cell, Text};
 use crate::random::Random;
@@ -53,7 +53,7 @@ pub fn secrets_for(
         let is_there =
             new.iter().map(|new| &new.secret).chain(known.iter().copied()).any(|secret| secret.kind() == kind);
         if !is_there {
-            let secret = new_secret(kind, Random::secret_bytes()?);
+            let secret = kind.new_secret(Random::secret_bytes()?);
             new.push(NewSecret { secret, source: None, is_generated: true });
         }
     }

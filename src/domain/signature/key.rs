@@ -9,12 +9,12 @@ use sha2::{Sha256, Sha512};
 use super::{Algorithm, Hash, KeyForm, Scheme};
 use crate::domain::secret::{KeyKind, PRIVATE_KEY_PREFIX, PUBLIC_KEY_PREFIX, Secret, SecretError};
 
-impl Algorithm {
-    /// A secret that fits, made of 32 random bytes.
+impl KeyKind {
+    /// A secret of this kind, made of 32 random bytes.
     pub fn new_secret(self, random: [u8; 32]) -> Secret {
         match self {
-            Algorithm::Hmac(..) => Secret::generate(random),
-            Algorithm::Ed25519 => {
+            KeyKind::Symmetric => Secret::generate(random),
+            KeyKind::Ed25519 => {
                 let pair = ed25519_dalek::SigningKey::from_bytes(&random).to_keypair_bytes();
                 let text = format!("{PRIVATE_KEY_PREFIX}{}", STANDARD.encode(pair));
                 Secret::parse(text).expect("base64 of 64 bytes is a line of text")
@@ -27,14 +27,6 @@ impl Algorithm {
 pub fn public_key(secret: &Secret) -> Result<String, SecretError> {
     let key = ed25519_public(secret)?;
     Ok(format!("{PUBLIC_KEY_PREFIX}{}", STANDARD.encode(key.to_bytes())))
-}
-
-/// A new secret of a kind, made of 32 random bytes.
-pub fn new_secret(kind: KeyKind, random: [u8; 32]) -> Secret {
-    match kind {
-        KeyKind::Symmetric => Secret::generate(random),
-        KeyKind::Ed25519 => Algorithm::Ed25519.new_secret(random),
-    }
 }
 
 #[derive(Clone)]

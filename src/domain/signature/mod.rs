@@ -20,8 +20,8 @@ mod vectors;
 
 pub use diagnose::diagnose;
 pub use encoding::Encoding;
-pub use key::{new_secret, public_key};
-pub use overrides::{OverrideError, Overrides};
+pub use key::public_key;
+pub use overrides::{Overrides, is_prefix};
 pub use received::{Header, parse_header, parse_headers};
 pub use scheme::{Algorithm, Form, Hash, KeyForm, Part, Scheme, TimePlace, TimeRule, TimeUnit};
 pub use sign::{Message, Signer};

@@ -54,7 +54,7 @@ impl Scheme {
         if let Some(prefix) = &overrides.prefix {
             changed.form = match self.form {
                 Form::List { .. } => return Err(OverrideError::NoPrefix(self.name)),
-                _ if !prefix.bytes().all(|b| b.is_ascii_graphic()) => return Err(OverrideError::Prefix),
+                _ if !is_prefix(prefix) => return Err(OverrideError::Prefix),
                 _ => Form::Prefixed(Cow::Owned(prefix.clone())),
             };
         }
@@ -67,6 +67,11 @@ impl Scheme {
         }
         Ok(changed)
     }
+}
+
+/// Whether a header can carry a text before a signature: visible ASCII characters.
+pub fn is_prefix(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 #[cfg(test)]

@@ -1,15 +1,14 @@
-//! What a webhook says about the scheme `hmac`, which fits many receivers: its header, prefix, encoding and hash.
+//! The settings of the signature scheme `hmac`, which fits many receivers: header, prefix, encoding and hash.
 
 use serde::{Deserialize, Serialize};
 
 use super::field::{Field, Invalid};
 use crate::domain::custom_headers;
-use crate::domain::signature::{Encoding, Hash, OverrideError, Overrides, Scheme};
+use crate::domain::signature::{Encoding, Hash, Overrides, Scheme, is_prefix};
 
-/// The scheme that the settings are about.
 pub(super) const HMAC: &str = "hmac";
 
-/// What is not set is as `hookctl schemes` says.
+/// `None` is the default that `hookctl schemes` shows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct HmacSettings {
@@ -27,9 +26,7 @@ impl HmacSettings {
     }
 
     pub fn set_prefix(&mut self, text: &str) -> Result<(), Invalid> {
-        let prefix = Overrides { prefix: Some(text.to_owned()), ..Overrides::default() };
-        let hmac = Scheme::find(HMAC).map(|scheme| scheme.with(&prefix));
-        if let Some(Err(OverrideError::Prefix)) = hmac {
+        if !is_prefix(text) {
             return Err(Field::SIGNATURE_PREFIX.invalid("not visible ASCII text"));
         }
         self.signature_prefix = Some(text.to_owned());
@@ -48,14 +45,14 @@ impl HmacSettings {
         Ok(())
     }
 
-    /// A scheme by its name, adjusted where these settings are about it; `None` where no scheme has that name.
+    /// The scheme of this name, with these settings applied to `hmac`; `None` if there is no such scheme.
     pub(super) fn scheme(&self, name: &str) -> Option<Scheme> {
         let scheme = Scheme::find(name)?;
         let own = (scheme.name == HMAC).then(|| scheme.with(&self.overrides()).ok()).flatten();
         Some(own.unwrap_or_else(|| scheme.clone()))
     }
 
-    /// Checks that nothing is said about a scheme that the webhook does not sign with.
+    /// Refuses settings of `hmac` for a webhook that does not sign with it.
     pub(super) fn check(&self, schemes: &[String]) -> Result<(), Invalid> {
         match self.field() {
             Some(field) if !schemes.iter().any(|name| name == HMAC) => Err(field
@@ -74,7 +71,7 @@ impl HmacSettings {
         }
     }
 
-    /// The first that is set.
+    /// The first setting that has a value.
     fn field(&self) -> Option<Field> {
         let fields = [
             (Field::SIGNATURE_HEADER, self.signature_header.is_some()),

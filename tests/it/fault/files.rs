@@ -1,12 +1,12 @@
 //! Too few open files: bounded while there are enough, and never the receiver's failure.
 
+use std::fs;
 use std::ops::Range;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
-use std::{fs, thread};
+use std::time::Duration;
 
 use super::{PATIENCE, assert_whole, batch, count, subscribe};
-use crate::support::{Child, Reply, TestEnv, TestReceiver};
+use crate::support::{Child, Reply, TestEnv, TestReceiver, wait_until};
 
 /// The binary with these arguments, yet to be run under a limit that the shell's `ulimit` sets, such as `-n 18`.
 fn limited(env: &TestEnv, limit: &str, args: &[&str]) -> Command {
@@ -69,11 +69,7 @@ fn a_watching_drain_keeps_its_open_files_few_while_webhooks_with_other_policies_
     }
     // The database's, the standard ones and a few more, and one idle connection for each of 16 workers.
     assert!(most <= 40, "{most} open files");
-    let deadline = Instant::now() + PATIENCE;
-    while open_files(&drain) > 12 {
-        assert!(Instant::now() < deadline, "{} open files while nothing is sent", open_files(&drain));
-        thread::sleep(Duration::from_millis(50));
-    }
+    wait_until("few files are open while nothing is sent", || open_files(&drain) <= 12);
 }
 
 #[test]

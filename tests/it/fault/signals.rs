@@ -6,7 +6,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::{PATIENCE, assert_whole, batch, count, subscribe};
-use crate::support::{Reply, Run, TestEnv, TestReceiver};
+use crate::support::{Reply, Run, TestEnv, TestReceiver, wait_until};
 
 /// Requests under way are ended within a second; the rest is for a machine that has other things to do.
 const SOON: Duration = Duration::from_millis(2_500);
@@ -133,11 +133,7 @@ fn a_batch_whose_writer_pauses_sends_what_came_and_stops_at_once() {
     writer.write_all(batch("e", 3).as_bytes()).unwrap();
     receiver.wait_for(3, PATIENCE);
     let is_recorded = || count(&env, "SELECT count(*) FROM deliveries WHERE status = 'success'") == 3;
-    let deadline = Instant::now() + PATIENCE;
-    while !is_recorded() {
-        assert!(Instant::now() < deadline, "what was answered is not recorded while the writer pauses");
-        sleep(Duration::from_millis(20));
-    }
+    wait_until("what was answered is recorded while the writer pauses", is_recorded);
     let told = Instant::now();
     Command::new("sh").args(["-c", &format!("kill -s TERM {}", emit.id())]).status().unwrap();
     let output = emit.wait_with_output().unwrap();

@@ -1,10 +1,10 @@
 //! `hookctl.emit`: events from SQL, in the caller's transaction, into the database itself.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::fault::{PATIENCE, count, subscribe};
 use crate::support::postgres::Session;
-use crate::support::{Engine, TestEnv, TestReceiver};
+use crate::support::{Engine, TestEnv, TestReceiver, wait_until};
 
 fn subscribed() -> (TestEnv, TestReceiver) {
     let (env, receiver) = (TestEnv::on(Engine::Server), TestReceiver::start(200));
@@ -127,11 +127,7 @@ fn it_wakes_a_drain_that_sleeps_and_one_that_is_about_to() {
     let (env, receiver) = subscribed();
     let session = env.server().session();
     let drain = env.hookctl(["drain", "--watch", "10m"]).spawn();
-    let began = Instant::now();
-    while session.value("SELECT count(*) FROM watchers") == "0" {
-        assert!(began.elapsed() < PATIENCE, "it does not sleep");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    wait_until("it sleeps", || session.value("SELECT count(*) FROM watchers") != "0");
     let waking = env.server().session();
     // It fell asleep long after this one began.
     waking.run("BEGIN; SELECT hookctl.emit('a.b', '1')");

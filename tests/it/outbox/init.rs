@@ -60,7 +60,7 @@ fn what_it_cannot_do_it_says() {
         assert!(run.err().contains(told), "{arguments:?}: {}", run.err());
     };
     wrong(&["--notify", "app.db"], 2, "--notify: a file wakes nobody");
-    wrong(&["mysql://root@db/shop"], 2, "SOURCE: 'mysql' is no kind of database");
+    wrong(&["mysql://root@db/shop"], 2, "SOURCE: 'mysql' is not a kind of database");
     wrong(&["postgres://app:secret@db/shop"], 2, "SOURCE: a password in an argument");
     wrong(&["--read-only", "app.db"], 1, "--read-only is on");
     wrong(&["."], 1, "is a directory");

@@ -1,11 +1,11 @@
 //! Drains that are killed, and several at once: one event for each row.
 
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{App, subscribed};
 use crate::fault::{Dice, PATIENCE, assert_whole, count, requests_by_event, scale};
-use crate::support::{Child, TestEnv, TestReceiver};
+use crate::support::{Child, TestEnv, TestReceiver, wait_until};
 
 fn fill(app: &App, rows: usize) {
     app.run(&format!(
@@ -26,13 +26,10 @@ fn assert_each_row_is_one_event(env: &TestEnv, receiver: &TestReceiver, app: &Ap
         drain.kill();
     }
     // A server notices a killed drain a moment later; until then its rows are that drain's and are passed over.
-    let until = Instant::now() + PATIENCE;
-    loop {
+    wait_until("all rows are taken in", || {
         app.drain(env).ok();
-        if app.count() == 0 || Instant::now() > until {
-            break;
-        }
-    }
+        app.count() == 0
+    });
     assert_eq!((app.count(), count(env, "SELECT count(*) FROM events")), (0, rows));
     assert_eq!(count(env, "SELECT count(*) FROM deliveries"), rows);
     assert_whole(env);
@@ -80,12 +77,7 @@ fn what_was_accepted_and_not_deleted_before_a_kill_is_deleted_by_the_next_drain_
     let mut application = app.connection();
     let held = application.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).unwrap();
     let drain = env.hookctl(["drain", "--outbox"]).arg(app.source()).spawn();
-    for _ in 0..600 {
-        if count(&env, "SELECT count(*) FROM events") == 1 {
-            break;
-        }
-        sleep(Duration::from_millis(50));
-    }
+    wait_until("the row is accepted", || count(&env, "SELECT count(*) FROM events") == 1);
     drain.kill();
     drop(held);
     assert_eq!((app.count(), count(&env, "SELECT count(*) FROM events")), (1, 1));

@@ -11,8 +11,8 @@ use crate::commands::candidates::Candidates;
 use crate::commands::secret_source::SecretSource;
 use crate::commands::webhook::signing::{ShownSecrets, check_keys, check_kind, key_kinds};
 use crate::context::{Context, Exit};
-use crate::domain::secret::Secret;
-use crate::domain::signature::{Form, Scheme, new_secret};
+use crate::domain::secret::{KeyKind, Secret};
+use crate::domain::signature::{Form, Scheme};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::Webhook;
 use crate::error::Failure;
@@ -105,7 +105,7 @@ impl Rotate {
                 .into());
         }
         let Some(given) = given else {
-            let new = |kind| Ok(new_secret(kind, Random::secret_bytes()?));
+            let new = |kind: KeyKind| Ok(kind.new_secret(Random::secret_bytes()?));
             return key_kinds(schemes).into_iter().map(new).collect();
         };
         check_kind(schemes, given, self.secret.option())?;

@@ -1,10 +1,8 @@
 //! Encrypting, giving another key, decrypting: whatever happens in the middle, the same again finishes it, and no credential
 //! is lost or left in clear.
 
-use std::fs;
-
 use super::{After, Trial, can_trace, try_all};
-use crate::support::{Hookctl, TestEnv};
+use crate::support::{Hookctl, TestEnv, files_with};
 
 const TOKEN: &str = "Bearer in-the-header-0123456789";
 const SECRET: &str = "in-the-secret-0123456789";
@@ -26,17 +24,6 @@ fn filled() -> TestEnv {
     env
 }
 
-/// The files of the folder that hold a credential in clear.
-fn in_clear(env: &TestEnv) -> Vec<String> {
-    let holds = |bytes: &[u8], text: &str| bytes.windows(text.len()).any(|part| part == text.as_bytes());
-    let files = fs::read_dir(env.path()).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
-    let found = files.filter(|path| {
-        let bytes = fs::read(path).unwrap();
-        holds(&bytes, TOKEN) || holds(&bytes, SECRET)
-    });
-    found.map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
-}
-
 /// The command again, by the key before or, where it was done, by that after it; then all is as it should be.
 fn check(after: &After<'_>, command: &[&str], before_key: &str, after_key: &str) -> Vec<String> {
     let (env, mut complaints) = (after.env, after.ended());
@@ -50,7 +37,7 @@ fn check(after: &After<'_>, command: &[&str], before_key: &str, after_key: &str)
         complaints.push(format!("the credentials are lost: {revealed:?}"));
     }
     after.ok(&["db", "check"], 0, &mut complaints);
-    let in_clear = in_clear(env);
+    let in_clear = files_with(env.path(), &[TOKEN, SECRET]);
     if in_clear.is_empty() == after_key.is_empty() {
         complaints.push(format!("in clear: {in_clear:?}"));
     }
