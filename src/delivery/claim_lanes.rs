@@ -1,4 +1,4 @@
-//! What there is to claim: a lane for each webhook, and whose turn it is.
+//! Which webhooks have deliveries to claim (a lane for each), and in which order they claim.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -8,44 +8,44 @@ use crate::domain::time::Timestamp;
 use crate::domain::webhook::Order;
 use crate::store::{LaneClaimed, Store, StoreError, Wanted};
 
-/// How often the list of webhooks with something due is read while there is other work.
+/// How often a drain looks for webhooks with deliveries due while it has other work.
 const REFRESH: Duration = Duration::from_millis(500);
 
-/// The webhooks that have something to claim.
+/// The webhooks that have deliveries to claim.
 #[derive(Debug, Default)]
 pub(super) struct ClaimLanes {
     lanes: BTreeMap<i64, ClaimLane>,
-    /// The webhook at which this turn began.
+    /// The webhook that claimed first in this turn.
     first: i64,
-    /// The first webhook that found no room in this turn: it begins the next one, so that all have their turn.
+    /// The first webhook for which there was no room in this turn. It claims first in the next one.
     denied: Option<i64>,
-    /// When everything due is to be sent, not a list.
+    /// Set if everything due is to be sent, not given deliveries.
     draining: Option<Draining>,
 }
 
-/// What is to be claimed for one webhook.
+/// What to claim for one webhook.
 #[derive(Debug, Default)]
 pub(super) struct ClaimLane {
-    /// These deliveries, oldest first; or whatever is due.
+    /// Given deliveries, oldest first; `None`: whatever is due.
     listed: Option<VecDeque<i64>>,
-    /// Of the list, those that are behind others of their lines until these end.
+    /// Those of the given deliveries that wait for an older one with the same ordering key.
     behind: HashSet<i64>,
-    /// Answers in the last group: a lane whose receiver is quick may claim ahead. One that does not answer may not: what was
-    /// claimed ahead would be sent before its breaker is seen to have opened.
+    /// How often the receiver answered in the last group: three times as many may be claimed ahead. Without answers none may,
+    /// or too much would be sent before its breaker opens.
     pub recent: usize,
-    /// Until when its rate limit holds it back.
+    /// When its rate limit allows the next request.
     pub rate_wait: Option<Instant>,
 }
 
 #[derive(Debug)]
 struct Draining {
-    /// Whose deliveries; empty: everybody's.
+    /// Whose deliveries; empty: those of all webhooks.
     webhooks: HashSet<i64>,
     refreshed: Option<Instant>,
 }
 
 impl ClaimLane {
-    /// What is claimed of it next.
+    /// What to claim next.
     pub(super) fn wanted(&self, order: Order) -> Wanted<'_> {
         match (&self.listed, order) {
             (None, Order::None) => Wanted::Due,
@@ -57,14 +57,14 @@ impl ClaimLane {
         }
     }
 
-    /// Whether all that is left of the list is behind others.
+    /// Whether all remaining deliveries wait for older ones with the same ordering key.
     pub(super) fn waits_in_line(&self) -> bool {
         self.listed.as_ref().is_some_and(VecDeque::is_empty)
     }
 }
 
 impl ClaimLanes {
-    /// Adds deliveries, each given with its webhook.
+    /// Adds deliveries, given as webhook and delivery.
     pub(super) fn add(&mut self, deliveries: impl IntoIterator<Item = (i64, i64)>) {
         for (webhook_id, delivery_id) in deliveries {
             let lane = self.lanes.entry(webhook_id).or_default();
@@ -72,12 +72,12 @@ impl ClaimLanes {
         }
     }
 
-    /// Adds everything that is due, and becomes due meanwhile, for these webhooks; for all when none is named.
+    /// Claims everything that is or becomes due, for these webhooks, or for all if none is named.
     pub(super) fn drain(&mut self, webhooks: &[i64]) {
         self.draining = Some(Draining { webhooks: webhooks.iter().copied().collect(), refreshed: None });
     }
 
-    /// Deliveries whose claim was given back are wanted as before. A drain finds them by itself.
+    /// Puts deliveries back whose claims were released. A drain finds them by itself.
     pub(super) fn want_again<'a>(&mut self, jobs: impl IntoIterator<Item = &'a Job>) {
         if self.draining.is_none() {
             self.add(jobs.into_iter().map(|job| (job.claimed.webhook_id, job.claimed.id)));
@@ -89,8 +89,8 @@ impl ClaimLanes {
         self.draining = None;
     }
 
-    /// When draining: a lane for each webhook that has something due, asked again now and then; at once when there is no
-    /// other work. True when the lanes are as fresh as can be.
+    /// For a drain: looks for webhooks with deliveries due, at most every [`REFRESH`] unless there is nothing else to do. True
+    /// if the lanes are up to date.
     pub(super) fn refresh(&mut self, store: &Store, now: Timestamp, is_idle: bool) -> Result<bool, StoreError> {
         let Some(draining) = &mut self.draining else { return Ok(true) };
         let is_fresh = draining.refreshed.is_some_and(|at| at.elapsed() < REFRESH);
@@ -119,7 +119,7 @@ impl ClaimLanes {
         after.chain(self.lanes.range(..self.first)).map(|(id, _)| *id).collect()
     }
 
-    /// Notes a webhook that found no room in this turn.
+    /// Notes a webhook for which there was no room in this turn.
     pub(super) fn deny(&mut self, id: i64) {
         self.denied.get_or_insert(id);
     }
@@ -140,8 +140,7 @@ impl ClaimLanes {
         self.lanes.remove(&id);
     }
 
-    /// Deliveries that have become the heads of their lines may be claimed: those of a list that waited for that, and when
-    /// draining all of them.
+    /// Notes deliveries that became the heads of their lines: given ones may be claimed now; a drain looks at their webhooks.
     pub(super) fn move_up(&mut self, deliveries: &[(i64, i64)]) {
         for (webhook_id, id) in deliveries {
             if let Some(lane) = self.lanes.get_mut(webhook_id) {
@@ -156,14 +155,14 @@ impl ClaimLanes {
         }
     }
 
-    /// Takes out of a lane what was claimed; a lane without more goes.
+    /// Removes what was claimed from a lane, and the lane if nothing is left.
     pub(super) fn take_out(&mut self, id: i64, claimed: &LaneClaimed) {
         if claimed.is_full {
             return;
         }
         let Some(lane) = self.lanes.get_mut(&id) else { return };
         lane.behind.extend(&claimed.behind);
-        // What moved up as this was claimed is in the list behind what was tried.
+        // Deliveries that moved up in the same transaction were appended to the list.
         let has_more = claimed.tried > 0 && lane.listed.as_ref().is_some_and(|listed| listed.len() > claimed.tried);
         if claimed.is_exhausted && lane.behind.is_empty() && !has_more {
             self.lanes.remove(&id);
@@ -176,7 +175,7 @@ impl ClaimLanes {
         }
     }
 
-    /// Counts which receivers answered in a group.
+    /// Counts the answers of each receiver in a group.
     pub(super) fn note_answers(&mut self, group: &[EndedJob]) {
         for lane in self.lanes.values_mut() {
             lane.recent = 0;
@@ -192,7 +191,7 @@ impl ClaimLanes {
         self.lanes.is_empty()
     }
 
-    /// Whether other webhooks than those in flight, or several, have something to claim or in flight.
+    /// Whether at least two webhooks have deliveries to claim or in flight.
     pub(super) fn is_shared_with(&self, mut in_flight: impl Iterator<Item = i64>) -> bool {
         match self.lanes.len() {
             0 => in_flight.nth(1).is_some(),
@@ -201,12 +200,12 @@ impl ClaimLanes {
         }
     }
 
-    /// How many listed deliveries are neither claimed nor given up.
+    /// How many given deliveries are neither claimed nor given up.
     pub(super) fn backlog(&self) -> usize {
         self.lanes.values().filter_map(|lane| lane.listed.as_ref()).map(VecDeque::len).sum()
     }
 
-    /// How long until the first rate limit lets go, where one holds a lane back.
+    /// How long until the first rate limit allows a request; `None` if no lane waits for one.
     pub(super) fn rate_wait(&self) -> Option<Duration> {
         let first = self.lanes.values().filter_map(|lane| lane.rate_wait).min()?;
         Some(first.saturating_duration_since(Instant::now()))
@@ -223,7 +222,7 @@ mod tests {
         lanes.add([(7, 1), (7, 2), (7, 3)]);
         let first_two = LaneClaimed { tried: 2, behind: vec![2], ..LaneClaimed::default() };
         lanes.take_out(7, &first_two);
-        // One transaction: 1 ended, so 2 is a head now, and 3, the rest of the list, was claimed.
+        // One transaction: 1 ended, so 2 is the head now, and 3, the rest of the list, was tried.
         lanes.move_up(&[(7, 2)]);
         lanes.take_out(7, &LaneClaimed { tried: 1, is_exhausted: true, ..LaneClaimed::default() });
         let left = lanes.get_mut(7).map(|lane| lane.wanted(Order::Key));

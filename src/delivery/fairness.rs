@@ -7,7 +7,7 @@ use crate::domain::webhook::DEFAULT_CONCURRENCY;
 /// - A webhook whose `--concurrency` was given never has more requests in flight than that.
 /// - While only one webhook has deliveries due, it may use every worker.
 /// - While several have, each holds at most half of the workers, and at most 8; one whose receiver has not answered in this
-///   run, or whose last attempt timed out, at most an eighth: workers that wait for its time-outs are lost to the others.
+///   run, or whose last attempt timed out, at most an eighth: workers that wait for its time-outs are not free for others.
 /// - While several have, those with requests in flight together leave a quarter of the workers, at least one, to webhooks
 ///   with none: a new event does not wait for slow receivers.
 #[derive(Clone, Copy, Debug)]
@@ -15,14 +15,14 @@ pub(super) struct WorkerShares {
     workers: usize,
 }
 
-/// A webhook that wants one more worker.
+/// A webhook that asks for one more worker.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Demand {
     /// Its `--concurrency`, where one was given.
     pub concurrency: Option<u32>,
-    /// Workers that it holds.
+    /// Workers that it has.
     pub holds: usize,
-    /// Whether its receiver answered its last attempt of this run before the deadline.
+    /// Whether its last attempt in this run did not time out.
     pub is_prompt: bool,
 }
 
@@ -35,8 +35,8 @@ impl WorkerShares {
         self.workers
     }
 
-    /// Whether a webhook may have one more worker. `held` is how many all webhooks hold together, `is_shared` whether
-    /// several have deliveries due.
+    /// Whether a webhook may have one more worker. `held` is how many all webhooks have together, `is_shared` whether several
+    /// have deliveries due.
     pub(super) fn may_start(self, demand: Demand, held: usize, is_shared: bool) -> bool {
         let most = match (is_shared, demand.is_prompt) {
             (true, false) => self.most_unheard(demand.concurrency),
@@ -46,7 +46,7 @@ impl WorkerShares {
         demand.holds < most && leaves_reserve
     }
 
-    /// How many workers a webhook with this `--concurrency` may hold while its receiver answers.
+    /// How many workers a webhook with this `--concurrency` may have while its receiver answers.
     pub(super) fn most(self, concurrency: Option<u32>, is_shared: bool) -> usize {
         let share = match is_shared {
             true => (self.workers / 2).min(DEFAULT_CONCURRENCY as usize),
@@ -55,7 +55,7 @@ impl WorkerShares {
         at_most(concurrency, share)
     }
 
-    /// Workers that webhooks with requests in flight leave to those with none, while several have deliveries due.
+    /// Workers reserved for webhooks with no requests in flight, while several have deliveries due.
     pub(super) fn reserve(self) -> usize {
         (self.workers / 4).max(1)
     }
@@ -65,7 +65,7 @@ impl WorkerShares {
     }
 }
 
-/// A share of the workers, at least one, at most the concurrency that was given.
+/// A share of the workers: at least one, at most the given concurrency.
 fn at_most(concurrency: Option<u32>, share: usize) -> usize {
     concurrency.map_or(share, |given| share.min(given as usize)).max(1)
 }

@@ -1,10 +1,10 @@
-//! What is claimed and not yet recorded.
+//! Deliveries in flight: claimed and not yet recorded.
 
 use std::collections::HashMap;
 
 use super::job::Job;
 
-/// Deliveries that are claimed and not yet recorded, counted by webhook, with the bytes of their payloads.
+/// Counts the deliveries in flight, by webhook, and the bytes of their payloads.
 #[derive(Debug, Default)]
 pub(super) struct InFlight {
     by_webhook: HashMap<i64, usize>,

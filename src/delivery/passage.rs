@@ -1,4 +1,4 @@
-//! What a webhook's state lets through: active or not, held, paused by its breaker, limited by its rate.
+//! How many deliveries the state of a webhook allows: whether it is active, its pauses, breaker and rate limit.
 
 use std::time::Duration;
 
@@ -12,16 +12,16 @@ use crate::domain::webhook::Health;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Passage {
     UpTo(usize),
-    /// One, to see whether the receiver is back.
+    /// One, to find out whether the receiver works again.
     Probe,
     /// None in this run.
     Closed,
-    /// None until its rate limit allows the next.
+    /// None before the rate limit allows the next, after this time.
     After(Duration),
 }
 
 impl Passage {
-    /// What is let through of `wanted` now.
+    /// How many of `wanted` deliveries are allowed now.
     pub(super) fn of(health: &Health, rate_limit: Option<RateLimit>, clock: Clock, wanted: usize) -> Passage {
         let now = clock.now();
         if health.pause(now).is_some() {
@@ -44,7 +44,7 @@ impl Passage {
     }
 }
 
-/// Whether what is claimed ahead for a webhook must wait: it was disabled, held, or its breaker opened.
+/// Whether deliveries claimed ahead must be released: the webhook was disabled, paused or held, or its breaker opened.
 pub(super) fn is_blocked(health: &Health, now: Timestamp) -> bool {
     health.pause(now).is_some() || health.breaker.passage(now) == breaker::Passage::Probe
 }

@@ -1,4 +1,4 @@
-//! What attempts brought: what a group of results makes of its deliveries and webhooks.
+//! Decides what the results of a group of attempts change: deliveries, states of webhooks, counters, announcements.
 
 use serde_json::json;
 
@@ -14,7 +14,7 @@ use crate::domain::statistics::duration_bound;
 use crate::domain::webhook::{FAILURES_TO_REPORT, Health, Order};
 use crate::store::{AttemptCount, AttemptResult, ClaimStanding, Claimed, StoreError};
 
-/// What a group of results comes to, before it is written. What it makes of the webhooks is in the step's states.
+/// The changes that a group of results makes, before they are written. Those of the webhooks' states are in the step.
 #[derive(Debug, Default)]
 pub(super) struct Recorded<'a> {
     /// Of this group alone.
@@ -24,12 +24,13 @@ pub(super) struct Recorded<'a> {
     /// Those that could not be sent without a key: they are due again a moment later, behind what can.
     pub locked: Vec<&'a Claimed>,
     pub attempt_counts: Vec<AttemptCount>,
-    /// Deliveries that ended and may have been at the head of a line.
+    /// Deliveries that are finished and may have been the head of a line.
     pub ended: Vec<i64>,
     announcements: Vec<Announcement>,
 }
 
-/// Settles a group of results. One whose claim was lost meanwhile changes nothing: whoever claimed the delivery since decides.
+/// Settles a group of results. A result whose claim no longer holds changes nothing: the process that holds the delivery
+/// now decides.
 pub(super) fn settle<'a>(step: &mut Step<'_>, group: &'a [EndedJob]) -> Recorded<'a> {
     let mut recorded = Recorded::default();
     for (ended, standing) in group.iter().zip(std::mem::take(&mut step.standings)) {
@@ -39,7 +40,7 @@ pub(super) fn settle<'a>(step: &mut Step<'_>, group: &'a [EndedJob]) -> Recorded
 }
 
 impl<'a> Recorded<'a> {
-    /// Stores the events that say what the group did.
+    /// Stores the operational events of the group.
     pub(super) fn store_announcements(&self, step: &mut Step<'_>) -> Result<(), StoreError> {
         let now = step.now();
         announce(step.store, step.random, now, &self.announcements)
@@ -79,7 +80,7 @@ impl<'a> Recorded<'a> {
         self.count(step, job, attempt, settlement.status);
     }
 
-    /// What an attempt makes of its delivery and its webhook; `None` when the webhook was deleted.
+    /// Settles one attempt and updates the state of its webhook; `None` if the webhook was deleted.
     fn settle_attempt(&mut self, step: &mut Step<'_>, job: &Job, attempt: &Attempt) -> Option<Settlement> {
         let id = job.claimed.webhook_id;
         let jitter = step.random.next_jitter();
@@ -99,7 +100,7 @@ impl<'a> Recorded<'a> {
         Some(settlement)
     }
 
-    /// Announces what an attempt changed about its webhook: each change once.
+    /// Announces changes of the webhook's state: failing, recovered, disabled. Each change once.
     fn announce_change(&mut self, job: &Job, attempt: &Attempt, before: &Health, after: &Health) {
         let (id, webhook) = (job.claimed.webhook_id, &job.webhook.settings.name);
         if before.failures < FAILURES_TO_REPORT && after.failures >= FAILURES_TO_REPORT {
@@ -194,13 +195,13 @@ impl<'a> Recorded<'a> {
     }
 }
 
-/// Whether others may wait behind a delivery: where its webhook keeps an order by keys, or was changed since the claim.
+/// Whether other deliveries may wait behind this one: if its webhook orders by keys, or was changed since the claim.
 fn may_be_in_line(step: &Step<'_>, job: &Job) -> bool {
     let state = step.states.get(job.claimed.webhook_id);
     job.webhook.settings.order == Order::Key || state.is_some_and(|state| state.version != job.webhook.version)
 }
 
-/// Attempts before this one that cost no retry. A retry by hand begins anew.
+/// Earlier attempts that did not count as retries. A retry by hand starts at zero.
 fn free_attempts(claimed: &Claimed) -> u32 {
     match claimed.trigger {
         Trigger::Manual | Trigger::Test => 0,
@@ -208,7 +209,7 @@ fn free_attempts(claimed: &Claimed) -> u32 {
     }
 }
 
-/// An attempt that was cut off costs no retry: its delivery is due again at once. A test is never retried.
+/// An interrupted attempt costs no retry: its delivery is due again at once. A test is never retried.
 fn settle_interrupted(step: &mut Step<'_>, job: &Job, attempt: &Attempt) -> Option<Settlement> {
     step.states.get(job.claimed.webhook_id)?;
     let retry_count = job.claimed.retry_count;
@@ -219,7 +220,7 @@ fn settle_interrupted(step: &mut Step<'_>, job: &Job, attempt: &Attempt) -> Opti
     Some(Settlement { status: Status::Retrying, due_at: Some(attempt.completed_at), retry_count })
 }
 
-/// After a probe without a result the next one may go at once, not only when the lease of this one ends.
+/// After a probe without a result the next one may be sent at once, not only when the lease of this one expires.
 fn give_probe_back(step: &mut Step<'_>, job: &Job) {
     let now = step.now();
     if job.is_probe

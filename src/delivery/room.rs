@@ -3,17 +3,17 @@
 use super::fairness::WorkerShares;
 use super::in_flight::InFlight;
 
-/// A webhook never has more than this claimed ahead of its workers.
+/// The most deliveries claimed ahead for one webhook.
 pub(super) const MOST_AHEAD: usize = 768;
 
-/// No more is claimed while payloads of so many bytes are in flight: memory stays bounded whatever their size.
+/// Nothing more is claimed while payloads of this many bytes are in flight, which bounds memory.
 const MOST_BYTES: usize = 8 * 1024 * 1024;
 
 /// How many more deliveries, and how many bytes of payloads, may be claimed in this turn.
 ///
-/// Twice as many deliveries as there are workers are in flight, and three times the last group: quick receivers need the next
-/// request at once. Webhooks with none in flight may claim a little where the others have used that up, so that the workers
-/// that [`WorkerShares`] reserves for them get something to do.
+/// In flight are at most twice as many deliveries as workers, plus three times the last group, so that the workers of fast
+/// receivers never wait. Webhooks with nothing in flight may claim a few more when the others have used that up, for the
+/// workers that [`WorkerShares`] reserves for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Room {
     deliveries: usize,
@@ -23,13 +23,13 @@ pub(super) struct Room {
     bytes_of_new: usize,
 }
 
-/// How many deliveries of one event a run with so many workers may claim at first.
+/// How many deliveries of one event a run may claim as it stores the event.
 pub fn most_at_once(workers: usize, payload_bytes: usize) -> usize {
     (2 * workers).min((MOST_BYTES / payload_bytes.max(1)).max(1))
 }
 
 impl Room {
-    /// `left` is how many more deliveries the run may attempt, those in flight included.
+    /// `left` is how many more deliveries the run may attempt, including those in flight.
     pub(super) fn new(shares: WorkerShares, in_flight: &InFlight, last_group: usize, left: Option<u64>) -> Room {
         let (total, bytes) = (in_flight.total(), in_flight.bytes());
         let left = left.map_or(usize::MAX, |left| (left as usize).saturating_sub(total));
@@ -45,17 +45,17 @@ impl Room {
         }
     }
 
-    /// How many lanes may find room.
+    /// For how many lanes there is room.
     pub(super) fn lanes(self) -> usize {
         self.deliveries_of_new.max(self.deliveries)
     }
 
-    /// What each of `lanes` may claim at the most.
+    /// The most that each of `lanes` may claim.
     pub(super) fn share(self, lanes: usize) -> usize {
         if lanes > 1 { self.deliveries.div_ceil(lanes).max(1) } else { usize::MAX }
     }
 
-    /// What a webhook with so many in flight may claim of its share.
+    /// How much of its share a webhook may claim that has `in_flight` deliveries in flight.
     pub(super) fn most(self, share: usize, in_flight: usize) -> usize {
         let (deliveries, bytes) = match in_flight {
             0 => (self.deliveries_of_new, self.bytes_of_new),
@@ -64,7 +64,7 @@ impl Room {
         if bytes == 0 { 0 } else { deliveries.min(share) }
     }
 
-    /// Whether any webhook that has something in flight may claim more.
+    /// Whether webhooks with deliveries in flight may claim more.
     pub(super) fn is_any(self) -> bool {
         self.most(usize::MAX, 1) > 0
     }

@@ -1,4 +1,4 @@
-//! What a run is asked to do, and what it did.
+//! The options of a run, and its summary.
 
 use std::time::Instant;
 
@@ -7,25 +7,24 @@ use crate::domain::delivery::Status;
 use crate::http::Surroundings;
 use crate::signals::Stop;
 
-/// Whether a webhook's state can hold its deliveries back.
+/// Whether the state of a webhook can keep its deliveries from being sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gates {
-    /// Disabled, held, paused by the breaker, or over the rate: wait.
+    /// Disabled, paused, held, breaker open, or rate limit reached: wait.
     Respect,
-    /// Send whatever the state: a test.
+    /// Send in any state: `webhook test`.
     Ignore,
 }
 
-/// How a run is to be done.
 #[derive(Clone, Debug)]
 pub struct RunOptions {
-    /// Worker threads at the most.
+    /// The most worker threads.
     pub concurrency: usize,
-    /// What the environment says for every webhook.
+    /// Settings of the environment that apply to all webhooks.
     pub surroundings: Surroundings,
     pub clock: Clock,
     pub stop: Stop,
-    /// At most so many deliveries are attempted.
+    /// The most deliveries to attempt.
     pub limit: Option<u64>,
     /// Nothing is claimed after this.
     pub deadline: Option<Instant>,
@@ -40,17 +39,17 @@ impl RunOptions {
     }
 }
 
-/// What a run did, in deliveries.
+/// What a run did, counted in deliveries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Claimed and attempted.
     pub claimed: u64,
     pub succeeded: u64,
-    /// Failed, to be tried again.
+    /// Failed, with another attempt to come.
     pub retrying: u64,
-    /// Ended as failed.
+    /// Failed for good.
     pub failed: u64,
-    /// Results that came after their claim was lost; whoever holds the delivery now decides.
+    /// Results that came after their lease had expired and another process had claimed the delivery. They are dropped.
     pub lost: u64,
 }
 
@@ -78,7 +77,7 @@ impl Summary {
         self.lost += more.lost;
     }
 
-    /// Deliveries whose attempt failed, for good or for now.
+    /// Deliveries whose attempt failed, whether or not another follows.
     pub fn not_delivered(&self) -> u64 {
         self.retrying + self.failed
     }

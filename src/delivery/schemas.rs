@@ -1,4 +1,4 @@
-//! Whether the data of events goes with the schemas of their types.
+//! Checks the data of events against the JSON Schemas of their types.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
@@ -7,7 +7,7 @@ use crate::domain::event::NewEvent;
 use crate::schema::{Refusal, Schema};
 use crate::store::{Store, StoreError};
 
-/// Schemas that were read; one that is asked for again is not read again.
+/// Schemas that were read, kept for the next event of the type.
 #[derive(Debug, Default)]
 pub struct Schemas {
     /// By event type.
@@ -17,12 +17,12 @@ pub struct Schemas {
 #[derive(Debug)]
 struct Known {
     text: String,
-    /// Or why it cannot be used.
+    /// The schema, or why it cannot be used.
     schema: Result<Schema, String>,
 }
 
 impl Schemas {
-    /// Why events are refused, each by the schema of its type as it is now; `None` for those that are not.
+    /// For each event why the schema of its type refuses it; `None` if it does not.
     pub(super) fn refusals(&self, store: &Store, events: &[&NewEvent]) -> Result<Vec<Option<String>>, StoreError> {
         let checked = events.iter().filter(|event| event.data.is_some() && event.about.is_none());
         let types: BTreeSet<&str> = checked.map(|event| event.event_type.as_str()).collect();
@@ -55,7 +55,7 @@ impl Schemas {
             Err(reason) => return Some(format!("the schema of {event_type} cannot be used: {reason}")),
         };
         if refusal == Refusal::TooCostly {
-            // Its checker is still at it: the next event gets another.
+            // Its thread is still busy with this event: the next event gets a new one.
             known.remove(event_type);
         }
         Some(format!("the schema of {event_type} refuses it: {refusal}"))

@@ -1,5 +1,5 @@
-//! What webhooks make of events: whether they want them, and what they get. Evaluated before the transaction that stores it,
-//! for an expression may take long.
+//! Evaluates the filters and transforms of webhooks for events: before the transaction that stores the deliveries, because
+//! an expression may take long.
 
 use std::time::{Duration, Instant};
 
@@ -9,13 +9,13 @@ use crate::domain::presets::Preset;
 use crate::domain::webhook::Shape;
 use crate::expressions::{self, Answer, Evaluated, Question, Task};
 
-/// How long a webhook's expressions may keep a transaction waiting, all together.
+/// How long the evaluation of expressions may hold up a transaction, in total.
 const LONGEST_HASTE: Duration = Duration::from_secs(1);
 
-/// What a webhook gets of an event.
+/// What a webhook gets for an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shaped {
-    /// Nothing: its filter says no.
+    /// Nothing: its filter refuses the event.
     Unwanted,
     /// The event's payload.
     Payload,
@@ -24,23 +24,23 @@ pub enum Shaped {
     Failed(AttemptError),
 }
 
-/// An event that is to be shaped.
+/// An event for which expressions are evaluated.
 #[derive(Clone, Copy, Debug)]
 pub struct Case<'a> {
     pub shape: &'a Shape,
     pub event: EventParts<'a>,
-    /// Whether the filter has a say.
+    /// Whether the filter is applied.
     pub is_filtered: bool,
 }
 
-/// What is known of how webhooks shape the events of a set.
+/// The results known so far for a set of events.
 #[derive(Debug, Default)]
 pub struct Shapings {
-    /// By shape, and then by the place of the event.
+    /// By shape, then by the position of the event.
     known: Vec<(Shape, Vec<Option<Shaped>>)>,
 }
 
-/// A shape and the place of an event that it is not known for.
+/// A shape, and the position of an event for which it was not evaluated yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lack {
     pub shape: Shape,
@@ -48,7 +48,7 @@ pub struct Lack {
 }
 
 impl Shapings {
-    /// What the event in that place becomes, where that is known.
+    /// The result for the event at that position, if known.
     pub fn of(&self, shape: &Shape, event: usize) -> Option<&Shaped> {
         if shape.is_plain() {
             return Some(&Shaped::Payload);
@@ -74,7 +74,7 @@ impl Shapings {
         Ok(())
     }
 
-    /// What is lacking has failed.
+    /// Counts what is missing as failed.
     pub fn fail(&mut self, lacking: Vec<Lack>, trouble: &LocalTrouble) {
         for lack in lacking {
             let question = first_question(&lack.shape);
@@ -95,7 +95,7 @@ impl Shapings {
     }
 }
 
-/// [`shape`] while a transaction waits for it: of expressions that took too long, the rest of the events has failed.
+/// [`shape`] while a transaction is open: once an expression has taken too long, it counts as failed for the other events.
 pub fn shape_hastily(cases: &[Case<'_>]) -> Result<Vec<Shaped>, LocalTrouble> {
     let mut spent: Vec<(&Shape, Duration)> = Vec::new();
     let mut all = Vec::with_capacity(cases.len());
@@ -172,7 +172,7 @@ fn ask(
     Ok(())
 }
 
-/// What a shape that is not plain is asked first.
+/// Which expression of a shape is evaluated first.
 fn first_question(shape: &Shape) -> Question {
     if shape.filter.is_some() { Question::Filter } else { Question::Transform }
 }

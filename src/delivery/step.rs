@@ -1,4 +1,4 @@
-//! One write transaction of a run.
+//! What one write transaction of a run reads and changes.
 
 use super::job::EndedJob;
 use super::webhook_states::WebhookStates;
@@ -7,20 +7,19 @@ use crate::domain::time::Timestamp;
 use crate::random::Random;
 use crate::store::{ClaimStanding, Claimed, StateRead, Store, StoreError};
 
-/// What a transaction decides by, and what the decisions change.
 #[derive(Debug)]
 pub(super) struct Step<'a> {
     pub store: &'a Store,
     pub random: &'a mut Random,
     pub clock: Clock,
     pub states: WebhookStates,
-    /// Of the claims of the group, in its order.
+    /// Whether the claims of the group still hold, in its order.
     pub standings: Vec<ClaimStanding>,
 }
 
 impl<'a> Step<'a> {
-    /// Reads what is decided by, for a group of results and for webhooks that may claim, and locks it until the transaction
-    /// ends.
+    /// Reads and locks, until the transaction ends, the claims of a group of results and the states of their webhooks and of
+    /// those that may claim.
     pub(super) fn locked(
         store: &'a Store,
         random: &'a mut Random,
@@ -53,7 +52,7 @@ impl<'a> Step<'a> {
         Ok(Step { store, random, clock, states, standings: locked.standings })
     }
 
-    /// Finds those results of a group that are recorded already, among those whose claims no longer hold.
+    /// Finds out which results, of those whose claims no longer hold, are recorded already.
     pub(super) fn find_recorded(&mut self, group: &[EndedJob]) -> Result<(), StoreError> {
         let lost = self.standings.iter_mut().zip(group).filter(|(standing, _)| **standing == ClaimStanding::Lost);
         let (standings, attempts): (Vec<_>, Vec<_>) =

@@ -1,11 +1,11 @@
-//! What deliveries make of their webhooks, in one transaction: read once, changed in memory, written once.
+//! The states of webhooks during one transaction: read once, changed in memory, written once.
 
 use std::collections::BTreeMap;
 
 use crate::domain::webhook::{Counters, Health};
 use crate::store::{HealthChange, StateRead};
 
-/// A webhook's state as a transaction found it and changed it.
+/// A webhook's state, with the changes of the transaction.
 #[derive(Debug)]
 pub(super) struct WebhookState {
     pub health: Health,
@@ -18,7 +18,7 @@ pub(super) struct WebhookState {
     is_changed: bool,
 }
 
-/// The states of the webhooks that a transaction touches, by id; those that were deleted are missing.
+/// The states of the webhooks of a transaction, by id. Deleted webhooks are not in it.
 #[derive(Debug, Default)]
 pub(super) struct WebhookStates(BTreeMap<i64, WebhookState>);
 
@@ -31,19 +31,19 @@ impl WebhookStates {
         WebhookStates(read.into_iter().map(state).collect())
     }
 
-    /// The state of a webhook that was read; `None` when it was deleted.
+    /// The state of a webhook that was read; `None` if it was deleted.
     pub(super) fn get(&self, id: i64) -> Option<&WebhookState> {
         self.0.get(&id)
     }
 
-    /// The same, to be changed and saved.
+    /// The same for changing it: it will be saved.
     pub(super) fn change(&mut self, id: i64) -> Option<&mut WebhookState> {
         let state = self.0.get_mut(&id)?;
         state.is_changed = true;
         Some(state)
     }
 
-    /// What was changed, in the order of ids.
+    /// The changed states, in the order of ids.
     pub(super) fn changes(&self) -> Vec<HealthChange<'_>> {
         let changed = self.0.iter().filter(|(_, state)| state.is_changed);
         changed

@@ -1,4 +1,4 @@
-//! Worker threads: they send what the queue gives them, and hand in how it went.
+//! Worker threads: they send the jobs of the queue and return the results.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,17 +14,17 @@ use super::send_queue::SendQueue;
 use crate::clock::Clock;
 use crate::domain::attempt::{Attempt, ErrorType, LocalTrouble};
 
-/// The most results that are recorded in one transaction.
+/// The most results recorded in one transaction.
 const LARGEST_GROUP: usize = 256;
-/// How long a group is let grow while the workers have enough to do: one wake-up for many results.
+/// How long to wait for more results while all workers are busy, so that many are recorded together.
 const GROUP_LINGER: Duration = Duration::from_millis(1);
-/// A group grows no longer than this.
+/// The most time spent waiting for a group to grow.
 const LONGEST_LINGER: Duration = Duration::from_millis(5);
 /// Stack of a worker thread, in bytes; only what is used takes memory.
 const WORKER_STACK: usize = 1024 * 1024;
 const SPARE_STACK: usize = 64 * 1024;
 
-/// The worker threads of a run, started as they are needed.
+/// The worker threads of a run, started as needed.
 #[derive(Debug)]
 pub(super) struct Workers {
     queue: Arc<SendQueue>,
@@ -41,8 +41,8 @@ impl Workers {
         Workers { queue: Arc::new(SendQueue::new(shares)), results, sender, shares, started: 0, clock }
     }
 
-    /// Queues jobs, and starts as many workers as `in_flight` jobs can use. Where no more threads can be started, those that
-    /// run do the work, and one is left for looking up names; an error is that there is no worker.
+    /// Queues jobs, and starts workers for `in_flight` jobs. If no more threads can be started, the running workers do all
+    /// the work, and one thread is left free for resolving names. An error means that there is no worker at all.
     pub(super) fn hand_out(&mut self, jobs: Vec<Job>, in_flight: usize) -> Result<(), LocalTrouble> {
         if jobs.is_empty() {
             return Ok(());
@@ -67,8 +67,8 @@ impl Workers {
         Ok(())
     }
 
-    /// Results to record together: waits up to `patience` for the first. While the workers have enough to do, the group may
-    /// grow to half as much again as the last one.
+    /// Results to record together: waits up to `patience` for the first. While the workers are busy, the group may grow to
+    /// one and a half times the last one.
     pub(super) fn gather(&self, patience: Duration, last_group: usize) -> Vec<EndedJob> {
         let Some(first) = self.wait(patience) else { return Vec::new() };
         let mut group = vec![first];
@@ -86,17 +86,16 @@ impl Workers {
         group
     }
 
-    /// The next result; `None` when none came within `patience`.
+    /// The next result; `None` if none came within `patience`.
     pub(super) fn wait(&self, patience: Duration) -> Option<EndedJob> {
         self.results.recv_timeout(patience).ok()
     }
 
-    /// Says whether several webhooks have deliveries due.
     pub(super) fn set_shared(&self, is_shared: bool) {
         self.queue.set_shared(is_shared);
     }
 
-    /// The jobs that no worker has begun, of all webhooks or of one: they are not sent any more.
+    /// Removes and returns the jobs that no worker has begun, of one webhook or of all.
     pub(super) fn take_back(&self, webhook_id: Option<i64>) -> Vec<EndedJob> {
         self.queue.take_back(webhook_id).into_iter().map(EndedJob::unsent).collect()
     }
@@ -106,12 +105,11 @@ impl Workers {
         self.queue.queued()
     }
 
-    /// How many jobs are under way.
     pub(super) fn running(&self) -> usize {
         self.queue.running()
     }
 
-    /// The jobs under way, with when they began; what the workers bring of them from now on is dropped.
+    /// Gives up the running jobs and returns them with their start times. Their results are dropped.
     pub(super) fn abandon_running(&self) -> Vec<(Job, Instant)> {
         self.queue.abandon_running()
     }
@@ -119,13 +117,13 @@ impl Workers {
 
 impl Drop for Workers {
     fn drop(&mut self) {
-        // Nothing more is sent when the run ended in an error: its result could not be recorded.
+        // After an error nothing more is sent, as results could not be recorded.
         self.queue.take_back(None);
         self.queue.close();
     }
 }
 
-/// A thread that does nothing. It is held while others are started, so that they do not take the last one there is.
+/// An idle thread. It exists while workers are started, so that they do not take the last thread of this user.
 struct SpareThread {
     thread: Option<JoinHandle<()>>,
 }
@@ -146,7 +144,7 @@ impl Drop for SpareThread {
     }
 }
 
-/// A worker thread: sends what the queue gives it until the queue closes. A panic costs the attempt, not the worker.
+/// The loop of a worker thread, until the queue is closed and empty. A panic costs the attempt, not the thread.
 pub(super) fn work(
     queue: &SendQueue,
     results: &Sender<EndedJob>,
@@ -169,7 +167,7 @@ pub(super) fn work(
     }
 }
 
-/// The attempt of a worker that panicked.
+/// The attempt to record when a worker panicked.
 fn broken(job: &Job, clock: Clock) -> Attempt {
     let now = clock.now();
     Attempt {

@@ -1,4 +1,4 @@
-//! A credential among the settings: a value that is masked wherever it could be seen, and where it came from.
+//! A credential among the settings: a value that is masked in every output, and its source.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -41,15 +41,15 @@ impl Credential {
         Credential { value: Some(value), source }
     }
 
-    /// Without its source, as it may be shown.
+    /// Without its source.
     #[must_use]
     pub fn masked(&self) -> Credential {
         Credential::default()
     }
 }
 
-/// Two credentials are the same when their values are, wherever they came from. One whose value is not there is what the
-/// webhook has.
+/// Two credentials are equal if their values are, whatever their sources. One without a value equals any: it stands for
+/// what the webhook has.
 impl PartialEq for Credential {
     fn eq(&self, other: &Credential) -> bool {
         match (&self.value, &other.value) {
@@ -68,7 +68,7 @@ impl Serialize for Credential {
     }
 }
 
-/// As the database holds it; the value is in a table of its own.
+/// The database's form; the value is in another table.
 impl<'de> Deserialize<'de> for Credential {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Credential, D::Error> {
         #[derive(Deserialize)]
@@ -84,7 +84,7 @@ impl<'de> Deserialize<'de> for Credential {
     }
 }
 
-/// The value of a webhook's own header.
+/// The value of a custom header.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum HeaderValue {
@@ -119,7 +119,7 @@ impl fmt::Display for HeaderValue {
     }
 }
 
-/// As the database holds it: what is masked is a credential. No header has the mask for a value.
+/// The database's form: a masked value is a credential. No header may have the mask itself for a value.
 impl<'de> Deserialize<'de> for HeaderValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<HeaderValue, D::Error> {
         #[derive(Deserialize)]

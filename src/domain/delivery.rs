@@ -1,4 +1,4 @@
-//! One event owed to one webhook: its states, and what an attempt's outcome makes of it and of its webhook.
+//! One event to be sent to one webhook: its status, and how the outcome of an attempt changes it and its webhook.
 
 use serde::Serialize;
 
@@ -7,19 +7,18 @@ use super::retry::LONGEST_DELAY_MS;
 use super::time::Timestamp;
 use super::webhook::{Health, Settings};
 
-/// Where a delivery is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Never attempted.
     Pending,
-    /// Attempted, failed, to be tried again.
+    /// The last attempt failed; there will be another.
     Retrying,
     /// Answered with a 2xx.
     Success,
-    /// The dead letter: retries used up, or an error that a retry cannot mend.
+    /// Dead-lettered: retries are exhausted, or a retry would not help.
     Failed,
-    /// Taken back by hand.
+    /// Cancelled by hand.
     Cancelled,
 }
 
@@ -44,32 +43,31 @@ impl Status {
         Self::ALL.into_iter().find(|status| status.as_str() == name)
     }
 
-    /// Whether a delivery with this status still waits for an attempt.
+    /// Whether there will be another attempt.
     pub fn is_open(self) -> bool {
         matches!(self, Status::Pending | Status::Retrying)
     }
 }
 
-/// After a proxy's failure a delivery is due again after so long, in milliseconds; each further one doubles it.
+/// The delay after a proxy's first failure, in milliseconds; each further one doubles it.
 pub const FIRST_PROXY_DELAY_MS: i64 = 60_000;
-/// No such delay is longer: one hour.
+/// The longest delay after a proxy's failure: one hour, in milliseconds.
 pub const LONGEST_PROXY_DELAY_MS: i64 = 3_600_000;
 
-/// After a 429, 502, 503 or 504 that names no time the whole webhook is held back for so long, in milliseconds.
+/// How long nothing is sent to a webhook after a 429, 502, 503 or 504 without `Retry-After`, in milliseconds.
 pub const LEAST_HOLD_MS: i64 = 60_000;
 
-/// What an attempt's outcome makes of its delivery.
+/// What becomes of a delivery after an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settlement {
     pub status: Status,
-    /// When it is due again; `None` when it is finished.
+    /// When it is due again; `None` if it is finished.
     pub due_at: Option<Timestamp>,
     pub retry_count: u32,
 }
 
 impl Settlement {
-    /// The same for a delivery that was cancelled while its attempt was under way: it stays cancelled unless it was
-    /// delivered after all.
+    /// The same for a delivery that was cancelled during its attempt: it stays cancelled unless the attempt succeeded.
     #[must_use]
     pub fn of_cancelled(self) -> Settlement {
         match self.status {
@@ -79,15 +77,14 @@ impl Settlement {
     }
 }
 
-/// What is settled: one attempt of one delivery, and the chance that goes into the delay.
+/// An attempt that ended, and what is needed to decide what comes next.
 #[derive(Clone, Copy, Debug)]
 pub struct Ended<'a> {
     pub outcome: &'a Outcome,
-    /// When it ended.
     pub at: Timestamp,
-    /// Retries that the delivery had used before.
+    /// Retries used before this attempt.
     pub retry_count: u32,
-    /// Attempts that it had had before, by schedule, and that cost no retry.
+    /// Earlier scheduled attempts that did not count as retries.
     pub free_attempts: u32,
     /// In −1.0..=1.0, see [`super::retry::RetryPolicy::delay_with_jitter`].
     pub jitter: f64,
@@ -95,7 +92,7 @@ pub struct Ended<'a> {
     pub is_test: bool,
 }
 
-/// Decides what becomes of a delivery and writes into `health` what the outcome says about its webhook.
+/// Decides what becomes of a delivery, and updates the state of its webhook.
 /// Rules: docs/design/delivery-life.md; throttling, 410 and `webhook-delivery` follow the Standard Webhooks specification's advice to senders.
 pub fn settle(settings: &Settings, health: &mut Health, ended: &Ended<'_>) -> Settlement {
     let Ended { outcome, at, retry_count, free_attempts, jitter, is_test } = *ended;
@@ -119,8 +116,8 @@ pub fn settle(settings: &Settings, health: &mut Health, ended: &Ended<'_>) -> Se
     Settlement { status: Status::Retrying, due_at: Some(due_at), retry_count: retry_count + 1 }
 }
 
-/// What the receiver asked for in `Retry-After` (RFC 9110 §10.2.3: seconds, or an HTTP date), in milliseconds from `at`, at
-/// most 24 h; `None` when it did not, or wrote junk, or answered with a success.
+/// The receiver's `Retry-After` (RFC 9110 §10.2.3: seconds, or an HTTP date) in milliseconds from `at`, at most 24 h;
+/// `None` without a valid one, and after a success.
 pub fn retry_after_ms(outcome: &Outcome, at: Timestamp) -> Option<i64> {
     outcome.error.as_ref()?;
     let value = outcome.answer.as_ref()?.header("retry-after")?.trim();
@@ -132,8 +129,7 @@ pub fn retry_after_ms(outcome: &Outcome, at: Timestamp) -> Option<i64> {
     Some(millis.clamp(0, LONGEST_DELAY_MS))
 }
 
-/// An HTTP date in milliseconds since 1970. The name of the day may be the wrong one: far dates are often written with
-/// whatever day is at hand.
+/// An HTTP date in milliseconds since 1970. The name of the day may be wrong, as it often is in dates far away.
 fn http_date_ms(value: &str) -> Option<i64> {
     if let Ok(date) = httpdate::parse_http_date(value) {
         let since_1970 = date.duration_since(std::time::UNIX_EPOCH).ok()?.as_millis();
@@ -145,7 +141,7 @@ fn http_date_ms(value: &str) -> Option<i64> {
     Some(date.and_utc().timestamp_millis())
 }
 
-/// Errors that a retry cannot mend.
+/// Whether a retry would not help.
 fn is_final(outcome: &Outcome, error: &AttemptError) -> bool {
     let asked = asked_by_header(outcome);
     error.error_type == ErrorType::BlockedAddress
@@ -154,7 +150,7 @@ fn is_final(outcome: &Outcome, error: &AttemptError) -> bool {
         || outcome.answer.as_ref().is_some_and(|answer| answer.status == 410)
 }
 
-/// The `webhook-delivery` header of a failure's answer, lower-cased where it is one we know.
+/// The value of the `webhook-delivery` header, if it is a known one.
 fn asked_by_header(outcome: &Outcome) -> Option<&'static str> {
     let value = outcome.answer.as_ref()?.header("webhook-delivery")?.trim();
     ["disable", "abort-message"].into_iter().find(|known| value.eq_ignore_ascii_case(known))
@@ -171,7 +167,7 @@ fn record_health(settings: &Settings, health: &mut Health, ended: &Ended<'_>) {
         return;
     };
     if error.error_type == ErrorType::ProxyError {
-        // Nobody knows more about the receiver than before. If this was the breaker's probe, another one may go.
+        // This says nothing about the receiver. If it was the breaker's probe, another one may be sent.
         if health.breaker.probing {
             health.breaker = health.breaker.with_probe_allowed(at);
         }

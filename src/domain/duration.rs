@@ -1,4 +1,4 @@
-//! Lengths of time as people write them: `30s`, `5m`, `2h`, `7d`, or plain seconds.
+//! Durations as people write them: `30s`, `5m`, `2h`, `7d`, or plain seconds.
 
 use std::time::Duration;
 
@@ -37,12 +37,12 @@ pub fn format(duration: Duration) -> String {
     }
 }
 
-/// Milliseconds, written likewise.
+/// The same for a duration in milliseconds.
 pub fn of_millis(millis: i64) -> String {
     format(Duration::from_millis(millis.unsigned_abs()))
 }
 
-/// A length for people, rounded down to its `most` largest units: with one `1h`, with two `1h5m`; below a second in `ms`.
+/// Rounded down to its `most` largest units: with one `1h`, with two `1h5m`; below a second in `ms`.
 pub fn rough(length: Duration, most: usize) -> String {
     let mut left = length.as_secs();
     let mut parts = Vec::new();
@@ -55,7 +55,7 @@ pub fn rough(length: Duration, most: usize) -> String {
     if parts.is_empty() { format!("{}ms", length.as_millis()) } else { parts.concat() }
 }
 
-/// A measured length in at most five characters: `12ms`, `1.2s`, `48s`, `9.1m`.
+/// A measured duration in at most five characters: `12ms`, `1.2s`, `48s`, `9.1m`.
 pub fn measured(millis: u64) -> String {
     let seconds = millis as f64 / 1_000.0;
     match millis {

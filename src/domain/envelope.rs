@@ -1,4 +1,4 @@
-//! The envelope that `emit --data` sends: TimeTracker's keys, and the event id.
+//! The envelope that `emit --data` sends: TimeTracker's keys and the event id.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -20,7 +20,6 @@ pub struct Entity {
     pub name: Option<String>,
 }
 
-/// A text that names no entity.
 #[derive(Debug, thiserror::Error)]
 #[error("write TYPE:ID or TYPE:ID:NAME, such as invoice:42:'Invoice 42'")]
 pub struct EntityError;
@@ -44,16 +43,16 @@ impl Entity {
     }
 }
 
-/// What the sender said of an event; JSON parts are passed on as they are written.
+/// The parts of an envelope that the sender gives; JSON parts are passed on unchanged.
 #[derive(Clone, Debug, Default)]
 pub struct Content<'a> {
-    /// Who did it, any JSON.
+    /// Who did it: any JSON.
     pub user: Option<Cow<'a, RawValue>>,
     pub entity: Option<Entity>,
     pub action: Option<Cow<'a, str>>,
     /// For people.
     pub description: Option<Cow<'a, str>>,
-    /// Everything else, any JSON.
+    /// Any JSON.
     pub data: Option<Cow<'a, RawValue>>,
 }
 
@@ -75,7 +74,6 @@ struct Envelope<'a> {
 }
 
 impl<'a> Content<'a> {
-    /// An envelope that holds nothing but data.
     pub fn of_data(data: &'a RawValue) -> Content<'a> {
         Content { data: Some(Cow::Borrowed(data)), ..Content::default() }
     }
@@ -85,7 +83,7 @@ impl<'a> Content<'a> {
         user.is_none() && entity.is_none() && action.is_none() && description.is_none() && data.is_none()
     }
 
-    /// The envelope's bytes, made once; they are stored, sent and signed as they are.
+    /// The bytes of the envelope, which are stored, signed and sent as they are.
     pub fn envelope(&self, event_id: &str, event_type: &str, timestamp: Timestamp) -> Vec<u8> {
         let envelope = Envelope {
             event_id,
@@ -100,13 +98,13 @@ impl<'a> Content<'a> {
         serde_json::to_vec(&envelope).expect("an envelope has string keys only and writes to memory")
     }
 
-    /// Where the data is in the envelope, whose last member it is; an empty place where there is none.
+    /// The range of the data, the envelope's last member; empty if there is none.
     pub(super) fn place_of_data(&self, envelope: &[u8]) -> Range<usize> {
         let end = envelope.len() - 1;
         end - self.data.as_ref().map_or(0, |data| data.get().len())..end
     }
 
-    /// The fingerprint of what the sender said, event type included.
+    /// The fingerprint of what the sender gave, with the event type.
     pub fn fingerprint(&self, event_type: &str) -> Fingerprint {
         let entity = self.entity.as_ref().map(|entity| serde_json::to_vec(entity).unwrap_or_default());
         fingerprint(&[

@@ -1,4 +1,4 @@
-//! Events: what happened, identified once and for all.
+//! Events: what happened, under an id that never changes.
 
 use std::ops::Range;
 
@@ -10,12 +10,12 @@ use super::time::Timestamp;
 /// The largest payload, in bytes: 1 MiB.
 pub const PAYLOAD_LIMIT: usize = 1024 * 1024;
 
-/// Why a text is not an event id.
+/// Why an event id is refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum EventIdError {
     #[error("an event id is empty")]
     Empty,
-    #[error("an event id has {0} characters; {LONGEST} are the most")]
+    #[error("an event id has {0} characters; the limit is {LONGEST}")]
     TooLong(usize),
     /// A dot would make the signed content `id.timestamp.body` ambiguous.
     #[error("an event id holds a dot, which signed content cannot carry; use letters, digits, - and _")]
@@ -35,16 +35,16 @@ pub fn check_id(id: &str) -> Result<(), EventIdError> {
     }
 }
 
-/// A new event id, `evt_` and a ULID: ids sort by time, so that the index over them grows at its end.
+/// A new event id, `evt_` and a ULID: ids sort by time, so the index over them grows at its end.
 pub fn new_id(now: Timestamp, random: u128) -> String {
     format!("evt_{}", ulid::Ulid::from_parts(now.millis() as u64, random))
 }
 
-/// What tells two events with one id apart, and finds an event said twice: the first 16 bytes of a SHA-256 over the parts
-/// that the sender gave. The envelope's own time and id are no part of it.
+/// Tells a duplicate from a conflict where an id comes twice, and finds the same content under another id: the first 16
+/// bytes of a SHA-256 over what the sender gave. The envelope's time and id are not part of it.
 pub type Fingerprint = [u8; 16];
 
-/// The fingerprint of `parts`, each taken with its length so that no two lists of parts run together.
+/// The fingerprint of `parts`. The length of each part is hashed too, so that moving text between parts changes it.
 pub fn fingerprint(parts: &[Option<&[u8]>]) -> Fingerprint {
     let mut hash = Sha256::new();
     for part in parts {
@@ -61,10 +61,10 @@ pub fn payload_hash(payload: &[u8]) -> String {
     hex::encode(Sha256::digest(payload))
 }
 
-/// An event that is to be stored.
+/// An event to be stored.
 #[derive(Clone, Debug)]
 pub struct NewEvent {
-    /// Unique for ever; receivers drop duplicates by it.
+    /// Unique for ever; receivers recognise duplicates by it.
     pub event_id: String,
     pub event_type: String,
     /// The exact bytes that are sent and signed.
@@ -75,14 +75,14 @@ pub struct NewEvent {
     pub owner: Option<String>,
     /// The webhook that an operational event is about, which does not get it itself.
     pub about: Option<i64>,
-    /// What it is found by, as the envelope has it.
+    /// From the envelope; events are searched by it.
     pub entity_type: Option<String>,
     pub entity_id: Option<String>,
-    /// What the order of deliveries goes by, such as `customer-7`.
+    /// The ordering key, such as `customer-7`.
     pub key: Option<String>,
-    /// Where the data is in the payload: an empty place where there is none, `None` where the payload is no envelope.
+    /// The range of the data within the payload: empty if there is none, `None` if the payload is not an envelope.
     pub data: Option<Range<usize>>,
-    /// Sent to every receiver, besides the webhook's own.
+    /// Sent to every receiver, besides the webhook's custom headers.
     pub headers: Vec<(String, String)>,
     /// When it was accepted.
     pub created_at: Timestamp,

@@ -1,4 +1,4 @@
-//! An event as its sender describes it, by options or by a line of a batch, and every check that it must pass.
+//! An event as given by options or by a line of a batch, and all its checks.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,10 +9,10 @@ use super::text::{self, LONGEST_DESCRIPTION};
 use super::time::Timestamp;
 use super::{custom_headers, event_type, json, owner::Owner};
 
-/// The most characters of an entity, written as `TYPE:ID:NAME`.
+/// The longest entity, in characters of `TYPE:ID:NAME`.
 const LONGEST_ENTITY: usize = 1_000;
 
-/// The most characters of a key.
+/// The longest ordering key, in characters.
 const LONGEST_KEY: usize = 200;
 
 #[derive(Clone, Debug, Default)]
@@ -22,16 +22,15 @@ pub struct Draft<'a> {
     pub event_id: Option<Cow<'a, str>>,
     /// Only this owner's webhooks get it, when set.
     pub owner: Option<Cow<'a, str>>,
-    /// What it belongs to, such as a customer; it is found by this, and sent to nobody.
     pub key: Option<Cow<'a, str>>,
-    /// Bytes that are sent as they are, in place of an envelope of `content`.
+    /// Bytes sent as they are, instead of an envelope made of `content`.
     pub payload: Option<Vec<u8>>,
-    /// Headers of its requests, which are no part of what makes it a duplicate.
+    /// Headers of its requests. They are not compared when duplicates are looked for.
     pub headers: Vec<(String, String)>,
     pub content: Content<'a>,
 }
 
-/// A part of a draft, which an option and a key of a batch line are named after.
+/// A part of a draft; it has an option and a key in a batch line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Field {
     Type,
@@ -76,7 +75,7 @@ impl Field {
     }
 }
 
-/// Why an event is not accepted: which field, and what is wrong with it.
+/// Why an event is refused: which field, and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DraftError {
     pub field: Field,
@@ -90,7 +89,7 @@ impl DraftError {
 }
 
 impl Draft<'_> {
-    /// Makes every check but the one of the payload's size, which [`Draft::into_event`] makes.
+    /// All checks but that of the payload's size, which is in [`Draft::into_event`].
     pub fn check(&self) -> Result<(), DraftError> {
         let Content { user, entity, action, description, data } = &self.content;
         wrong(Field::Type, event_type::check(&self.event_type))?;
@@ -117,7 +116,7 @@ impl Draft<'_> {
         Ok(())
     }
 
-    /// The event, checked; `random` makes its id where the draft has none.
+    /// Checks the draft and makes the event; `random` makes an id if the draft has none.
     pub fn into_event(self, now: Timestamp, random: u128) -> Result<NewEvent, DraftError> {
         self.check()?;
         let Draft { event_type, event_id, owner, key, payload, headers, content } = self;
@@ -131,7 +130,7 @@ impl Draft<'_> {
             (Field::Data, envelope, Some(data), content.fingerprint(&event_type))
         };
         if payload.len() > PAYLOAD_LIMIT {
-            let reason = format!("the payload has {} bytes; {PAYLOAD_LIMIT} are the most", payload.len());
+            let reason = format!("the payload has {} bytes; the limit is {PAYLOAD_LIMIT}", payload.len());
             return Err(DraftError::new(field, reason));
         }
         let entity = content.entity;
@@ -140,7 +139,7 @@ impl Draft<'_> {
             event_type: event_type.into_owned(),
             payload,
             fingerprint,
-            // `none` is nobody, as in the option.
+            // `none` means no owner, as in the option.
             owner: owner.filter(|owner| owner != "none").map(Cow::into_owned),
             about: None,
             entity_type: entity.as_ref().map(|entity| entity.kind.clone()),

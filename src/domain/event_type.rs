@@ -16,10 +16,10 @@ pub const WEBHOOK_DISABLED: &str = "webhook.disabled";
 /// Announces that a delivery ended as failed.
 pub const DELIVERY_FAILED: &str = "delivery.failed";
 
-/// Begins a pattern of a subscription that takes types out.
+/// The first character of a pattern that excludes types from a subscription.
 pub const TAKES_OUT: char = '!';
 
-/// The operational events: hookctl's own, each about a webhook.
+/// The operational events: those that hookctl emits about a webhook.
 const OPERATIONAL: [&str; 4] = [WEBHOOK_FAILING, WEBHOOK_RECOVERED, WEBHOOK_DISABLED, DELIVERY_FAILED];
 
 /// Why a text is neither an event type nor a pattern.
@@ -28,9 +28,9 @@ pub enum EventTypeError {
     #[error("an event type is empty")]
     Empty,
     /// Longer than [`LONGEST`].
-    #[error("an event type has {0} characters; {LONGEST} are the most")]
+    #[error("an event type has {0} characters; the limit is {LONGEST}")]
     TooLong(usize),
-    /// Another character than letters, digits, `.`, `_`, `-`, `:` or `/`.
+    /// A character other than letters, digits, `.`, `_`, `-`, `:` or `/`.
     #[error("'{0}' is not an event type: use letters, digits and . _ - : / only, such as invoice.paid")]
     Character(String),
 }
@@ -53,7 +53,7 @@ pub fn check_pattern(pattern: &str) -> Result<(), EventTypeError> {
     check_with(pattern, true)
 }
 
-/// Checks a pattern of a subscription: with `!` before it, it takes types out.
+/// Checks a pattern of a subscription: one that begins with `!` excludes types.
 pub fn check_subscription(pattern: &str) -> Result<(), EventTypeError> {
     check_pattern(pattern.strip_prefix(TAKES_OUT).unwrap_or(pattern))
 }
@@ -82,7 +82,7 @@ pub fn matches(pattern: &str, event_type: &str) -> bool {
     text.ends_with(tail)
 }
 
-/// Whether hookctl itself announces something by this type.
+/// Whether hookctl emits events of this type itself.
 pub fn is_operational(event_type: &str) -> bool {
     OPERATIONAL.contains(&event_type)
 }
@@ -110,8 +110,8 @@ fn includes(pattern: &str, event_type: &str) -> bool {
     matches(pattern, event_type) && (!is_operational(event_type) || names_it())
 }
 
-/// The known type that `unknown` looks like a misspelling of: two letters off at the most, and one in its first part, or
-/// written in other letters of case.
+/// The known type that `unknown` looks like a misspelling of: at most two letters differ, at most one of them before the
+/// first dot, or only the case differs.
 pub fn slip_of<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let noun = |text: &str| text.split('.').next().unwrap_or_default().to_owned();
     let unknown = unknown.to_lowercase();
@@ -123,7 +123,7 @@ pub fn slip_of<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -> O
     slips.min_by_key(|(letters, _)| *letters).map(|(_, candidate)| candidate)
 }
 
-/// The known type, or other name, that is nearest to `unknown`, if one is near enough to be a slip of the finger.
+/// The known name closest to `unknown`, if it is close enough to be a typing error.
 pub fn nearest<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let unknown = unknown.to_lowercase();
     known

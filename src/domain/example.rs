@@ -1,4 +1,4 @@
-//! What an event of a type may hold, for trying out.
+//! Example content of an event type.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ const USER: &str = r#"{"id":7,"username":"ada"}"#;
 /// Of a type that has no example of its own.
 pub const DATA: &str = r#"{"id":42}"#;
 
-/// Content with the noun and the verb of the type, and the type's own example of data, JSON, where it has one.
+/// Content made of the type's noun and verb, and of the type's example of data (JSON) if it has one.
 pub fn content<'a>(event_type: &'a str, data: Option<&'a str>) -> Content<'a> {
     let (noun, verb) = event_type.rsplit_once('.').unwrap_or((event_type, "happened"));
     let json = |text: &'static str| serde_json::from_str::<&RawValue>(text).expect("it is JSON");

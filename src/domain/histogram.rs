@@ -1,21 +1,21 @@
-//! Lengths of time counted in buckets, so that quantiles of any number of them need constant memory.
+//! A histogram of durations: quantiles of any number of them in constant memory.
 
-/// Lengths below this have a bucket each, in milliseconds.
+/// Durations below this have a bucket each, in milliseconds.
 const EXACT_BELOW: u64 = 256;
-/// Buckets for each doubling above: none is wider than 1/128 of what it holds.
+/// Buckets for each doubling above: none is wider than 1/128 of the durations in it.
 const STEPS: u64 = 128;
 
-/// How often each length of time occurred. Exact below 256 ms, within 0.4 per cent above; the longest is always exact.
+/// How often each duration occurred. Exact below 256 ms, within 0.4 per cent above; the longest is always exact.
 #[derive(Clone, Debug, Default)]
 pub struct Histogram {
-    /// As long as the longest length needs: some hundred entries, at most about 2,000 for an hour.
+    /// Up to the bucket of the longest duration: some hundred entries, about 2,000 for an hour.
     counts: Vec<u64>,
     total: u64,
     longest: u64,
 }
 
 impl Histogram {
-    /// Counts one length, in milliseconds; a negative one, from a clock set back, counts as 0.
+    /// Counts a duration in milliseconds; a negative one, from a clock set back, counts as 0.
     pub fn add(&mut self, millis: i64) {
         let millis = u64::try_from(millis).unwrap_or(0);
         let bucket = bucket_of(millis);
@@ -27,8 +27,8 @@ impl Histogram {
         self.longest = self.longest.max(millis);
     }
 
-    /// The length, in milliseconds, that this share (0.0 to 1.0) of all does not exceed, by nearest rank; `None` when
-    /// there is none.
+    /// The duration in milliseconds that this share of all (0.0 to 1.0) does not exceed, by nearest rank; `None` if there
+    /// are none.
     pub fn quantile(&self, share: f64) -> Option<u64> {
         let rank = ((share * self.total as f64).ceil() as u64).max(1);
         let mut seen = 0;

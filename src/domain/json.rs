@@ -1,11 +1,11 @@
-//! JSON that is taken in and passed on byte for byte.
+//! JSON that is checked and passed on byte for byte.
 
 use serde_json::value::RawValue;
 
-/// Objects and arrays may be nested this deep: what common parsers on the receiving side accept.
+/// How deep objects and arrays may be nested: common parsers of receivers accept this.
 pub const DEEPEST: usize = 128;
 
-/// Why a text is not JSON that can be passed on.
+/// Why a text is refused as JSON.
 #[derive(Debug, thiserror::Error)]
 pub enum JsonError {
     /// Not JSON; the message tells line and column.
@@ -19,14 +19,14 @@ pub enum JsonError {
     LoneSurrogate(String, usize),
 }
 
-/// Checks `text` and returns it as it stands: numbers keep their spelling, duplicate keys stay.
+/// Checks `text` and returns it unchanged: numbers keep their spelling, duplicate keys stay.
 pub fn parse(text: &[u8]) -> Result<&RawValue, JsonError> {
     let raw: &RawValue = serde_json::from_slice(text)?;
     check(raw.get().as_bytes())?;
     Ok(raw)
 }
 
-/// Spread over lines for people; what is between the blanks stays as it is.
+/// Indents JSON for people; only white space is changed.
 pub fn indented(json: &RawValue) -> String {
     let (mut text, mut depth, mut in_string, mut is_escaped) = (String::new(), 0_usize, false, false);
     let end_line = |text: &mut String, depth: usize| {
@@ -69,7 +69,7 @@ pub fn indented(json: &RawValue) -> String {
     text
 }
 
-/// Checks what the parser lets pass: depth, and surrogates that have no partner. `json` is known to be well-formed.
+/// Checks what the parser accepts and others do not: depth, and lone surrogates. `json` is well-formed.
 pub fn check(json: &[u8]) -> Result<(), JsonError> {
     let (mut depth, mut in_string, mut at) = (0_usize, false, 0);
     while at < json.len() {

@@ -21,7 +21,7 @@ pub struct AddressPolicy {
 impl AddressPolicy {
     /// Whether a request may go to this address.
     ///
-    /// An IPv4 address inside an IPv6 address is judged as the IPv4 address it stands for.
+    /// An IPv4 address embedded in an IPv6 address is judged as that IPv4 address.
     pub fn check(&self, address: IpAddr) -> Result<(), BlockedAddress> {
         if self.names(address) {
             return Ok(());
@@ -34,12 +34,12 @@ impl AddressPolicy {
         }
     }
 
-    /// Whether a request may go to a host of this name, as far as the name alone decides.
+    /// Checks a host name before it is resolved: only names of the machine itself (`localhost`) are refused here.
     pub fn check_name(&self, host: &str) -> Result<(), BlockedAddress> {
         if !is_loopback_name(host) {
             return Ok(());
         }
-        // Which of the two the name leads to is for the look-up to find.
+        // Only resolving the name tells which of the two it is.
         self.check(Ipv6Addr::LOCALHOST.into()).or_else(|_| self.check(Ipv4Addr::LOCALHOST.into()))
     }
 
@@ -59,7 +59,7 @@ impl AddressPolicy {
 pub struct BlockedAddress {
     /// The address as it was given.
     pub address: IpAddr,
-    /// The address it stands for: another one when an IPv4 address is wrapped in an IPv6 address.
+    /// The address that was judged: the IPv4 address where one is embedded in IPv6.
     pub meaning: IpAddr,
     pub class: AddressClass,
 }
@@ -103,7 +103,7 @@ pub enum AddressClass {
     Benchmarking,
     Multicast,
     Broadcast,
-    /// Not given out: 240/4, and all of IPv6 outside `2000::/3`.
+    /// Unassigned: 240/4, and all of IPv6 outside `2000::/3`.
     Reserved,
 }
 
@@ -126,7 +126,7 @@ impl AddressClass {
         }
     }
 
-    /// Whether only `--allow-network` allows it: nobody who means "my private network" means these.
+    /// Whether `--allow-private` does not cover it, only `--allow-network`: it is not part of a private network.
     pub fn is_never_private(self) -> bool {
         matches!(self, AddressClass::LinkLocal | AddressClass::Metadata)
     }
@@ -136,7 +136,7 @@ impl AddressClass {
 #[error("{0:?} is not a network; write addresses or CIDR blocks, such as 10.0.0.0/8 or fd00::/8, with commas between")]
 pub struct NetworksError(String);
 
-/// Reads networks with commas between them; a bare address is a network of one. An empty text is no network.
+/// Reads networks separated by commas; an address without a prefix length is a network of one. An empty text is an empty list.
 pub fn parse_networks(text: &str) -> Result<Vec<IpNet>, NetworksError> {
     if text.trim().is_empty() {
         return Ok(Vec::new());
@@ -161,7 +161,7 @@ fn classify(address: IpAddr) -> Option<AddressClass> {
     }
 }
 
-/// Whether a host name means the machine itself wherever it is looked up (RFC 6761, section 6.3).
+/// Whether a host name always means the machine itself (RFC 6761, section 6.3).
 fn is_loopback_name(host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host);
     host.rsplit('.').next().is_some_and(|last| last.eq_ignore_ascii_case("localhost"))
@@ -184,8 +184,8 @@ fn meanings(address: IpAddr) -> [Option<IpAddr>; 5] {
         }
         // 6to4 (RFC 3056).
         [0x2002, ..] => [at(2, 3, 4, 5), None, None, None, None],
-        // Local NAT64 (RFC 8215): where the IPv4 address sits depends on the operator's prefix length, so every
-        // place that RFC 6052 section 2.2 knows is read; octet 8 is skipped there.
+        // Local NAT64 (RFC 8215): the position of the IPv4 address depends on the operator's prefix length, so all
+        // positions of RFC 6052 section 2.2 are read; octet 8 is skipped there.
         [0x64, 0xff9b, 1, ..] => [tail, at(6, 7, 9, 10), at(7, 9, 10, 11), at(9, 10, 11, 12), Some(address)],
         // Teredo (RFC 4380): the server, and the client with its bits turned.
         [0x2001, 0, ..] => {
@@ -196,7 +196,7 @@ fn meanings(address: IpAddr) -> [Option<IpAddr>; 5] {
     }
 }
 
-/// The first range that holds an address is its class: narrow ranges stand before the wide ones around them.
+/// The first range that contains an address decides: narrow ranges come before the wide ones around them.
 const V4_RANGES: &[(Ipv4Net, AddressClass)] = &[
     (v4([169, 254, 169, 254], 32), AddressClass::Metadata),
     (v4([169, 254, 170, 2], 32), AddressClass::Metadata),

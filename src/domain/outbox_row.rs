@@ -28,7 +28,7 @@ impl Found {
         match self {
             Found::Nothing => Ok(None),
             Found::Bytes(bytes) => Ok(Some(bytes)),
-            Found::TooLong { bytes, most } => Err(format!("{column}: it has {bytes} bytes; {most} are the most")),
+            Found::TooLong { bytes, most } => Err(format!("{column}: it has {bytes} bytes; the limit is {most}")),
             Found::Other => Err(format!("{column}: neither text nor bytes")),
         }
     }
@@ -176,7 +176,7 @@ mod tests {
             ("event_type: neither text nor bytes", OutboxRow { event_type: other(), ..row() }),
             ("data: not valid JSON", OutboxRow { data: bytes("{"), ..row() }),
             ("data: not valid JSON", OutboxRow { data: broken(), ..row() }),
-            ("data: it has 9 bytes; 8 are the most", OutboxRow { data: Found::TooLong { bytes: 9, most: 8 }, ..row() }),
+            ("data: it has 9 bytes; the limit is 8", OutboxRow { data: Found::TooLong { bytes: 9, most: 8 }, ..row() }),
             ("key: not UTF-8", OutboxRow { key: broken(), ..row() }),
             ("owner: ", OutboxRow { owner: bytes(" "), ..row() }),
             ("entity: write TYPE:ID", OutboxRow { entity: bytes("order"), ..row() }),

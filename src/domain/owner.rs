@@ -1,21 +1,21 @@
-//! Owners: whose webhooks and events these are. Events do not cross from one owner to another.
+//! Owners of webhooks and events. An event of one owner never reaches another's webhooks.
 
 use std::str::FromStr;
 
 use super::event_type::is_operational;
 use super::text::{self, TextError};
 
-/// The most characters of an owner.
+/// The longest owner, in characters.
 const LONGEST: usize = 200;
 
-/// An owner as options and files take it: a name, or `none`.
+/// An owner in options and files: a name, or `none`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Owner {
     Named(String),
     Nobody,
 }
 
-/// Why a text is no owner.
+/// Why an owner is refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum OwnerError {
     #[error("an owner is blank")]

@@ -3,14 +3,14 @@
 use super::delivery::Status;
 use super::time::Timestamp;
 
-/// What of the log goes by itself; nothing where nothing is set.
+/// What is pruned automatically; `None` is nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     /// How long finished deliveries are kept.
     pub keep_ms: Option<i64>,
-    /// How long those are kept that ended as failed, where it is another time.
+    /// How long failed deliveries are kept, if that differs.
     pub keep_failed_ms: Option<i64>,
-    /// The oldest go while the database holds more.
+    /// The oldest deliveries are pruned while there are more than this.
     pub max_bytes: Option<i64>,
 }
 
@@ -19,7 +19,7 @@ impl Policy {
         self == Policy::default()
     }
 
-    /// Which statuses go once they ended before which time.
+    /// Which statuses are pruned if they ended before which time.
     pub fn by_age(self, now: Timestamp) -> Vec<(Vec<Status>, Timestamp)> {
         let before = |keep: Option<i64>| keep.map(|keep| now.plus_millis(-keep));
         let others = before(self.keep_ms).map(|before| (vec![Status::Success, Status::Cancelled], before));
@@ -28,7 +28,6 @@ impl Policy {
     }
 }
 
-/// Why a text is no size.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("not a size of at least 1M; write 500M, 2G, or a number of bytes")]
 pub struct SizeError;

@@ -1,4 +1,4 @@
-//! Proxies that requests may leave by.
+//! Proxies for outgoing requests.
 
 use std::fmt;
 
@@ -9,10 +9,10 @@ use super::secret::Secret;
 use super::text;
 
 const MAX_LENGTH: usize = 2_048;
-/// RFC 1929 gives the name and the password one byte of length each.
+/// The longest user name and password: RFC 1929 has one byte for their length.
 const LONGEST_PART: usize = 255;
 
-/// How a proxy is spoken to.
+/// The protocol of a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ProxyScheme {
     Http,
@@ -39,7 +39,7 @@ pub struct ProxyLogin {
     pub password: Option<Secret>,
 }
 
-/// Why a text names no proxy. No message repeats the text: it may hold a password.
+/// Why a proxy is refused. No message repeats the text: it may contain a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProxyError {
     #[error("not a proxy; write http://HOST:PORT, https://HOST:PORT, socks5://HOST:PORT, or none")]
@@ -69,14 +69,14 @@ impl Proxy {
         }
     }
 
-    /// Whether what is said to the proxy itself is HTTP.
+    /// Whether the proxy speaks HTTP, with or without TLS.
     pub fn is_http(&self) -> bool {
         matches!(self.scheme, ProxyScheme::Http | ProxyScheme::Https)
     }
 }
 
 impl ProxyLogin {
-    /// Reads a proxy's URL, which may hold a password: the environment's, or a file's.
+    /// Reads a proxy's URL from the environment or a file; it may contain a password.
     pub fn parse(text: &str) -> Result<ProxyLogin, ProxyError> {
         if text.len() > MAX_LENGTH
             || text.contains('\\')
@@ -91,7 +91,7 @@ impl ProxyLogin {
         let (scheme, default_port) = match url.scheme() {
             "http" => (ProxyScheme::Http, 80),
             "https" => (ProxyScheme::Https, 443),
-            // The second is what curl calls a SOCKS5 proxy that is given names; which it is given is --proxy-resolves.
+            // socks5h is curl's name for a SOCKS5 proxy that resolves names; here --proxy-resolves decides that.
             "socks5" | "socks5h" => (ProxyScheme::Socks5, 1080),
             _ => return Err(ProxyError::Form),
         };
@@ -133,7 +133,7 @@ fn decoded(part: &str) -> Result<String, ProxyError> {
     check_password(&text).map(|()| text)
 }
 
-/// As a URL; what a user's name may not hold there is percent-encoded.
+/// Writes a URL; the user name is percent-encoded where needed.
 impl fmt::Display for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = match self.scheme {
@@ -150,10 +150,10 @@ impl fmt::Display for Proxy {
     }
 }
 
-/// What a webhook says about proxies.
+/// A webhook's choice of proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProxyChoice {
-    /// None, whatever the environment or the profile says.
+    /// No proxy, whatever the environment or the profile says.
     None,
     Through(Proxy),
 }

@@ -1,4 +1,4 @@
-//! A rate limit per webhook, kept as one number so that processes can share it.
+//! A rate limit per webhook. Its state is one number, which all processes share.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,10 +12,9 @@ pub struct RateLimit {
     pub period_ms: i64,
 }
 
-/// Clocks are set back a little all the time: no burst for that, in microseconds.
+/// A clock set back by less than this does not reset the limit, in microseconds.
 const CLOCK_TOLERANCE_US: i64 = 60_000_000;
 
-/// Why a text is not a rate limit.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("not a rate limit; write a number from 1 to 100000 and a unit: 10/s, 600/m, 5000/h, or 'off'")]
 pub struct RateLimitError;
@@ -64,28 +63,28 @@ impl RateLimit {
         format!("{}/{unit}", self.count)
     }
 
-    /// How many requests may go at `now_us`, at most `wanted`. `next_us` is the kept number: the time at which the bucket
-    /// is full again, in microseconds since 1970 (the generic cell rate algorithm's theoretical arrival time).
+    /// How many requests may be sent at `now_us`, at most `wanted`. `next_us` is the stored number: the time at which the
+    /// bucket is full again, in microseconds since 1970 (the theoretical arrival time of the generic cell rate algorithm).
     pub fn available(self, next_us: i64, now_us: i64, wanted: u32) -> u32 {
         let start = self.start(next_us, now_us);
         let room = now_us + self.burst_us() - start;
         if room < 0 { 0 } else { ((room / self.interval_us()) as u32 + 1).min(wanted) }
     }
 
-    /// The kept number from which requests at `now_us` count.
+    /// The stored number, corrected for `now_us`, to which requests are added.
     pub fn start(self, next_us: i64, now_us: i64) -> i64 {
         let empty = now_us + self.burst_us() + self.interval_us();
-        // The bucket is never emptier than empty. A number from a clock that ran far ahead is not believed at all: an empty
-        // bucket that is looked at again and again without being taken from would stay empty until the clock came true.
+        // The bucket is never emptier than empty. A number far in the future comes from a clock that was ahead and is dropped:
+        // the bucket would stay empty until that time.
         if next_us > empty + CLOCK_TOLERANCE_US { now_us } else { next_us.clamp(now_us, empty) }
     }
 
-    /// What each request adds to the kept number.
+    /// What each request adds to the stored number.
     pub fn interval_us(self) -> i64 {
         (self.period_ms * 1_000 / i64::from(self.count)).max(1)
     }
 
-    /// Microseconds from `now_us` until one more may go; 0 when one may go now.
+    /// Microseconds from `now_us` until the next request may be sent; 0 if it may be sent now.
     pub fn wait_us(self, next_us: i64, now_us: i64) -> i64 {
         (self.start(next_us, now_us) - self.burst_us() - now_us).max(0)
     }

@@ -1,4 +1,4 @@
-//! Recorded requests: a small front matter, an empty line, the request as it came, and one line feed.
+//! Recorded requests: front matter, an empty line, the request as it was received, and a line feed.
 //!
 //! ```text
 //! hookctl-recording: 1
@@ -25,7 +25,7 @@ pub const MASKED: &str = "[masked]";
 const FORMAT: &str = "hookctl-recording";
 const VERSION: &str = "1";
 
-/// Name and value of a line of the front matter.
+/// Name and value of one line of the front matter.
 pub type Field = (String, String);
 
 /// One recorded request.
@@ -46,7 +46,7 @@ pub enum RecordingError {
     Format,
     #[error("of format {0}, and this hookctl knows {VERSION}")]
     Newer(String),
-    #[error("line {0} is none of a front matter; write `name: value`, and an empty line after the last")]
+    #[error("line {0} is not a line of front matter; write `name: value`, and an empty line after the last")]
     Line(usize),
     #[error("its front matter has no line `{0}: …`")]
     Missing(&'static str),
@@ -93,7 +93,7 @@ impl Recording {
         bytes
     }
 
-    /// Puts [`MASKED`] in the place of credentials.
+    /// Replaces credentials by [`MASKED`].
     pub fn mask(&mut self) {
         self.request.overwrite(is_credential, MASKED);
     }
@@ -124,7 +124,7 @@ fn front_matter(bytes: &[u8]) -> Result<(Vec<Field>, &[u8]), RecordingError> {
     Ok((fields, rest))
 }
 
-/// Whether the header of that name lets whoever knows its value in. A signature is none: it fits one request.
+/// Whether a header of this name carries a credential. A signature is not one: it is valid for one request.
 pub fn is_credential(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let words: Vec<&str> = name.split(['-', '_', '.']).collect();

@@ -7,34 +7,34 @@ use serde::{Deserialize, Serialize};
 
 use super::{duration, seconds};
 
-/// No delay between two attempts is longer than this: 24 hours, in milliseconds.
+/// The longest delay between two attempts: 24 hours, in milliseconds.
 pub const LONGEST_DELAY_MS: i64 = 24 * 3_600_000;
 
 /// The most retries that a webhook may ask for.
 pub const MOST_RETRIES: u32 = 100;
 
-/// The presets of `--retry-schedule` that are lists, by name.
+/// The presets of `--retry-schedule` that are lists of delays.
 pub const PRESETS: [(&str, &str); 2] =
     [("standard", "5s,5m,30m,2h,5h,10h,14h,20h,24h"), ("svix", "5s,5m,30m,2h,5h,10h,10h")];
 
 /// The preset that is a formula.
 const TIMETRACKER: &str = "timetracker";
 
-/// How often, and how long apart, a webhook's deliveries are retried.
+/// How often and after which delays a webhook's deliveries are retried.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RetryPolicy {
-    /// The most retries after the first attempt; not used with a schedule.
+    /// Retries after the first attempt; ignored with a schedule.
     pub max_retries: u32,
-    /// The delay before the first retry, in milliseconds; it doubles with each. Not used with a schedule.
+    /// The delay before the first retry in milliseconds; it doubles with each. Ignored with a schedule.
     #[serde(rename = "retry_delay_seconds", with = "seconds")]
     pub delay_ms: i64,
-    /// The delays before each retry, in milliseconds, when the webhook names them one by one.
+    /// The delay before each retry, in milliseconds, if they are given one by one.
     #[serde(rename = "retry_schedule", with = "schedule")]
     pub schedule: Option<Vec<i64>>,
 }
 
-/// The schedule `standard`; where it is taken away, the numbers are TimeTracker's.
+/// The schedule `standard`. If it is removed, TimeTracker's numbers apply.
 impl Default for RetryPolicy {
     fn default() -> RetryPolicy {
         // Every webhook that is read begins with it.
@@ -44,7 +44,7 @@ impl Default for RetryPolicy {
     }
 }
 
-/// A schedule as JSON has it: `["5s", "5m"]`.
+/// A schedule in JSON: `["5s", "5m"]`.
 mod schedule {
     use serde::de::{Deserialize, Deserializer, Error};
     use serde::ser::{Serialize, Serializer};
@@ -83,7 +83,7 @@ impl RetryPolicy {
         self.delays().iter().sum()
     }
 
-    /// How many retries there are at the most.
+    /// How many retries there are.
     pub fn limit(&self) -> u32 {
         self.schedule.as_ref().map_or(self.max_retries, |delays| delays.len() as u32)
     }
@@ -109,23 +109,20 @@ impl RetryPolicy {
         Some((delay + moved as i64).clamp(0, LONGEST_DELAY_MS))
     }
 
-    /// Every delay in turn, in milliseconds, without jitter.
+    /// All delays in order, in milliseconds, without jitter.
     pub fn delays(&self) -> Vec<i64> {
         (0..self.limit()).map_while(|retry| self.delay(retry)).collect()
     }
 }
 
-/// Why a text is not a retry schedule.
+/// Why a retry schedule is refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ScheduleError {
-    /// An item is not a duration.
     #[error("'{0}' is {1}, or a preset: timetracker, standard, svix")]
     Item(String, duration::DurationError),
-    /// An item is longer than 24 h.
     #[error("'{0}' is longer than 24h, the longest delay there is")]
     TooLong(String),
-    /// There are too many items.
-    #[error("there are {0} delays; {MOST_RETRIES} are the most")]
+    #[error("there are {0} delays; the limit is {MOST_RETRIES}")]
     TooMany(usize),
 }
 

@@ -1,4 +1,4 @@
-//! What a run of deliveries and attempts amounts to: counts, rates and durations.
+//! Statistics of deliveries and attempts: counts, rates and durations.
 
 use super::attempt::ErrorType;
 use super::delivery::Status;
@@ -18,9 +18,7 @@ pub fn duration_bound(millis: i64) -> i64 {
 pub struct DeliverySample<'a> {
     pub webhook_id: i64,
     pub event_type: &'a str,
-    /// When it was created.
     pub created_at: Timestamp,
-    /// Where it is in its life.
     pub status: Status,
     pub attempts: u32,
 }
@@ -30,7 +28,6 @@ pub struct DeliverySample<'a> {
 pub struct AttemptSample<'a> {
     pub webhook_id: i64,
     pub event_type: &'a str,
-    /// When it ended.
     pub completed_at: Timestamp,
     /// How long it took, in milliseconds.
     pub duration_ms: i64,
@@ -41,23 +38,20 @@ pub struct AttemptSample<'a> {
 /// Deliveries and attempts, counted and measured.
 #[derive(Clone, Debug, Default)]
 pub struct Measures {
-    /// Deliveries that are `success`.
     pub successful: u64,
-    /// Deliveries that are `failed`.
     pub failed: u64,
     /// Deliveries that wait for an attempt.
     pub waiting: u64,
-    /// Deliveries taken back by hand.
     pub cancelled: u64,
     /// Deliveries that were attempted.
     pub attempted: u64,
-    /// The attempts that those took.
+    /// Attempts of those deliveries.
     pub tries: u64,
-    /// Attempts that ended in the time.
+    /// Attempts that ended in the period.
     pub attempts: u64,
-    /// Those of them that failed.
+    /// Attempts that ended in the period and failed.
     pub failed_attempts: u64,
-    /// How long the attempts took.
+    /// Durations of the attempts.
     pub durations: Histogram,
 }
 
@@ -83,8 +77,8 @@ impl Measures {
         self.successful + self.failed + self.waiting + self.cancelled
     }
 
-    /// The share of finished deliveries that succeeded, 0.0 to 1.0; `None` before one is finished. Those that wait and
-    /// those taken back say nothing.
+    /// The share of finished deliveries that succeeded, 0.0 to 1.0; `None` before one is finished. Open and cancelled
+    /// deliveries are not counted.
     pub fn success_rate(&self) -> Option<f64> {
         ratio(self.successful, self.successful + self.failed)
     }
@@ -94,7 +88,7 @@ impl Measures {
         ratio(self.attempts - self.failed_attempts, self.attempts)
     }
 
-    /// How many attempts a delivery took; `None` before one was attempted.
+    /// Attempts per delivery; `None` before one was attempted.
     pub fn attempts_per_delivery(&self) -> Option<f64> {
         ratio(self.tries, self.attempted)
     }

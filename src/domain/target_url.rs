@@ -1,13 +1,13 @@
-//! The URL a webhook is called at: what may be stored, and how it is shown.
+//! A webhook's URL: which are accepted, and how they are shown.
 
 use url::{Host, Url};
 
 use super::text;
 
-/// The most characters a URL may have, as written and as sent.
+/// The longest URL in characters, as given and as serialised.
 pub const MAX_LENGTH: usize = 2_048;
 
-/// Why a text may not be a webhook's URL. No message repeats the text: it may hold a password.
+/// Why a URL is refused. No message repeats it: it may contain a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TargetUrlError {
     #[error("the URL is empty; give one such as https://example.com/hook")]
@@ -32,7 +32,7 @@ pub enum TargetUrlError {
     Scheme(String),
     #[error("the URL names no host; write one such as https://example.com/hook")]
     NoHost,
-    #[error("the URL's host is no host name: between its dots stand 1 to 63 letters, digits, - or _, 253 in all")]
+    #[error("the URL's host is not a host name: 1 to 63 letters, digits, - or _ between dots, 253 characters in all")]
     Host,
     #[error("the URL's port is out of range; use 1 to 65535")]
     Port,
@@ -47,7 +47,7 @@ pub enum TargetUrlError {
     Invalid(String),
 }
 
-/// Reads a webhook's URL; its serialisation is what is stored and called.
+/// Parses a webhook's URL and returns its serialisation, which is what is stored and requested.
 pub fn parse(text: &str) -> Result<Url, TargetUrlError> {
     if text.is_empty() {
         return Err(TargetUrlError::Empty);
@@ -55,7 +55,7 @@ pub fn parse(text: &str) -> Result<Url, TargetUrlError> {
     if text.chars().count() > MAX_LENGTH {
         return Err(TargetUrlError::TooLong);
     }
-    // The URL standard drops tabs, line ends and outer blanks in silence; what is stored must be what was written.
+    // The URL standard silently drops tabs, line ends and outer blanks; what is stored must be what was given.
     if let Some((index, character)) = text.chars().enumerate().find(|(_, character)| is_refused(*character)) {
         return Err(TargetUrlError::Character { what: text::describe(character), position: index + 1 });
     }
@@ -87,7 +87,7 @@ pub fn parse(text: &str) -> Result<Url, TargetUrlError> {
     Ok(url)
 }
 
-/// The URL with every query value as `***`: tokens live there.
+/// The URL with every query value as `***`: they often are tokens.
 pub fn masked(url: &Url) -> String {
     let text = url.as_str();
     let Some((before, query)) = text.split_once('?') else { return text.to_owned() };
@@ -95,7 +95,7 @@ pub fn masked(url: &Url) -> String {
         .split('&')
         .map(|pair| match pair.split_once('=') {
             Some((name, _)) => format!("{name}=***"),
-            // A query without a name is a value all the same: `?token`.
+            // A query without a name is a value too: `?token`.
             None if pair.is_empty() => String::new(),
             None => "***".to_owned(),
         })
@@ -103,7 +103,7 @@ pub fn masked(url: &Url) -> String {
     format!("{before}?{}", pairs.join("&"))
 }
 
-/// By the lengths of RFC 1035 and the letters of RFC 1123, and the underscore that is met in practice.
+/// Lengths as in RFC 1035, characters as in RFC 1123, and the underscore, which occurs in practice.
 fn is_host_name(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     name.len() <= 253

@@ -10,18 +10,17 @@ use serde::{Serialize, Serializer};
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The first moment that there is: 1970-01-01T00:00:00Z.
+    /// The earliest point: 1970-01-01T00:00:00Z.
     pub const START: Timestamp = Timestamp(0);
 
-    /// The last moment that RFC 3339 can write (9999-12-31T23:59:59.999Z); arithmetic stops there.
+    /// The latest point that RFC 3339 can write: 9999-12-31T23:59:59.999Z. Arithmetic stops there.
     pub const MAX: Timestamp = Timestamp(253_402_300_799_999);
 
-    /// The point `millis` milliseconds after 1970, held within 1970 to 9999.
+    /// `millis` milliseconds after 1970, limited to the years 1970 to 9999.
     pub fn from_millis(millis: i64) -> Timestamp {
         Timestamp(millis.clamp(0, Self::MAX.0))
     }
 
-    /// Milliseconds since 1970.
     pub fn millis(self) -> i64 {
         self.0
     }
@@ -31,13 +30,13 @@ impl Timestamp {
         self.0 / 1000
     }
 
-    /// This point moved by `millis`, earlier when negative; never past the ends of the range.
+    /// This point plus `millis`, which may be negative; limited to the range.
     #[must_use]
     pub fn plus_millis(self, millis: i64) -> Timestamp {
         Timestamp::from_millis(self.0.saturating_add(millis))
     }
 
-    /// The point that lies `length` before this one; never before 1970.
+    /// `length` before this point; not before 1970.
     #[must_use]
     pub fn minus(self, length: Duration) -> Timestamp {
         self.plus_millis(-i64::try_from(length.as_millis()).unwrap_or(i64::MAX))

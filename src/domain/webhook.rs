@@ -1,4 +1,4 @@
-//! Webhooks: who wants which events, and how they are to be sent.
+//! Webhooks: who gets which events, and how they are sent.
 
 pub mod echo;
 mod egress;
@@ -24,31 +24,30 @@ use super::breaker::{Breaker, Passage};
 use super::retry::LONGEST_DELAY_MS;
 use super::time::Timestamp;
 
-/// The reason of a webhook that a person disabled.
+/// The reason shown for a webhook that was disabled by hand.
 pub const DISABLED_BY_HAND: &str = "disabled by hand";
 
-/// From so many failed attempts in a row a webhook counts as failing.
+/// Consecutive failed attempts from which on a webhook counts as failing.
 pub const FAILURES_TO_REPORT: u32 = 5;
 
-/// What deliveries have made of a webhook; kept in the database so that it holds across processes.
+/// The state that deliveries change, as opposed to the settings; stored, so that all processes share it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Health {
-    /// Whether deliveries go out.
+    /// Whether deliveries are sent.
     pub is_active: bool,
     /// Why it was disabled, for people.
     pub disabled_reason: Option<String>,
-    /// When it was disabled.
     pub disabled_at: Option<Timestamp>,
-    /// Since when a person keeps its deliveries back.
+    /// Since when it is paused by hand.
     pub paused_at: Option<Timestamp>,
-    /// Failed attempts since the last success.
+    /// Consecutive failed attempts.
     pub failures: u32,
     /// The first failure since the last success.
     pub failing_since: Option<Timestamp>,
-    /// Nothing is sent before this: the receiver asked for patience.
+    /// Nothing is sent before this time: the receiver asked to wait (429, 503 and the like).
     pub held_until: Option<Timestamp>,
     pub breaker: Breaker,
-    /// The rate limit's one number, see [`super::rate_limit::RateLimit::available`].
+    /// The state of the rate limit, see [`super::rate_limit::RateLimit::available`].
     pub rate_next_us: i64,
     /// When an attempt last ended.
     pub last_delivery_at: Option<Timestamp>,
@@ -58,27 +57,27 @@ pub struct Health {
     pub last_failure_at: Option<Timestamp>,
 }
 
-/// What keeps all deliveries of a webhook back.
+/// Why no delivery of a webhook is sent at present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pause {
     Disabled,
     ByHand,
-    /// The receiver asked for patience until then.
+    /// The receiver asked to wait until then.
     Held(Timestamp),
-    /// The receiver could not be reached, and is left alone until then.
+    /// The breaker is open until then: the receiver could not be reached.
     Unreachable(Timestamp),
-    /// The receiver refused many requests, and is left alone until then.
+    /// The breaker is open until then: the receiver refused many requests.
     Refusing(Timestamp),
 }
 
-/// What people decided about a webhook, or hookctl in their place.
+/// Whether a webhook is active, paused or disabled, by hand or by hookctl.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     Active,
-    /// Events are owed to it, and nothing is sent.
+    /// It gets deliveries of new events, but nothing is sent.
     Paused,
-    /// Nothing new is owed to it, and nothing is sent.
+    /// It gets no deliveries of new events, and nothing is sent.
     Disabled,
 }
 
@@ -86,16 +85,16 @@ pub enum State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
-    /// The breaker is open because the receiver gives no answer.
+    /// The breaker is open because the receiver does not answer.
     Unreachable,
-    /// The last [`FAILURES_TO_REPORT`] attempts failed, or more.
+    /// At least the last [`FAILURES_TO_REPORT`] attempts failed.
     Failing,
-    /// Nothing is sent for another reason: the receiver asked for patience.
+    /// The receiver asked to wait.
     Held,
 }
 
 impl Health {
-    /// What keeps all deliveries back at `now`; `None` when they may go.
+    /// Why nothing is sent at `now`; `None` if deliveries may be sent.
     pub fn pause(&self, now: Timestamp) -> Option<Pause> {
         if !self.is_active {
             return Some(Pause::Disabled);
@@ -103,7 +102,7 @@ impl Health {
         if self.paused_at.is_some() {
             return Some(Pause::ByHand);
         }
-        // One that is longer than any that is ever set: the clock was set back since.
+        // Longer than any that hookctl sets: the clock was set back since.
         let held = self.held_until.filter(|until| now < *until && until.millis_since(now) <= LONGEST_DELAY_MS);
         match (held, self.breaker.passage(now)) {
             (Some(until), _) => Some(Pause::Held(until)),
@@ -121,7 +120,7 @@ impl Health {
         }
     }
 
-    /// What is wrong at `now`; `None` when nothing is.
+    /// What is wrong at `now`; `None` if nothing is.
     pub fn condition(&self, now: Timestamp) -> Option<Condition> {
         if self.breaker.is_open_on_connecting() {
             return Some(Condition::Unreachable);
@@ -133,30 +132,26 @@ impl Health {
     }
 }
 
-/// How many deliveries a webhook has had; they survive pruning.
+/// How many deliveries a webhook has had; pruning does not change them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     pub total: i64,
-    /// Deliveries that are `success`.
     pub successful: i64,
-    /// Deliveries that are `failed`.
     pub failed: i64,
 }
 
-/// A webhook as it is stored.
+/// A stored webhook.
 #[derive(Clone, Debug)]
 pub struct Webhook {
     pub id: i64,
-    /// What a person decided.
     pub settings: Settings,
-    /// What deliveries made of it.
     pub health: Health,
     pub counters: Counters,
-    /// Grows with every change of settings or secrets.
+    /// Increases with every change of settings or secrets.
     pub version: i64,
-    /// The user who created it, as the system named them.
+    /// The system user who created it.
     pub created_by: Option<String>,
     pub created_at: Timestamp,
-    /// When its settings last changed.
+    /// When the settings last changed.
     pub updated_at: Timestamp,
 }

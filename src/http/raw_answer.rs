@@ -102,7 +102,7 @@ impl Head {
                     std::str::from_utf8(first).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
                 let length = digits
                     .and_then(|digits| digits.parse().ok())
-                    .ok_or_else(|| bad("its Content-Length is no number"))?;
+                    .ok_or_else(|| bad("its Content-Length is not a number"))?;
                 if length > ANSWER_LIMIT { Err(too_long()) } else { Ok(Framing::Length(length)) }
             }
             ([coding], []) if self.version == 1 && coding.eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),
@@ -278,7 +278,7 @@ mod tests {
                 "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
                 "its headers do not agree on where its body ends",
             ),
-            ("HTTP/1.1 200 OK\r\nContent-Length: +1\r\n\r\na", "its Content-Length is no number"),
+            ("HTTP/1.1 200 OK\r\nContent-Length: +1\r\n\r\na", "its Content-Length is not a number"),
             ("HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\na", "its answer has more than 8388608 bytes"),
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", "a chunk of its answer has no size"),
             (

@@ -1,4 +1,4 @@
-//! Taking events in, each with its deliveries: a set of them in the caller's transaction.
+//! Stores sets of events with their deliveries, in the caller's transaction.
 
 use std::borrow::Cow;
 
@@ -16,15 +16,15 @@ use crate::domain::event::NewEvent;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::Order;
 
-/// An event to be stored, and the deliveries that it makes.
+/// An event to be stored, with its deliveries.
 #[derive(Clone, Debug)]
 pub struct Offer<'a> {
     pub event: &'a NewEvent,
     pub deliveries: Vec<NewDelivery>,
-    /// What some of the deliveries send in the place of the event's payload; no two are equal.
+    /// Bodies that some of the deliveries send instead of the event's payload; no two are equal.
     pub bodies: Vec<&'a [u8]>,
-    /// An event of the same type and content that was accepted at this time or later makes it a duplicate. One whose event id
-    /// is known is judged by itself.
+    /// If an event of the same type and content was accepted at this time or later, this is a duplicate. A known event id is
+    /// decided by the id alone.
     pub known_since: Option<Timestamp>,
 }
 
@@ -33,9 +33,9 @@ pub struct Offer<'a> {
 pub enum Sends {
     /// The event's payload.
     Payload,
-    /// The body in that place of its offer.
+    /// The body at this index of the offer.
     Body(usize),
-    /// Nothing: it is stored as failed.
+    /// Nothing: the delivery is stored as failed.
     Nothing(AttemptError),
 }
 
@@ -44,9 +44,9 @@ pub enum Sends {
 pub struct NewDelivery {
     pub webhook_id: i64,
     pub order: Order,
-    /// A test is not counted.
+    /// A test: not counted.
     pub is_test: bool,
-    /// To be claimed as it is stored, where nothing in its webhook's state and settings limits what is sent.
+    /// Claim it as it is stored, unless the webhook's state or settings limit what is sent.
     pub claim: Option<NewClaim>,
     pub sends: Sends,
 }
@@ -74,10 +74,9 @@ impl Sends {
     }
 }
 
-/// A claim that is made as a delivery is stored.
+/// The claim of a delivery as it is stored.
 #[derive(Clone, Copy, Debug)]
 pub struct NewClaim {
-    /// When it is made.
     pub now: Timestamp,
     pub token: i64,
 }
@@ -88,9 +87,9 @@ pub struct Intake {
     pub accepted: Accepted,
     /// The new deliveries that are due: webhook and delivery.
     pub deliveries: Vec<(i64, i64)>,
-    /// Those that are claimed.
+    /// The new deliveries that are claimed.
     pub claimed: Vec<Claimed>,
-    /// Those that failed at once.
+    /// The new deliveries that failed at once.
     pub failed: Vec<i64>,
 }
 
@@ -99,13 +98,12 @@ impl Intake {
         Intake { accepted, deliveries: Vec::new(), claimed: Vec::new(), failed: Vec::new() }
     }
 
-    /// How many deliveries were stored.
     pub fn count(&self) -> usize {
         self.deliveries.len() + self.claimed.len() + self.failed.len()
     }
 }
 
-/// What became of an event that was handed in; with its row.
+/// What became of an offered event, with its row id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Accepted {
     New(i64),
@@ -113,11 +111,11 @@ pub enum Accepted {
     Duplicate(i64),
     /// The event id was used before, with another payload.
     Conflict,
-    /// The schema of its type refuses its data, for this reason.
+    /// The schema of its type refuses its data: the reason.
     Refused(String),
 }
 
-/// The event that deliveries belong to.
+/// The event of the deliveries.
 struct Owed<'a> {
     event_row: i64,
     event_type: &'a str,
@@ -128,8 +126,8 @@ struct Owed<'a> {
 }
 
 impl Store {
-    /// Stores events and their deliveries, and counts these. The answers are in the order of the offers. Where it is the last
-    /// question of its transaction, a server commits with it.
+    /// Stores events and their deliveries, and counts the deliveries. Results are in the order of the offers. With `is_last`
+    /// nothing follows in the transaction, and a server commits in the same round trip.
     pub fn accept(&self, offers: &[Offer<'_>], is_last: bool) -> Result<Vec<Intake>> {
         self.check_key_for(offers.iter().map(|offer| offer.event))?;
         if let Engine::Postgres(server) = &self.engine {
@@ -197,7 +195,7 @@ impl Store {
         )
     }
 
-    /// What each event got, as an [`Intake`].
+    /// The [`Intake`] of each event.
     fn insert_deliveries(&self, owed: &[Owed<'_>]) -> Result<Vec<Intake>> {
         let each = owed.iter().flat_map(|event| event.deliveries.iter().map(move |delivery| (event, delivery)));
         let (leases, body_ids) = (self.leases(owed)?, self.insert_bodies(owed)?);
@@ -252,7 +250,7 @@ impl Store {
         Ok(new)
     }
 
-    /// Stores the bodies of all events; the one that each delivery sends.
+    /// Stores the bodies of all events, and returns the id of the body of each delivery.
     fn insert_bodies(&self, owed: &[Owed<'_>]) -> Result<Vec<Option<i64>>> {
         let each =
             owed.iter().flat_map(|event| (0_i64..).zip(event.bodies).map(move |(number, body)| (event, number, body)));
@@ -269,7 +267,7 @@ impl Store {
         Ok(of_deliveries)
     }
 
-    /// How each delivery is claimed as it is stored, of all events; `None` where it is not.
+    /// The claim of each delivery of all events; `None` if it is not claimed as it is stored.
     fn leases(&self, owed: &[Owed<'_>]) -> Result<Vec<Option<Lease>>> {
         let each = owed.iter().flat_map(|event| event.deliveries.iter());
         let claims: Vec<(i64, NewClaim)> =
@@ -300,7 +298,6 @@ const INSERT_DELIVERY: &str = "INSERT INTO deliveries
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
      ON CONFLICT (event_id, webhook_id) DO NOTHING";
 
-/// The columns of an event, as the statements name them.
 pub(super) fn event_values(event: &NewEvent) -> Result<[Value<'_>; 11]> {
     Ok(values![
         &event.event_id,
@@ -317,12 +314,12 @@ pub(super) fn event_values(event: &NewEvent) -> Result<[Value<'_>; 11]> {
     ])
 }
 
-/// How long an attempt for webhook `w` may take, in milliseconds.
+/// The time-out of webhook `w`, in milliseconds.
 pub(super) fn timeout_ms(dialect: Dialect) -> String {
     format!("CAST(1000 * CAST({} AS NUMERIC) AS BIGINT)", dialect.setting("w.settings", "timeout_seconds"))
 }
 
-/// Whether everything that is due for webhook `w` with state `s` may go at once, but for a hold.
+/// Whether everything due for webhook `w` with state `s` may be sent at once, apart from a hold.
 pub(super) fn unlimited(dialect: Dialect) -> String {
     let (rate, at_once) = (dialect.setting("w.settings", "rate_limit"), dialect.setting("w.settings", "concurrency"));
     format!(
@@ -330,7 +327,7 @@ pub(super) fn unlimited(dialect: Dialect) -> String {
     )
 }
 
-/// The claim of a delivery with that id, of the event in that row and with that body.
+/// The claim of a new delivery, by its id, the row id of its event, and its body.
 pub(super) fn first_claim(
     (id, event_row, body_id): (i64, i64, Option<i64>),
     delivery: &NewDelivery,

@@ -1,4 +1,4 @@
-//! The log of attempts as `delivery tail` follows it: in the order of recording, without the answers.
+//! The log of attempts for `delivery tail`: in the order of recording, without the answers.
 
 use super::row::Row;
 use super::{DeliveryFilter, Result, Store};
@@ -6,19 +6,19 @@ use crate::domain::attempt::{ErrorType, Trigger};
 use crate::domain::delivery::Status;
 use crate::domain::time::Timestamp;
 
-/// An attempt with what one needs to know of its delivery.
+/// An attempt, with columns of its delivery.
 #[derive(Clone, Debug)]
 pub struct LoggedAttempt {
-    /// Later ones have higher numbers.
+    /// Increases in the order of recording.
     pub row: i64,
     pub delivery_id: i64,
     pub webhook_id: i64,
     pub webhook: String,
     pub event_id: String,
     pub event_type: String,
-    /// What it made of its delivery: `success`, else what the delivery is now, or `retrying` when it was tried again since.
+    /// The delivery's status after it: `success`, its present status, or `retrying` if a later attempt followed.
     pub status: Status,
-    /// Within the delivery, from 1.
+    /// The number within the delivery, from 1.
     pub number: u32,
     pub trigger: Trigger,
     pub started_at: Timestamp,
@@ -27,12 +27,12 @@ pub struct LoggedAttempt {
     pub response_status_code: Option<u16>,
     pub error_type: Option<ErrorType>,
     pub error_message: Option<String>,
-    /// When the delivery is tried again, if this was its last attempt.
+    /// When the next attempt is due, if this was the last one.
     pub next_retry_at: Option<Timestamp>,
 }
 
-/// Attempts in the shape of deliveries, so that the log's filters mean the attempt's own error and code. CROSS JOIN keeps the
-/// attempts the outer loop: no index of deliveries may turn a look at the newest rows into a walk through all of a status.
+/// Attempts with the columns of deliveries, so that the log's filters apply to the attempt's own error and code. CROSS JOIN
+/// keeps attempts the outer loop: otherwise SQLite may scan all deliveries of a status to find the newest rows.
 const SELECT: &str = "SELECT d.attempt_id, d.id, d.webhook_id, (SELECT w.name FROM webhooks w WHERE w.id = d.webhook_id),
         (SELECT e.event_id FROM events e WHERE e.id = d.event_id), d.event_type, d.status, d.attempt_number, d.is_manual,
         d.is_test, d.started_at, d.completed_at, d.duration_ms, d.response_status_code, d.error_type, d.error_message,
@@ -45,7 +45,7 @@ const SELECT: &str = "SELECT d.attempt_id, d.id, d.webhook_id, (SELECT w.name FR
         FROM attempts a CROSS JOIN deliveries d WHERE d.id = a.delivery_id AND a.id > $1 AND a.id <= $2) d";
 
 impl Store {
-    /// The attempts that a filter means, recorded after row `after` up to row `upto`, oldest first, at most `limit`.
+    /// The attempts that match a filter, recorded after row `after` up to row `upto`, oldest first, at most `limit`.
     pub fn logged_attempts(
         &self,
         filter: &DeliveryFilter,
@@ -56,7 +56,7 @@ impl Store {
         self.log(filter, after, upto, limit, "ORDER BY d.attempt_id")
     }
 
-    /// The last `limit` attempts that a filter means, recorded up to row `upto`, oldest first.
+    /// The last `limit` attempts that match a filter, recorded up to row `upto`, oldest first.
     pub fn last_logged_attempts(&self, filter: &DeliveryFilter, upto: i64, limit: u64) -> Result<Vec<LoggedAttempt>> {
         let mut attempts = self.log(filter, 0, upto, limit, "ORDER BY d.attempt_id DESC")?;
         attempts.reverse();

@@ -17,8 +17,8 @@ impl Store {
         )
     }
 
-    /// The newest attempt's row; 0 when there is none. Whatever is recorded later has a higher one: a server gives the numbers
-    /// out before those who record commit, so they are waited for.
+    /// The row id of the newest attempt; 0 if there is none. Attempts recorded later have higher ids: a server assigns ids
+    /// before transactions commit, so this waits for those that are recording.
     pub fn last_attempt_row(&self) -> Result<i64> {
         let newest = "SELECT coalesce(max(id), 0) FROM attempts";
         let Some(fence) = self.dialect().wait_for_recorders() else { return self.only(newest, &[], one) };

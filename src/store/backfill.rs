@@ -1,4 +1,4 @@
-//! Events that a webhook is to get after all: found and made deliveries as sets, in ranges of their rows.
+//! Deliveries of past events to a webhook, found and created in sets, for ranges of event rows.
 
 use std::ops::RangeInclusive;
 
@@ -13,25 +13,25 @@ use super::{Result, Store};
 use crate::domain::event_type;
 use crate::domain::time::Timestamp;
 
-/// Which events of a webhook's past are meant. Their types are decided on beforehand, so that patterns have one meaning.
+/// Which past events a webhook is to get. Their types are given, so that patterns are matched in one place only.
 #[derive(Clone, Debug)]
 pub struct Past {
     pub webhook: Subscriber,
-    /// The owner's boundary is another for operational types.
+    /// Operational types apart: other owners may get them.
     ordinary: Vec<String>,
     operational: Vec<String>,
     pub filter: EventFilter,
 }
 
 impl Past {
-    /// The events that `filter` means, of these types, as far as the owners let them reach the webhook.
+    /// The events that match `filter`, of these types, that the owners allow the webhook to get.
     pub fn new(webhook: Subscriber, types: impl IntoIterator<Item = String>, filter: EventFilter) -> Past {
         let (operational, ordinary) = types.into_iter().partition(|name| event_type::is_operational(name));
         Past { webhook, ordinary, operational, filter }
     }
 }
 
-/// The types of all events: a look into the index for each, however many events there are.
+/// The types of all events: one index look-up for each type, however many events there are.
 const TYPES: &str = "WITH RECURSIVE known (name) AS (
         SELECT min(event_type) FROM events
         UNION ALL
@@ -40,17 +40,17 @@ const TYPES: &str = "WITH RECURSIVE known (name) AS (
     SELECT name FROM known WHERE name IS NOT NULL";
 
 impl Store {
-    /// The types of the events that there are.
+    /// The types of all stored events.
     pub fn types_of_events(&self) -> Result<Vec<String>> {
         self.rows(TYPES, &[], one)
     }
 
-    /// The row of the newest event; 0 when there is none.
+    /// The row id of the newest event; 0 if there is none.
     pub fn newest_event(&self) -> Result<i64> {
         self.only("SELECT coalesce(max(id), 0) FROM events", &[], one)
     }
 
-    /// The rows of the first and the last event that a filter's times mean; `None` when there is none.
+    /// The row ids of the first and the last event within a filter's times; `None` if there is none.
     pub fn span_of_events(&self, filter: &EventFilter) -> Result<Option<(i64, i64)>> {
         let mut conditions = Conditions::after(self.dialect(), Vec::new());
         conditions.add("e.payload IS NOT NULL");
@@ -61,15 +61,15 @@ impl Store {
         Ok(first.zip(last))
     }
 
-    /// The rows of the meant events within `rows` of which the webhook has no delivery, oldest first; tests of other webhooks are
-    /// none of them.
+    /// The row ids, within `rows`, of matching events that the webhook has no delivery of, oldest first. Tests of other
+    /// webhooks never match.
     pub fn missing_events(&self, past: &Past, rows: &RangeInclusive<i64>) -> Result<Vec<i64>> {
         let conditions = self.missing(past, rows, Vec::new());
         let (sql, values) = conditions.query("SELECT e.id FROM events e", "ORDER BY e.id", None);
         self.rows(&sql, &values, one)
     }
 
-    /// Makes deliveries of these events, due at `now`, in the events' order. How many.
+    /// Creates deliveries of these events, due at `now`, in the events' order, and returns how many.
     pub fn deliver_missing(&self, past: &Past, rows: &RangeInclusive<i64>, now: Timestamp) -> Result<u64> {
         let id = past.webhook.id;
         let conditions = self.missing(past, rows, Vec::from(values![id, now]));
@@ -89,7 +89,7 @@ impl Store {
         Ok(created)
     }
 
-    /// The meant events within `rows` of which the webhook has a delivery, oldest first: event and delivery.
+    /// The matching events within `rows` that the webhook has a delivery of, oldest first: event and delivery.
     pub fn delivered_events(&self, past: &Past, rows: &RangeInclusive<i64>) -> Result<Vec<(i64, i64)>> {
         let mut conditions = self.meant(past, rows, Vec::new());
         let id = conditions.bind(past.webhook.id);
@@ -113,7 +113,7 @@ impl Store {
         let mut conditions = Conditions::after(dialect, values);
         conditions.compare("e.id >=", Some(*rows.start()));
         conditions.compare("e.id <=", Some(*rows.end()));
-        // The columns are made expressions, so that the rows are walked in their order and not type by type.
+        // As expressions the columns use no index, so that rows are read in their order and not type by type.
         let of = |conditions: &mut Conditions<'a>, types: &'a [String]| {
             let list = conditions.bind(Value::Texts(types.iter().map(String::as_str).collect()));
             dialect.one_of("(e.event_type || '')", &list)

@@ -1,4 +1,4 @@
-//! The table of bodies: what deliveries send in the place of their event's payload.
+//! The table of bodies: what deliveries send instead of their event's payload, made by transforms.
 
 use super::backfill::Past;
 use super::counters::CounterChanges;
@@ -12,17 +12,17 @@ use crate::domain::event::EventParts;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::Shape;
 
-/// How many ids one statement gets.
+/// How many ids are passed to one statement.
 const LONGEST_LIST: usize = 10_000;
 
-/// A delivery whose webhook has an expression, or had one when it was made.
+/// A delivery whose webhook has a filter or transform, or had one when the delivery was created.
 #[derive(Clone, Debug)]
 pub struct ShapedDelivery {
     pub id: i64,
     pub webhook_id: i64,
     pub event_row: i64,
     pub is_test: bool,
-    /// Its webhook's, now.
+    /// The webhook's present expressions.
     pub shape: Shape,
 }
 
@@ -40,18 +40,18 @@ impl PastEvent {
     }
 }
 
-/// What becomes of a delivery that is made due again.
+/// What a delivery that is retried sends now.
 #[derive(Clone, Debug)]
 pub enum Anew<'a> {
     Payload,
     Body(&'a [u8]),
     Failed(&'a AttemptError),
-    /// Its webhook does not want the event any longer.
+    /// The filter refuses the event now.
     Cancelled,
 }
 
 impl Store {
-    /// Those of these deliveries that expressions have, or had, a say in.
+    /// Those of these deliveries whose webhook has, or had, a filter or transform.
     pub fn shaped_deliveries(&self, ids: &[i64]) -> Result<Vec<ShapedDelivery>> {
         let sql = format!(
             "SELECT d.id, d.webhook_id, d.event_id, d.is_test, w.filter, w.transform, w.preset
@@ -82,7 +82,7 @@ impl Store {
         Ok(events.into_iter().map(Option::unwrap_or_default).collect())
     }
 
-    /// Says anew what deliveries send that were made due just now. Runs in the transaction that did it.
+    /// Replaces what retried deliveries send. Runs in the transaction that made them due.
     pub fn send_anew(&self, deliveries: &[(&ShapedDelivery, Anew<'_>)], now: Timestamp) -> Result<()> {
         let bodies: Vec<(i64, &[u8])> = deliveries
             .iter()
@@ -106,7 +106,7 @@ impl Store {
                 Anew::Cancelled => ended.push((delivery.id, Status::Cancelled, None)),
             }
         }
-        // What the expressions said before is over; what attempts said stays.
+        // Errors of the expressions are replaced; errors of attempts stay.
         let sql = "UPDATE deliveries SET body_id = $1,
                 completed_at = CASE WHEN error_type IN ('filter_error', 'transform_error') THEN NULL ELSE completed_at END,
                 error_message = CASE WHEN error_type IN ('filter_error', 'transform_error') THEN NULL ELSE error_message END,
@@ -130,7 +130,7 @@ impl Store {
         self.forget_bodies(&events).map(drop)
     }
 
-    /// Makes deliveries of these events, given by their rows with what each sends, due at `now`, in that order. How many.
+    /// Creates deliveries of events, given by row id with what each sends, due at `now`, in that order; returns how many.
     pub fn deliver_shaped(
         &self,
         past: &Past,
@@ -172,7 +172,7 @@ impl Store {
         Ok(made.iter().flatten().count() as u64)
     }
 
-    /// Bodies of events, each given with the event's row; those that are there are not stored again. Their ids.
+    /// Stores bodies, each given with the row id of its event, unless an equal one is there, and returns their ids.
     fn keep_bodies(&self, bodies: &[(i64, &[u8])]) -> Result<Vec<i64>> {
         let find = || {
             let sql = "SELECT id FROM bodies WHERE event_id = $1 AND body = $2";
@@ -196,7 +196,7 @@ impl Store {
         find().map(found)
     }
 
-    /// Deletes those bodies of these events that no delivery sends.
+    /// Deletes the bodies of these events that no delivery uses.
     pub(super) fn forget_bodies(&self, events: &[i64]) -> Result<usize> {
         let sql = format!(
             "DELETE FROM bodies WHERE {} AND NOT EXISTS (

@@ -1,4 +1,4 @@
-//! Looking for damage: in the file, in its schema, and in what the rows say of each other.
+//! Checks for damage: of the file, its schema, and relations between rows.
 
 use super::dialect::Dialect;
 use super::postgres::Postgres;
@@ -8,31 +8,31 @@ use super::{Engine, Result, Store};
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::LONGEST_TIMEOUT_MS;
 
-/// What was looked at.
+/// One kind of check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Check {
     /// SQLite's own check of every page and index.
     Integrity,
-    /// Rows that point at rows that are gone.
+    /// Rows that refer to missing rows.
     ForeignKeys,
-    /// Tables and indexes as the migrations make them.
+    /// Tables and indexes are those of the migrations.
     Schema,
-    /// The webhooks' counters against the rows and what was pruned of them.
+    /// The webhooks' counters match the rows and the number of pruned ones.
     Counters,
-    /// Statuses and due times that go together.
+    /// Statuses and due times are consistent.
     Deliveries,
-    /// Claims that no process can still hold.
+    /// No claim is held longer than a lease lasts.
     Claims,
-    /// Each delivery's attempts, numbered without a gap.
+    /// The attempts of each delivery are numbered without gaps.
     Attempts,
-    /// Rows from the future: the clock was set back.
+    /// No times in the future, as after the clock was set back.
     Clock,
-    /// The write-ahead log holds nothing that was deleted.
+    /// The write-ahead log contains nothing that was deleted.
     Journal,
 }
 
 impl Check {
-    /// Every check, in the order in which they are made.
+    /// All checks, in the order in which they run.
     pub const ALL: [Check; 9] = [
         Check::Integrity,
         Check::ForeignKeys,
@@ -60,24 +60,23 @@ impl Check {
     }
 }
 
-/// Something that is wrong.
+/// A problem that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// Which check found it.
     pub check: Check,
-    /// What is wrong, with how much of it.
+    /// What is wrong, with the number of cases.
     pub message: String,
-    /// Whether [`Store::fix`] mends it.
+    /// Whether [`Store::fix`] repairs it.
     pub is_fixable: bool,
 }
 
-/// A row may be so far ahead of the clock, in milliseconds: clocks are adjusted a little all the time.
+/// How far in the future a time may be, in milliseconds: clocks are adjusted a little all the time.
 pub(super) const CLOCK_TOLERANCE_MS: i64 = 60_000;
-/// A lease never lasts longer, in milliseconds: the longest time-out and the engine's margin, generously.
+/// More than the longest lease, in milliseconds: the longest time-out and the engine's margin.
 const LONGEST_LEASE_MS: i64 = LONGEST_TIMEOUT_MS + 60_000;
 
 impl Store {
-    /// The checks that this database can be put to, in their order.
+    /// The checks that apply to this database, in their order.
     pub fn checks(&self) -> &'static [Check] {
         match &self.engine {
             Engine::Sqlite(_) => &Check::ALL,
@@ -85,7 +84,7 @@ impl Store {
         }
     }
 
-    /// Makes one check on a snapshot of its own. Integrity reads the whole file.
+    /// Runs one check on a snapshot of its own. `Integrity` reads the whole file.
     pub fn check(&self, check: Check, now: Timestamp) -> Result<Vec<Finding>> {
         self.snapshot(|| match check {
             Check::Integrity => self.check_integrity(),
@@ -101,7 +100,7 @@ impl Store {
         })
     }
 
-    /// Mends what can be mended from the rows alone. Runs in the caller's transaction.
+    /// Repairs what can be derived from other rows. Runs in the caller's transaction.
     pub fn fix(&self, now: Timestamp) -> Result<()> {
         match self.dialect() {
             Dialect::Sqlite => self.repair_schema()?,
@@ -111,7 +110,7 @@ impl Store {
             "UPDATE deliveries SET due_at = NULL WHERE due_at IS NOT NULL AND status IN ('success', 'failed', 'cancelled')",
             "UPDATE deliveries SET claim_token = NULL
              WHERE claim_token IS NOT NULL AND due_at IS NULL AND status <> 'cancelled'",
-            // Who is behind whom is found out anew.
+            // Claims find out again which deliveries are behind others.
             "UPDATE deliveries SET is_behind = FALSE WHERE is_behind",
         ] {
             self.execute(sql, &[])?;
@@ -177,9 +176,9 @@ impl Store {
     }
 }
 
-/// A query that counts the rows which break a rule, and how that reads after the number.
+/// A query that counts the rows that break a rule, and the message that follows the number.
 struct Rule {
-    /// Its parameter, where it has one, is the time `latest_ms` from now.
+    /// Its parameter, if it has one, is the time `latest_ms` from now.
     count: &'static str,
     latest_ms: Option<i64>,
     message: &'static str,
@@ -204,7 +203,7 @@ const DELIVERY_RULES: &[Rule] = &[
                 SELECT 1 FROM deliveries e WHERE e.webhook_id = d.webhook_id AND e.line = d.line AND e.due_at IS NOT NULL
                     AND e.id < d.id)",
         latest_ms: None,
-        message: "deliveries wait in a line in which nobody is before them",
+        message: "deliveries are marked as waiting though none with their ordering key is before them",
         is_fixable: true,
     },
     Rule {
@@ -216,10 +215,10 @@ const DELIVERY_RULES: &[Rule] = &[
     },
 ];
 
-/// A lease that ran out is none of these: the next drain takes it up.
+/// An expired lease is not a problem: the next drain claims the delivery.
 const CLAIM_RULES: &[Rule] = &[
     Rule {
-        // One that was cancelled during its attempt keeps its claim, so that a success is recorded after all.
+        // A delivery that was cancelled during its attempt keeps its claim, so that a success is still recorded.
         count: "SELECT count(*) FROM deliveries WHERE claim_token IS NOT NULL AND due_at IS NULL AND status <> 'cancelled'",
         latest_ms: None,
         message: "finished deliveries are still claimed",

@@ -1,5 +1,5 @@
-//! The key of the database, and what it does to secrets and credentials: XChaCha20-Poly1305, each value bound to its row and
-//! column, so that none can be put in the place of another.
+//! Encryption of secrets and credentials with the database's key: XChaCha20-Poly1305, each value bound to its row and
+//! column, so that it cannot be moved to another.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -18,7 +18,6 @@ pub const KEY_BYTES: usize = 32;
 pub const PREFIX: &str = "\u{1}x1:";
 const NONCE_BYTES: usize = 24;
 
-/// A key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DataKey([u8; KEY_BYTES]);
 
@@ -27,12 +26,12 @@ impl DataKey {
         DataKey(bytes)
     }
 
-    /// Names the key without telling it: a part of a hash.
+    /// Identifies the key without revealing it: a part of a hash.
     fn id(&self) -> String {
         hex::encode(&Sha256::new().chain_update(b"hookctl key id").chain_update(self.0).finalize()[..6])
     }
 
-    /// The value as it is stored: prefix, id of the key, and base64 of nonce and ciphertext. `place` is its row and column.
+    /// Encrypts a value as it is stored: prefix, id of the key, base64 of nonce and ciphertext. `place` is its row and column.
     pub fn seal(&self, place: &str, value: &str) -> Result<String> {
         let random = Random::secret_bytes()
             .map_err(|error| StoreError::Other(format!("the system gives no random numbers: {error}")))?;
@@ -44,7 +43,7 @@ impl DataKey {
         Ok(self.prefix() + &STANDARD.encode(sealed))
     }
 
-    /// The value of what [`DataKey::seal`] made for this place; what is not encrypted is as it stands.
+    /// Decrypts what [`DataKey::seal`] made for this place; returns other values unchanged.
     pub fn open(&self, place: &str, stored: String) -> Result<String> {
         let Some((id, sealed)) = parts(&stored) else { return Ok(stored) };
         if id != self.id() {
@@ -85,15 +84,15 @@ fn parts(stored: &str) -> Option<(&str, &str)> {
     stored.strip_prefix(PREFIX)?.split_once(':')
 }
 
-/// A value that was changed, or put into another row.
+/// The error of a value that was changed or moved to another row.
 fn damaged(place: &str) -> StoreError {
     StoreError::Value { column: place.to_owned(), value: "it cannot be decrypted: it was changed or moved".to_owned() }
 }
 
-/// The key of this process, or why there is none though one was named.
+/// The key of this process, or why the one that was named cannot be read.
 static KEY: OnceLock<std::result::Result<Option<DataKey>, String>> = OnceLock::new();
 
-/// Sets the key that this process reads and writes with. It is set once, before the first database is opened.
+/// Sets the key of this process: once, before the first database is opened.
 pub fn use_key(key: std::result::Result<Option<DataKey>, String>) {
     let _ = KEY.set(key);
 }
@@ -107,7 +106,7 @@ pub fn key() -> Result<Option<&'static DataKey>> {
     }
 }
 
-/// The value of a stored secret or credential.
+/// Decrypts a stored secret or credential, if it is encrypted.
 pub fn opened(place: &str, stored: String) -> Result<String> {
     match key()? {
         _ if !is_sealed(&stored) => Ok(stored),

@@ -1,10 +1,10 @@
-//! A WHERE clause that grows with what is asked for.
+//! Builds WHERE clauses.
 
 use super::dialect::Dialect;
 use super::value::Value;
 use crate::domain::owner::Owner;
 
-/// Conditions that all hold, and the statement's parameters so far.
+/// Conditions joined by AND, and the statement's parameters so far.
 #[derive(Debug)]
 pub struct Conditions<'a> {
     dialect: Dialect,
@@ -13,7 +13,7 @@ pub struct Conditions<'a> {
 }
 
 impl<'a> Conditions<'a> {
-    /// None yet; `values` are the parameters that stand before the clause.
+    /// No conditions; `values` are the parameters before the clause.
     pub fn after(dialect: Dialect, values: Vec<Value<'a>>) -> Conditions<'a> {
         Conditions { dialect, text: String::new(), values }
     }
@@ -23,13 +23,13 @@ impl<'a> Conditions<'a> {
         self.text += condition;
     }
 
-    /// Adds a parameter and names it.
+    /// Adds a parameter and returns its name.
     pub fn bind(&mut self, value: impl Into<Value<'a>>) -> String {
         self.values.push(value.into());
         format!("${}", self.values.len())
     }
 
-    /// `left` ends in an operator: `d.id <`. Nothing when there is no value.
+    /// Adds `left` and the value; `left` ends in an operator: `d.id <`. Does nothing without a value.
     pub fn compare(&mut self, left: &str, value: Option<impl Into<Value<'a>>>) {
         if let Some(value) = value {
             let right = self.bind(value);
@@ -37,7 +37,7 @@ impl<'a> Conditions<'a> {
         }
     }
 
-    /// Of one owner, or of nobody; of any when there is none.
+    /// One owner, or no owner; any if not given.
     pub fn owner(&mut self, column: &str, owner: Option<&'a Owner>) {
         match owner {
             Some(Owner::Named(name)) => self.compare(&format!("{column} ="), Some(name.as_str())),
@@ -46,7 +46,7 @@ impl<'a> Conditions<'a> {
         }
     }
 
-    /// One of a short list, which an index answers; any when it is empty.
+    /// One of a short list, spelled so that an index is used; any if the list is empty.
     pub fn one_of<T>(&mut self, column: &str, list: &'a [T])
     where
         &'a T: Into<Value<'a>>,
@@ -57,7 +57,7 @@ impl<'a> Conditions<'a> {
         }
     }
 
-    /// An event type or pattern; any when there is none.
+    /// An event type or pattern; any if not given.
     pub fn event_type(&mut self, column: &str, pattern: Option<&'a str>) {
         match pattern {
             Some(pattern) if pattern.contains('*') => {
@@ -68,13 +68,13 @@ impl<'a> Conditions<'a> {
         }
     }
 
-    /// How many rows `select` finds, counted no further than `most`.
+    /// The statement that counts the rows of `select`, up to `most`.
     pub fn count(self, select: &str, most: Option<u64>) -> (String, Vec<Value<'a>>) {
         let (rows, values) = self.query(select, "", most);
         (format!("SELECT count(*) FROM ({rows}) AS found"), values)
     }
 
-    /// The statement that `select` begins and `end` ends, of at most `limit` rows, and its parameters.
+    /// The statement `select … WHERE … end LIMIT limit`, and its parameters.
     pub fn query(mut self, select: &str, end: &str, limit: Option<u64>) -> (String, Vec<Value<'a>>) {
         let mut sql = format!("{select} {} {end}", self.text);
         if let Some(limit) = limit {

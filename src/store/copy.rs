@@ -1,4 +1,4 @@
-//! The whole content of one database into another, whatever their engines: table by table, and then read back.
+//! Copies all content of a database into another, of the same engine or not: table by table, then reads it back.
 
 use sha2::{Digest, Sha256};
 
@@ -9,7 +9,7 @@ use super::value::{Value, params};
 use super::{Engine, Result, Store, StoreError};
 use crate::domain::time::Timestamp;
 
-/// A table that was copied: how many rows, and the SHA-256 over all that is in them.
+/// A copied table: the number of rows, and the SHA-256 of their content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CopiedTable {
     pub table: &'static str,
@@ -17,13 +17,13 @@ pub struct CopiedTable {
     pub sha256: [u8; 32],
 }
 
-/// How many rows are read, and written, at a time.
+/// How many rows are read and written at a time.
 const ROWS: usize = 1_000;
-/// And how many bytes, about: payloads are large.
+/// About how many bytes are read and written at a time: payloads are large.
 const BYTES: usize = 4 * 1024 * 1024;
 
 impl Store {
-    /// Whether nothing was ever stored here: what a copy may fill.
+    /// Whether nothing was ever stored, so that a copy may be written here.
     pub fn is_untouched(&self) -> Result<bool> {
         if self.only("SELECT EXISTS (SELECT 1 FROM event_types WHERE NOT is_builtin)", &[], one)? {
             return Ok(false);
@@ -36,8 +36,8 @@ impl Store {
         Ok(true)
     }
 
-    /// Copies everything, as it is at one moment, in one transaction of `target`, which is untouched. What was written is read
-    /// back before it counts. `progress` hears how many rows more were copied.
+    /// Copies a snapshot of everything in one transaction of `target`, which must be empty. What was written is read back and
+    /// compared before the commit. `progress` is called with the number of rows that were added.
     pub fn copy_to(&self, target: &Store, now: Timestamp, progress: &mut dyn FnMut(u64)) -> Result<Vec<CopiedTable>> {
         target.expect_large_transactions()?;
         self.snapshot(|| {
@@ -50,7 +50,7 @@ impl Store {
                     copied.push(self.copy_table(&table, target, progress)?);
                 }
                 if self.dialect() == Dialect::Postgres {
-                    // There the counters are spread over rows that no other engine has.
+                    // On a server the counters are spread over several rows.
                     target.fix(now)?;
                 }
                 Ok(copied)
@@ -59,7 +59,7 @@ impl Store {
     }
 
     fn copy_table(&self, table: &Table, target: &Store, progress: &mut dyn FnMut(u64)) -> Result<CopiedTable> {
-        // The catalogue that came with the other database makes room for this one's.
+        // The built-in event types of `target` are replaced by these.
         target.execute(&format!("DELETE FROM {}", table.name), &[])?;
         let mut group = Group::default();
         let sent = self.each_row(table, |row| {
@@ -85,7 +85,7 @@ impl Store {
         }
     }
 
-    /// Hands over every row, in the order of the key.
+    /// Calls `see` for every row, in the order of the key.
     fn each_row(&self, table: &Table, mut see: impl FnMut(Vec<Owned>) -> Result<()>) -> Result<CopiedTable> {
         let (mut rows, mut hash) = (0, Sha256::new());
         let mut after = Some(i64::MIN);
@@ -126,7 +126,7 @@ impl Store {
         }
     }
 
-    /// An id is never used twice, not even one of a row that was deleted before the copy.
+    /// Continues the ids, so that none is used twice, not even that of a row deleted before the copy.
     fn copy_last_id(&self, table: &str, target: &Store) -> Result<()> {
         let last: i64 = self.only(&self.dialect().last_id(table), &[], one)?;
         match &target.engine {
@@ -147,7 +147,7 @@ impl Store {
     }
 }
 
-/// Rows that are written together.
+/// Rows to be written together.
 #[derive(Debug, Default)]
 struct Group {
     rows: Vec<Vec<Owned>>,
@@ -165,7 +165,7 @@ impl Group {
     }
 }
 
-/// A cell that outlives its row.
+/// An owned cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Owned {
     Null,
@@ -194,7 +194,7 @@ impl Owned {
         }
     }
 
-    /// Adds the cell to a hash so that no two contents give the same bytes: kind, length, content.
+    /// Adds the cell to a hash as kind, length and content, so that different contents never give the same bytes.
     fn feed(&self, hash: &mut Sha256) {
         let (kind, number, bytes): (u8, i64, &[u8]) = match self {
             Owned::Null => (0, 0, &[]),

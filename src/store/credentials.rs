@@ -1,4 +1,4 @@
-//! Credentials among the settings of webhooks, each in a row of its own: settings are read without them.
+//! The credentials among the settings of webhooks, each in a row of its own, so that settings are read without them.
 
 use std::borrow::Cow;
 
@@ -20,7 +20,7 @@ impl Store {
         self.each(sql, params![webhook_id], |row| fill_in(webhook_id, settings, row.next()?, row.next()?))
     }
 
-    /// Writes the credentials of a webhook whose values are there, and deletes those that it has no longer.
+    /// Writes a webhook's credentials that have a value, and deletes those that it no longer has.
     pub(super) fn save_credentials(&self, webhook_id: i64, settings: &Settings) -> Result<()> {
         let mut settings = settings.clone();
         let credentials = settings.credentials_mut();

@@ -1,4 +1,4 @@
-//! The table of deliveries: the log that people read, and what they do to it by hand.
+//! The table of deliveries: the log as people read it, and what they change by hand.
 
 use super::counters::CounterChanges;
 use super::delivery_filter::DeliveryFilter;
@@ -18,24 +18,22 @@ pub struct DeliveryRow {
     pub webhook_id: i64,
     pub webhook: String,
     pub event_row: i64,
-    /// What it sends in the place of the event's payload.
+    /// The body that it sends instead of the event's payload.
     pub body_id: Option<i64>,
     pub event_id: String,
     pub event_type: String,
-    /// Of its event.
     pub key: Option<String>,
-    /// Of its webhook.
     pub owner: Option<String>,
     pub status: Status,
     pub attempt_count: u32,
-    /// Retries used of the budget.
+    /// Retries used.
     pub retry_count: u32,
-    /// While claimed, when the lease ends.
+    /// When it is due; while it is claimed, when the lease ends.
     pub due_at: Option<Timestamp>,
     pub is_claimed: bool,
     pub is_test: bool,
     pub created_at: Timestamp,
-    /// Of the last attempt, as all that follows.
+    /// Of the last attempt, like all that follow.
     pub started_at: Option<Timestamp>,
     pub completed_at: Option<Timestamp>,
     pub duration_ms: Option<i64>,
@@ -45,27 +43,27 @@ pub struct DeliveryRow {
 }
 
 impl DeliveryRow {
-    /// When it is tried again, while it waits for that.
+    /// When the next retry is due, if there is one.
     pub fn next_retry_at(&self) -> Option<Timestamp> {
         self.due_at.filter(|_| self.status == Status::Retrying && !self.is_claimed)
     }
 }
 
-/// What went with a webhook or a prune.
+/// What was deleted with a webhook or by pruning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Removed {
-    /// Deliveries, with their attempts.
+    /// Deleted deliveries; their attempts went with them.
     pub deliveries: u64,
-    /// Events whose last delivery went.
+    /// Events that lost their last delivery.
     pub events: u64,
 }
 
 /// What `delivery retry` did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Retried {
-    /// Webhook and delivery, in the order of the ids.
+    /// Webhook and delivery, in the order of ids.
     pub due: Vec<(i64, i64)>,
-    /// Those that were cancelled during an attempt that may still be under way: open again, and claimed until it ends.
+    /// Those that had been cancelled during an attempt that may still be running: open again, and claimed until it ends.
     pub under_way: u64,
 }
 
@@ -75,10 +73,9 @@ const SELECT: &str = "SELECT d.id, d.webhook_id, (SELECT w.name FROM webhooks w 
     d.due_at, d.claim_token IS NOT NULL, d.is_test, d.created_at, d.started_at, d.completed_at, d.duration_ms,
     d.response_status_code, d.error_type, d.error_message FROM deliveries d";
 
-/// The newest first.
 const ORDER: &str = "ORDER BY d.id DESC";
 
-/// How many ids one statement gets.
+/// How many ids are passed to one statement.
 const LONGEST_LIST: usize = 10_000;
 
 impl Store {
@@ -98,7 +95,7 @@ impl Store {
         self.first(&sql, params![webhook_id], from_row)
     }
 
-    /// The deliveries that a filter means, newest first.
+    /// The deliveries that match a filter, newest first.
     pub fn deliveries(&self, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>> {
         let (sql, values) = self.deliveries_query(filter);
         self.rows(&sql, &values, from_row)
@@ -108,21 +105,21 @@ impl Store {
         filter.conditions(self.dialect()).query(SELECT, ORDER, filter.limit)
     }
 
-    /// The ids that a filter means, newest first.
+    /// The ids of the deliveries that match a filter, newest first.
     pub fn delivery_ids(&self, filter: &DeliveryFilter) -> Result<Vec<i64>> {
         let conditions = filter.conditions(self.dialect());
         let (sql, values) = conditions.query("SELECT d.id FROM deliveries d", ORDER, filter.limit);
         self.rows(&sql, &values, one)
     }
 
-    /// How many deliveries a filter means; counts no further than its limit.
+    /// How many deliveries match a filter, counted up to its limit.
     pub fn count_deliveries(&self, filter: &DeliveryFilter) -> Result<u64> {
         let conditions = filter.conditions(self.dialect());
         let (sql, values) = conditions.count("SELECT d.id FROM deliveries d", filter.limit);
         self.only(&sql, &values, one)
     }
 
-    /// How many deliveries a filter means, by webhook: name and count. The filter's limit does not count here.
+    /// How many deliveries match a filter, by webhook: name and count. The filter's limit is ignored.
     pub fn count_deliveries_by_webhook(&self, filter: &DeliveryFilter) -> Result<Vec<(String, u64)>> {
         let (sql, values) = filter.conditions(self.dialect()).query(
             "SELECT (SELECT w.name FROM webhooks w WHERE w.id = d.webhook_id) AS webhook, count(*) FROM deliveries d",
@@ -132,7 +129,7 @@ impl Store {
         self.rows(&sql, &values, pair)
     }
 
-    /// How many of these deliveries there are, by webhook: name and count.
+    /// How many of these deliveries exist, by webhook: name and count.
     pub fn count_ids_by_webhook(&self, ids: &[i64]) -> Result<Vec<(String, u64)>> {
         let sql = format!(
             "SELECT w.name, count(*) FROM deliveries d JOIN webhooks w ON w.id = d.webhook_id
@@ -142,14 +139,14 @@ impl Store {
         self.rows(&sql, params![ids], pair)
     }
 
-    /// How many deliveries of a webhook still wait.
+    /// How many deliveries of a webhook are open.
     pub fn count_open(&self, webhook_id: i64) -> Result<u64> {
         let sql = "SELECT count(*) FROM deliveries WHERE webhook_id = $1 AND due_at IS NOT NULL";
         self.only(sql, params![webhook_id], one)
     }
 
-    /// Makes deliveries due now, by hand, with a fresh retry budget. Those that some process is attempting just now are left
-    /// alone; one that was cancelled during that attempt is no longer cancelled, and is due when its claim ends.
+    /// Makes deliveries due now, by hand, with all retries left. Those in flight are not changed; one that was cancelled while
+    /// in flight is no longer cancelled, and is due when its claim ends.
     pub fn retry_deliveries(&self, ids: &[i64], now: Timestamp) -> Result<Retried> {
         let dialect = self.dialect();
         let select = format!(
@@ -161,7 +158,7 @@ impl Store {
             dialect.for_update()
         );
         let (mut changes, mut retried, mut under_way) = (CounterChanges::default(), Retried::default(), Vec::new());
-        // A lease that ends later is that of a clock ahead of this one.
+        // A lease that ends later was set by a clock that was ahead.
         self.each(&select, params![now, now.plus_millis(LONGEST_LEASE_MS), ids], |row| {
             let (webhook_id, id) = pair(row)?;
             let (status, is_test): (Status, bool) = pair(row)?;
@@ -185,7 +182,7 @@ impl Store {
         Ok(retried)
     }
 
-    /// The statement that opens deliveries again.
+    /// The statement that reopens deliveries.
     fn reopen(&self, due: &str, ids: &str) -> String {
         format!(
             "UPDATE deliveries SET {due}, status = CASE WHEN attempt_count = 0 THEN 'pending' ELSE 'retrying' END,
@@ -197,8 +194,8 @@ impl Store {
         )
     }
 
-    /// Takes deliveries back; those that are finished stay as they are. An attempt under way is still recorded, and its claim
-    /// goes on: nobody sends beside it. How many.
+    /// Cancels deliveries that are not finished, and returns how many. A running attempt is still recorded and keeps its claim,
+    /// so that no other process sends the delivery meanwhile.
     pub fn cancel_deliveries(&self, ids: &[i64]) -> Result<usize> {
         self.lock_states_of(ids)?;
         let sql = format!(
@@ -213,7 +210,7 @@ impl Store {
         Ok(cancelled)
     }
 
-    /// Deletes a webhook with its secrets, deliveries and attempts, and what is in the events that only it had.
+    /// Deletes a webhook with its secrets, deliveries and attempts, and the content of events that only it had.
     pub fn delete_webhook(&self, id: i64) -> Result<Removed> {
         let sql = "DELETE FROM deliveries WHERE webhook_id = $1 RETURNING event_id";
         let events: Vec<i64> = self.rows(sql, params![id], one)?;
@@ -269,7 +266,7 @@ fn from_row(row: &mut Row<'_>) -> Result<DeliveryRow> {
 mod tests {
     use super::*;
 
-    /// How SQLite answers the list that a filter means.
+    /// SQLite's plan for the list of a filter.
     fn plan(filter: &DeliveryFilter) -> String {
         let store = Store::empty().expect("a database");
         store.plan(&store.deliveries_query(filter).0)

@@ -1,4 +1,4 @@
-//! Which deliveries of the log are meant.
+//! Filters on the log of deliveries.
 
 use super::conditions::Conditions;
 use super::dialect::Dialect;
@@ -8,7 +8,7 @@ use crate::domain::attempt::ErrorType;
 use crate::domain::delivery::Status;
 use crate::domain::time::Timestamp;
 
-/// Which deliveries are meant; empty lists mean all.
+/// Which deliveries match; empty lists match all.
 #[derive(Clone, Debug, Default)]
 pub struct DeliveryFilter {
     pub statuses: Vec<Status>,
@@ -16,12 +16,12 @@ pub struct DeliveryFilter {
     /// An event type or pattern.
     pub event_type: Option<String>,
     pub event_row: Option<i64>,
-    /// Of events with this entity and key.
+    /// The entity and key of the event.
     pub subject: Subject,
     pub error_types: Vec<ErrorType>,
-    /// Whose last attempt took longer, in milliseconds.
+    /// The last attempt took longer than this, in milliseconds.
     pub longer_than_ms: Option<i64>,
-    /// Ranges, both ends included.
+    /// Ranges of status codes, both ends included.
     pub status_codes: Vec<(u16, u16)>,
     /// Created at this time or later.
     pub since: Option<Timestamp>,
@@ -29,7 +29,7 @@ pub struct DeliveryFilter {
     pub until: Option<Timestamp>,
     /// Only ids below this one.
     pub before: Option<i64>,
-    /// At most so many; all when not set.
+    /// The most rows; `None` is all.
     pub limit: Option<u64>,
 }
 
@@ -38,7 +38,7 @@ impl DeliveryFilter {
         self.conditions_after(dialect, Vec::new())
     }
 
-    /// The conditions of a statement that has `values` before them.
+    /// The conditions, after the parameters `values`.
     pub(super) fn conditions_after<'a>(&'a self, dialect: Dialect, values: Vec<Value<'a>>) -> Conditions<'a> {
         let mut conditions = Conditions::after(dialect, values);
         conditions.one_of("d.status", &self.statuses);
@@ -62,7 +62,7 @@ impl DeliveryFilter {
         conditions
     }
 
-    /// What follows from the others, in the words of the partial indexes that answer them.
+    /// Conditions that follow from the others, spelled as in the partial indexes, so that SQLite uses these.
     fn index_conditions(&self) -> Vec<&'static str> {
         let mut conditions = Vec::new();
         if !self.statuses.is_empty() {

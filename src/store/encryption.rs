@@ -1,11 +1,10 @@
-//! Encrypting, decrypting and giving another key to all secrets and credentials, in one transaction each.
+//! Encrypts, decrypts and re-encrypts all secrets and credentials, each in one transaction.
 
 use super::cipher::{self, DataKey, PREFIX, is_sealed};
 use super::row::{one, pair};
 use super::value::{params, to_json};
 use super::{Result, Store, StoreError};
 
-/// What no encrypted value begins with.
 const NO_PREFIX: &str = "?";
 
 /// How the secrets and credentials of a database are stored.
@@ -15,7 +14,7 @@ pub struct Sealing {
     pub in_clear: u64,
 }
 
-/// The keys before and after; none is no encryption.
+/// The keys before and after; `None` is no encryption.
 #[derive(Clone, Copy, Debug)]
 pub struct Rekeying<'a> {
     pub from: Option<&'a DataKey>,
@@ -53,7 +52,7 @@ impl Store {
         self.only(sql, params![PREFIX, PREFIX, in_json.trim_matches('"')], one)
     }
 
-    /// An error where anything is encrypted and this process has no key.
+    /// An error if anything is encrypted and this process has no key.
     pub fn check_key(&self) -> Result<()> {
         let is_needed = "SELECT EXISTS (SELECT 1 FROM secrets WHERE substr(secret, 1, 4) = $1)
                 OR EXISTS (SELECT 1 FROM credentials WHERE substr(value, 1, 4) = $2)";
@@ -63,7 +62,7 @@ impl Store {
         }
     }
 
-    /// An error where requests of these webhooks would need another key than this process has.
+    /// An error if requests of these webhooks need a key that this process does not have.
     pub fn check_key_of(&self, webhooks: &[i64]) -> Result<()> {
         let (own, error) = own_prefix();
         let is_one = self.dialect().one_of("webhook_id", "$1");
@@ -77,8 +76,8 @@ impl Store {
         }
     }
 
-    /// Writes every secret and credential, those in headers of events as well, as the new key wants it; what it has encrypted already stays. How many were
-    /// written. Runs in a transaction: a process that is killed leaves all as they were.
+    /// Writes all secrets and credentials, those in headers of events too, encrypted with the new key, unless they already
+    /// are, and returns how many. Runs in a transaction: if the process is killed, nothing has changed.
     pub fn rekey(&self, keys: Rekeying<'_>) -> Result<usize> {
         let mut written = 0;
         for (id, stored) in self.stored_secrets()? {
@@ -112,7 +111,7 @@ impl Store {
 }
 
 impl Rekeying<'_> {
-    /// The value as it is to be stored; `None` where it is so already.
+    /// The value to store; `None` if it is stored so already.
     pub(super) fn restored(&self, place: &str, stored: String) -> Result<Option<String>> {
         let is_done = self.to.map_or(!is_sealed(&stored), |to| to.is_of(&stored));
         if is_done {
@@ -127,12 +126,12 @@ impl Rekeying<'_> {
     }
 }
 
-/// Where a secret is stored.
+/// The place of a secret, to which its encryption is bound.
 pub fn secret_place(id: i64) -> String {
     format!("secrets.secret:{id}")
 }
 
-/// Where a credential is stored.
+/// The place of a credential, to which its encryption is bound.
 pub fn credential_place(webhook_id: i64, name: &str) -> String {
     format!("credentials.value:{webhook_id}:{name}")
 }

@@ -1,11 +1,9 @@
-//! What can go wrong with the database, in words.
+//! Errors of the store.
 
 use std::path::{Path, PathBuf};
 
-/// The result of a call to the store.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
-/// Why the store could not do it.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another process held the lock past the busy time-out.
@@ -15,7 +13,7 @@ pub enum StoreError {
     /// is there than it expected.
     #[error("the database is busy: other processes were in the way")]
     Again,
-    /// Requests were made, and what became of them could not be stored.
+    /// Requests were sent, and their results could not be stored.
     #[error("results of attempts could not be recorded ({attempts}): {reason}")]
     NotRecorded { attempts: usize, reason: Box<StoreError> },
     #[error("the disk is full")]
@@ -23,7 +21,7 @@ pub enum StoreError {
     /// The file or its folder cannot be written.
     #[error("the database cannot be written: {0}")]
     ReadOnly(String),
-    /// The operating system failed a read or a write.
+    /// A read or a write failed.
     #[error("the file system failed under the database: {0}")]
     Io(String),
     /// The file is no longer where it was opened.
@@ -39,14 +37,9 @@ pub enum StoreError {
         /// Why, from the operating system or SQLite.
         reason: String,
     },
-    /// Another program's file, or no database at all.
+    /// Another program's file, or not a database.
     #[error("{} is not a hookctl database: {reason}", path.display())]
-    NotOurs {
-        path: PathBuf,
-        /// How that was seen.
-        reason: String,
-    },
-    /// Made by a newer hookctl.
+    NotOurs { path: PathBuf, reason: String },
     #[error("{} was made by a newer hookctl (schema {found}, this one knows {known})", path.display())]
     Newer {
         path: PathBuf,
@@ -73,49 +66,48 @@ pub enum StoreError {
     /// The key that was named cannot be read.
     #[error("{0}")]
     Key(String),
-    /// SQLite found the file damaged.
     #[error("the database is damaged: {0}")]
     Corrupt(String),
-    /// A value in the file is none that hookctl writes.
+    /// A value that hookctl does not write.
     #[error("the database holds an unreadable value in {column}: {value}")]
     Value {
         column: String,
-        /// What stands there, shortened.
+        /// The value, shortened.
         value: String,
     },
-    /// Another row has what only one may have.
+    /// A unique value is taken by another row.
     #[error("the database reports: {0}")]
     NotUnique(String),
-    /// Somebody else deleted it since it was looked up.
+    /// It was deleted after it was looked up.
     #[error("the {0} was deleted meanwhile")]
     Gone(&'static str),
     /// The webhook's name is taken.
     #[error("the name '{0}' is taken by another webhook")]
     NameTaken(String),
-    /// The server is gone, or had to give up: it may answer again.
+    /// The server does not answer or gave up; trying again may help.
     #[error("{0}")]
     Unavailable(String),
-    /// The server lets nobody in by this name, or not to do this.
+    /// The server refused the login or the statement; trying again does not help.
     #[error("{0}")]
     Refused(String),
-    /// What only a file has was asked of a server.
+    /// An operation on files, while the database is on a server.
     #[error("the database is on a server, not in a file")]
     NotAFile,
-    /// A source of events has no outbox, or none that can be used.
+    /// The source has no outbox, or an unusable one.
     #[error("{place} has no outbox: {reason}")]
     NoOutbox {
         place: String,
         reason: String,
-        /// Whether `outbox init` would make it.
+        /// Whether `outbox init` creates it.
         missing_table: bool,
     },
-    /// Anything else that the engine reports.
+    /// Any other error of the engine.
     #[error("the database reports: {0}")]
     Other(String),
 }
 
 impl StoreError {
-    /// Whether it is a key that is missing, the wrong one, or not to be read.
+    /// Whether the encryption key is missing, wrong or unreadable.
     pub fn is_of_key(&self) -> bool {
         matches!(self, StoreError::NoKey | StoreError::WrongKey | StoreError::Key(_))
     }

@@ -1,5 +1,5 @@
-//! The headers that an event brings along, in its row: JSON, `[["name", "value"], …]`. A value that is a credential by its
-//! header's name is encrypted as those of webhooks are.
+//! The headers of an event, stored in its row as JSON: `[["name", "value"], …]`. Values of headers that usually carry
+//! credentials are encrypted like those of webhooks.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use crate::domain::event::NewEvent;
 use crate::domain::secret::MASKED;
 use crate::domain::webhook::masked;
 
-/// Headers as their row has them. What is not JSON is an error only when it is to be sent: a claim goes on.
+/// Headers as stored. Invalid JSON is an error only when they are sent, so that claiming never fails because of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventHeaders(Option<Vec<(String, String)>>);
 
@@ -37,7 +37,7 @@ impl EventHeaders {
         EventHeaders(Some(event.headers.clone()))
     }
 
-    /// Names and values as they are sent.
+    /// Names and values for the request.
     pub fn opened(&self, event_id: &str) -> Result<Vec<(&str, Cow<'_, str>)>> {
         let unreadable = || StoreError::Value { column: "events.headers".to_owned(), value: "not JSON".to_owned() };
         let headers = self.0.as_ref().ok_or_else(unreadable)?.iter();
@@ -52,7 +52,7 @@ impl EventHeaders {
             .collect()
     }
 
-    /// Names and values as they may be shown.
+    /// Names and values with credentials masked.
     pub fn masked(&self) -> Vec<(&str, Cow<'_, str>)> {
         let headers = self.0.iter().flatten();
         let shown = headers.map(|(name, value)| (name, if masked::is_credential(name) { MASKED } else { value }));
@@ -61,13 +61,13 @@ impl EventHeaders {
 }
 
 impl Store {
-    /// Refuses events with credentials that could not be encrypted where those of webhooks are.
+    /// Refuses credentials in headers of events if the database is encrypted and there is no key.
     pub(super) fn check_key_for<'e>(&self, mut events: impl Iterator<Item = &'e NewEvent>) -> Result<()> {
         let has_credential = |event: &NewEvent| event.headers.iter().any(|(name, _)| masked::is_credential(name));
         if events.any(has_credential) { self.check_key() } else { Ok(()) }
     }
 
-    /// Writes the credentials among the headers of all events as the new key wants them. How many events were written.
+    /// Re-encrypts the credentials in the headers of all events, and returns how many events were changed.
     pub(super) fn rekey_event_headers(&self, keys: Rekeying<'_>) -> Result<usize> {
         let mut changed = Vec::new();
         let sql = "SELECT id, event_id, headers FROM events WHERE headers IS NOT NULL";
@@ -91,7 +91,7 @@ impl Store {
     }
 }
 
-/// The headers of an event as its row is to have them.
+/// Serialises the headers of an event for its row.
 pub(super) fn stored(event: &NewEvent) -> Result<Option<String>> {
     if event.headers.is_empty() {
         return Ok(None);
@@ -109,7 +109,7 @@ pub(super) fn stored(event: &NewEvent) -> Result<Option<String>> {
     }
 }
 
-/// Where a header of an event is stored.
+/// The place of a header, to which its encryption is bound.
 fn place(event_id: &str, name: &str) -> String {
     format!("events.headers:{event_id}:{}", name.to_ascii_lowercase())
 }

@@ -9,11 +9,11 @@ use super::{Result, Store};
 pub struct EventTypeRow {
     pub name: String,
     pub description: String,
-    /// Whether it came with hookctl.
+    /// Whether hookctl comes with it.
     pub is_builtin: bool,
-    /// A JSON Schema of the data of its events.
+    /// The JSON Schema of its events' data.
     pub schema: Option<String>,
-    /// The data of an event, for trying out: JSON.
+    /// Example data, JSON.
     pub example: Option<String>,
 }
 
@@ -29,7 +29,7 @@ impl Store {
         self.first(&format!("{SELECT} WHERE name = $1"), params![name], from_row)
     }
 
-    /// The schemas of these types, as far as they have one: name and schema.
+    /// The schemas of those of these types that have one: name and schema.
     pub fn schemas(&self, names: &[&str]) -> Result<Vec<(String, String)>> {
         let sql = format!(
             "SELECT name, schema FROM event_types WHERE schema IS NOT NULL AND {}",
@@ -42,7 +42,7 @@ impl Store {
         self.only("SELECT EXISTS (SELECT 1 FROM event_types WHERE name = $1)", params![name], one)
     }
 
-    /// Adds a type of the user's, or changes one. A built-in type keeps its description.
+    /// Adds or changes a type. A built-in type keeps its description.
     pub fn save_event_type(&self, row: &EventTypeRow) -> Result<()> {
         let sql = "INSERT INTO event_types (name, description, is_builtin, schema, example)
              VALUES ($1, $2, FALSE, $3, $4)
@@ -51,7 +51,7 @@ impl Store {
         self.execute(sql, params![&row.name, &row.description, &row.schema, &row.example]).map(drop)
     }
 
-    /// Removes a type that the user added. False when there is none.
+    /// Removes a type that the user added; false if there is none.
     pub fn remove_event_type(&self, name: &str) -> Result<bool> {
         let sql = "DELETE FROM event_types WHERE name = $1 AND NOT is_builtin";
         Ok(self.execute(sql, params![name])? == 1)

@@ -10,15 +10,15 @@ use super::{Result, Store, StoreError};
 use crate::domain::owner::Owner;
 use crate::domain::time::Timestamp;
 
-/// An event as lists show it.
+/// An event in a list.
 #[derive(Clone, Debug)]
 pub struct EventRow {
     pub id: i64,
     pub event_id: String,
     pub event_type: String,
-    /// In bytes; `None` once it was pruned.
+    /// In bytes; `None` if it was pruned.
     pub payload_size: Option<i64>,
-    /// Only this owner's webhooks got it, when set.
+    /// If set, only this owner's webhooks got it.
     pub owner: Option<String>,
     pub entity_type: Option<String>,
     pub entity_id: Option<String>,
@@ -27,12 +27,12 @@ pub struct EventRow {
     pub deliveries: i64,
 }
 
-/// Which events a list shows.
+/// Filters on the list of events.
 #[derive(Clone, Debug, Default)]
 pub struct EventFilter {
     /// An event type or pattern.
     pub event_type: Option<String>,
-    /// Emitted for this owner, or for nobody.
+    /// Emitted for this owner, or for no owner.
     pub owner: Option<Owner>,
     pub subject: Subject,
     pub event_id: Option<String>,
@@ -42,14 +42,14 @@ pub struct EventFilter {
     pub until: Option<Timestamp>,
     /// Only rows below this one.
     pub before: Option<i64>,
-    /// At most so many; all when not set.
+    /// The most rows; `None` is all.
     pub limit: Option<u64>,
 }
 
 impl EventFilter {
     fn conditions(&self, dialect: Dialect) -> Conditions<'_> {
         let mut conditions = Conditions::after(dialect, Vec::new());
-        // Of the others only the id is remembered. The index on the time has the same condition.
+        // Pruned events have no payload and are not listed. The index on the time has the same condition.
         conditions.add("e.payload IS NOT NULL");
         conditions.event_type("e.event_type", self.event_type.as_deref());
         conditions.owner("e.owner", self.owner.as_ref());
@@ -75,7 +75,7 @@ impl Store {
         self.first(&format!("{SELECT} WHERE e.id = $1"), params![row], from_row)
     }
 
-    /// An event's payload, the exact bytes; `None` once it was pruned.
+    /// The exact bytes of an event's payload; `None` if it was pruned.
     pub fn payload(&self, row: i64) -> Result<Option<Vec<u8>>> {
         let payload = self.first("SELECT payload FROM events WHERE id = $1", params![row], one)?;
         payload.ok_or(StoreError::Gone("event"))
@@ -92,7 +92,7 @@ impl Store {
         about.ok_or(StoreError::Gone("event"))
     }
 
-    /// The events that a filter means, newest first.
+    /// The events that match a filter, newest first.
     pub fn events(&self, filter: &EventFilter) -> Result<Vec<EventRow>> {
         let (sql, values) = self.events_query(filter);
         self.rows(&sql, &values, from_row)
@@ -102,7 +102,7 @@ impl Store {
         filter.conditions(self.dialect()).query(SELECT, "ORDER BY e.id DESC", filter.limit)
     }
 
-    /// How many events a filter means; counts no further than its limit.
+    /// How many events match a filter, counted up to its limit.
     pub fn count_events(&self, filter: &EventFilter) -> Result<u64> {
         let (sql, values) = filter.conditions(self.dialect()).count("SELECT e.id FROM events e", filter.limit);
         self.only(&sql, &values, one)

@@ -1,4 +1,4 @@
-//! What a turn of the engine asks: one read that locks, one write.
+//! The two accesses of one turn of the engine: a read that locks, and a write.
 
 use super::claims::{Claimed, LaneClaim, LaneClaimed};
 use super::metrics::AttemptCount;
@@ -8,43 +8,42 @@ use super::webhook_state::{HealthChange, StateRead};
 use super::{Engine, Result, Store};
 use crate::domain::time::Timestamp;
 
-/// What a turn decides by. It stays so until the turn's transaction ends.
+/// What a turn needs to decide, locked until its transaction ends.
 #[derive(Debug, Default)]
 pub struct LockedGroup {
-    /// Of the claims, in their order.
+    /// Whether the claims hold, in their order.
     pub standings: Vec<ClaimStanding>,
     /// Those of webhooks that were deleted are left out.
     pub states: Vec<StateRead>,
 }
 
-/// What a turn decided.
+/// The changes of a turn.
 #[derive(Debug)]
 pub struct GroupChange<'a> {
-    /// Of claims that hold.
+    /// Results whose claims hold.
     pub results: &'a [AttemptResult<'a>],
     pub released: &'a [&'a Claimed],
-    /// When what was released is due.
+    /// When released deliveries are due.
     pub now: Timestamp,
     pub attempt_counts: &'a [AttemptCount],
     pub states: &'a [HealthChange<'a>],
-    /// Deliveries that end by these results, in whose lines the next ones move up.
+    /// Deliveries finished by these results: the next one of each line may be claimed then.
     pub ended: &'a [i64],
     pub lanes: &'a [LaneClaim<'a>],
-    /// No more is claimed once the payloads have so many bytes.
+    /// Claiming stops once the payloads have this many bytes.
     pub bytes: usize,
 }
 
-/// What a turn did.
 #[derive(Debug, Default)]
 pub struct GroupDone {
-    /// An answer for each lane.
+    /// For each lane.
     pub claimed: Vec<LaneClaimed>,
-    /// Deliveries that were behind others and are now at the head of their lines: webhook and delivery.
+    /// Deliveries that waited for others and are now the heads of their lines: webhook and delivery.
     pub moved_up: Vec<(i64, i64)>,
 }
 
 impl Store {
-    /// Whether claims still hold, and the states of webhooks. First in a write transaction.
+    /// Reads and locks claims and states of webhooks. First in a write transaction.
     pub fn lock_group(&self, claims: &[&Claimed], webhooks: &[i64]) -> Result<LockedGroup> {
         match &self.engine {
             Engine::Sqlite(_) => {
@@ -69,7 +68,7 @@ impl Store {
         }
     }
 
-    /// Writes what a turn decided, and claims. Last in a write transaction.
+    /// Writes the changes of a turn, and claims. Last in a write transaction.
     pub fn commit_group(&self, change: &GroupChange<'_>) -> Result<GroupDone> {
         match &self.engine {
             Engine::Sqlite(_) => {
@@ -89,7 +88,7 @@ impl Store {
         Ok(GroupDone { claimed, moved_up })
     }
 
-    /// Notes in the states of webhooks what claims cost them.
+    /// Writes the cost of claims into the states of webhooks.
     fn charge_lanes(&self, lanes: &[LaneClaim<'_>], claimed: &[LaneClaimed]) -> Result<()> {
         let charged = lanes.iter().zip(claimed).filter(|(lane, claimed)| lane.cost.is_any() && claimed.count() > 0);
         self.execute_each(

@@ -1,4 +1,4 @@
-//! What there is to tell about the database as a whole.
+//! Figures about the whole database.
 
 use super::backlog::Backlog;
 use super::migrations::TABLES;
@@ -6,17 +6,17 @@ use super::row::one;
 use super::{Result, Store};
 use crate::domain::time::Timestamp;
 
-/// The database as a whole, whatever its engine.
+/// Figures that both engines have.
 #[derive(Clone, Debug)]
 pub struct Info {
     pub schema_version: i64,
     pub rows: Vec<(&'static str, u64)>,
-    /// What waits to be sent.
+    /// Open deliveries.
     pub backlog: Backlog,
 }
 
 impl Store {
-    /// Reads it all on one snapshot.
+    /// Reads all figures on one snapshot.
     pub fn info(&self, now: Timestamp) -> Result<Info> {
         self.snapshot(|| {
             let count =

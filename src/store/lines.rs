@@ -1,9 +1,9 @@
-//! Lines: the deliveries of a webhook that wait for each other, oldest first. Those of one ordering key, or all of a webhook.
+//! Lines: deliveries of a webhook that are sent one at a time, oldest first: those with one ordering key, or all.
 //!
-//! The oldest open delivery of a line is its head, and may be claimed. Where a webhook has many lines, their heads are not
-//! looked for among all that is due: a delivery that was found behind another is marked `is_behind`, which takes it out of the
-//! index that claims read, and the mark is taken off the next head when a head ends. Both are done while the state of the
-//! webhook is locked, so that no mark outlives its cause. A missing mark means nothing: each claim looks for itself.
+//! The oldest open delivery of a line is its head. Only heads are claimed. So that claims need not look for heads among all
+//! due deliveries, one that was found behind another is marked `is_behind`, which removes it from the index that claims
+//! read; when a head is finished, the mark of the next one is removed. Both happen while the state of the webhook is locked,
+//! so no head stays marked. Deliveries without the mark may be behind others too: each claim checks.
 
 use super::claims::{Claimed, Lease, from_row};
 use super::row::{one, pair};
@@ -11,16 +11,16 @@ use super::value::params;
 use super::{Result, Store};
 use crate::domain::webhook::Order;
 
-/// How many deliveries that may be behind others are looked at beyond those that are to be claimed.
+/// How many more deliveries are looked at than are to be claimed, as some may be behind others.
 pub(super) const LOOKED_AT: usize = 64;
 
-/// In how many rounds lines are looked through for one claim; what is left is for the next turn.
+/// How many rounds one claim takes at most; the rest is left to the next turn.
 const MOST_ROUNDS: usize = 100;
 
-/// The line of a delivery of event `e` to webhook `w`: NULL where there is no order, empty for one that waits for nobody.
+/// The line of a delivery of event `e` to webhook `w`: NULL without an order, empty for a delivery without a key.
 pub(super) const LINE: &str = "CASE w.ordered WHEN 'webhook' THEN '*' WHEN 'key' THEN coalesce(e.key, '') END";
 
-/// The same where the order and the key are known.
+/// The same for a known order and key.
 pub(super) fn line_of(order: Order, key: Option<&str>) -> Option<&str> {
     match order {
         Order::None => None,
@@ -29,7 +29,7 @@ pub(super) fn line_of(order: Order, key: Option<&str>) -> Option<&str> {
     }
 }
 
-/// The head of the line of delivery `c`. As a value, not by EXISTS, which PostgreSQL may answer from a table of all deliveries.
+/// The head of the line of delivery `c`. As a value: PostgreSQL may answer an EXISTS by hashing all deliveries.
 macro_rules! head {
     () => {
         "(SELECT min(h.id) FROM deliveries h WHERE h.webhook_id = c.webhook_id AND h.line = c.line AND h.due_at IS NOT NULL)"
@@ -43,8 +43,8 @@ macro_rules! is_behind {
     };
 }
 
-/// Whether delivery `c`, which is due at `$now`, may go: it waits for nobody, or is the head of its line and no other of the
-/// line is under way: one that was behind it before it was retried by hand, or that was cancelled during its attempt.
+/// Whether delivery `c`, which is due at `$now`, may be sent: it has no key, or is the head of its line and none of the line
+/// is in flight. One may be in flight if the head was retried by hand, or if it was cancelled during its attempt.
 macro_rules! may_go {
     ($now:literal) => {
         concat!(
@@ -59,7 +59,7 @@ macro_rules! may_go {
 }
 pub(super) use {head, is_behind, may_go};
 
-/// The longest due that are not known to be behind another.
+/// The deliveries that are due longest and not marked as behind others.
 macro_rules! in_front {
     ($webhook:literal, $now:literal, $most:literal) => {
         concat!(
@@ -106,7 +106,7 @@ impl Store {
         self.first(HEAD_OF_WEBHOOK, params![webhook_id], one)
     }
 
-    /// Puts the open deliveries of a webhook into the lines of its order, which has changed.
+    /// Assigns the open deliveries of a webhook to lines, after its order has changed.
     pub(super) fn line_up(&self, webhook_id: i64) -> Result<()> {
         let sql = format!(
             "UPDATE deliveries SET is_behind = FALSE, line = (SELECT {LINE} FROM webhooks w
@@ -116,15 +116,15 @@ impl Store {
         self.execute(&sql, params![webhook_id]).map(drop)
     }
 
-    /// What a delivery waits for in its line: the line's head, unless it is the head itself.
+    /// The delivery that another waits for: the head of its line, unless it is the head itself.
     pub fn ahead_in_line(&self, delivery: i64) -> Result<Option<i64>> {
         let sql = concat!("SELECT ", head!(), " FROM deliveries c WHERE c.id = $1 AND c.line <> ''");
         let head: Option<Option<i64>> = self.first(sql, params![delivery], one)?;
         Ok(head.flatten().filter(|head| *head < delivery))
     }
 
-    /// Claims the heads of a webhook's lines that are due, and whatever waits for nobody: at most `most`. Says too whether
-    /// that was all.
+    /// Claims at most `most` due deliveries of a webhook: heads of lines, and those without a key. Also returns whether those
+    /// were all.
     pub(super) fn claim_in_front(&self, webhook_id: i64, lease: Lease, most: usize) -> Result<(Vec<Claimed>, bool)> {
         let (mut claimed, mut is_all) = (Vec::new(), false);
         for _ in 0..MOST_ROUNDS {
@@ -143,7 +143,7 @@ impl Store {
         Ok((claimed, is_all))
     }
 
-    /// Claims one delivery by its id, if it is due and may go; else says whether it is behind another.
+    /// Claims a delivery if it is due and may be sent; otherwise returns whether it is behind another.
     pub(super) fn claim_in_line(&self, id: i64, lease: Lease) -> Result<(Option<Claimed>, bool)> {
         match self.execute(CLAIM_ONE, params![lease.until, lease.token, id, lease.now])? {
             0 => Ok((None, self.execute(MARK_ONE, params![id])? > 0)),
@@ -163,8 +163,8 @@ impl Store {
         self.rows(&sql, params![deliveries], one::<i64>).map(drop)
     }
 
-    /// After deliveries have ended, in a transaction that has locked the states of their webhooks: whoever is now at the head
-    /// of their lines is behind nobody. Gives those that had been, webhook and delivery.
+    /// After deliveries are finished, in a transaction that has locked the states of their webhooks: removes the mark from the
+    /// new heads of their lines, and returns those, webhook and delivery.
     pub fn move_up(&self, ended: &[i64]) -> Result<Vec<(i64, i64)>> {
         if ended.is_empty() {
             return Ok(Vec::new());
@@ -193,7 +193,7 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::START;
 
-    /// A webhook ordered by key with so many deliveries due, in so many keys, turn about.
+    /// A webhook ordered by key with deliveries due, of several keys in turn.
     fn store(deliveries: usize, keys: usize) -> (Store, i64) {
         let store = Store::empty().unwrap();
         let settings = Settings { name: "crm".to_owned(), order: Order::Key, ..Settings::default() };
@@ -293,7 +293,7 @@ mod tests {
     fn a_claim_takes_as_many_steps_among_many_lines_as_among_few() {
         let steps = |deliveries: usize, keys: usize| {
             let (store, webhook) = store(deliveries, keys);
-            // What one key holds is found once, and then never looked at again.
+            // What waits for a head is looked at once, and not again.
             let (claimed, _) = store.claim_in_front(webhook, lease(1), 16).unwrap();
             end(&store, &ids(&claimed));
             let lease = lease(2);

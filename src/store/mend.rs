@@ -1,4 +1,4 @@
-//! Due times after the clock was set back: what was written by the clock ahead must not wait for it to come true.
+//! Corrects times after the clock was set back: otherwise deliveries would wait until the clock reaches them again.
 
 use super::check::CLOCK_TOLERANCE_MS;
 use super::claims::DUE_WEBHOOKS;
@@ -8,7 +8,7 @@ use crate::domain::retry::LONGEST_DELAY_MS;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::LONGEST_TIMEOUT_MS;
 
-/// The longest lease, in milliseconds: the longest time-out, and more than the engine's margin.
+/// More than the longest lease, in milliseconds: the longest time-out and the engine's margin.
 pub(super) const LONGEST_LEASE_MS: i64 = LONGEST_TIMEOUT_MS + 60_000;
 
 /// Four looks into indexes.
@@ -32,9 +32,9 @@ impl Store {
         Ok((due, is_clock_behind))
     }
 
-    /// Shortens what such a clock set: a first try is due now, a retry after the delay that it was given, a claim ends within
-    /// the longest lease, and nothing waits longer than the longest delay. Doing it again puts
-    /// nothing off: what was mended is due before the attempt that it follows.
+    /// Corrects such times: first attempts are due now, retries after their delay, claims end within the longest lease, and
+    /// nothing waits longer than the longest delay. Running it again delays nothing further: corrected retries are due before
+    /// the time of the attempt that they follow.
     pub fn mend_clock(&self, now: Timestamp) -> Result<usize> {
         let (ahead, lease) = (now.plus_millis(CLOCK_TOLERANCE_MS), now.plus_millis(LONGEST_LEASE_MS));
         self.execute(

@@ -1,11 +1,11 @@
-//! What monitors read: counts that never go back, and the state of things now. None of it walks through the log.
+//! Figures for monitoring: counters that only increase, and the present state. None of it scans the log.
 
 use super::row::one;
 use super::value::{params, values};
 use super::{Result, Store};
 use crate::domain::time::Timestamp;
 
-/// Attempts of one webhook that ended alike: how, and in which bucket of durations.
+/// Attempts of one webhook with the same outcome and bucket of durations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttemptCount {
     pub webhook_id: i64,
@@ -14,11 +14,11 @@ pub struct AttemptCount {
     /// The upper bound of the bucket, one of [`crate::domain::statistics::DURATION_BOUNDS_MS`].
     pub bound_ms: i64,
     pub attempts: i64,
-    /// All durations together.
+    /// The sum of durations.
     pub duration_ms: i64,
 }
 
-/// A webhook's deliveries that are not finished well or badly, and those that are due.
+/// How many deliveries of a webhook are open, cancelled and due.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WebhookState {
     pub webhook_id: i64,
@@ -26,11 +26,11 @@ pub struct WebhookState {
     pub pending: i64,
     /// To be tried again.
     pub retrying: i64,
-    /// Taken back by hand; those pruned are counted too.
+    /// Cancelled by hand, pruned ones included.
     pub cancelled: i64,
     /// Due now; 0 while the webhook is disabled or paused.
     pub due: i64,
-    /// Since when the oldest of these is due.
+    /// Since when the oldest of them is due.
     pub oldest_due_at: Option<Timestamp>,
 }
 
@@ -53,7 +53,7 @@ const FAILED_SINCE: &str = "SELECT count(*) FROM deliveries
     WHERE status = 'failed' AND status IN ('failed', 'cancelled') AND completed_at >= $1 AND NOT is_test";
 
 impl Store {
-    /// Adds to the totals that pruning leaves alone.
+    /// Adds to the totals, which pruning does not change.
     pub fn count_attempts<'a>(&self, counts: &'a [AttemptCount]) -> Result<()> {
         let sql = "INSERT INTO attempt_counts (webhook_id, outcome, bound_ms, attempts, duration_ms)
              VALUES ($1, $2, $3, $4, $5)
@@ -66,7 +66,7 @@ impl Store {
         self.execute_each(sql, counts.iter().map(values))
     }
 
-    /// Every attempt ever made, counted, by webhook, outcome and bucket.
+    /// The number of all attempts ever made, by webhook, outcome and bucket.
     pub fn attempt_counts(&self) -> Result<Vec<AttemptCount>> {
         self.rows(
             "SELECT webhook_id, outcome, bound_ms, attempts, duration_ms FROM attempt_counts
@@ -84,7 +84,7 @@ impl Store {
         )
     }
 
-    /// What every webhook has open at `now`, by id.
+    /// The open deliveries of every webhook at `now`, by id.
     pub fn webhook_states(&self, now: Timestamp) -> Result<Vec<WebhookState>> {
         self.rows(STATES, params![now], |row| {
             Ok(WebhookState {
@@ -98,7 +98,7 @@ impl Store {
         })
     }
 
-    /// How many deliveries ended as failed at `since` or later, of these webhooks, or of all where none is named; tests are not
+    /// How many deliveries failed for good at `since` or later, of these webhooks, or of all if none is named. Tests are not
     /// counted.
     pub fn count_failed_since(&self, since: Timestamp, webhooks: &[i64]) -> Result<u64> {
         let sql = format!("{FAILED_SINCE} AND ($2 OR {})", self.dialect().one_of("webhook_id", "$3"));

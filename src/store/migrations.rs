@@ -1,12 +1,11 @@
 //! The numbered migrations, one text for both engines ([`super::dialect::Dialect::schema`] spells it for each).
 
-/// Every migration in order; the schema version is how many have run.
+/// All migrations in order. The schema version is the number of those that have run.
 pub(super) const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_first.sql")];
 
-/// The schema version that this program writes.
+/// The schema version of this program.
 pub(super) const NEWEST: i64 = MIGRATIONS.len() as i64;
 
-/// What the migrations make.
 pub(super) const TABLES: [&str; 12] = [
     "webhooks",
     "webhook_state",
@@ -53,13 +52,13 @@ impl Table {
     }
 }
 
-/// Every table, each after those that it refers to.
+/// All tables, each after those that it refers to.
 pub(super) fn tables() -> Vec<Table> {
     let of = |migration: &'static str| migration.split("CREATE TABLE ").skip(1).filter_map(table);
     MIGRATIONS.into_iter().flat_map(of).collect()
 }
 
-/// What follows CREATE TABLE, read.
+/// Parses what follows CREATE TABLE.
 fn table(text: &'static str) -> Option<Table> {
     let (name, rest) = text.split_once(' ')?;
     let (body, _) = rest.split_once("\n)")?;

@@ -1,5 +1,5 @@
-//! Everything SQL: one file for each table, with one copy of each query. What depends on the engine stands in its folder, and
-//! in `dialect` as far as it is a part of a query. docs/design/store.md tells how and why.
+//! All SQL: one file for each table, with one copy of each query. What depends on the engine is in the folder of the engine,
+//! or in `dialect` if it is a part of a query. docs/design/store.md explains it.
 
 mod accept;
 mod attempt_log;
@@ -110,8 +110,8 @@ impl From<postgres::Postgres> for Store {
 }
 
 impl Store {
-    /// Runs `work` in one write transaction that is durable when this returns; an error rolls everything back. Two such
-    /// transactions wait for each other.
+    /// Runs `work` in one write transaction, which is durable when this returns; an error rolls it back. Such transactions run
+    /// one after the other.
     pub fn transaction<T, E: From<StoreError>>(
         &self,
         work: impl FnOnce() -> std::result::Result<T, E>,
@@ -119,8 +119,8 @@ impl Store {
         self.write(self.dialect().begin_alone(), work)
     }
 
-    /// The same beside other transactions of its kind, which on a server wait only for rows that both lock. For the traffic of
-    /// events and deliveries.
+    /// The same for the traffic of events and deliveries: on a server such transactions run concurrently and wait only for rows
+    /// that both lock.
     pub fn shared_transaction<T, E: From<StoreError>>(
         &self,
         work: impl FnOnce() -> std::result::Result<T, E>,
@@ -140,7 +140,7 @@ impl Store {
             .and_then(|()| work())
             .and_then(|value| Ok(self.commit().map(|()| value)?));
         if done.is_err() && self.is_in_transaction() {
-            // The error that matters is the first one; the engine has often rolled back by itself.
+            // The first error is the one that matters; the engine has often rolled back already.
             let _ = self.rollback();
         }
         done
@@ -153,15 +153,15 @@ impl Store {
     ) -> std::result::Result<T, E> {
         self.begin(self.dialect().begin_snapshot())?;
         let done = work();
-        // Nothing was written: a COMMIT that cannot be made has nothing to lose, and must leave no transaction open.
+        // Nothing was written, so a COMMIT that fails loses nothing, but must not leave the transaction open.
         if self.commit().is_err() && self.is_in_transaction() {
             let _ = self.rollback();
         }
         done
     }
 
-    /// The file is still where it was opened: what is written into one that was deleted or replaced is lost. The write lock is
-    /// held, without which `db restore` replaces nothing.
+    /// An error if the file was deleted or replaced since it was opened: writes to it would be lost. The write lock is held,
+    /// which `db restore` takes too.
     pub fn check_in_place(&self) -> Result<()> {
         match &self.engine {
             Engine::Sqlite(file) => file.check_in_place(),
@@ -176,7 +176,7 @@ impl Store {
         }
     }
 
-    /// The file of SQLite, for what only a file has.
+    /// The SQLite engine, for what only files have.
     fn file(&self) -> Result<&sqlite::Sqlite> {
         match &self.engine {
             Engine::Sqlite(file) => Ok(file),

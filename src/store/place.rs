@@ -1,4 +1,4 @@
-//! Where a database is: a file, or a server.
+//! The place of a database: a file or a server.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::postgres::{AddressError, Server, Variables};
 
-/// Where a database is. Shows itself without a password.
+/// The place of a database. `Display` never shows a password.
 #[derive(Clone, Debug)]
 pub enum Place {
     File(PathBuf),
@@ -14,7 +14,7 @@ pub enum Place {
 }
 
 impl Place {
-    /// What `--db` says: a URL of PostgreSQL, or a path. `variables` is asked for where it is a URL.
+    /// Reads `--db`: a PostgreSQL URL or a path. `variables` is called for a URL only.
     pub fn parse(text: &OsStr, variables: impl FnOnce() -> Variables) -> Result<Place, AddressError> {
         let Some((scheme, _)) = text.to_str().and_then(scheme) else { return Ok(Place::File(text.into())) };
         match scheme {
@@ -22,12 +22,12 @@ impl Place {
                 let url = text.to_str().unwrap_or_default();
                 Ok(Place::Server(Box::new(Server::parse(url, &variables())?)))
             }
-            other => Err(AddressError::new(format!("'{other}' is no kind of database that hookctl knows"))
+            other => Err(AddressError::new(format!("'{other}' is not a kind of database that hookctl knows"))
                 .hint("give the path of a file, or postgres://user@host/database")),
         }
     }
 
-    /// The file, where it is one.
+    /// The path, if it is a file.
     pub fn file(&self) -> Option<&Path> {
         match self {
             Place::File(path) => Some(path),
@@ -45,7 +45,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// The scheme of a URL (RFC 3986, section 3.1) and what follows `://`; a path has none.
+/// Splits a URL into its scheme (RFC 3986, section 3.1) and what follows `://`; `None` for a path.
 fn scheme(text: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = text.split_once("://")?;
     let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
@@ -73,6 +73,6 @@ mod tests {
     #[test]
     fn another_scheme_is_refused_by_its_name() {
         let error = parse("mysql://root@db/hooks").unwrap_err();
-        assert_eq!(error.to_string(), "'mysql' is no kind of database that hookctl knows");
+        assert_eq!(error.to_string(), "'mysql' is not a kind of database that hookctl knows");
     }
 }

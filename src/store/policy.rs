@@ -1,4 +1,4 @@
-//! How long the log is kept, and how much was pruned.
+//! The policy of pruning the log, and what was pruned.
 
 use super::deliveries::Removed;
 use super::value::params;
@@ -6,13 +6,13 @@ use super::{Result, Store};
 use crate::domain::policy::Policy;
 use crate::domain::time::Timestamp;
 
-/// The policy, and what came of it.
+/// The policy, and what was pruned so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Retention {
     pub policy: Policy,
-    /// When a drain last came to the end of it.
+    /// When a drain last finished applying it.
     pub applied_at: Option<Timestamp>,
-    /// By the policy or by hand.
+    /// Pruned by the policy or by hand.
     pub pruned: Removed,
 }
 
@@ -28,7 +28,7 @@ impl Store {
         Ok(retention.unwrap_or_default())
     }
 
-    /// Sets the policy; the next drain begins with it.
+    /// Sets the policy; the next drain applies it.
     pub fn set_policy(&self, policy: Policy) -> Result<()> {
         let sql = "INSERT INTO policy (id, keep_ms, keep_failed_ms, max_bytes) VALUES (1, $1, $2, $3)
              ON CONFLICT (id) DO UPDATE SET keep_ms = excluded.keep_ms, keep_failed_ms = excluded.keep_failed_ms,

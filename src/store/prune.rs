@@ -1,4 +1,4 @@
-//! Pruning the log: finished deliveries of a certain age go, the counters stay.
+//! Pruning the log: old finished deliveries are deleted, the counters stay.
 
 use super::counters::CounterChanges;
 use super::deliveries::Removed;
@@ -8,23 +8,23 @@ use super::{Result, Store};
 use crate::domain::delivery::Status;
 use crate::domain::time::Timestamp;
 
-/// Which finished deliveries are to go.
+/// Which finished deliveries to delete.
 #[derive(Clone, Debug)]
 pub struct PruneFilter {
-    /// Completed before this time; one that was cancelled before any attempt counts from when it was created.
+    /// Finished before this time. For one cancelled before any attempt, the time of its creation counts.
     pub before: Timestamp,
-    /// Only with these statuses; with any when empty.
+    /// With one of these statuses; any if empty.
     pub statuses: Vec<Status>,
 }
 
-/// A place in the order in which deliveries are pruned: when created, and the id.
+/// A position in the order of pruning: time of creation, and id.
 pub type PruneCursor = (Timestamp, i64);
 
-/// What no delivery is older than.
+/// Before the oldest delivery.
 pub const PRUNE_START: PruneCursor = (Timestamp::START, 0);
 
 impl Store {
-    /// The deliveries to go, the oldest after `after` first, at most `limit`, and the place of the last one.
+    /// At most `limit` deliveries to delete, oldest first, beginning after `after`, and the position of the last one.
     pub fn prunable_deliveries(
         &self,
         filter: &PruneFilter,
@@ -45,7 +45,7 @@ impl Store {
         Ok((places.into_iter().map(|(_, id)| id).collect(), last))
     }
 
-    /// How many deliveries are to go, by webhook and status.
+    /// How many deliveries match, by webhook and status.
     pub fn count_prunable(&self, filter: &PruneFilter) -> Result<Vec<(String, Status, u64)>> {
         let sql = format!(
             "SELECT (SELECT w.name FROM webhooks w WHERE w.id = d.webhook_id) AS webhook, d.status, count(*)
@@ -58,8 +58,8 @@ impl Store {
         })
     }
 
-    /// What a filter means. The first condition says of the index on `created_at` what follows from the second: a delivery is
-    /// completed after it is created.
+    /// The conditions of a filter. The first follows from the second, as no delivery is finished before it is created; it lets
+    /// the index on `created_at` be used.
     fn prunable(&self) -> String {
         let is_meant = self.dialect().one_of("d.status", "$3");
         format!(
@@ -67,7 +67,8 @@ impl Store {
         )
     }
 
-    /// Deletes those of these deliveries that are finished, with their attempts, and what is in the events that lost their last delivery.
+    /// Deletes those of these deliveries that are finished, with their attempts, and the content of events that lost their last
+    /// delivery.
     pub fn prune_deliveries(&self, ids: &[i64]) -> Result<Removed> {
         let sql = format!(
             "DELETE FROM deliveries WHERE {} AND due_at IS NULL RETURNING event_id, is_test, webhook_id, status",
@@ -90,7 +91,7 @@ impl Store {
         Ok(removed)
     }
 
-    /// Deletes what is in those of these events that have no delivery.
+    /// Deletes the content of those of these events that have no delivery.
     pub fn prune_events(&self, events: &[i64]) -> Result<Removed> {
         let removed = Removed { deliveries: 0, events: self.forget_payloads(events)? };
         self.count_removed(removed)?;
@@ -104,8 +105,8 @@ impl Store {
         self.only(sql, params![before], one)
     }
 
-    /// The events accepted before `before` that have no delivery, the oldest after `after` first, at most `limit`, and the place
-    /// of the last one.
+    /// At most `limit` events accepted before `before` that have no delivery, oldest first, beginning after `after`, and the
+    /// position of the last one.
     pub fn bare_events(&self, before: Timestamp, after: PruneCursor, limit: u64) -> Result<(Vec<i64>, PruneCursor)> {
         let sql = "SELECT e.created_at, e.id FROM events e
              WHERE e.payload IS NOT NULL AND e.created_at < $1 AND (e.created_at, e.id) > ($2, $3)

@@ -1,10 +1,10 @@
-//! The last run of a drain: whether somebody drains, and when.
+//! The last run of `drain`, for monitoring.
 
 use super::value::params;
 use super::{Result, Store};
 use crate::domain::time::Timestamp;
 
-/// A drain that ended, in deliveries.
+/// A finished drain, counted in deliveries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LastDrain {
     pub ended_at: Timestamp,
@@ -13,7 +13,7 @@ pub struct LastDrain {
 }
 
 impl Store {
-    /// Remembers a drain in the place of the last one.
+    /// Stores a drain, replacing the one before.
     pub fn record_drain(&self, drain: LastDrain) -> Result<()> {
         let sql = "INSERT INTO last_drain (id, ended_at, attempted, succeeded) VALUES (1, $1, $2, $3)
              ON CONFLICT (id) DO UPDATE SET ended_at = excluded.ended_at, attempted = excluded.attempted,

@@ -1,4 +1,4 @@
-//! The log as statistics read it: row by row, by time.
+//! Reads the log for statistics: row by row, in order of time.
 
 use super::value::params;
 use super::{Result, Store};
@@ -6,16 +6,16 @@ use crate::domain::attempt::ErrorType;
 use crate::domain::statistics::{AttemptSample, DeliverySample};
 use crate::domain::time::Timestamp;
 
-/// Which part of the log is meant. Tests are never part of it.
+/// Which part of the log to read. Tests are never included.
 #[derive(Clone, Debug)]
 pub struct Window {
     /// Deliveries created, and attempts ended, at this time or later.
     pub since: Timestamp,
-    /// Of these webhooks; of all when empty.
+    /// Of these webhooks; of all if empty.
     pub webhooks: Vec<i64>,
 }
 
-/// An attempt that failed, with what one needs to look at it.
+/// A failed attempt, with its delivery and webhook.
 #[derive(Clone, Debug)]
 pub struct FailedAttempt {
     pub delivery_id: i64,
@@ -55,7 +55,7 @@ impl Store {
         })
     }
 
-    /// Hands every delivery created in the window to `see`, in the order of time.
+    /// Calls `see` for every delivery created in the window, in order of time.
     pub fn each_delivery(&self, window: &Window, mut see: impl FnMut(&DeliverySample<'_>)) -> Result<()> {
         let sql = format!(
             "SELECT webhook_id, event_type, created_at, status, attempt_count FROM deliveries
@@ -75,7 +75,7 @@ impl Store {
         })
     }
 
-    /// Hands every attempt that ended in the window to `see`, in the order of time.
+    /// Calls `see` for every attempt that ended in the window, in order of time.
     pub fn each_attempt(&self, window: &Window, mut see: impl FnMut(&AttemptSample<'_>)) -> Result<()> {
         let sql = format!(
             "SELECT d.webhook_id, d.event_type, a.completed_at, a.duration_ms, a.error_type

@@ -1,21 +1,21 @@
-//! What events are about: an entity, a key. Deliveries are found by that of their event.
+//! Filters by the entity and the ordering key of events, for lists of events and of deliveries.
 
 use super::conditions::Conditions;
 use super::row::one;
 use super::{Result, Store};
 
-/// The entity and the key that are asked for.
+/// The entity and the key to filter by.
 #[derive(Clone, Debug, Default)]
 pub struct Subject {
     pub entity_type: Option<String>,
     pub entity_id: Option<String>,
     pub key: Option<String>,
-    /// So many events have it that the newest rows hold enough of them.
+    /// Many events match, so that enough of them are among the newest rows.
     is_frequent: bool,
 }
 
-/// From this many events on, a list walks through the newest rows and looks at each one's event; below, it takes all from the
-/// index and sorts them.
+/// With this many matching events or more, a list scans the newest rows and looks up the event of each; with fewer, it reads
+/// all matches from the index and sorts them.
 const FREQUENT: u64 = 10_000;
 
 impl Subject {
@@ -23,9 +23,9 @@ impl Subject {
         self.entity_type.is_none() && self.entity_id.is_none() && self.key.is_none()
     }
 
-    /// The conditions on the events, whose name in the statement is `events`.
+    /// Adds the conditions on events; the table's name in the statement is `events`.
     pub(super) fn of_events<'a>(&'a self, conditions: &mut Conditions<'a>, events: &str) {
-        // An expression is in no index, so that the rows are walked through in the order of the list.
+        // An expression uses no index, so that rows are read in the order of the list.
         let column = |name: &str| match self.is_frequent {
             true => format!("coalesce({events}.{name}, '') ="),
             false => format!("{events}.{name} ="),
@@ -35,7 +35,7 @@ impl Subject {
         conditions.compare(&column("key"), self.key.as_deref());
     }
 
-    /// The condition on deliveries, whose event is in `column`.
+    /// Adds the condition on deliveries; `column` is the id of their event.
     pub(super) fn of_deliveries<'a>(&'a self, conditions: &mut Conditions<'a>, column: &str) {
         if self.is_any() {
             return;
@@ -48,7 +48,7 @@ impl Subject {
         }
         let those = those.join(" AND ");
         let condition = match self.is_frequent {
-            // A value, not EXISTS, which may be made a join that begins with the events.
+            // A value, not EXISTS, which may be planned as a join that begins with the events.
             true => format!("(SELECT count(*) FROM events s WHERE s.id = {column} AND {those}) = 1"),
             false => format!("{column} IN (SELECT s.id FROM events s WHERE {those})"),
         };
@@ -57,7 +57,7 @@ impl Subject {
 }
 
 impl Store {
-    /// The events with this entity and key, and how lists had best look for them.
+    /// Counts the matching events to decide how lists look for them.
     pub fn subject(&self, entity: Option<(String, Option<String>)>, key: Option<String>) -> Result<Subject> {
         let (entity_type, entity_id) = entity.map_or((None, None), |(kind, id)| (Some(kind), id));
         let subject = Subject { entity_type, entity_id, key, is_frequent: false };

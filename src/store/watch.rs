@@ -1,4 +1,4 @@
-//! Waking a drain that waits for work. A server wakes it as soon as there is some; over a file it looks again after its pause.
+//! Wakes a drain that waits for work: a server notifies it at once; with a file it looks again after its pause.
 
 use std::sync::Arc;
 use std::thread;
@@ -9,13 +9,13 @@ use super::value::{params, values};
 use super::{Engine, Result, Store};
 use crate::domain::time::Timestamp;
 
-/// A stop is noticed within this time.
+/// How long it may take to notice a stop.
 const GLANCE: Duration = Duration::from_millis(100);
 
-/// Wakes those who wait, if somebody does. A part of the transaction that makes work for them.
+/// Wakes waiting processes, if there are any. Part of the transaction that creates deliveries.
 const WAKE: &str = "SELECT pg_notify('hookctl', '') FROM (SELECT 1 FROM watchers WHERE asleep_until > $1 LIMIT 1) w";
 
-/// This process waits, as others see; until it is dropped.
+/// Registers this process as waiting until it is dropped.
 #[derive(Debug)]
 pub struct Sleep<'a> {
     store: &'a Store,
@@ -23,8 +23,8 @@ pub struct Sleep<'a> {
 }
 
 impl Store {
-    /// Says that this process is about to wait, until `until` at the latest. What is accepted from now on wakes it: look once
-    /// more for work before [`Sleep::wait`].
+    /// Registers that this process is about to wait, until `until` at the latest. Deliveries created from now on wake it, so
+    /// look for work once more before [`Sleep::wait`].
     pub fn fall_asleep(&self, until: Timestamp) -> Result<Sleep<'_>> {
         let watcher = match &self.engine {
             Engine::Sqlite(_) => None,
@@ -36,7 +36,7 @@ impl Store {
         Ok(Sleep { store: self, watcher })
     }
 
-    /// Wakes the processes that wait. Nothing where nobody does, at the cost of no round trip in a transaction.
+    /// Wakes waiting processes. In a transaction it takes no round trip of its own.
     pub fn wake_sleepers(&self, now: Timestamp) -> Result<()> {
         match &self.engine {
             Engine::Sqlite(_) => Ok(()),
@@ -45,7 +45,7 @@ impl Store {
     }
 }
 
-/// Wakes this thread from [`Sleep::wait`], from another one. Whoever waits looks at what it waits for by itself.
+/// Wakes a thread in [`Sleep::wait`] from another thread. The waiting thread then looks for work itself.
 #[derive(Clone, Debug)]
 pub enum Ringer {
     Thread(thread::Thread),
@@ -62,7 +62,7 @@ impl Ringer {
 }
 
 impl Store {
-    /// What wakes this thread.
+    /// The handle that wakes this thread.
     pub fn ringer(&self) -> Ringer {
         match &self.engine {
             Engine::Sqlite(_) => Ringer::Thread(thread::current()),
@@ -72,7 +72,7 @@ impl Store {
 }
 
 impl Sleep<'_> {
-    /// Waits until there may be work, `pause` is over, or `is_over` says so.
+    /// Waits until there may be work, `pause` has passed, or `is_over` returns true.
     pub fn wait(&self, pause: Duration, is_over: impl Fn() -> bool) -> Result<()> {
         let started = Instant::now();
         loop {
@@ -92,7 +92,7 @@ impl Sleep<'_> {
 impl Drop for Sleep<'_> {
     fn drop(&mut self) {
         if let Some(watcher) = self.watcher {
-            // One that stays because the server is gone ends by its time.
+            // If the server is gone, the row stays and expires.
             let _ = self.store.execute("DELETE FROM watchers WHERE id = $1", params![watcher]);
         }
     }

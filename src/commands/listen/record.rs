@@ -32,7 +32,7 @@ impl Recorder {
         match make(&folder) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
             _ if !folder.is_dir() => {
-                return Err(Failure::option("--record", format!("'{}' is no folder", folder.display())));
+                return Err(Failure::option("--record", format!("'{}' is not a folder", folder.display())));
             }
             _ => {}
         }

@@ -106,7 +106,9 @@ impl Run {
         let (mut health, _) = self.store.health(webhook).unwrap().unwrap();
         change(&mut health);
         let counted = Counters::default();
-        self.store.save_healths(&[HealthChange { webhook_id: webhook, health: &health, before: &health, counted }]).unwrap();
+        self.store
+            .save_healths(&[HealthChange { webhook_id: webhook, health: &health, before: &health, counted }])
+            .unwrap();
     }
 }
 

@@ -1,4 +1,4 @@
-//! What an answer repeats of the credentials that came with its request.
+//! Masks the credentials of a request where the receiver's answer repeats them.
 
 use url::{Position, Url};
 
@@ -7,10 +7,10 @@ use crate::domain::attempt::Answer;
 use crate::domain::credential::HeaderValue;
 use crate::domain::secret::MASKED;
 
-/// What is shorter, in bytes, stands in answers for other reasons too.
+/// Shorter credentials are not masked, in bytes: an answer contains such short texts anyway.
 const SHORTEST_REPEATED: usize = 8;
 
-/// What requests show a receiver of a webhook's credentials: their values, and the parts of them that it may repeat alone.
+/// The credentials that a webhook's requests carry: whole values, and the parts that an answer may repeat on their own.
 pub fn sent_credentials(settings: &Settings) -> Vec<String> {
     let mut sent = Vec::new();
     for (name, value) in &settings.headers {
@@ -26,13 +26,13 @@ pub fn sent_credentials(settings: &Settings) -> Vec<String> {
         }
         sent.extend(url.query_pairs().map(|(_, value)| value.into_owned()));
     }
-    // A part is looked for behind the whole.
+    // Longest first: a part must not break up the whole before it is found.
     sent.sort_unstable_by_key(|credential| std::cmp::Reverse(credential.len()));
     sent.dedup();
     sent
 }
 
-/// Masks what an answer repeats of them.
+/// Masks them in an answer.
 pub fn mask<'c>(answer: &mut Answer, credentials: impl Iterator<Item = &'c str>) {
     for credential in credentials.filter(|credential| credential.len() >= SHORTEST_REPEATED) {
         for (_, value) in &mut answer.headers {

@@ -1,4 +1,4 @@
-//! How a webhook's requests leave the network: through which proxy, and as whom they present themselves.
+//! How a webhook's requests leave the network: through which proxy, and with which client certificate.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,31 +6,30 @@ use super::field::{Field, Invalid};
 use crate::domain::credential::Credential;
 use crate::domain::proxy::{Proxy, ProxyChoice, ProxyError, ProxyLogin, check_password};
 
-/// The longest certificate or key of a client, in bytes of PEM.
+/// The size limit of a client certificate and of its key, in bytes of PEM.
 pub const LONGEST_CLIENT_PEM: usize = 64 * 1024;
 
-/// The settings about it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EgressSettings {
-    /// What is not set is as the environment or the profile says.
+    /// `None`: the proxy of the environment or the profile, if any.
     pub proxy: Option<ProxyChoice>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy_password: Option<Credential>,
-    /// The proxy is given the receiver's name, and this machine looks none up: the guard of addresses sees no address.
+    /// The proxy resolves the receiver's name. The address guard then has no address to check.
     pub proxy_resolves: bool,
-    /// PEM, the webhook's own certificate first.
+    /// PEM: the client's own certificate, then its chain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_cert: Option<String>,
     /// PEM.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_key: Option<Credential>,
-    /// Trusts what the system trusts, besides the built-in roots.
+    /// Trusts the system's root certificates besides the built-in ones.
     pub system_roots: bool,
 }
 
 impl EgressSettings {
-    /// Sets `none`, the URL of a proxy, or `default` for what the environment says. A password stays with its proxy.
+    /// Takes the URL of a proxy, `none`, or `default` for the environment's. Another proxy drops the password.
     pub fn set_proxy(&mut self, text: &str) -> Result<(), Invalid> {
         let proxy = match text {
             "default" => None,
@@ -59,7 +58,7 @@ impl EgressSettings {
         Ok(())
     }
 
-    /// Sets PEM, or nothing with an empty text: then the key goes too.
+    /// Sets a certificate in PEM. An empty text removes it and its key.
     pub fn set_client_cert(&mut self, pem: &str) -> Result<(), Invalid> {
         if pem.len() > LONGEST_CLIENT_PEM {
             return Err(Field::CLIENT_CERT.invalid(format!("longer than {LONGEST_CLIENT_PEM} bytes")));
@@ -78,7 +77,7 @@ impl EgressSettings {
         Ok(())
     }
 
-    /// Checks what belongs together.
+    /// Checks that a certificate has its key, and a proxy password its user.
     pub fn check(&self) -> Result<(), Invalid> {
         match (&self.client_cert, &self.client_key) {
             (Some(_), None) => {
@@ -99,7 +98,7 @@ impl EgressSettings {
         }
     }
 
-    /// The proxy that requests go through: the webhook's own, else the one for all.
+    /// The proxy for this webhook's requests: its own, else the environment's or the profile's (`of_all`).
     pub fn through(&self, of_all: Option<&ProxyLogin>) -> Option<ProxyLogin> {
         match &self.proxy {
             Some(ProxyChoice::None) => None,

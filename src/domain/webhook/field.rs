@@ -1,17 +1,17 @@
-//! The settings by name, and why a value is refused.
+//! The settings by name, and the error of a value that is refused.
 
 use std::fmt;
 
 use crate::domain::credential::Source;
 
-/// A setting, or what a configuration file has beside the settings, as messages name it.
+/// A setting or another key of a configuration file, as messages name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field {
     /// Its key in TOML and JSON.
     pub key: &'static str,
     /// Its option on the command line.
     pub flag: &'static str,
-    /// Whether a credential may be in its value: then no message repeats the value.
+    /// Whether its value may contain a credential. No message repeats such a value.
     pub is_credential: bool,
 }
 
@@ -27,7 +27,7 @@ macro_rules! fields {
     };
 }
 
-// Key, option, and whether a credential may be in it: tokens are in the queries of URLs and in headers.
+// Key, option, and whether it may contain a credential: URLs and headers often contain tokens.
 fields! {
     NAME: "name", "NAME", false;
     DESCRIPTION: "description", "--description", false;
@@ -71,7 +71,6 @@ fields! {
 }
 
 impl Field {
-    /// The field of that key in TOML and JSON.
     pub fn of_key(key: &str) -> Option<Field> {
         Field::ALL.iter().find(|field| field.key == key).copied()
     }
@@ -89,13 +88,13 @@ impl Field {
         Field { flag, ..self }
     }
 
-    /// A value of this field is refused, for that reason.
+    /// The error for a value of this field.
     pub fn invalid(self, reason: impl fmt::Display) -> Invalid {
         Invalid { field: self, reason: reason.to_string(), hint: None }
     }
 }
 
-/// A value that is refused. It is not an error by itself: who reports it names the option, or the key and its place.
+/// A value that is refused. The caller makes an error of it that names the option, or the key and its line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invalid {
     pub field: Field,

@@ -1,4 +1,4 @@
-//! Settings as they may be shown: the values that are credentials are masked.
+//! Masks the credentials among the settings, so that they may be shown.
 
 use url::Url;
 
@@ -8,12 +8,12 @@ use crate::domain::secret::MASKED;
 /// Parts of the names of headers whose values are credentials.
 const CREDENTIALS: [&str; 7] = ["authorization", "cookie", "token", "secret", "password", "api-key", "apikey"];
 
-/// A URL of which the path is a credential as well.
+/// Masks a URL whose path is a credential too.
 pub fn secret_url(url: &Url) -> String {
     format!("{}/{MASKED}", url.origin().ascii_serialization())
 }
 
-/// Whether a URL has query values, where tokens live.
+/// Whether a URL has query values, which often are tokens.
 pub fn has_query_values(url: &Url) -> bool {
     url.query().is_some_and(|query| !query.is_empty())
 }
@@ -28,12 +28,12 @@ pub fn has_credential(url: &Url) -> bool {
     url.query_pairs().any(|(name, value)| is_one(&name, &value))
 }
 
-/// Whether a header's value is a credential by the header's name: every one that a recording masks, and more.
+/// Whether a header of this name usually carries a credential: all that recordings mask, and more.
 pub fn is_credential(name: &str) -> bool {
     recording::is_credential(name) || CREDENTIALS.iter().any(|part| name.to_ascii_lowercase().contains(part))
 }
 
-/// Headers with the values masked that are credentials by their name.
+/// The headers, with the values of those that usually carry a credential masked.
 pub fn headers(headers: &[(String, String)]) -> Vec<(String, String)> {
     let shown = |name: &str, value: &String| if is_credential(name) { MASKED.to_owned() } else { value.clone() };
     headers.iter().map(|(name, value)| (name.clone(), shown(name, value))).collect()

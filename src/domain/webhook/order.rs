@@ -1,21 +1,20 @@
-//! What order the deliveries of a webhook keep.
+//! In which order the deliveries of a webhook are sent.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Which deliveries of a webhook wait for each other.
+/// Which deliveries of a webhook wait for each other: an older one is sent, or given up, before a younger one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
-    /// None of them.
     #[default]
     None,
     /// All: one at a time.
     Webhook,
-    /// Those of one ordering key; those without a key wait for nobody.
+    /// Those with the same ordering key. Deliveries without a key do not wait.
     Key,
 }
 
 impl Order {
-    /// `None` where there is no order.
+    /// Its name in the database; NULL there for [`Order::None`].
     pub fn name(self) -> Option<&'static str> {
         match self {
             Order::None => None,
@@ -24,7 +23,7 @@ impl Order {
         }
     }
 
-    /// As the database has it.
+    /// Reads the database's name.
     pub fn of_name(name: Option<&str>) -> Option<Order> {
         match name {
             None => Some(Order::None),
@@ -34,13 +33,13 @@ impl Order {
         }
     }
 
-    /// As an option or a file has it; a truth value says whether all deliveries keep their order.
+    /// Reads the value of `--ordered` or of a file's key: `true` means `webhook`, `false` means none.
     pub fn parse(text: &str) -> Result<Order, String> {
         match text {
             "true" => Ok(Order::Webhook),
             "false" | "off" | "none" => Ok(Order::None),
             text => Order::of_name(Some(text))
-                .ok_or_else(|| format!("'{text}' is no order; write webhook, key, or false for none")),
+                .ok_or_else(|| format!("'{text}' is not an order; write webhook, key, or false for none")),
         }
     }
 
@@ -49,7 +48,7 @@ impl Order {
     }
 }
 
-/// A truth value where it says all, so that programs that know no keys read it.
+/// `true` and `false` where they suffice, so that readers that know a boolean only still work; `"key"` otherwise.
 impl Serialize for Order {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {

@@ -1,36 +1,33 @@
-//! What the settings of a webhook may be: bounds and names.
+//! Limits and defaults of a webhook's settings, and what a name may be.
 
 use crate::domain::text::{self, TextError};
 
-/// The most characters of a webhook's name.
+/// The longest name, in characters.
 pub const LONGEST_NAME: usize = 200;
 /// The longest deadline of an attempt, in milliseconds.
 pub const LONGEST_TIMEOUT_MS: i64 = 3_600_000;
-/// How many requests of one webhook run at once while others wait too, unless it says otherwise.
+/// By default a webhook has at most this many requests in flight while other webhooks have deliveries due.
 pub const DEFAULT_CONCURRENCY: u32 = 8;
-/// A webhook without one success for so long is disabled, unless it says otherwise: 5 days, in milliseconds.
+/// By default a webhook is disabled after failing for 5 days without one success, in milliseconds.
 pub const DEFAULT_DISABLE_AFTER_MS: i64 = 5 * 86_400_000;
 
 /// The HTTP methods that a webhook may use.
 pub const METHODS: [&str; 3] = ["POST", "PUT", "PATCH"];
 
-/// Why a text is no webhook name.
+/// Why a webhook's name is refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum NameError {
-    /// Empty or blank.
     #[error("a name is empty or blank")]
     Blank,
-    /// Only digits: it would be taken for an id.
     #[error("a name of digits alone would be taken for an id; add a letter")]
     Digits,
     #[error("a name {0}")]
     Text(#[from] TextError),
-    /// A blank at the beginning or end.
     #[error("a name begins or ends with a blank")]
     Edges,
 }
 
-/// Checks a webhook's name: 1 to 200 characters, none of them unsafe, at least one that is no digit.
+/// Checks a webhook's name: 1 to 200 safe characters, not all of them digits.
 pub fn check_name(name: &str) -> Result<(), NameError> {
     if name.trim().is_empty() {
         return Err(NameError::Blank);

@@ -27,28 +27,28 @@ use crate::domain::signature::{Scheme, schemes};
 use crate::domain::text::{LONGEST_DESCRIPTION, TextError, check_lines};
 use crate::domain::{custom_headers, event_type, members, seconds, target_url};
 
-/// The most patterns that a webhook subscribes to.
+/// How many patterns a webhook may have.
 pub const MOST_PATTERNS: usize = 1_000;
-/// The most networks that a webhook may call.
+/// How many `--allow-network` a webhook may have.
 pub const MOST_NETWORKS: usize = 1_000;
-/// The longest certificates, in bytes of PEM.
+/// The size limit of `--ca-cert`, in bytes of PEM.
 pub const LONGEST_CA_CERT: usize = 256 * 1024;
-/// The most requests of one webhook at once.
+/// The largest `--concurrency`.
 pub const MOST_CONCURRENCY: u32 = 512;
-/// The longest time until a webhook without success is disabled, in days.
+/// The longest `--disable-after`, in days.
 const LONGEST_DISABLE_AFTER_DAYS: i64 = 3_650;
 
-/// The settings. They serialise as `webhook show -o json`, `export` and the database have them, key by key.
+/// A webhook's settings. `webhook show -o json`, `export` and the database use this one serialisation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
-    /// Unique; what commands call it.
+    /// Unique; commands find the webhook by it.
     pub name: String,
     /// For people.
     pub description: Option<String>,
-    /// Where requests go, as the URL parser wrote it; masked where it is a credential.
+    /// Where requests go, as the URL parser serialises it; masked where it is a credential.
     pub url: String,
-    /// The whole URL where it is a credential: one that was given as such, or has query values.
+    /// The unmasked URL where it is a credential: given as one (`--secret-url-…`), or with query values.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret_url: Option<Credential>,
     /// The patterns of the event types it subscribes to.
@@ -59,7 +59,7 @@ pub struct Settings {
     pub http_method: String,
     /// The `Content-Type` of its requests.
     pub content_type: String,
-    /// Its own headers, in the order given.
+    /// Custom headers, in the order given.
     #[serde(with = "members")]
     pub headers: Vec<(String, HeaderValue)>,
     pub owner: Option<String>,
@@ -69,30 +69,29 @@ pub struct Settings {
     /// The deadline of a whole attempt, in milliseconds.
     #[serde(rename = "timeout_seconds", with = "seconds")]
     pub timeout_ms: i64,
-    /// The names of its signature schemes; empty without a secret.
+    /// Names of signature schemes; empty without a secret.
     pub signature_schemes: Vec<String>,
     #[serde(flatten)]
     pub hmac: HmacSettings,
-    /// After so many milliseconds of failures without a success it is disabled; 0 is never.
+    /// It is disabled after failing this long without a success, in milliseconds; 0 is never.
     #[serde(rename = "disable_after_seconds", with = "seconds")]
     pub disable_after_ms: i64,
-    /// At most so many requests per time.
     pub rate_limit: Option<RateLimit>,
-    /// At most so many requests at once; [`super::DEFAULT_CONCURRENCY`] while others wait, when not set.
+    /// The most requests in flight; `None`: [`super::DEFAULT_CONCURRENCY`] while other webhooks have deliveries due.
     pub concurrency: Option<u32>,
     #[serde(rename = "is_ordered")]
     pub order: Order,
     /// Which addresses it may call.
     #[serde(flatten)]
     pub addresses: AddressPolicy,
-    /// A certificate authority that it trusts besides the built-in ones, PEM.
+    /// Root certificates trusted besides the built-in ones, PEM.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_cert: Option<String>,
     #[serde(flatten)]
     pub egress: EgressSettings,
 }
 
-/// What a new webhook starts from.
+/// The settings of a new webhook.
 impl Default for Settings {
     fn default() -> Settings {
         Settings {
@@ -121,7 +120,7 @@ impl Default for Settings {
     }
 }
 
-/// Each sets one value, and refuses one that does not follow the rules.
+/// Setters, one for each setting; they refuse invalid values.
 impl Settings {
     pub fn set_name(&mut self, name: &str) -> Result<(), Invalid> {
         check_name(name).map_err(|error| Field::NAME.invalid(error))?;
@@ -145,7 +144,7 @@ impl Settings {
         Ok(())
     }
 
-    /// Sets a URL that is a credential as a whole, such as that of a chat. One whose value is not there stays what it is.
+    /// Sets a URL that is a credential as a whole, such as that of a chat. Without its value, the present one is kept.
     pub fn set_secret_url(&mut self, given: Credential) -> Result<(), Invalid> {
         if let Some(text) = &given.value {
             let field = Field::SECRET_URL.given_by(given.source.as_ref());
@@ -158,7 +157,7 @@ impl Settings {
         Ok(())
     }
 
-    /// The URL that is called; `None` for a credential that was not loaded.
+    /// The URL that requests go to; `None` for a credential that was not loaded.
     pub fn full_url(&self) -> Option<Cow<'_, str>> {
         match &self.secret_url {
             None => Some(Cow::Borrowed(&self.url)),
@@ -172,7 +171,7 @@ impl Settings {
         self.check_events()
     }
 
-    /// Checks that its patterns can include anything.
+    /// Checks that the patterns do not exclude everything.
     pub fn check_events(&self) -> Result<(), Invalid> {
         if self.events.is_empty() {
             return Err(Field::EVENTS.invalid("a webhook needs at least one event type"));
@@ -185,7 +184,7 @@ impl Settings {
         }
     }
 
-    /// Subscribes to these as well, each once.
+    /// Adds those patterns that are not there yet.
     pub fn add_events(&mut self, patterns: &[String]) -> Result<(), Invalid> {
         let mut known: HashSet<String> = self.events.iter().cloned().collect();
         for pattern in patterns {
@@ -196,7 +195,7 @@ impl Settings {
         }
         match self.events.len() {
             count if count > MOST_PATTERNS => Err(Field::EVENTS
-                .invalid(format!("there are {count} patterns; {MOST_PATTERNS} are the most"))
+                .invalid(format!("there are {count} patterns; the limit is {MOST_PATTERNS}"))
                 .hint("a pattern such as 'invoice.*' or '*' stands for many event types")),
             _ => Ok(()),
         }
@@ -234,7 +233,7 @@ impl Settings {
         Ok(())
     }
 
-    /// Adds headers; one of a name that is there takes its place. The rules for them need the signatures: see `check`.
+    /// Adds headers, replacing those of the same name. `check` validates them, since it knows the signature headers.
     pub fn add_headers(&mut self, headers: &[(String, String)]) -> Result<(), Invalid> {
         if let Some((name, _)) = headers.iter().find(|(_, value)| value == MASKED) {
             return Err(Field::HEADERS.invalid(format!("'***' stands for the value of {name}; give the value itself")));
@@ -246,7 +245,7 @@ impl Settings {
         self.put_headers(headers.iter().map(|(name, text)| (name.clone(), value(name, text))).collect())
     }
 
-    /// Adds headers whose values are credentials, whatever their names.
+    /// Adds headers whose values are credentials whatever their names, replacing those of the same name.
     pub fn add_secret_headers(&mut self, headers: Vec<(String, Credential)>) -> Result<(), Invalid> {
         self.put_headers(headers.into_iter().map(|(name, value)| (name, HeaderValue::Secret(value))).collect())
     }
@@ -260,21 +259,21 @@ impl Settings {
         Ok(())
     }
 
-    /// Sets a name, or nobody with `none`.
+    /// Sets the owner; `none` removes it.
     pub fn set_owner(&mut self, text: &str) -> Result<(), Invalid> {
         let owner: Owner = text.parse().map_err(|error| Field::OWNER.invalid(error))?;
         self.owner = owner.name().map(str::to_owned);
         Ok(())
     }
 
-    /// Sets it as the text of a number; the formula takes the place of a schedule.
+    /// Sets how many retries there are, given as text, and drops a retry schedule.
     pub fn set_max_retries(&mut self, text: &str) -> Result<(), Invalid> {
         self.retry.max_retries = whole_number(Field::MAX_RETRIES, text, 0, MOST_RETRIES)?;
         self.retry.schedule = None;
         Ok(())
     }
 
-    /// Sets the first delay; the formula takes the place of a schedule.
+    /// Sets the first delay, and drops a retry schedule.
     pub fn set_retry_delay(&mut self, delay: Duration) -> Result<(), Invalid> {
         self.retry.delay_ms = millis(delay)
             .filter(|millis| *millis <= LONGEST_DELAY_MS)
@@ -290,8 +289,8 @@ impl Settings {
         Ok(())
     }
 
-    /// Sets which order is kept. Days of retries would hold everything behind one failure: unless retries are given, an
-    /// ordered webhook has those of the preset `timetracker`.
+    /// Sets the order. With the default retries one failure would hold back everything behind it for days, so an ordered
+    /// webhook gets the preset `timetracker` unless retries are given.
     pub fn set_order(&mut self, order: Order) {
         if order.is_kept() && !self.order.is_kept() && self.retry == RetryPolicy::default() {
             self.retry = RetryPolicy::timetracker();
@@ -320,12 +319,11 @@ impl Settings {
         Ok(())
     }
 
-    /// A scheme by its name, as this webhook signs with it; `None` where no scheme has that name.
+    /// The scheme of this name as this webhook uses it; `None` if there is no such scheme.
     pub fn scheme(&self, name: &str) -> Option<Scheme> {
         self.hmac.scheme(name)
     }
 
-    /// Its signature schemes.
     pub fn schemes(&self) -> impl Iterator<Item = Scheme> {
         self.signature_schemes.iter().filter_map(|name| self.scheme(name))
     }
@@ -337,7 +335,7 @@ impl Settings {
         Ok(())
     }
 
-    /// Sets `10/s`, or none with `off`.
+    /// Sets a limit such as `10/s`; `off` removes it.
     pub fn set_rate_limit(&mut self, text: &str) -> Result<(), Invalid> {
         self.rate_limit = match text {
             "off" => None,
@@ -355,15 +353,15 @@ impl Settings {
         let lists = networks.iter().map(|list| parse_networks(list)).collect::<Result<Vec<Vec<IpNet>>, _>>();
         let networks = lists.map_err(|error| Field::ALLOW_NETWORKS.invalid(error))?.concat();
         if networks.len() > MOST_NETWORKS {
-            let reason = format!("there are {} networks; {MOST_NETWORKS} are the most", networks.len());
+            let reason = format!("there are {} networks; the limit is {MOST_NETWORKS}", networks.len());
             return Err(Field::ALLOW_NETWORKS.invalid(reason));
         }
         self.addresses.allow_networks = networks;
         Ok(())
     }
 
-    /// Sets PEM. That it is certificates, only TLS can tell; that no key is among them is checked here: it would be stored,
-    /// and exported.
+    /// Sets root certificates in PEM. Only TLS can tell whether they are valid; here a private key among them is refused,
+    /// which would be stored and exported.
     pub fn set_ca_cert(&mut self, pem: &str) -> Result<(), Invalid> {
         if pem.len() > LONGEST_CA_CERT {
             return Err(Field::CA_CERT.invalid(format!("longer than {LONGEST_CA_CERT} bytes, the most there may be")));
@@ -377,8 +375,8 @@ impl Settings {
         Ok(())
     }
 
-    /// Checks what only the whole tells: that no two signatures, nor a signature and a header of the webhook's own, write
-    /// the same header.
+    /// Checks the settings together: no header may be written twice, by two signatures or by a signature and a custom
+    /// header.
     pub fn check(&self) -> Result<(), Invalid> {
         self.egress.check()?;
         self.hmac.check(&self.signature_schemes)?;
@@ -405,7 +403,7 @@ impl Settings {
         })
     }
 
-    /// The settings as they may be shown: without the values that are credentials.
+    /// The settings with credentials masked.
     pub fn masked(&self) -> Settings {
         let shown = |value: &HeaderValue| match value {
             HeaderValue::Plain(text) => HeaderValue::Plain(text.clone()),
@@ -425,7 +423,7 @@ impl Settings {
         }
     }
 
-    /// The credentials among the settings, each with its name in the database.
+    /// The credentials, each with its name in the database.
     pub fn credentials_mut(&mut self) -> Vec<(String, &mut Credential)> {
         let egress = &mut self.egress;
         let own = [(Field::PROXY_PASSWORD, &mut egress.proxy_password), (Field::CLIENT_KEY, &mut egress.client_key)];
@@ -438,7 +436,7 @@ impl Settings {
         own.chain(headers).collect()
     }
 
-    /// The setting that a credential of that name belongs to.
+    /// The setting of a credential, by its name in the database.
     pub fn field_of_credential(name: &str) -> Field {
         let key = name.split_once(':').map_or(name, |(key, _)| key);
         Field::of_key(key).unwrap_or(Field::HEADERS)

@@ -1,4 +1,4 @@
-//! What becomes of an event before it is sent.
+//! A webhook's filter and transform.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,16 +11,16 @@ use crate::domain::presets::Preset;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Shape {
-    /// jq: an event is wanted where it gives a value other than false and null.
+    /// jq: the event is delivered where the result is neither false nor null.
     pub filter: Option<String>,
-    /// jq: what it gives is the body.
+    /// jq: the result is the body.
     pub transform: Option<String>,
     /// What makes the body in the place of a transform.
     pub preset: Option<Preset>,
 }
 
 impl Shape {
-    /// Whether every event is wanted and sent as it is.
+    /// Whether there is neither a filter nor a transform.
     pub fn is_plain(&self) -> bool {
         self.filter.is_none() && self.transform.is_none() && self.preset.is_none()
     }

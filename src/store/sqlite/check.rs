@@ -66,7 +66,7 @@ impl Store {
             }
         }
         differences
-            .extend(found.into_keys().map(|(kind, name)| (format!("the {kind} {name} is none of hookctl's"), None)));
+            .extend(found.into_keys().map(|(kind, name)| (format!("the {kind} {name} is not one of hookctl's"), None)));
         Ok(differences)
     }
 
