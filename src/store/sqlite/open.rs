@@ -146,10 +146,10 @@ impl Store {
                 name.set_query(Some("immutable=1"));
                 Connection::open_with_flags(name.as_str(), flags)
             }
-            _ => Connection::open_with_flags(plain, flags),
+            _ => Connection::open_with_flags(&plain, flags),
         }
         .map_err(cannot_open)?;
-        let busy = Patience::of(&mut connection, busy_timeout)?;
+        let busy = Patience::of(&mut connection, &plain, busy_timeout)?;
         connection.set_prepared_statement_cache_capacity(64);
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;

@@ -85,7 +85,9 @@ impl Sqlite {
     }
 
     pub(in crate::store) fn begin(&self, statements: &[&str]) -> Result<()> {
-        statements.iter().try_for_each(|statement| self.execute(statement, &[]).map(drop))
+        let begun = statements.iter().try_for_each(|statement| self.execute(statement, &[]).map(drop));
+        self.busy.leave_queue();
+        begun
     }
 
     pub(in crate::store) fn commit(&self) -> Result<()> {
