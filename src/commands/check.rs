@@ -22,12 +22,12 @@ use crate::store::{Store, WebhookFilter};
 
 /// One line for a monitor: OK, WARNING, CRITICAL or UNKNOWN
 ///
-/// The line and the exit code are those of a Nagios plugin; after the `|` come performance data. WARNING are deliveries that
-/// ended as failed in the time of --since, rejected rows of an outbox, and events that wait there for longer than deliveries
-/// may, an outbox that cannot be read, a webhook whose attempts fail, whose receiver cannot be reached or that hookctl
-/// disabled, a client certificate that ends within 14 days, and deliveries that are due for longer than 10 minutes. With --max-lag or --max-failed that limit counts: above it
-/// is WARNING, above twice the limit CRITICAL, so `--max-failed 0` makes any failure CRITICAL. No database, one that cannot be
-/// read, and wrong usage are UNKNOWN.
+/// The line and the exit code are those of a Nagios plugin; performance data follow the `|`. WARNING: deliveries that failed
+/// for good since --since, or that are due for more than 10 minutes; rows of an outbox that were rejected or wait for more
+/// than 10 minutes, and an outbox that cannot be read; a webhook whose attempts fail, whose receiver cannot be reached, or
+/// that hookctl disabled; a client certificate that expires within 14 days. --max-lag and --max-failed set limits: above the
+/// limit is WARNING, above twice the limit CRITICAL, so `--max-failed 0` makes any failure CRITICAL. UNKNOWN: no database,
+/// one that cannot be read, and wrong usage.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl check
@@ -39,17 +39,17 @@ Exit status:
   2  CRITICAL
   3  UNKNOWN, or wrong usage")]
 pub struct Check {
-    /// How long a delivery may be due without having been attempted: nobody drains, or not fast enough [default: 10m, which is
-    /// never CRITICAL]
+    /// How long a delivery may be due without an attempt; longer means that drain does not run or is too slow [default: 10m,
+    /// which is never CRITICAL]
     #[arg(long, value_name = "DURATION", value_parser = arguments::duration)]
     max_lag: Option<Duration>,
-    /// How many deliveries may have ended as failed in the time of --since [default: 0, which is never CRITICAL]
+    /// How many deliveries may have failed for good since --since [default: 0, which is never CRITICAL]
     #[arg(long, value_name = "N", value_parser = count)]
     max_failed: Option<u64>,
     /// How far back failed deliveries count: a duration, or a time
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = arguments::moment)]
     since: Moment,
-    /// Only this owner's webhooks; none for those of no owner
+    /// Only this owner's webhooks; none for webhooks without an owner
     #[arg(long, value_name = "OWNER", value_parser = arguments::owner)]
     owner: Option<Owner>,
 }

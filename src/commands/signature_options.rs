@@ -132,7 +132,7 @@ impl SignatureOptions {
                 .collect::<Result<Vec<_>, _>>()?,
         };
         if schemes.is_empty() {
-            return Err(Failure::option("--webhook", format!("'{}' signs with no scheme", settings.name))
+            return Err(Failure::option("--webhook", format!("'{}' has no signature scheme", settings.name))
                 .hint("name one with --scheme")
                 .into());
         }

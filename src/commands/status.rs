@@ -20,7 +20,7 @@ use crate::domain::webhook::{Condition, State, Webhook};
 use crate::output::{Cell, Look, Page, Row, Text};
 use crate::store::{LastDrain, Place, Store, WebhookFilter, Window};
 
-/// What waits, who fails and why, on one screen
+/// Show what waits, and what fails and why, on one screen
 ///
 /// With the counts of the last hour, the last failures, the last drain and the database.
 #[derive(Args, Debug)]
@@ -29,7 +29,7 @@ use crate::store::{LastDrain, Place, Store, WebhookFilter, Window};
   hookctl status --watch         # again every 2 seconds, until stopped
   hookctl status -o json | jq .webhooks_not_well")]
 pub struct Status {
-    /// Only this owner's webhooks; none for those of no owner
+    /// Only this owner's webhooks; none for webhooks without an owner
     #[arg(long, value_name = "OWNER", value_parser = arguments::owner)]
     owner: Option<Owner>,
     /// Show it again after each pause, until stopped [default pause: 2s]

@@ -143,7 +143,7 @@ fn a_retry_leaves_alone_what_is_being_attempted() {
     for meant in [&["1"][..], &["--status", "pending"]] {
         let run = env.hookctl([&["delivery", "retry", "-o", "json"], meant].concat()).run().ok();
         assert_eq!(numbers(&run.json(), &["retried", "busy", "claimed"]), [0, 1, 0]);
-        assert!(run.err().contains("1 are being attempted just now"), "{run:?}");
+        assert!(run.err().contains("1 are in flight"), "{run:?}");
     }
     drain.wait_timeout(Duration::from_secs(10)).ok();
     assert_eq!((env.statuses().as_str(), receiver.count()), ("success 1", 1));

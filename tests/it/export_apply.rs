@@ -361,7 +361,7 @@ fn one_mistake_and_nothing_is_stored() {
         ("concurrency = 0", "concurrency: "),
         ("allow_networks = ['nonsense']", "allow_networks: "),
         ("ca_cert = 'nonsense'", "ca_cert: "),
-        ("signature_schemes = []\nsecret = 'x'", "secret: the webhook signs with no scheme"),
+        ("signature_schemes = []\nsecret = 'x'", "secret: the webhook has no signature scheme"),
         ("[[webhooks]]\nname = 'one'\nurl = 'http://127.0.0.1:9/'\nevents = ['a']", "'one' is there twice"),
         ("[[webhooks]]\nname = '123'\nurl = 'http://127.0.0.1:9/'\nevents = ['a']", "webhooks[1] (123): name: "),
         ("[[webhooks]]\nname = 'two'\nurl = 'http://192.168.1.1/'\nevents = ['a']", "webhooks[1] (two): url: "),

@@ -176,7 +176,7 @@ fn a_key_pair_that_hookctl_made_signs_what_another_program_verifies() {
     assert_eq!(openssl_verifies(&env, &receiver.requests()[0], text.trim_end()), [true]);
     env.create("other", &receiver.url(), &[]);
     let none = env.hookctl(["webhook", "secret", "public-key", "other"]).run().fails(2);
-    assert!(none.err().contains("signs with no ed25519 key"), "{none:?}");
+    assert!(none.err().contains("has no ed25519 key"), "{none:?}");
 }
 
 #[test]

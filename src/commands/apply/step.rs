@@ -155,7 +155,7 @@ fn secret_steps(
     };
     if is_unsigned {
         if let Some(given) = entry.secrets.first() {
-            let reason = "the webhook signs with no scheme; name one in signature_schemes, or leave the secret out";
+            let reason = "the webhook has no signature scheme; name one in signature_schemes, or leave the secret out";
             return Err(entry.place.refuse(given.field.key, reason).into());
         }
         return Ok(if stored.is_empty() { Vec::new() } else { vec![SecretStep::Keep(BTreeSet::new())] });

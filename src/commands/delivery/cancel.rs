@@ -13,7 +13,7 @@ use crate::output::{Page, Text};
 
 /// Cancel deliveries that are not finished
 ///
-/// Finished deliveries stay as they are; `hookctl delivery retry` undoes it. By filters it asks first, or needs --yes.
+/// Finished deliveries are not changed. `hookctl delivery retry` undoes it. With filters it asks first, or needs --yes.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl delivery cancel 42

@@ -16,44 +16,44 @@ use crate::domain::owner::Owner;
 use crate::error::Failure;
 use crate::store::{DeliveryFilter, Store};
 
-/// Which deliveries are meant; without any filter, all.
+/// Which deliveries match; without any filter, all.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Filters")]
 pub struct Filters {
-    /// With this status: pending, retrying, success, failed, cancelled [repeatable, or with commas]
+    /// Only with this status: pending, retrying, success, failed, cancelled [repeatable, or with commas]
     #[arg(long = "status", value_name = "STATUS", add = Candidates::Statuses, value_delimiter = ',', value_parser = status)]
     pub statuses: Vec<Status>,
-    /// Of this webhook [repeatable]
+    /// Only of this webhook [repeatable]
     #[arg(short, long = "webhook", value_name = "WEBHOOK", add = Candidates::Webhooks)]
     pub webhooks: Vec<String>,
-    /// Of this owner's webhooks; none for those of no owner
+    /// Only of this owner's webhooks; none for webhooks without an owner
     #[arg(long, value_name = "OWNER", value_parser = arguments::owner)]
     pub owner: Option<Owner>,
-    /// Of this event type, or pattern
+    /// Only of this event type or pattern
     #[arg(long = "type", aliases = ["event-type", "event"], value_name = "TYPE", add = Candidates::EventTypes)]
     pub event_type: Option<String>,
-    /// Of events about this entity, or about all of a type
+    /// Only of events about this entity, or about any entity of a type
     #[arg(long, value_name = "TYPE[:ID]", value_parser = arguments::entity)]
     pub entity: Option<(String, Option<String>)>,
-    /// Of events with this key
+    /// Only of events with this ordering key
     #[arg(long, value_name = "KEY")]
     pub key: Option<String>,
-    /// Of this event
+    /// Only of this event
     #[arg(long, value_name = "ID", add = Candidates::Events)]
     pub event_id: Option<String>,
-    /// Whose last attempt ended with this error type [repeatable, or with commas]
+    /// Only if the last attempt ended with this error type [repeatable, or with commas]
     #[arg(long = "error-type", value_name = "TYPE", add = Candidates::ErrorTypes, value_delimiter = ',', value_parser = error_type)]
     pub error_types: Vec<ErrorType>,
-    /// Whose last answer had this status code: 503, or 5xx [repeatable, or with commas]
+    /// Only if the last answer had this status code: 503, or 5xx [repeatable, or with commas]
     #[arg(long = "status-code", value_name = "CODE", value_delimiter = ',', value_parser = status_code)]
     pub status_codes: Vec<(u16, u16)>,
-    /// Whose last attempt took longer
+    /// Only if the last attempt took longer
     #[arg(long, value_name = "DURATION", value_parser = arguments::duration)]
     pub longer_than: Option<Duration>,
-    /// Created at this time or later: a time, or 2h for two hours ago
+    /// Only those created at this time or later: a time, or 2h for two hours ago
     #[arg(long, value_name = "TIME", value_parser = arguments::moment)]
     pub since: Option<Moment>,
-    /// Created before this time
+    /// Only those created before this time
     #[arg(long, value_name = "TIME", value_parser = arguments::moment)]
     pub until: Option<Moment>,
 }

@@ -19,22 +19,23 @@ use crate::store::{PruneFilter, Store};
 
 /// Delete old finished deliveries from the log, with their attempts
 ///
-/// Their age counts from their last attempt. Deliveries that still wait are never deleted. An event is deleted with its last
-/// delivery; without --status also events of that age that never had one. Its id is remembered: emitted again, it is a
-/// duplicate. The counters of the webhooks stay. Asks first, or needs --yes. `hookctl db policy` has drain do it.
+/// Their age counts from the last attempt. Deliveries that are not finished are never deleted. An event is deleted with its
+/// last delivery; without --status, so are events of that age that never had one. Event ids are remembered: the same event
+/// emitted again is a duplicate. The counters of webhooks stay. Asks first, or needs --yes. `hookctl db policy` makes
+/// drain prune.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl delivery prune --older-than 30d --dry-run
   hookctl delivery prune --older-than 30d --yes
   hookctl delivery prune --older-than 7d --status success,cancelled --yes")]
 pub struct Prune {
-    /// Completed longer ago than this
+    /// Only those finished longer ago than this
     #[arg(long, value_name = "DURATION", value_parser = arguments::duration)]
     older_than: Duration,
     /// Only with this status: success, failed, cancelled [repeatable, or with commas]
     #[arg(long = "status", value_name = "STATUS", add = Candidates::Statuses, value_delimiter = ',', value_parser = filter::status)]
     statuses: Vec<Status>,
-    /// Show how many would go, by webhook and status; delete nothing
+    /// Show how many would be deleted, by webhook and status; delete nothing
     #[arg(long)]
     dry_run: bool,
 }
@@ -122,7 +123,7 @@ fn preview(context: &mut Context, filter: &PruneFilter) -> Result<Exit> {
     context.out.list(rows, "no finished deliveries of that age")?;
     let events = bare_events(&store, filter)?;
     if events > 0 {
-        context.out.notice(&format!("{events} events without a delivery would go too"));
+        context.out.notice(&format!("{events} events without a delivery would be deleted too"));
     }
     Ok(Exit::DONE)
 }

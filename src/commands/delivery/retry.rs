@@ -19,11 +19,11 @@ use crate::store::Store;
 
 /// Make deliveries due again by hand, and attempt them
 ///
-/// A retried delivery keeps its event id and its attempts, and gets a fresh retry budget. By filters only failed and
-/// retrying deliveries are meant, unless --status says otherwise. The webhook's filter and transform of now are asked anew.
-/// What is being attempted just now is left alone, and what was cancelled during such an attempt waits for its end: nothing
-/// is sent beside a request that is under way. A pause of the webhook (breaker, Retry-After) is lifted for the first
-/// request. Exits with 5 when a delivery was not delivered.
+/// A retried delivery keeps its event id and its attempts, and has all its retries again. With filters, only failed and
+/// retrying deliveries are retried unless --status is given. The webhook's present filter and transform are evaluated
+/// again. A delivery that is in flight is not retried; one that was cancelled in flight is sent when that request has
+/// ended. The first request is sent even if the webhook is held back by its breaker or by Retry-After. Exits with 5 when
+/// a delivery was not delivered.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl delivery retry 42 43
@@ -35,7 +35,7 @@ Exit status:
 pub struct Retry {
     #[command(flatten)]
     selection: Selection,
-    /// Make them due only; the next drain sends
+    /// Only make them due; the next drain sends them
     #[arg(long)]
     enqueue: bool,
     /// Requests at once
@@ -98,7 +98,7 @@ impl Retry {
         let busy = (selected.ids.len() - due.len()) as u64 - refused;
         selected.tell_left_out(context);
         if busy > under_way {
-            context.out.notice(&format!("{} are being attempted just now and were left alone", busy - under_way));
+            context.out.notice(&format!("{} are in flight and were not changed", busy - under_way));
         }
         if under_way > 0 {
             let cancelled = counted(under_way, "was cancelled", "were cancelled");

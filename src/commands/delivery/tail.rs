@@ -25,8 +25,8 @@ const PAGE: u64 = 200;
 
 /// Follow the log as attempts end
 ///
-/// One line for each attempt that any process makes, from now on, until Ctrl-C. --status, --error-type and --status-code
-/// mean what the attempt itself made of its delivery.
+/// Prints one line for each attempt of any process, from now on, until Ctrl-C. --status, --error-type and --status-code
+/// apply to the outcome of the attempt.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl delivery tail
@@ -35,7 +35,7 @@ const PAGE: u64 = 200;
 pub struct Tail {
     #[command(flatten)]
     filters: Filters,
-    /// Begin with the last N attempts that are in the log
+    /// Begin with the last N attempts in the log
     #[arg(long, value_name = "N", value_parser = arguments::at_least_one)]
     last: Option<u64>,
 }

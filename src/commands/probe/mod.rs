@@ -183,7 +183,7 @@ impl Probe {
             Settings::default().set_http_method(method)?;
         }
         if self.answer_within.is_zero() {
-            return Err(Failure::option("--answer-within", "no answer comes at once; write 5s"));
+            return Err(Failure::option("--answer-within", "must be more than 0; write 5s"));
         }
         Ok(())
     }

@@ -25,8 +25,9 @@ use crate::store::Window;
 
 /// Counts, success rate and durations of the last hours or days
 ///
-/// Deliveries count by when they were created, attempts by when they ended. RATE is the success of finished deliveries,
-/// ATTEMPTS that of attempts, also of those that will be retried. Durations are those of attempts, right within 0.4 per cent; the longest is exact. Tests are not counted.
+/// Deliveries are counted by when they were created, attempts by when they ended. RATE is the share of finished deliveries
+/// that succeeded, ATTEMPTS that of attempts, including those that will be retried. Durations are those of attempts, exact
+/// to 0.4 per cent; the longest is exact. Tests are not counted.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl stats
@@ -37,7 +38,7 @@ pub struct Stats {
     /// Only this webhook [repeatable]
     #[arg(short, long = "webhook", value_name = "WEBHOOK", add = Candidates::Webhooks)]
     webhooks: Vec<String>,
-    /// Only this owner's webhooks; none for those of no owner
+    /// Only this owner's webhooks; none for webhooks without an owner
     #[arg(long, value_name = "OWNER", value_parser = arguments::owner)]
     owner: Option<Owner>,
     /// How far back: a duration, or a time

@@ -22,7 +22,7 @@ use crate::domain::{custom_headers, duration, target_url};
 use crate::http::check_ca_cert;
 use crate::jq;
 
-/// The longest credential of a header or a URL, in bytes; an endless device ends here.
+/// The size limit of a file with a credential, in bytes, so that an endless device is refused.
 const LONGEST_CREDENTIAL: usize = 16 * 1024;
 
 /// The settings that are to be different; what is not given stays as it is. In a file the keys are those of
@@ -40,22 +40,22 @@ pub struct Change {
     #[arg(long, value_name = "FILE", value_parser = GivenCredential::file, conflicts_with = "url")]
     #[serde(skip)]
     pub secret_url_file: Option<GivenCredential>,
-    /// Event types it subscribes to, at most 1000; * stands for any run of characters, and a pattern that begins with ! takes
-    /// types out. In single quotes for the shell: '*,!invoice.draft*' [repeatable, or with commas]
+    /// Event types it subscribes to, at most 1000; * matches any characters, and a pattern that begins with ! excludes types.
+    /// Quote them for the shell: '*,!invoice.draft*' [repeatable, or with commas]
     #[arg(short = 'e', long = "event", visible_alias = "events", value_name = "PATTERN", add = Candidates::Patterns, value_delimiter = ',')]
     #[serde(deserialize_with = "list")]
     pub events: Option<Vec<String>>,
-    /// Only events for which this jq expression gives a value other than false and null; none for all
+    /// Send only events for which this jq expression is neither false nor null; none removes it
     #[arg(long, value_name = "JQ", help_heading = "Events and bodies")]
     pub filter: Option<String>,
-    /// The body is what this jq expression gives for the event; none for the event as it is
+    /// Send the result of this jq expression as the body; none removes it
     #[arg(long, value_name = "JQ", help_heading = "Events and bodies")]
     pub transform: Option<String>,
     /// The body is a message for this receiver; of a chat the URL is kept as a credential, and nothing is signed: slack,
     /// discord, teams, mattermost, cloudevents; none for the event as it is
     #[arg(long, value_name = "PRESET", add = Candidates::Words(&Preset::NAMES), help_heading = "Events and bodies")]
     pub preset: Option<String>,
-    /// A line about it, for people
+    /// A description for people
     #[arg(long, value_name = "TEXT")]
     pub description: Option<String>,
     /// The HTTP method: POST, PUT or PATCH [default: POST]
@@ -64,7 +64,7 @@ pub struct Change {
     /// The Content-Type of its requests [default: application/json]
     #[arg(long, value_name = "TYPE", help_heading = "Request")]
     pub content_type: Option<String>,
-    /// A header of its own; none that hookctl sends itself [repeatable]
+    /// A custom header; not one that hookctl sends itself [repeatable]
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = custom_headers::parse_line, help_heading = "Request")]
     #[serde(deserialize_with = "headers")]
     pub headers: Option<Vec<(String, String)>>,
@@ -76,7 +76,7 @@ pub struct Change {
     #[arg(long = "header-file", value_name = "NAME=FILE", value_parser = header_file, help_heading = "Request")]
     #[serde(skip)]
     pub header_files: Vec<GivenHeader>,
-    /// The deadline of a whole attempt, from the name look-up to the last byte [default: 30s]
+    /// The time limit of a whole attempt, from resolving the name to the last byte [default: 30s]
     #[arg(long, value_name = "DURATION", value_parser = arguments::duration, help_heading = "Request")]
     #[serde(rename = "timeout_seconds", deserialize_with = "length")]
     pub timeout: Option<Duration>,
@@ -87,10 +87,10 @@ pub struct Change {
     #[command(flatten)]
     #[serde(skip)]
     pub hmac: HmacChange,
-    /// Who it belongs to; none for nobody [default: HOOKCTL_OWNER, else nobody]
+    /// Its owner; none removes it [default: HOOKCTL_OWNER, else none]
     #[arg(long, value_name = "OWNER")]
     pub owner: Option<String>,
-    /// Instead of a schedule: how often a failed delivery is tried again [default: 3, with --retry-delay]
+    /// Instead of a schedule: how often to retry a failed delivery [default: 3, with --retry-delay]
     #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Retries and limits")]
     #[serde(deserialize_with = "text")]
     pub max_retries: Option<String>,
@@ -103,26 +103,26 @@ pub struct Change {
     #[arg(long, value_name = "LIST", add = Candidates::Words(&["standard", "svix", "timetracker"]), conflicts_with_all = ["max_retries", "retry_delay"], help_heading = "Retries and limits")]
     #[serde(deserialize_with = "text")]
     pub retry_schedule: Option<String>,
-    /// Disable it after so long without a success; 0 never [default: 5d]
+    /// Disable it after failing this long without a success; 0 is never [default: 5d]
     #[arg(long, value_name = "DURATION", value_parser = arguments::duration, help_heading = "Retries and limits")]
     #[serde(rename = "disable_after_seconds", deserialize_with = "length")]
     pub disable_after: Option<Duration>,
-    /// At most so many requests a second, minute or hour: 10/s, 600/m, 5000/h; off to lift it
+    /// The most requests per second, minute or hour: 10/s, 600/m, 5000/h; off removes the limit
     #[arg(long, value_name = "N/UNIT", help_heading = "Retries and limits")]
     pub rate_limit: Option<String>,
-    /// At most so many requests at once [default: 8 while other webhooks have deliveries due]
+    /// The most requests at once [default: 8 while other webhooks have deliveries due]
     #[arg(long, value_name = "N", allow_negative_numbers = true, help_heading = "Retries and limits")]
     #[serde(deserialize_with = "text")]
     pub concurrency: Option<String>,
-    /// One delivery at a time, in the order of emission: of the whole webhook, or with --ordered=key of each ordering key
-    /// (`emit --key`), where keys do not wait for each other and deliveries without one for nobody; --ordered=false to lift it
+    /// Send one delivery at a time, in the order of emission: for the whole webhook, or with --ordered=key for each ordering
+    /// key (`emit --key`); deliveries without a key do not wait. --ordered=false removes it
     #[arg(long = "ordered", value_name = "webhook|key", add = Candidates::Words(&["webhook", "key"]), num_args = 0..=1, require_equals = true, default_missing_value = "webhook", value_parser = Order::parse, help_heading = "Retries and limits")]
     #[serde(rename = "is_ordered", alias = "ordered")]
     pub order: Option<Order>,
     /// Allow private and loopback addresses; --allow-private=false to forbid them again
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Addresses")]
     pub allow_private: Option<bool>,
-    /// Allow exactly these addresses besides public ones [repeatable, or with commas]
+    /// Allow these addresses besides public ones [repeatable, or with commas]
     #[arg(long = "allow-network", value_name = "CIDR", help_heading = "Addresses")]
     #[serde(deserialize_with = "list")]
     pub allow_networks: Option<Vec<String>>,

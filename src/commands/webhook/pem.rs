@@ -38,7 +38,7 @@ impl Pem {
         let bytes = match self {
             Pem::Text(text) if text.contains("-----BEGIN") => return Ok(text.clone()),
             Pem::Text(_) => {
-                return Err(field.invalid("it holds no PEM; put the certificate itself here, not its path"));
+                return Err(field.invalid("it is not PEM; put the certificate itself here, not its path"));
             }
             Pem::File(name) => arguments::read_file(name, longest).map_err(|reason| field.invalid(reason))?,
         };

@@ -181,7 +181,7 @@ impl Update {
         }
         let option = if self.secret.is_given() { self.secret.option() } else { "--signature" };
         if given.is_some() && settings.signature_schemes.is_empty() {
-            return Err(Failure::option(option, "the webhook signs with no scheme")
+            return Err(Failure::option(option, "the webhook has no signature scheme")
                 .hint("name one with --signature")
                 .into());
         }

@@ -42,7 +42,7 @@ impl PublicKey {
         let mut keys = keys.into_iter();
         let Some(KeyView { public_key, created_at, .. }) = keys.next() else {
             let quoted = shell_words::quote(&name);
-            return Err(Failure::option("WEBHOOK", format!("'{name}' signs with no ed25519 key"))
+            return Err(Failure::option("WEBHOOK", format!("'{name}' has no ed25519 key"))
                 .hint(format!("`hookctl webhook update {quoted} --signature standard-v1a` makes one"))
                 .into());
         };

@@ -97,7 +97,7 @@ impl Rotate {
         let settings = &webhook.settings;
         let schemes = &settings.signature_schemes;
         if schemes.is_empty() {
-            return Err(Failure::invalid(format!("the webhook '{}' signs with no scheme", settings.name))
+            return Err(Failure::invalid(format!("the webhook '{}' has no signature scheme", settings.name))
                 .hint(format!(
                     "`hookctl webhook update {} --signature timetracker` makes it sign, and sets a secret",
                     settings.name
