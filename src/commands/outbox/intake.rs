@@ -108,7 +108,12 @@ impl<'a> Intake<'a> {
                     source.after = last.unwrap_or(source.after);
                     was_any |= last.is_some();
                 }
-                Err(Trouble::Here(error)) => return Err(error),
+                Err(Trouble::Here(error)) => match error.downcast::<StoreError>() {
+                    // A row with a credential waits for the key, and those behind it.
+                    Ok(error) if error.is_of_key() => source.fail(context, error, tell),
+                    Ok(error) => return Err(error.into()),
+                    Err(error) => return Err(error),
+                },
                 Err(Trouble::Outbox(error)) => source.fail(context, error, tell),
             }
         }

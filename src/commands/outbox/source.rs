@@ -97,6 +97,9 @@ pub fn failure(source: &str, error: StoreError) -> Failure {
         StoreError::Refused(_) | StoreError::ReadOnly(_) => Some(
             "hookctl needs to read, update and delete its rows; on a server: GRANT SELECT, UPDATE, DELETE ON hookctl_outbox",
         ),
+        StoreError::NoKey | StoreError::WrongKey => Some(
+            "name the file with the key by HOOKCTL_KEY_FILE; until then rows with credentials wait, and those behind them",
+        ),
         _ => None,
     };
     let message = match &error {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{App, apps, insert, subscribed};
 use crate::fault::{PATIENCE, count};
-use crate::support::Recorded;
+use crate::support::{Recorded, TestEnv, TestReceiver};
 
 /// The data of each request's envelope, as its bytes are.
 fn data(requests: &[Recorded]) -> Vec<String> {
@@ -151,6 +151,28 @@ fn a_costly_expression_fails_for_its_own_rows_alone_and_holds_up_no_request() {
         assert_eq!((formed[done].text(), app.count()), ("1.10", 0));
         let failed = "SELECT count(*) FROM deliveries WHERE error_message LIKE '%it took longer than 1 s'";
         assert_eq!(count(&env, failed), 4 * (done + 1));
+    }
+}
+
+#[test]
+fn a_row_with_a_credential_waits_for_the_key_and_what_is_due_goes_out() {
+    let (env, receiver) = (TestEnv::new(), TestReceiver::start(200));
+    env.create("plain", &receiver.url(), &["--no-secret"]);
+    env.hookctl(["webhook", "create", "signed", "--url", &receiver.url(), "-e", "c.d"]).run().ok();
+    env.hookctl(["db", "encrypt", "--key-file", "key"]).run().ok();
+    for (done, app) in apps(&env).into_iter().enumerate() {
+        let headers = "{\"Authorization\": \"Bearer s3cret\"}";
+        app.run(&format!(
+            "INSERT INTO hookctl_outbox (event_type, headers) VALUES ('a.b', '{headers}'), ('a.b', NULL)"
+        ));
+        env.hookctl(["emit", "a.b", "--enqueue"]).run().ok();
+        let told = app.drain(&env).fails(1).err();
+        assert!(told.contains("outbox ") && told.contains("encrypted, and there is no key"), "{told}");
+        assert!(told.contains("HOOKCTL_KEY_FILE"), "{told}");
+        assert_eq!((receiver.count(), app.count()), (3 * done + 1, 2));
+        let drain = env.hookctl(["drain", "--outbox"]).arg(app.source());
+        drain.env("HOOKCTL_KEY_FILE", env.path().join("key")).run().ok();
+        assert_eq!((receiver.count(), app.count()), (3 * done + 3, 0));
     }
 }
 
