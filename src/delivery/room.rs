@@ -87,6 +87,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn of_one_event_twice_as_many_as_workers_are_claimed_at_first_as_far_as_their_bytes_may() {
+        const MIB: usize = 1024 * 1024;
+        let most = [0, 2, MIB, 3 * MIB, 9 * MIB].map(|bytes| most_at_once(16, bytes));
+        assert_eq!(most, [32, 32, 8, 2, 1]);
+    }
+
+    #[test]
+    fn there_is_room_until_the_deliveries_or_the_bytes_are_used_up() {
+        let room = Room::new(WorkerShares::new(4), &InFlight::default(), 0, None);
+        assert_eq!((room.is_any(), room.lanes()), (true, 8));
+        for (deliveries, bytes, is_any) in [(7, 1, true), (8, 1, false), (1, MOST_BYTES, false)] {
+            let mut room = room;
+            room.take(deliveries, bytes);
+            assert_eq!(room.is_any(), is_any, "{deliveries} of {bytes} bytes");
+        }
+        assert_eq!(Room::new(WorkerShares::new(4), &InFlight::default(), 5, Some(6)).lanes(), 6, "the run's limit");
+    }
+
+    #[test]
     fn what_was_taken_is_not_there_for_the_next_lanes() {
         let mut room = Room::new(WorkerShares::new(4), &InFlight::default(), 0, None);
         assert_eq!((room.share(1), room.share(3)), (usize::MAX, 3));

@@ -140,6 +140,12 @@ mod tests {
             assert_eq!((tenth.passage(at(0)), tenth.is_open_on_connecting()), (Passage::Open(at(60)), false));
         }
         assert!(opened().is_open_on_connecting());
+        let mixed = (7..=10).fold(refused, |breaker, row| breaker.after_no_answer(row, at(0)));
+        assert_eq!(
+            (mixed.passage(at(0)), mixed.is_open_on_connecting()),
+            (Passage::Open(at(60)), false),
+            "four are few"
+        );
     }
 
     #[test]
@@ -155,6 +161,7 @@ mod tests {
         let mut pauses = Vec::new();
         for _ in 0..8 {
             breaker = breaker.with_probe(at(100)).after_no_answer(9, at(0));
+            assert!(!breaker.probing);
             pauses.push(breaker.pause_ms / 60_000);
         }
         assert_eq!(pauses, [2, 4, 8, 16, 32, 60, 60, 60]);

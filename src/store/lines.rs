@@ -247,6 +247,25 @@ mod tests {
     }
 
     #[test]
+    fn heads_of_which_nobody_is_behind_are_all_only_if_there_are_fewer_than_asked_for() {
+        let (store, webhook) = store(3, 3);
+        let (claimed, is_all) = store.claim_in_front(webhook, lease(1), 2).unwrap();
+        assert_eq!((ids(&claimed), is_all), (vec![1, 2], false));
+        let (claimed, is_all) = store.claim_in_front(webhook, lease(2), 2).unwrap();
+        assert_eq!((ids(&claimed), is_all), (vec![3], true));
+    }
+
+    #[test]
+    fn what_is_behind_a_long_line_is_looked_through_for_other_heads_and_no_more_are_claimed_than_asked_for() {
+        let (store, webhook) = store(103, 103);
+        store.execute("UPDATE deliveries SET line = 'k0' WHERE id <= 100", &[]).unwrap();
+        let (claimed, is_all) = store.claim_in_front(webhook, lease(1), 2).unwrap();
+        assert_eq!((ids(&claimed), is_all), (vec![1, 101], false));
+        let (claimed, is_all) = store.claim_in_front(webhook, lease(2), 9).unwrap();
+        assert_eq!((ids(&claimed), is_all), (vec![102, 103], true));
+    }
+
+    #[test]
     fn one_that_comes_before_the_one_under_way_waits_for_it_and_is_not_marked() {
         let (store, webhook) = store(2, 1);
         end(&store, &[1]);

@@ -61,6 +61,15 @@ fn two_webhooks_share_the_room_and_each_claims_for_half_of_the_workers_and_as_ma
 }
 
 #[test]
+fn two_webhooks_claim_for_eight_workers_each_however_many_there_are() {
+    let mut run = Run::new(64);
+    let (one, two) = (run.webhook("one", |_| ()), run.webhook("two", |_| ()));
+    emit(&run.store, 0..40, 2);
+    run.claimer.lanes.drain(&[]);
+    assert_eq!(run.counts(), BTreeMap::from([(one, 16), (two, 16)]));
+}
+
+#[test]
 fn a_webhook_with_nothing_in_flight_claims_though_the_others_have_used_up_the_room() {
     let mut run = Run::new(8);
     let (one, two) = (run.webhook("one", |_| ()), run.webhook("two", |_| ()));
@@ -117,6 +126,22 @@ fn a_limit_counts_what_is_in_flight() {
 }
 
 #[test]
+fn what_is_in_flight_is_counted_with_its_bytes_until_it_is_recorded() {
+    let mut run = Run::new(2);
+    let crm = run.webhook("crm", |_| ());
+    emit(&run.store, 0..3, 5);
+    run.claimer.lanes.drain(&[]);
+    let jobs = run.claim();
+    assert_eq!((run.in_flight.total(), run.in_flight.bytes(), run.in_flight.of(crm)), (3, 15, 3));
+    run.release(&jobs[..2]);
+    assert_eq!((run.in_flight.total(), run.in_flight.bytes(), run.in_flight.of(crm)), (1, 5, 1));
+    assert!(!run.in_flight.is_empty() && run.in_flight.webhooks().eq([crm]));
+    run.release(&jobs[2..]);
+    assert_eq!((run.in_flight.total(), run.in_flight.bytes(), run.in_flight.of(crm)), (0, 0, 0));
+    assert!(run.in_flight.is_empty() && run.in_flight.webhooks().next().is_none());
+}
+
+#[test]
 fn payloads_in_flight_are_bounded_and_what_is_over_stays_due() {
     const MIB: usize = 1024 * 1024;
     let mut run = Run::new(16);
@@ -138,7 +163,9 @@ fn a_lease_outlives_the_time_out_of_its_attempt() {
     run.webhook("crm", |settings| settings.timeout_ms = 7_000);
     let delivery = emit(&run.store, 0..1, 2)[0].1;
     run.claimer.lanes.drain(&[]);
+    let before = Instant::now();
     let jobs = run.claim();
+    assert!(jobs[0].start_before > before, "a worker may begin it");
     assert_eq!(ids(&jobs), [delivery]);
     assert_eq!(run.store.delivery(delivery).unwrap().unwrap().due_at, Some(NOW.plus_millis(7_000 + LEASE_MARGIN_MS)));
     let begins = jobs[0].start_before.saturating_duration_since(Instant::now()).as_millis();

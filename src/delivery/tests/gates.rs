@@ -6,6 +6,7 @@ use super::claiming::{Run, ids, keyed};
 use super::{NOW, claim, emit, options};
 use crate::clock::Clock;
 use crate::delivery::in_flight::InFlight;
+use crate::delivery::passage::is_blocked;
 use crate::delivery::run::{Gates, RunOptions};
 use crate::domain::rate_limit::RateLimit;
 use crate::domain::webhook::{Health, Order, Settings};
@@ -192,6 +193,11 @@ fn a_run_that_waits_for_rates_keeps_the_lane_of_one_that_lets_go_soon() {
         let wait = run.claimer.lanes.rate_wait();
         assert_eq!(wait.is_some(), stays, "{rate} {waits_for_rate}");
         assert!(wait.is_none_or(|wait| wait <= Duration::from_secs(2)), "{wait:?}");
+        if stays {
+            run.change_health(crm, |health| health.rate_next_us = 0);
+            assert!(run.count(crm) > 0);
+            assert_eq!(run.claimer.lanes.rate_wait(), None, "it waits no longer");
+        }
     }
 }
 
@@ -217,4 +223,24 @@ fn what_is_due_and_held_back_is_counted_by_what_holds_it() {
     assert_eq!(count(&[]), 4 * 3, "held, open, ordered, rated");
     assert_eq!((count(&[held]), count(&[ordered, open])), (3, 6));
     assert_eq!(count(&[disabled]), 0, "nothing is due of it");
+}
+
+#[test]
+fn what_was_claimed_ahead_is_given_back_when_its_webhook_is_disabled_paused_held_or_not_reached() {
+    let run = Run::new(1);
+    let crm = run.webhook("crm", |_| ());
+    let after = |change: fn(&mut Health)| {
+        let (mut health, _) = run.store.health(crm).unwrap().unwrap();
+        change(&mut health);
+        is_blocked(&health, NOW)
+    };
+    assert!(!after(|_| ()));
+    let stops: [fn(&mut Health); 5] = [
+        |health| health.is_active = false,
+        |health| health.paused_at = Some(NOW),
+        |health| health.held_until = Some(NOW.plus_millis(1_000)),
+        |health| health.breaker.open_until = Some(NOW.plus_millis(1_000)),
+        |health| health.breaker.open_until = Some(NOW),
+    ];
+    assert_eq!(stops.map(after), [true; 5]);
 }

@@ -74,6 +74,8 @@ fn of_an_ordered_list_what_is_older_than_the_head_is_done_with() {
     let mut lanes = listed(&[(1, 10), (1, 11), (1, 12)]);
     lanes.take_out(1, &LaneClaimed { head: Some(11), ..tried(0, false) });
     assert_eq!(left(&lanes, 1), Some(vec![12]));
+    lanes.take_out(1, &tried(0, true));
+    assert!(lanes.get(1).is_none(), "the head is another one, which this run does not send");
 }
 
 #[test]

@@ -210,3 +210,17 @@ fn what_was_not_sent_says_nothing_about_the_receiver() {
     }
     assert_eq!(begin(&queue).len(), 2, "an eighth, as before");
 }
+
+#[test]
+fn a_receiver_that_answered_and_then_times_out_falls_back_to_an_eighth() {
+    let (queue, one, _) = queue(16);
+    queue.push(jobs(&one, 1..40));
+    queue.set_shared(true);
+    begin(&queue).iter().for_each(|job| answer(&queue, job));
+    let running = begin(&queue);
+    assert_eq!(running.len(), 8, "its receiver answers");
+    for job in &running {
+        queue.done(job, &Ending::Attempted(timed_out(job)));
+    }
+    assert_eq!(begin(&queue).len(), 2);
+}

@@ -225,25 +225,51 @@ fn announced(world: &World) -> Vec<(String, serde_json::Value)> {
 
 #[test]
 fn a_webhook_that_fails_and_recovers_is_announced_once_each_with_how_often_it_failed() {
-    let mut world = World::new(8);
+    let mut world = World::new(14);
     super::stored(&world.store, "ops", |settings| settings.events = vec!["webhook.*".to_owned()]);
     let jobs = world.claim(NOW);
-    world.record(&jobs[..4], |job| Ending::Attempted(answered(job, 500)));
-    assert_eq!(announced(&world), []);
-    world.record(&jobs[4..6], |job| Ending::Attempted(answered(job, 500)));
-    world.record(&jobs[6..7], |job| Ending::Attempted(answered(job, 200)));
-    world.record(&jobs[7..], |job| Ending::Attempted(answered(job, 200)));
+    let mut record = |range: std::ops::Range<usize>, status| {
+        world.record(&jobs[range], |job| Ending::Attempted(answered(job, status)));
+        announced(&world).len()
+    };
+    assert_eq!((record(0..4, 500), record(4..5, 500)), (0, 1));
+    assert_eq!((record(5..6, 200), record(6..7, 200)), (2, 2));
+    assert_eq!((record(7..13, 500), record(13..14, 200)), (3, 4));
     let announced = announced(&world);
-    assert_eq!(announced.iter().map(|(name, _)| &**name).collect::<Vec<_>>(), ["webhook.failing", "webhook.recovered"]);
-    assert_eq!((&announced[0].1["failures"], &announced[0].1["response_status_code"]), (&5.into(), &500.into()));
-    assert_eq!(announced[1].1["failures"], 6);
+    let told: Vec<_> = announced.iter().map(|(name, data)| (&**name, data["failures"].as_i64())).collect();
+    let (failing, recovered) = ("webhook.failing", "webhook.recovered");
+    assert_eq!(told, [(failing, Some(5)), (recovered, Some(5)), (failing, Some(5)), (recovered, Some(6))]);
+    assert_eq!(announced[0].1["response_status_code"], 500);
+}
+
+#[test]
+fn deliveries_are_counted_by_their_own_webhook_when_they_are_finished() {
+    let mut world = World::new(0);
+    let other = super::prepared(&world.store, super::stored(&world.store, "other", |_| ()));
+    let both = emit(&world.store, 0..4, 2);
+    let of = |id: i64| both.iter().filter(|(of, _)| *of == id).map(|(_, id)| *id).collect::<Vec<_>>();
+    world.deliveries = of(world.webhook.webhook_id);
+    let mut jobs = world.claim(NOW);
+    let lease = Lease { now: NOW, until: NOW.plus_millis(LEASE_MS), token: 7 };
+    let claimed = claim(&world.store, other.webhook_id, &of(other.webhook_id)[..1], lease);
+    jobs.extend(claimed.deliveries.into_iter().map(|(claimed, _)| job(claimed, &other)));
+    let statuses = [200, 200, 410, 500, 200];
+    let status = |job: &Job| statuses[jobs.iter().position(|known| known.claimed.id == job.claimed.id).unwrap()];
+    world.record(&jobs, |job| Ending::Attempted(answered(job, status(job))));
+    let counters = |id| world.store.webhook(id).unwrap().unwrap().counters;
+    let (own, others) = (counters(world.webhook.webhook_id), counters(other.webhook_id));
+    assert_eq!((own.total, own.successful, own.failed), (4, 2, 1));
+    assert_eq!((others.total, others.successful, others.failed), (4, 1, 0));
+    let attempts = world.store.attempt_counts().unwrap();
+    let of = |id| attempts.iter().filter(|count| count.webhook_id == id).map(|count| count.attempts).sum::<i64>();
+    assert_eq!((of(world.webhook.webhook_id), of(other.webhook_id)), (4, 1));
 }
 
 #[test]
 fn attempts_are_counted_by_outcome_and_duration() {
-    let mut world = World::new(4);
+    let mut world = World::new(5);
     let jobs = world.claim(NOW);
-    let durations = [3, 4, 70_000, -1];
+    let durations = [3, 4, 70_000, -1, 1];
     let attempt = |job: &Job| {
         let at = jobs.iter().position(|known| known.claimed.id == job.claimed.id).unwrap();
         let status = if at == 1 { 500 } else { 200 };
@@ -255,7 +281,7 @@ fn attempts_are_counted_by_outcome_and_duration() {
         let alike = counts.iter().filter(|count| count.outcome == outcome);
         alike.map(|count| (count.attempts, count.duration_ms)).collect::<Vec<_>>()
     };
-    assert_eq!(of("success"), [(2, 3), (1, 70_000)], "a duration below zero is none");
+    assert_eq!(of("success"), [(3, 4), (1, 70_000)], "a duration below zero is none");
     assert_eq!(of("http_error"), [(1, 4)]);
 }
 
@@ -274,18 +300,26 @@ fn each_failure_of_a_proxy_doubles_the_delay_and_a_retry_by_hand_begins_anew() {
     assert_eq!(fail(&mut world, now), 120_000);
     world.store.retry_deliveries(&world.deliveries, NOW).unwrap();
     assert_eq!(fail(&mut world, NOW), 60_000);
+    // An attempt that was answered is a retry, and no failure of the proxy.
+    let mut world = World::new(1);
+    let jobs = world.claim(NOW);
+    world.record(&jobs, |job| Ending::Attempted(answered(job, 500)));
+    let now = due(&world);
+    assert_eq!(fail(&mut world, now), 60_000);
 }
 
 #[test]
 fn a_test_that_was_cut_off_has_failed_and_changes_nothing_about_its_webhook() {
     let mut world = World::new(1);
+    super::stored(&world.store, "ops", |settings| settings.events = vec!["delivery.failed".to_owned()]);
     let mut jobs = world.claim(NOW);
     let before = world.store.health(world.webhook.webhook_id).unwrap();
     jobs[0].claimed.is_test = true;
     assert_eq!(world.record(&jobs, |job| Ending::Interrupted(timed_out(job))).failed, 1);
     assert_eq!(world.store.health(world.webhook.webhook_id).unwrap(), before);
     assert_eq!(world.store.attempt_counts().unwrap(), []);
-    assert_eq!(announced(&world), []);
+    assert_eq!(world.store.webhook(world.webhook.webhook_id).unwrap().unwrap().counters.failed, 0);
+    assert_eq!((announced(&world), world.store.count_due(NOW, &[]).unwrap()), (Vec::new(), 0), "nobody is told");
 }
 
 #[test]
