@@ -208,6 +208,22 @@ fn operational_events_reach_the_on_call_chat_with_their_reason() {
 }
 
 #[test]
+fn events_of_the_past_and_retries_have_the_form_of_the_receiver_too() {
+    let (env, receiver) = (TestEnv::new(), TestReceiver::start(200).on("/slack", [500, 200, 200]));
+    env.hookctl(["emit", "invoice.paid", "--entity", "invoice:42", "--event-id", "e1"]).run().ok();
+    env.hookctl(["emit", "task.deleted", "--payload", "-", "--event-id", "e2"]).stdin(r#"{"name":"T"}"#).run().ok();
+    env.create("desk", &receiver.url_at("/slack"), &["--preset", "slack", "--max-retries", "0"]);
+    env.hookctl(["event", "resend", "--missing", "-w", "desk"]).run().fails(5);
+    env.hookctl(["delivery", "retry", "--status", "failed"]).run().ok();
+    let requests = receiver.requests_at("/slack");
+    let mut sent: Vec<String> = requests.iter().map(|request| request.json()["text"].to_string()).collect();
+    assert_eq!(sent[0], sent[2], "sent again as it was");
+    sent.sort();
+    sent.dedup();
+    assert_eq!(sent, ["\"Invoice paid: invoice 42\"", "\"Task deleted: T\""]);
+}
+
+#[test]
 fn a_payload_that_is_no_json_fails_with_the_presets_name() {
     let (env, receiver, _) = world();
     let emitted = env.hookctl(["emit", "a.b", "--payload", "-", "-o", "json"]).stdin("no JSON").run().ok().json();
