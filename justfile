@@ -36,6 +36,10 @@ fuzz TARGET SECONDS="60":
     mkdir -p fuzz/found/{{TARGET}}
     cargo +nightly fuzz run -s none {{TARGET}} fuzz/found/{{TARGET}} fuzz/corpus/{{TARGET}} -- -max_total_time={{SECONDS}}
 
+# Changes of one place in a file, each run against the unit tests, with cargo-mutants: `just mutants src/store/claims.rs`
+mutants FILE:
+    cargo mutants --in-place --file {{FILE}} --timeout 120 -- --bin hookctl -- delivery:: domain:: store::
+
 # The benchmarks, or one: `just bench emit`
 bench NAME="":
     cargo bench --bench figures -- {{NAME}}

@@ -257,12 +257,12 @@ mod tests {
 
     #[test]
     fn what_is_behind_a_long_line_is_looked_through_for_other_heads_and_no_more_are_claimed_than_asked_for() {
-        let (store, webhook) = store(103, 103);
-        store.execute("UPDATE deliveries SET line = 'k0' WHERE id <= 100", &[]).unwrap();
+        let (store, webhook) = store(203, 203);
+        store.execute("UPDATE deliveries SET line = 'k0' WHERE id <= 200", &[]).unwrap();
         let (claimed, is_all) = store.claim_in_front(webhook, lease(1), 2).unwrap();
-        assert_eq!((ids(&claimed), is_all), (vec![1, 101], false));
+        assert_eq!((ids(&claimed), is_all), (vec![1, 201], false));
         let (claimed, is_all) = store.claim_in_front(webhook, lease(2), 9).unwrap();
-        assert_eq!((ids(&claimed), is_all), (vec![102, 103], true));
+        assert_eq!((ids(&claimed), is_all), (vec![202, 203], true));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::claiming::{Run, ids};
 use super::{NOW, claim, emit};
 use crate::delivery::job::{EndedJob, Ending, Job};
+use crate::delivery::room::Room;
 use crate::store::{LEASE_MARGIN_MS, Lease};
 
 #[test]
@@ -139,6 +140,21 @@ fn what_is_in_flight_is_counted_with_its_bytes_until_it_is_recorded() {
     run.release(&jobs[2..]);
     assert_eq!((run.in_flight.total(), run.in_flight.bytes(), run.in_flight.of(crm)), (0, 0, 0));
     assert!(run.in_flight.is_empty() && run.in_flight.webhooks().next().is_none());
+}
+
+#[test]
+fn what_a_webhook_with_nothing_in_flight_may_claim_beyond_the_room_is_bounded_too() {
+    let mut run = Run::new(4);
+    run.webhook("crm", |_| ());
+    emit(&run.store, 0..1, 2);
+    run.claimer.lanes.drain(&[]);
+    let jobs = run.claim();
+    for (in_flight, lanes) in [(3 * 4 + 767, 1), (3 * 4 + 768, 0)] {
+        while run.in_flight.total() < in_flight {
+            run.in_flight.enter(&jobs[0]);
+        }
+        assert_eq!(Room::new(run.shares, &run.in_flight, 0, None).lanes(), lanes, "{in_flight} in flight");
+    }
 }
 
 #[test]

@@ -301,3 +301,16 @@ fn a_test_is_never_retried_and_says_nothing_about_the_webhook() {
         assert_eq!(health, healthy());
     }
 }
+
+#[test]
+fn it_is_kept_when_an_attempt_last_ended_succeeded_and_failed() {
+    let mut health = healthy();
+    settle(&settings(), &mut health, &ended(&answer(500, &[]), 5));
+    assert_eq!(
+        (health.last_delivery_at, health.last_failure_at, health.last_success_at),
+        (Some(at(5)), Some(at(5)), None)
+    );
+    settle(&settings(), &mut health, &ended(&answer(200, &[]), 9));
+    let last = (health.last_delivery_at, health.last_failure_at, health.last_success_at);
+    assert_eq!(last, (Some(at(9)), Some(at(5)), Some(at(9))));
+}
