@@ -280,6 +280,57 @@ fn an_event_whose_payload_is_gone_is_an_error_that_says_so() {
 }
 
 #[test]
+fn one_that_was_cancelled_during_its_attempt_holds_its_line_until_its_lease_ends() {
+    for (order, wanted) in [(Order::Webhook, Wanted::Head), (Order::Key, Wanted::InFront)] {
+        let (store, id, all) = due(order, 2);
+        assert_eq!(ids(&claim(&store, lane(id, wanted, 1))), all[..1]);
+        store.cancel_deliveries(&all[..1]).unwrap();
+        assert_eq!(ids(&claim(&store, lane(id, wanted, 1))), [0; 0], "its request may be under way");
+        let late = LaneClaim { lease: lease(now().plus_millis(LEASE_MS), 8), ..lane(id, wanted, 1) };
+        assert_eq!(ids(&claim(&store, late)), all[1..], "{order:?}");
+    }
+}
+
+#[test]
+fn a_younger_one_that_waits_for_its_retry_holds_nobody_and_is_no_claim() {
+    let (store, id, all) = due(Order::Webhook, 2);
+    let waits = "UPDATE deliveries SET due_at = $1 WHERE id = $2";
+    store.execute(waits, params![now().plus_millis(1_000), all[1]]).unwrap();
+    assert_eq!(store.count_claims(id, now(), lease(now(), 0).until).unwrap(), 0);
+    assert_eq!(ids(&claim(&store, lane(id, Wanted::Head, 1))), all[..1]);
+}
+
+#[test]
+fn only_the_token_of_a_claim_gives_it_back_and_what_is_finished_stays_so() {
+    let (store, id, all) = due(Order::None, 2);
+    let claimed = claim(&store, lane(id, Wanted::Due, 2));
+    let (one, two) = (&claimed.deliveries[0].0, &claimed.deliveries[1].0);
+    store.release(&[&Claimed { token: 99, ..one.clone() }], now()).unwrap();
+    assert_eq!(due_now(&store), 0);
+    store.cancel_deliveries(&all[1..]).unwrap();
+    store.release(&[one, two], now()).unwrap();
+    assert_eq!(due_now(&store), 1);
+    assert_eq!(store.delivery(all[1]).unwrap().unwrap().due_at, None);
+}
+
+#[test]
+fn deliveries_without_a_key_wait_for_nobody() {
+    let (store, id, all) = due(Order::Key, 3);
+    store.execute("UPDATE deliveries SET line = ''", &[]).unwrap();
+    assert_eq!(ids(&claim(&store, lane(id, Wanted::InFront, 9))), all);
+}
+
+#[test]
+fn what_claims_cost_of_a_rate_leaves_the_breaker_alone() {
+    let (store, id, _) = due(Order::None, 2);
+    store.execute("UPDATE webhook_state SET breaker_open_until = 5 WHERE webhook_id = $1", params![id]).unwrap();
+    let cost = ClaimCost { rate: Some(RateCost { start_us: 0, each_us: 1 }), is_probe: false };
+    commit(&store, &[LaneClaim { cost, ..lane(id, Wanted::Due, 2) }]);
+    let health = store.health(id).unwrap().unwrap().0;
+    assert_eq!((health.rate_next_us, health.breaker.open_until), (2, Some(Timestamp::from_millis(5))));
+}
+
+#[test]
 fn the_due_query_is_answered_from_one_partial_index() {
     let plan = Store::empty().expect("a database").plan(CLAIM_DUE);
     assert!(plan.contains("USING COVERING INDEX deliveries_due (webhook_id=? AND due_at<?)"), "{plan}");
