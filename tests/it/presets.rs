@@ -18,7 +18,7 @@ const PRESETS: [(&str, &str); 5] = [
 
 /// Text that means something to one receiver or another.
 const HOSTILE: &str = "<!channel> <@U1> @everyone @here <http://evil.example|*pay*> [x](http://evil.example) | `a` ~b~ _c_ **d** \
-                       # e\n> f & &amp; \\ \u{202e}txt.exe\u{0}\u{7}\u{1b}[31m \u{feff}";
+                       # e\n> f & &amp; \\ \u{202e}txt.exe\u{0}\u{7}\u{1b}[31m \u{feff}\u{fdd0}\u{ffff}";
 
 /// Why a body is not what the receiver takes.
 fn fault(schema: &str, preset: &str, request: &Recorded) -> Option<String> {
@@ -109,6 +109,8 @@ fn each_receiver_takes_ordinary_hostile_and_huge_events() {
         json!({ "url": "javascript:alert(1)", "link": "ftp://x.example/", "html_url": format!("https://x.example/{}", "a".repeat(3_000)) }),
         json!({ "message": long, "title": long, "webhook": wide, "reason": wide }),
         json!({ "error_message": wide, "value": wide }),
+        json!({ "url": "http://intranet/tasks/1" }),
+        json!({ "url": format!("http://[::1]:8080/{}", "a".repeat(1_000)) }),
         Value::Object(many),
         json!(HOSTILE),
         json!([null, { "message": "x" }]),
@@ -131,6 +133,7 @@ fn each_receiver_takes_ordinary_hostile_and_huge_events() {
         lines.push(json!({ "type": "plain.sent", "payload": payload }));
     }
     lines.push(json!({ "type": "plain.sent", "event_id": "e1", "payload": r#"{"event_id":"e1","timestamp":"no","entity":{"type":"\u0000","id":"\n"}}"# }));
+    lines.push(json!({ "type": "plain.sent", "event_id": "e2", "payload": r#"{"event_id":"e2","timestamp":"2026-11-26 08:00:00z"}"# }));
     let batch = lines.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
     let run = env.hookctl(["emit", "--batch", "-", "--strict"]).stdin(batch).run();
     assert_taken(&run, &faults);
@@ -189,6 +192,38 @@ fn a_message_has_title_text_link_colour_and_facts_and_numbers_as_they_are_spelle
         ("user", "ada"),
     ] {
         assert_eq!(event[name], value, "{event}");
+    }
+}
+
+#[test]
+fn what_mattermost_shows_as_it_is_has_no_escapes() {
+    let (env, receiver) = (TestEnv::new(), TestReceiver::start(200));
+    env.create("desk", &receiver.url(), &["--preset", "mattermost"]);
+    for data in [r#"{"a#":"1_2","url":"https://shop.example/1"}"#, r#"{"a#":"1_2"}"#] {
+        env.hookctl(["emit", "task.done", "--entity", "task:1:my_task @all", "--data", data, "--strict"]).run().ok();
+    }
+    let sent: Vec<Value> = receiver.requests().iter().map(|request| request.json()["attachments"][0].take()).collect();
+    // A title that is a link is plain text, any other is Markdown.
+    assert_eq!(sent[0]["title"], "Task done: my_task @\u{200b}all");
+    assert_eq!(sent[1]["title"], "Task done: my\\_task @\u{200b}all");
+    assert_eq!(sent[1]["fields"][0], json!({ "short": true, "title": "A#", "value": "1\\_2" }));
+}
+
+#[test]
+fn a_link_that_discord_refuses_is_shown_as_a_field() {
+    let env = TestEnv::new();
+    env.create("desk", "http://127.0.0.1:9/", &["--preset", "discord"]);
+    for (link, is_linked) in
+        [("http://intranet/a_b", false), ("https://shop.example/a_b", true), ("http://10.0.0.7:8/a_b", true)]
+    {
+        let data = json!({ "url": link }).to_string();
+        let preview = ["webhook", "preview", "desk", "--type", "a.b", "--data", &data, "-o", "json"];
+        let shown = env.hookctl(preview).run().ok().json();
+        let body: Value = serde_json::from_str(shown["body"].as_str().unwrap()).unwrap();
+        let embed = &body["embeds"][0];
+        assert_eq!(embed["url"].as_str(), Some(link).filter(|_| is_linked), "{embed}");
+        let field = json!({ "name": "Link", "value": link, "inline": false });
+        assert_eq!(embed["fields"].as_array().unwrap().contains(&field), !is_linked, "{embed}");
     }
 }
 

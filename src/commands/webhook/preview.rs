@@ -158,7 +158,7 @@ impl Page for PreviewPage {
         text.field("Wanted", wanted);
         text.blank();
         let Some((headers, body)) = self.headers.as_ref().zip(self.body.as_ref()) else {
-            text.line(Cell::dim("No request: the transform makes no body of this event."));
+            text.line(Cell::dim("No request: no body is made of this event."));
             return;
         };
         text.heading("Request");

@@ -1,5 +1,5 @@
 //! Mattermost's incoming webhooks. Documents: "Incoming webhooks" (parameters), "Message attachments" (attachment options,
-//! mentions); a post has 16,383 characters at most.
+//! mentions); a post has 16,383 characters at most, and a footer is shown up to 300.
 
 use serde_json::{Value, json};
 
@@ -9,15 +9,17 @@ use super::text::{markdown, plain, within};
 const TITLE: usize = 300;
 const TEXT: usize = 4_000;
 const FACT: usize = 400;
+const FOOTER: usize = 300;
 
+/// Names of fields, and a title that is a link, are shown as they are: an escape would be seen.
 pub fn body(message: &Message<'_>) -> Value {
-    let fact = |(name, value): &(String, String)| json!({ "short": true, "title": within(name, FACT, escape), "value": within(value, FACT, escape) });
+    let fact = |(name, value): &(String, String)| json!({ "short": true, "title": within(name, FACT, escape_mentions), "value": within(value, FACT, escape) });
     let mut attachment = json!({
         "fallback": within(&message.title, TITLE, escape_mentions),
         "color": message.tone.hex(),
-        "title": within(&message.title, TITLE, escape),
+        "title": within(&message.title, TITLE, if message.link.is_some() { escape_mentions } else { escape }),
         "fields": message.facts.iter().map(fact).collect::<Vec<_>>(),
-        "footer": within(&message.origin(), FACT, plain),
+        "footer": within(&message.origin(), FOOTER, plain),
     });
     if let Some(text) = &message.text {
         attachment["text"] = within(text, TEXT, escape).into();

@@ -41,8 +41,14 @@ pub fn text(json: &RawValue) -> Option<String> {
         b'{' | b'[' | b'n' => return None,
         _ => json.get().to_owned(),
     };
-    let text: String = text.replace('\t', " ").chars().filter(|c| *c == '\n' || !is_unsafe(*c)).collect();
+    let shows = |c: &char| *c == '\n' || !(is_unsafe(*c) || is_noncharacter(*c));
+    let text: String = text.replace('\t', " ").chars().filter(shows).collect();
     Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+/// Unicode assigns no meaning to these code points, and CloudEvents has none in its attributes.
+fn is_noncharacter(c: char) -> bool {
+    matches!(c, '\u{fdd0}'..='\u{fdef}') || u32::from(c) & 0xfffe == 0xfffe
 }
 
 /// A person or program: by what a user is called, or the text itself.
@@ -56,7 +62,7 @@ pub fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Whether it is a time as RFC 3339 writes it.
+/// Whether it is a time as RFC 3339 writes it, with the capital letters that every receiver reads.
 pub fn is_time(text: &str) -> bool {
-    chrono::DateTime::parse_from_rfc3339(text).is_ok()
+    !text.contains([' ', 't', 'z', '_']) && chrono::DateTime::parse_from_rfc3339(text).is_ok()
 }
