@@ -274,6 +274,15 @@ impl Context {
         Some((path, fault))
     }
 
+    /// Warns of the file of a key that others can read.
+    pub fn report_exposed_key(&mut self, path: &Path) -> Result<()> {
+        let place = self.place()?;
+        if let Some(told) = key_fault(path, place.file()).and_then(|fault| key_exposure(path, &fault)) {
+            self.out.warning(&told);
+        }
+        Ok(())
+    }
+
     fn report_warnings(&mut self, server: &Server) {
         server.warnings.iter().for_each(|warning| self.out.warning(warning));
         self.report_exposure(None);
@@ -289,18 +298,19 @@ impl Context {
         if let Some(path) = database {
             told.extend(access_faults(path).iter().filter_map(|fault| exposure(fault, path)));
         }
-        if let Some((key, Some(AccessFault { kind: AccessFaultKind::Exposed { mode, right }, .. }))) =
-            self.key_file(database)
-        {
-            told.push(format!(
-                "{} can be read by others (mode {mode:04o}) and holds the key; run `chmod {right:o}` on it",
-                key.display()
-            ));
+        if let Some((key, Some(fault))) = self.key_file(database) {
+            told.extend(key_exposure(&key, &fault));
         }
         if !told.is_empty() {
             self.out.warning(&told.join("; "));
         }
     }
+}
+
+fn key_exposure(key: &Path, fault: &AccessFault) -> Option<String> {
+    let AccessFaultKind::Exposed { mode, right } = fault.kind else { return None };
+    let path = key.display();
+    Some(format!("{path} can be read by others (mode {mode:04o}) and holds the key; run `chmod {right:o}` on it"))
 }
 
 fn exposure(fault: &AccessFault, database: &Path) -> Option<String> {

@@ -48,7 +48,7 @@ pub enum EditError {
     Run(#[from] RunError),
     #[error("the expression gives nothing for this value")]
     Nothing,
-    #[error("the expression gives more than one value for this one")]
+    #[error("the expression gives more than one value; it must give one")]
     Many,
 }
 

@@ -226,6 +226,21 @@ fn a_key_file_that_others_can_read_is_reported_and_mended() {
 }
 
 #[test]
+fn to_encrypt_with_a_key_that_others_can_read_warns_of_it() {
+    let (env, _receiver) = filled(1);
+    let exposed = |name: &str, key: [u8; 32]| {
+        env.file(name, key);
+        fs::set_permissions(env.path().join(name), fs::Permissions::from_mode(0o644)).unwrap();
+    };
+    exposed("key", [7; 32]);
+    exposed("new", [8; 32]);
+    let encrypt = env.hookctl(["db", "encrypt", "--key-file", "key"]).run().ok();
+    assert!(encrypt.err().contains("key can be read by others (mode 0644) and holds the key"), "{encrypt:?}");
+    let rotate = with_key(&env, "key", &["db", "rotate-key", "--new-key-file", "new"]).run().ok();
+    assert!(rotate.err().contains("new can be read by others (mode 0644) and holds the key"), "{rotate:?}");
+}
+
+#[test]
 fn another_key_a_short_one_and_a_value_that_was_moved_are_told() {
     let (env, _receiver) = filled(2);
     env.hookctl(["db", "encrypt", "--key-file", "key"]).run().ok();

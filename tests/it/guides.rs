@@ -222,6 +222,7 @@ impl Guide {
                 .replace("8001", &closed_port().port().to_string())
                 .replace("/var/lib/prometheus/node-exporter", crontab_folder.to_str().unwrap())
                 .replace("/var/backups/hookctl", crontab_folder.to_str().unwrap())
+                .replace("/srv/shop", env.path().to_str().unwrap())
         };
         let here = |code: &str| names.iter().fold(here(code), |code, (name, meant)| code.replace(name, meant));
         time_tracker(&env, &receiver.url());

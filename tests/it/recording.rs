@@ -264,7 +264,7 @@ fn what_is_not_json_cannot_be_edited_and_the_others_go() {
     let reason = |set: &str| edit(&["--set", set])[2]["error"].as_str().unwrap().to_owned();
     assert_eq!(reason(".a += 1"), "--set: cannot calculate \"x\" + 1");
     assert_eq!(reason("empty"), "--set: the expression gives nothing for this value");
-    assert_eq!(reason("., ."), "--set: the expression gives more than one value for this one");
+    assert_eq!(reason("., ."), "--set: the expression gives more than one value; it must give one");
     let run = env.hookctl(["replay", "requests", "--set", ".a ="]).run().fails(2);
     assert!(run.err().contains("not a jq expression: expected term at column 5"), "{run:?}");
 }

@@ -23,6 +23,7 @@ pub fn read_or_make(context: &mut Context, option: &str, name: &str) -> Result<D
         context.out.notice(&format!("made {name}: keep a copy elsewhere; without it no secret can be read"));
     }
     let bytes = settings::read_key(option, path).map_err(|reason| Failure::new(Kind::Invalid, reason))?;
+    context.report_exposed_key(path)?;
     Ok(DataKey::new(bytes))
 }
 

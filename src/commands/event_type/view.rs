@@ -55,7 +55,7 @@ impl EventTypeView {
 impl Page for EventTypeView {
     fn describe(&self, text: &mut Text) {
         text.field("Event type", Cell::id(&self.name));
-        text.field("Description", &self.description);
+        text.field("Description", Some(self.description.as_str()).filter(|description| !description.is_empty()));
         if !self.has().is_empty() {
             text.field("Has", self.has());
         }

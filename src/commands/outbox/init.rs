@@ -44,7 +44,8 @@ struct InitView {
 impl InitView {
     fn line(&self) -> String {
         let made = if self.made { "has an outbox now" } else { "has an outbox already" };
-        format!("{} {made}; `hookctl drain --outbox SOURCE` takes its events in", self.source)
+        let quoted = shell_words::quote(&self.source);
+        format!("{} {made}; `hookctl drain --outbox {quoted}` takes its events in", self.source)
     }
 }
 

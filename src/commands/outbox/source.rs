@@ -43,11 +43,15 @@ pub fn open(context: &Context, place: &Place, access: Use) -> Result<Outbox<'sta
 #[derive(Args, Debug)]
 pub struct RejectedRows {
     /// Only this row, by its id [repeatable]
-    #[arg(long = "row", value_name = "ID")]
+    #[arg(long = "row", value_name = "ID", value_parser = row_id)]
     pub rows: Vec<i64>,
     /// The application's database [default: what hookctl.emit left on the server of --db]
     #[arg(value_name = "SOURCE")]
     source: Option<OsString>,
+}
+
+fn row_id(text: &str) -> Result<i64, String> {
+    text.parse().map_err(|_| format!("'{text}' is not the id of a row: use a whole number, such as 17"))
 }
 
 impl RejectedRows {
@@ -95,7 +99,7 @@ pub fn failure(source: &str, error: StoreError) -> Failure {
         StoreError::NoOutbox { missing_table: true, .. } => Some("`hookctl outbox init SOURCE` makes it"),
         StoreError::CannotOpen { .. } | StoreError::Directory(_) => Some("name the application's database"),
         StoreError::Refused(_) | StoreError::ReadOnly(_) => Some(
-            "hookctl needs to read, update and delete its rows; on a server: GRANT SELECT, UPDATE, DELETE ON hookctl_outbox",
+            "hookctl must be able to log in and to read, update and delete rows: GRANT SELECT, UPDATE, DELETE ON hookctl_outbox",
         ),
         StoreError::NoKey | StoreError::WrongKey => Some(
             "name the file with the key by HOOKCTL_KEY_FILE; until then rows with credentials wait, and those behind them",

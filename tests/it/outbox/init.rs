@@ -12,7 +12,8 @@ fn it_makes_one_table_in_a_file_and_touches_nothing_else() {
     let source = app.source();
     let print = env.hookctl(["outbox", "init", "--print", &source]).run().ok().text();
     assert_eq!(app.value("SELECT count(*) FROM sqlite_schema"), "1", "it is shown alone");
-    app.init(&env, &[]);
+    let told = env.hookctl(["outbox", "init", &source]).run().ok().err();
+    assert!(told.contains(&format!("`hookctl drain --outbox {source}`")), "{told}");
     let made = app.value("SELECT sql FROM sqlite_schema WHERE name = 'hookctl_outbox'");
     assert_eq!(print.trim_end().trim_end_matches(';'), made);
     app.run("INSERT INTO hookctl_outbox (event_type) VALUES ('a.b')");

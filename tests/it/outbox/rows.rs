@@ -103,6 +103,8 @@ fn to_retry_or_discard_a_row_that_is_not_rejected_is_not_found_and_changes_nothi
             let run = run.fails(3);
             assert!(run.err().contains(&format!("has no rejected row {wrong}")), "{}", run.err());
         }
+        let word = env.hookctl(["outbox", "retry", "--row", "x"]).arg(app.source()).run().fails(2);
+        assert!(word.err().starts_with("error: --row: 'x' is not the id of a row"), "{word:?}");
         let status = app.status(&env);
         assert_eq!((&status["waiting"], &status["rejected"]), (&1.into(), &2.into()));
     }
