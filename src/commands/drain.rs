@@ -1,7 +1,6 @@
 //! `hookctl drain`
 
 use std::ffi::OsString;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -16,7 +15,7 @@ use super::sending::{self, Sending, Tally, broken_off};
 use super::wording::counted;
 use crate::commands::candidates::Candidates;
 use crate::context::{Context, Exit};
-use crate::delivery::Summary;
+use crate::delivery::{Summary, wait_out};
 use crate::domain::time::Timestamp;
 use crate::output::{Cell, Look, Page, Row, Text};
 use crate::signals::Stop;
@@ -170,14 +169,6 @@ impl Row for DueRow {
     }
 }
 
-/// A drain that watches waits so long for a server that is gone.
-const LONGEST_OUTAGE: Duration = Duration::from_secs(10);
-const AGAIN_AFTER: Duration = Duration::from_millis(100);
-
-fn is_outage(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(StoreError::Unavailable(_)))
-}
-
 /// A run that watches notes so often that it is there.
 const NOTED_EVERY: Duration = Duration::from_secs(60);
 
@@ -267,11 +258,10 @@ impl Drain {
                 Ok(Swept::GoesOn) => lost = None,
                 Err(error) => {
                     let since = *lost.get_or_insert_with(Instant::now);
-                    let may_pass = self.watch.is_some() && !run.is_over(sending) && since.elapsed() < LONGEST_OUTAGE;
-                    if !may_pass || !is_outage(&error) {
+                    let may_wait = self.watch.is_some() && !run.is_over(sending);
+                    if !may_wait || !error.downcast_ref().is_some_and(|error| wait_out(error, since)) {
                         return Err(error);
                     }
-                    thread::sleep(AGAIN_AFTER);
                 }
             }
         }
@@ -371,7 +361,7 @@ impl Drain {
             }
             run.is_taking_in = match run.intake.take_groups(context, tells) {
                 // The engine waits for a server that is gone: what is in flight is still to be recorded.
-                Err(error) if is_outage(&error) => false,
+                Err(error) if matches!(error.downcast_ref(), Some(StoreError::Unavailable(_))) => false,
                 taken => taken?,
             };
             run.looked = Instant::now();

@@ -11,7 +11,7 @@ use super::in_flight::InFlight;
 use super::job::{EndedJob, Ending, Job, cut_off};
 use super::known_states::KnownStates;
 use super::log_lines::{log_attempts, log_claims};
-use super::outage::{is_outage, patiently};
+use super::outage::{patiently, wait_out};
 use super::passage::is_blocked;
 use super::recorder::settle;
 use super::room::Room;
@@ -310,7 +310,7 @@ impl<'a> Engine<'a> {
                     let may_pass = match error {
                         StoreError::Again => tries < TRIES,
                         StoreError::Busy => !group.is_empty() && tries < TRIES,
-                        _ => is_outage(&error, started) && !(group.is_empty() && self.options.stop.is_asked()),
+                        _ => wait_out(&error, started) && !(group.is_empty() && self.options.stop.is_asked()),
                     };
                     if !may_pass {
                         return Err(self.not_recorded(group, error));

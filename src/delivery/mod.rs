@@ -32,6 +32,7 @@ pub use accept::{
     AcceptOptions, Acceptance, Matching, SentAtOnce, accept, accept_durably, accept_shaped, sends, stored,
 };
 pub use engine::Engine;
+pub use outage::wait_out;
 pub use prepared::{Clients, Prepared, Request, USER_AGENT};
 pub use room::most_at_once;
 pub use run::{Gates, RunOptions, Summary, Turn};

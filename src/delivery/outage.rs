@@ -14,14 +14,14 @@ pub(super) fn patiently<T>(mut ask: impl FnMut() -> Result<T, StoreError>) -> Re
     let started = Instant::now();
     loop {
         match ask() {
-            Err(error) if is_outage(&error, started) => {}
+            Err(error) if wait_out(&error, started) => {}
             done => return done,
         }
     }
 }
 
-/// Whether a server is gone, and not for too long since `started`. Waits a moment then.
-pub(super) fn is_outage(error: &StoreError, started: Instant) -> bool {
+/// Waits a moment where a server is gone, and not for too long since `started`; whether it did.
+pub fn wait_out(error: &StoreError, started: Instant) -> bool {
     let is_outage = matches!(error, StoreError::Unavailable(_)) && started.elapsed() < LONGEST_OUTAGE;
     if is_outage {
         thread::sleep(PAUSE);

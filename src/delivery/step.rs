@@ -5,7 +5,7 @@ use super::webhook_states::WebhookStates;
 use crate::clock::Clock;
 use crate::domain::time::Timestamp;
 use crate::random::Random;
-use crate::store::{ClaimStanding, Claimed, StateRead, Store, StoreError};
+use crate::store::{ClaimStanding, Claimed, LockedGroup, StateRead, Store, StoreError};
 
 #[derive(Debug)]
 pub(super) struct Step<'a> {
@@ -33,8 +33,7 @@ impl<'a> Step<'a> {
         webhooks.sort_unstable();
         webhooks.dedup();
         let locked = store.lock_group(&claims, &webhooks)?;
-        let states = WebhookStates::new(locked.states);
-        Ok(Step { store, random, clock, states, standings: locked.standings })
+        Ok(Step::of(store, random, clock, locked))
     }
 
     /// The same for a group whose claims are thought to hold, and whose webhooks are thought to be in these states. See
@@ -48,8 +47,11 @@ impl<'a> Step<'a> {
     ) -> Result<Step<'a>, StoreError> {
         let claims: Vec<&Claimed> = group.iter().map(|ended| &ended.job.claimed).collect();
         let locked = store.expect_group(&claims, known)?;
-        let states = WebhookStates::new(locked.states);
-        Ok(Step { store, random, clock, states, standings: locked.standings })
+        Ok(Step::of(store, random, clock, locked))
+    }
+
+    fn of(store: &'a Store, random: &'a mut Random, clock: Clock, locked: LockedGroup) -> Step<'a> {
+        Step { store, random, clock, states: WebhookStates::new(locked.states), standings: locked.standings }
     }
 
     /// Finds out which results, of those whose claims no longer hold, are recorded already.

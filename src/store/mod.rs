@@ -64,7 +64,7 @@ pub use error::{Result, StoreError};
 pub use event_headers::EventHeaders;
 pub use event_types::EventTypeRow;
 pub use events::{EventFilter, EventRow};
-pub use group::{GroupChange, GroupDone};
+pub use group::{GroupChange, GroupDone, LockedGroup};
 pub use info::Info;
 pub use metrics::{AttemptCount, WebhookState};
 pub use outbox::{Outbox, Rejection, Standing, Use, Verdict, init_outbox, outbox_statements, ring_for_outbox};
