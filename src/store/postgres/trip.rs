@@ -138,7 +138,7 @@ impl Postgres {
             None => Ok(true),
             Some(Ok(Some(clock_us))) => {
                 let received = Instant::now();
-                clock::follow(*clock_us, sent + (received - sent) / 2);
+                clock::follow(*clock_us, sent, received);
                 link.greeted.set(Some(received));
                 Ok(true)
             }
