@@ -242,8 +242,16 @@ impl Cli {
             out.filter_by(expression);
         }
         let Cli { db, is_database_argument, read_only, yes, command, .. } = self;
-        let mut context =
-            Context { out, settings, clock, database: db, is_database_argument, is_read_only: read_only, is_yes: yes };
+        let mut context = Context {
+            out,
+            settings,
+            clock,
+            database: db,
+            is_database_argument,
+            is_read_only: read_only,
+            is_yes: yes,
+            reported: None,
+        };
         let done = match command {
             Some(FirstLevel(command)) => command.run(&mut context),
             None => Help::overview().run(&mut context, command_tree()),

@@ -34,6 +34,8 @@ pub struct Context {
     pub is_read_only: bool,
     /// `--yes`.
     pub is_yes: bool,
+    /// The last warning about access to files: a command that opens the database again does not repeat it.
+    pub reported: Option<String>,
 }
 
 /// How long a command waits for a database that another keeps locked, unless `HOOKCTL_BUSY_TIMEOUT` is set.
@@ -301,8 +303,9 @@ impl Context {
         if let Some((key, Some(fault))) = self.key_file(database) {
             told.extend(key_exposure(&key, &fault));
         }
-        if !told.is_empty() {
-            self.out.warning(&told.join("; "));
+        let told = told.join("; ");
+        if !told.is_empty() && self.reported.replace(told.clone()).as_ref() != Some(&told) {
+            self.out.warning(&told);
         }
     }
 }

@@ -202,9 +202,13 @@ pub fn read_key(option: &str, path: &Path) -> Result<[u8; KEY_BYTES], String> {
     std::fs::File::open(path)
         .and_then(|file| file.take(KEY_BYTES as u64 + 1).read_to_end(&mut bytes))
         .map_err(|error| format!("{option}: cannot read '{}': {error}", path.display()))?;
-    bytes
-        .try_into()
-        .map_err(|_| format!("{option}: '{}' does not hold a key: it has not {KEY_BYTES} bytes", path.display()))
+    bytes.try_into().map_err(|bytes: Vec<u8>| {
+        let length = match bytes.len() {
+            0..=KEY_BYTES => format!("{} bytes", bytes.len()),
+            _ => format!("more than {KEY_BYTES} bytes"),
+        };
+        format!("{option}: '{}' is not a key: it has {length}; a key has {KEY_BYTES}", path.display())
+    })
 }
 
 /// The value of the variable that holds a secret, as `option` names it.

@@ -1,27 +1,25 @@
 //! Whether a webhook would get an event, or why not, in words.
 
 use crate::delivery::{Matching, Shaped};
-use crate::domain::attempt::ErrorType;
+use crate::domain::attempt::{AttemptError, ErrorType};
 use crate::store::Subscriber;
 
 pub struct Verdict {
-    /// Why it would get nothing; `None` where it would get the event.
+    /// Why it would get nothing; `None` if it would get the event.
     pub reason: Option<&'static str>,
     pub detail: String,
+    /// Whether an expression fails on the event, so that a failed delivery is recorded.
+    pub fails: bool,
 }
 
 impl Verdict {
-    /// `shaped` is what its expressions make of the event, and is asked where `matching` is [`Matching::Wanted`].
+    /// `shaped` is the result of its expressions, which counts if `matching` is [`Matching::Wanted`].
     pub fn new(webhook: &Subscriber, matching: Matching, shaped: &Shaped) -> Verdict {
         let events = || webhook.events.join(", ");
         let (reason, detail) = match matching {
             Matching::Wanted => match shaped {
                 Shaped::Unwanted => (Some("filter"), "its filter says no".to_owned()),
-                // A delivery would be stored as failed.
-                Shaped::Failed(error) if error.error_type == ErrorType::FilterError => {
-                    (Some("filter"), error.message.clone())
-                }
-                Shaped::Failed(error) => (Some("transform"), error.message.clone()),
+                Shaped::Failed(error) => return Verdict::failed(error, "emit"),
                 Shaped::Payload | Shaped::Body(_) => (None, format!("subscribes to {}", events())),
             },
             Matching::Disabled => (Some("disabled"), "disabled".to_owned()),
@@ -29,6 +27,13 @@ impl Verdict {
             Matching::Owner => (Some("owner"), format!("belongs to {}", webhook.owner.as_deref().unwrap_or("nobody"))),
             Matching::NotNamed => (Some("not-named"), "others were named with -w".to_owned()),
         };
-        Verdict { reason, detail }
+        Verdict { reason, detail, fails: false }
+    }
+
+    /// Of an event that `command` records as a failed delivery.
+    pub fn failed(error: &AttemptError, command: &str) -> Verdict {
+        let reason = if error.error_type == ErrorType::FilterError { "filter" } else { "transform" };
+        let detail = format!("{}; {command} records a failed delivery", error.message);
+        Verdict { reason: Some(reason), detail, fails: true }
     }
 }

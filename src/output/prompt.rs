@@ -56,13 +56,23 @@ impl Prompt {
     }
 
     /// A line of text that `check` accepts; asked again until it does.
-    pub fn text<T>(&self, label: &str, mut check: impl FnMut(&str) -> Result<T>) -> Result<T> {
+    pub fn text<T>(&self, label: &str, check: impl FnMut(&str) -> Result<T>) -> Result<T> {
+        self.text_shown(label, str::to_owned, check)
+    }
+
+    /// The same, but that `show` says which text stays on the screen.
+    pub fn text_shown<T>(
+        &self,
+        label: &str,
+        show: fn(&str) -> String,
+        mut check: impl FnMut(&str) -> Result<T>,
+    ) -> Result<T> {
         loop {
             let input = Input::<String>::with_theme(&*self.theme).with_prompt(label).allow_empty(true).report(false);
             let answer = self.answered(input.interact_text_on(&self.term))?;
             let error = match check(answer.trim()) {
                 Ok(checked) => {
-                    self.keep(label, &answer)?;
+                    self.keep(label, &show(answer.trim()))?;
                     return Ok(checked);
                 }
                 Err(error) => error,

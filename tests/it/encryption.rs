@@ -197,6 +197,31 @@ fn to_encrypt_with_another_key_names_rotate_key_and_makes_no_file() {
 }
 
 #[test]
+fn to_encrypt_a_database_without_credentials_says_that_the_key_comes_first() {
+    let env = TestEnv::new();
+    let run = env.hookctl(["db", "encrypt", "--key-file", "key", "-o", "json"]).run().ok();
+    assert_eq!(run.json(), serde_json::json!({"changed": 0, "is_encrypted": false}));
+    assert!(run.err().contains("not encrypted yet") && run.err().contains("HOOKCTL_KEY_FILE=key"), "{run:?}");
+    let encrypt = ["db", "encrypt", "--key-file", "key"];
+    assert!(env.hookctl(encrypt).run().ok().text().starts_with("nothing to encrypt"));
+    assert!(!with_key(&env, "key", &encrypt).run().ok().err().contains("not encrypted yet"), "the key is named");
+    let create = ["webhook", "create", "crm", "--url", "http://127.0.0.1:9/", "-e", "*", "--secret-env", "S"];
+    with_key(&env, "key", &create).env("S", SECRET).run().ok();
+    assert!(!is_in_clear(&env));
+    assert_eq!(with_key(&env, "key", &encrypt).run().ok().text(), "nothing to do: all are encrypted with the key\n");
+}
+
+#[test]
+fn to_rotate_the_key_of_a_database_in_clear_is_refused_and_makes_no_file() {
+    let (env, _receiver) = filled(1);
+    for run in [env.hookctl::<&str>([]), env.hookctl::<&str>([]).env("HOOKCTL_KEY", "07".repeat(32))] {
+        let told = run.args(["db", "rotate-key", "--new-key-file", "new"]).run().fails(2).err();
+        assert!(told.contains("not encrypted") && told.contains("`hookctl db encrypt --key-file FILE`"), "{told}");
+    }
+    assert!(is_in_clear(&env) && !env.path().join("new").exists());
+}
+
+#[test]
 fn to_encrypt_with_another_key_is_refused_where_the_header_of_an_event_alone_is_encrypted() {
     let env = TestEnv::new();
     env.file("key", [7; 32]);
@@ -215,6 +240,7 @@ fn a_key_file_that_others_can_read_is_reported_and_mended() {
         fs::set_permissions(&key, fs::Permissions::from_mode(mode)).unwrap();
         let check = with_key(&env, "key", &["db", "check"]).run().fails(1);
         assert!(check.text().contains(&format!("key has mode {mode:04o}")), "{check:?}");
+        assert_eq!(check.err().matches("can be read by others").count(), 1, "{check:?}");
         let list = with_key(&env, "key", &["webhook", "list"]).run().ok();
         assert!(list.err().contains(&format!("can be read by others (mode {mode:04o}) and holds the key")), "{list:?}");
         let info = with_key(&env, "key", &["db", "info", "-o", "json"]).run().ok().json();
@@ -246,9 +272,11 @@ fn another_key_a_short_one_and_a_value_that_was_moved_are_told() {
     env.hookctl(["db", "encrypt", "--key-file", "key"]).run().ok();
     env.file("other", [7; 32]);
     env.file("short", [7; 31]);
+    env.file("long", [7; 40]);
     let drain = |key| with_key(&env, key, &["webhook", "secret", "reveal", "crm0"]).run().fails(1).err();
     assert!(drain("other").contains("another key"));
-    assert!(drain("short").contains("it has not 32 bytes"));
+    assert!(drain("short").contains("it has 31 bytes; a key has 32"));
+    assert!(drain("long").contains("it has more than 32 bytes; a key has 32"));
     assert!(drain("missing").contains("cannot read"));
     let key = hex::encode(fs::read(env.path().join("key")).unwrap());
     env.hookctl(["webhook", "secret", "reveal", "crm0"]).env("HOOKCTL_KEY", key).run().ok();

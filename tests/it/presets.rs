@@ -210,6 +210,21 @@ fn what_mattermost_shows_as_it_is_has_no_escapes() {
 }
 
 #[test]
+fn a_url_in_a_text_stays_usable_in_every_chat() {
+    let env = TestEnv::new();
+    let url = "https://shop.example/my_order/a_b~c#d_e";
+    let data = json!({ "message": format!("see {url} or _ask_"), "page": url }).to_string();
+    for preset in ["discord", "mattermost", "teams", "slack"] {
+        env.create(preset, "http://127.0.0.1:9/", &["--preset", preset]);
+        let preview = ["webhook", "preview", preset, "--type", "a.b", "--data", &data, "-o", "json"];
+        let shown = env.hookctl(preview).run().ok().json();
+        let body = shown["body"].as_str().unwrap();
+        assert_eq!(body.matches(url).count(), 2, "{body}");
+        assert_eq!(body.contains("_ask_"), preset == "slack", "what is no URL is escaped: {body}");
+    }
+}
+
+#[test]
 fn a_link_that_discord_refuses_is_shown_as_a_field() {
     let env = TestEnv::new();
     env.create("desk", "http://127.0.0.1:9/", &["--preset", "discord"]);

@@ -86,7 +86,31 @@ fn where_the_transform_fails_there_is_no_request_and_the_preview_says_why() {
     assert_eq!((&shown["headers"], &shown["body"]), (&Value::Null, &Value::Null));
     assert!(shown["detail"].as_str().unwrap().contains("cannot use 1 as string"), "{shown}");
     let page = env.hookctl(["webhook", "preview", "crm", "--type", "a.b", "--data", r#"{"n":1}"#]).run().ok().text();
-    assert!(page.contains("no: the transform made no body") && page.contains("No request"), "{page}");
+    assert!(page.contains("fails: the transform made no body") && page.contains("No request"), "{page}");
+    let told = "; emit records a failed delivery";
+    assert!(page.contains(told) && shown["detail"].as_str().unwrap().ends_with(told), "{page}");
+    let dry = env.hookctl(["emit", "a.b", "--data", r#"{"n":1}"#, "--dry-run"]).run().ok().text();
+    assert!(dry.contains("fails") && dry.contains(told), "{dry}");
+    env.hookctl(["emit", "a.b", "--data", r#"{"n":1}"#, "--strict"]).run().fails(5);
+    assert_eq!(env.sql_value("SELECT status FROM deliveries"), "failed");
+}
+
+#[test]
+fn the_preview_of_a_test_that_would_fail_says_why() {
+    let env = TestEnv::new();
+    env.create("crm", "http://127.0.0.1:9/", &["--transform", ".data"]);
+    // In the envelope it is one level deeper than an expression takes.
+    let deep = "[".repeat(128) + &"]".repeat(128);
+    let shown = preview(&env, &["--data", &deep]);
+    assert_eq!(
+        (&shown["wanted"], &shown["reason"], &shown["body"]),
+        (&json!(false), &json!("transform"), &Value::Null)
+    );
+    let detail = shown["detail"].as_str().unwrap();
+    assert!(detail.contains("nested deeper than 128 levels"), "{detail}");
+    assert!(detail.ends_with("; `hookctl webhook test` records a failed delivery"), "{detail}");
+    env.hookctl(["webhook", "test", "crm", "--data", &deep]).run().fails(5);
+    assert_eq!(env.sql_value("SELECT status FROM deliveries"), "failed");
 }
 
 #[test]

@@ -83,6 +83,19 @@ fn create_asks_only_for_what_is_missing_and_takes_enter_for_the_default() {
 }
 
 #[test]
+fn the_url_of_a_chat_that_is_typed_does_not_stay_on_the_screen_and_is_no_argument() {
+    let env = TestEnv::new();
+    let mut terminal = env.hookctl(["webhook", "create", "desk", "-e", "*", "--preset", "slack"]).at_terminal();
+    terminal.shows("URL").types("http://127.0.0.1:9/services/hunter2").types(ENTER).shows("http://127.0.0.1:9/***");
+    let later = terminal.shows("--preset slack --secret-url-file FILE").shows("Create it?").types("y");
+    later.shows("desk");
+    let shown = terminal.ends().ended_with(0);
+    let (_, later) = shown.raw.split_once("http://127.0.0.1:9/***").unwrap();
+    assert!(!later.contains("hunter2"), "{}", shown.raw);
+    assert!(env.holds_any(&["services/hunter2"]));
+}
+
+#[test]
 fn a_wrong_option_is_told_before_the_first_question() {
     let env = TestEnv::new();
     let shown = env.hookctl(["webhook", "create", "--method", "TRACE"]).at_terminal().ends().ended_with(2);

@@ -42,7 +42,15 @@ impl Encrypt {
                 Err(already_encrypted().into())
             }
             view => {
-                context.out.page(&view?)?;
+                let view = view?;
+                if view.is_empty && from.is_none() {
+                    let name = &self.key_file;
+                    context.out.warning(&format!(
+                        "the database is not encrypted yet: what is stored without the key is stored in clear; set \
+                         HOOKCTL_KEY_FILE={name} before the first webhook is created"
+                    ));
+                }
+                context.out.page(&view)?;
                 Ok(Exit::DONE)
             }
         }

@@ -31,13 +31,18 @@ pub fn read_or_make(context: &mut Context, option: &str, name: &str) -> Result<D
 pub fn rekey(context: &mut Context, store: &Store, keys: Rekeying<'_>) -> Result<RekeyView> {
     let changed = store.transaction(|| store.rekey(keys))?;
     context.erase_deleted(store);
-    Ok(RekeyView { changed, is_encrypted: keys.to.is_some() })
+    let is_encrypted = store.is_encrypted()?;
+    Ok(RekeyView { changed, is_encrypted, is_empty: keys.to.is_some() && !is_encrypted })
 }
 
 #[derive(Debug, Serialize)]
 pub struct RekeyView {
     changed: usize,
+    /// Whether anything is encrypted.
     is_encrypted: bool,
+    /// Whether there was nothing to encrypt.
+    #[serde(skip)]
+    pub is_empty: bool,
 }
 
 impl Page for RekeyView {
@@ -45,6 +50,7 @@ impl Page for RekeyView {
         let form = if self.is_encrypted { "encrypted with the key" } else { "in clear" };
         let what = counted(self.changed as u64, "secret or credential", "secrets and credentials");
         text.line(match self.changed {
+            0 if self.is_empty => "nothing to encrypt: no secret or credential is stored yet".to_owned(),
             0 => format!("nothing to do: all are {form}"),
             _ => format!("{what} written {form}"),
         });

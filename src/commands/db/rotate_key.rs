@@ -5,6 +5,7 @@ use clap::Args;
 
 use super::key_file::{read_or_make, rekey};
 use crate::context::{Context, Exit};
+use crate::error::Failure;
 use crate::store::{Rekeying, data_key};
 
 /// Encrypt secrets and credentials with another key
@@ -26,6 +27,11 @@ impl RotateKey {
         let store = context.store_to_write()?;
         let from = data_key()?;
         store.check_key()?;
+        if !store.is_encrypted()? {
+            return Err(Failure::invalid("the database is not encrypted, so it has no key to rotate")
+                .hint("`hookctl db encrypt --key-file FILE` encrypts it")
+                .into());
+        }
         let to = read_or_make(context, "--new-key-file", &self.new_key_file)?;
         let view = rekey(context, &store, Rekeying { from, to: Some(&to) })?;
         context.out.page(&view)?;

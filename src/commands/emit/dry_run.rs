@@ -21,6 +21,8 @@ struct Candidate {
     would_deliver: bool,
     reason: Option<&'static str>,
     detail: String,
+    #[serde(skip)]
+    fails: bool,
 }
 
 impl Row for Candidate {
@@ -30,7 +32,11 @@ impl Row for Candidate {
         vec![
             Cell::number(self.id),
             Cell::id(&self.webhook),
-            if self.would_deliver { Cell::good("yes") } else { Cell::dim("no") },
+            match (self.would_deliver, self.fails) {
+                (true, _) => Cell::good("yes"),
+                (false, true) => Cell::bad("fails"),
+                (false, false) => Cell::dim("no"),
+            },
             Cell::plain(&self.detail),
         ]
     }
@@ -55,8 +61,8 @@ pub(super) fn run(emit: &Emit, event: &NewEvent, store: &Store, context: &mut Co
         .into_iter()
         .zip(shaped)
         .map(|(webhook, shaped)| {
-            let Verdict { reason, detail } = Verdict::new(&webhook, matching(&webhook), &shaped);
-            Candidate { id: webhook.id, webhook: webhook.name, would_deliver: reason.is_none(), reason, detail }
+            let Verdict { reason, detail, fails } = Verdict::new(&webhook, matching(&webhook), &shaped);
+            Candidate { id: webhook.id, webhook: webhook.name, would_deliver: reason.is_none(), reason, detail, fails }
         })
         .collect();
     context

@@ -115,6 +115,9 @@ pub fn failure(source: &str, error: StoreError) -> Failure {
         | StoreError::Other(reason) => reason.clone(),
         error => error.to_string(),
     };
-    let failure = Failure::new(kind, format!("outbox {source}: {message}"));
+    // Most errors of a server name it.
+    let is_named = source.contains("://") && message.contains(source);
+    let what = if is_named { "outbox".to_owned() } else { format!("outbox {source}") };
+    let failure = Failure::new(kind, format!("{what}: {message}"));
     hint.map_or(failure.clone(), |hint| failure.hint(hint))
 }

@@ -7,9 +7,10 @@ use super::change::Change;
 use super::signing::{default_schemes, secrets_for};
 use crate::commands::secret_source::SecretSource;
 use crate::context::Context;
-use crate::domain::secret::Secret;
+use crate::domain::secret::{MASKED, Secret};
 use crate::domain::signature::{Scheme, schemes};
-use crate::domain::webhook::Settings;
+use crate::domain::target_url;
+use crate::domain::webhook::{Settings, masked};
 use crate::error::{Failure, Kind};
 use crate::output::Prompt;
 use crate::store::EventTypeRow;
@@ -80,10 +81,11 @@ fn ask_for_url(
     prompt: &Prompt,
 ) -> Result<()> {
     let is_given = draft.change.has_url();
+    let show = if settings.shape.is_chat() { masked_url } else { str::to_owned };
     loop {
         let (url, is_private) = match is_given {
             true => reachable_url(context, settings, &settings.url)?,
-            false => prompt.text("URL", |text| reachable_url(context, settings, text))?,
+            false => prompt.text_shown("URL", show, |text| reachable_url(context, settings, text))?,
         };
         if is_private {
             if !prompt.confirm("It leads to a private address. Allow private addresses for this webhook?", false)? {
@@ -98,11 +100,19 @@ fn ask_for_url(
             settings.addresses.allow_private = true;
         }
         if !is_given {
-            answers.extend(["--url".to_owned(), url.clone()]);
+            // The URL of a chat is a credential, which is no argument.
+            answers.extend(match settings.shape.is_chat() {
+                true => ["--secret-url-file".to_owned(), "FILE".to_owned()],
+                false => ["--url".to_owned(), url.clone()],
+            });
             draft.change.url = Some(url);
         }
         return Ok(());
     }
+}
+
+fn masked_url(url: &str) -> String {
+    target_url::parse(url).map_or_else(|_| MASKED.to_owned(), |url| masked::secret_url(&url))
 }
 
 /// A URL that may be called, and whether only as long as private addresses are allowed.

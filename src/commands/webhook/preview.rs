@@ -43,6 +43,8 @@ pub struct Preview {
     data: Option<String>,
 }
 
+const TEST: &str = "`hookctl webhook test`";
+
 /// The event that is looked at.
 struct Event {
     payload: Payload,
@@ -64,6 +66,8 @@ struct PreviewPage {
     body: Option<Bytes>,
     #[serde(skip)]
     title: String,
+    #[serde(skip)]
+    fails: bool,
 }
 
 impl Preview {
@@ -77,13 +81,15 @@ impl Preview {
         };
         let title = format!("{} for {}", payload.event_type, webhook.settings.name);
         let shaped = shaped(&webhook.settings.shape, &payload, false)?;
-        let verdict = match (&self.event, &self.event_type) {
-            (None, None) => {
-                Verdict { reason: None, detail: "`hookctl webhook test` sends it to every webhook".to_owned() }
+        let verdict = match (&self.event, &self.event_type, &shaped) {
+            (None, None, Shaped::Failed(error)) => Verdict::failed(error, TEST),
+            (None, None, _) => {
+                Verdict { reason: None, detail: format!("{TEST} sends it to every webhook"), fails: false }
             }
             _ if about == Some(webhook.id) => Verdict {
                 reason: Some("about-itself"),
                 detail: "it is about this webhook, which does not hear of its own failures".to_owned(),
+                fails: false,
             },
             _ => verdict(&store, &webhook, (&payload, owner.as_deref()), &shaped)?,
         };
@@ -95,9 +101,9 @@ impl Preview {
         let outgoing = store.outgoing(&[webhook.id], sent.timestamp)?.pop();
         let outgoing = outgoing.context("the webhook was deleted meanwhile")?;
         let RequestView { method, url, headers } = RequestView::new(outgoing, sent)?;
-        let (wanted, Verdict { reason, detail }) = (verdict.reason.is_none(), verdict);
+        let (wanted, Verdict { reason, detail, fails }) = (verdict.reason.is_none(), verdict);
         let (headers, body) = (Some(headers).filter(|_| is_made), Some(Bytes(payload.bytes)).filter(|_| is_made));
-        context.out.page(&PreviewPage { wanted, reason, detail, method, url, headers, body, title })?;
+        context.out.page(&PreviewPage { wanted, reason, detail, method, url, headers, body, title, fails })?;
         Ok(Exit::DONE)
     }
 }
@@ -151,9 +157,10 @@ fn shaped(shape: &Shape, payload: &Payload, is_filtered: bool) -> Result<Shaped>
 impl Page for PreviewPage {
     fn describe(&self, text: &mut Text) {
         text.heading(&format!("Preview of {}", self.title));
-        let wanted = match self.wanted {
-            true => Cell::good(format!("yes: {}", self.detail)),
-            false => Cell::warn(format!("no: {}", self.detail)),
+        let wanted = match (self.wanted, self.fails) {
+            (true, _) => Cell::good(format!("yes: {}", self.detail)),
+            (false, true) => Cell::bad(format!("fails: {}", self.detail)),
+            (false, false) => Cell::warn(format!("no: {}", self.detail)),
         };
         text.field("Wanted", wanted);
         text.blank();

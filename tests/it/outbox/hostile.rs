@@ -139,3 +139,11 @@ fn a_role_that_may_not_change_the_rows_takes_none_in() {
     env.hookctl(["drain", "--outbox", &server.url()]).run().ok();
     assert_eq!((app.count(), env.sql_value("SELECT count(*) FROM events").as_str()), (0, "1"));
 }
+
+#[test]
+fn a_server_that_does_not_answer_is_named_once() {
+    let env = TestEnv::new();
+    let run = env.hookctl(["outbox", "status", "postgres://app@127.0.0.1:9/shop"]).run();
+    assert_ne!(run.code, Some(0));
+    assert_eq!(run.err().matches("postgres://app@127.0.0.1:9/shop").count(), 1, "{run:?}");
+}
