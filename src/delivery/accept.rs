@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::announcement::{Announcement, FailedDelivery};
+use super::room::most_at_once;
 use super::schemas::Schemas;
 use super::shaping::{Lack, Shaped, Shapings, shape_hastily, shape_until};
 use crate::domain::attempt::AttemptError;
@@ -46,8 +47,8 @@ impl Matching {
 #[derive(Clone, Copy, Debug)]
 pub struct SentAtOnce {
     pub claim: NewClaim,
-    /// At most so many.
-    pub most: usize,
+    /// How many workers will send them.
+    pub workers: usize,
 }
 
 /// Who gets events, and how they are taken in.
@@ -183,7 +184,9 @@ pub fn accept_shaped(
                 None => lacking.push(Lack { shape: webhook.shape.clone(), event: at }),
             }
         }
-        if let Some(SentAtOnce { claim, most }) = at_once {
+        if let Some(SentAtOnce { claim, workers }) = at_once {
+            let sizes = offer.deliveries.iter().filter_map(|delivery| offer.size(delivery));
+            let most = most_at_once(workers, sizes);
             let sent = offer.deliveries.iter_mut().filter(|delivery| !matches!(delivery.sends, Sends::Nothing(_)));
             sent.take(most).for_each(|delivery| delivery.claim = Some(claim));
         }

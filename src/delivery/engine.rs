@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::claimer::{Claimer, Terms, Turns, lanes_at_once};
 use super::fairness::WorkerShares;
 use super::in_flight::InFlight;
-use super::job::{EndedJob, Ending, Job, cut_off};
+use super::job::{EndedJob, Ending, Job, cut_off, with_payloads};
 use super::known_states::KnownStates;
 use super::log_lines::{log_attempts, log_claims};
 use super::outage::{patiently, wait_out};
@@ -23,8 +23,10 @@ use super::workers::Workers;
 use crate::domain::attempt::LocalTrouble;
 use crate::domain::event::NewEvent;
 use crate::random::Random;
-use crate::store::{Claimed, EventHeaders, GroupChange, GroupDone, Lease, Payload, StateRead, Store, StoreError};
+use crate::store::{Claimed, GroupChange, GroupDone, Lease, Payload, StateRead, Store, StoreError};
 
+/// Of deliveries that were claimed as they were stored, so many are made ready before the first of them are handed out.
+const READY_AT_ONCE: usize = 32;
 /// How often it is looked whether what is claimed ahead may still go out.
 const RECHECK: Duration = Duration::from_millis(500);
 /// How long requests under way may go on after the program was asked to stop.
@@ -104,19 +106,7 @@ impl<'a> Engine<'a> {
 
     /// Adds deliveries of an event that were claimed as they were stored.
     pub fn add_claimed(&mut self, claimed: Vec<Claimed>, event: &NewEvent) -> Result<(), StoreError> {
-        let payload = Arc::new(Payload {
-            event_id: event.event_id.clone(),
-            event_type: event.event_type.clone(),
-            bytes: event.payload.clone(),
-            headers: EventHeaders::of(event),
-        });
-        for claimed in claimed {
-            let payload = match claimed.body_id {
-                None => Arc::clone(&payload),
-                Some(_) => Arc::new(self.store.load_payload(claimed.sent())?),
-            };
-            self.claimed.push((claimed, payload));
-        }
+        self.claimed.extend(with_payloads(self.store, claimed, event)?);
         Ok(())
     }
 
@@ -203,21 +193,24 @@ impl<'a> Engine<'a> {
         if is_up_to_date { self.state() } else { Ok(Turn::Busy) }
     }
 
-    /// Hands out what was claimed as it was stored, unless the program was asked to stop: then it is given back.
+    /// Hands out what was claimed as it was stored, unless the program was asked to stop: then it is given back. Workers send the
+    /// first while the webhooks of the next are made ready.
     fn hand_out_claimed(&mut self) -> Result<(), StoreError> {
-        if self.claimed.is_empty() {
-            return Ok(());
+        let mut claimed = std::mem::take(&mut self.claimed);
+        let mut unsent = Vec::new();
+        while !claimed.is_empty() {
+            let rest = claimed.split_off(claimed.len().min(READY_AT_ONCE));
+            let (jobs, states) = self.claimer.ready(self.store, self.options.clock.now(), claimed)?;
+            claimed = rest;
+            self.known.learn(states);
+            if self.options.stop.is_asked() {
+                jobs.iter().for_each(|job| self.in_flight.enter(job));
+                unsent.extend(jobs.into_iter().map(EndedJob::unsent));
+            } else {
+                self.enter(&[], Summary::default(), jobs);
+            }
         }
-        let claimed = std::mem::take(&mut self.claimed);
-        let (jobs, states) = self.claimer.ready(self.store, self.options.clock.now(), claimed)?;
-        self.known.learn(states);
-        if !self.options.stop.is_asked() {
-            self.enter(&[], Summary::default(), jobs);
-            return Ok(());
-        }
-        jobs.iter().for_each(|job| self.in_flight.enter(job));
-        let unsent: Vec<EndedJob> = jobs.into_iter().map(EndedJob::unsent).collect();
-        self.commit(&unsent, &NOBODY).map(drop)
+        if unsent.is_empty() { Ok(()) } else { self.commit(&unsent, &NOBODY).map(drop) }
     }
 
     fn state(&self) -> anyhow::Result<Turn> {

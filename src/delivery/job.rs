@@ -1,12 +1,15 @@
 //! What passes between the coordinator and the workers: a claimed delivery, and how its attempt ended.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::prepared::{NotSent, Prepared, failed, millis};
 use crate::clock::Clock;
 use crate::domain::attempt::{Attempt, ErrorType, LocalTrouble};
-use crate::store::{Claimed, Payload, StoreError};
+use crate::domain::event::NewEvent;
+use crate::store::{Claimed, EventHeaders, Payload, Store, StoreError};
 
 /// One claimed delivery with all that sending it needs.
 #[derive(Clone, Debug)]
@@ -72,6 +75,29 @@ impl EndedJob {
     pub(super) fn is_failure(&self) -> bool {
         matches!(&self.ending, Ending::Attempted(attempt) if attempt.outcome.error.is_some())
     }
+}
+
+/// Deliveries of an event that was just stored, with what each sends: the event's payload or a body of its own.
+pub(super) fn with_payloads(
+    store: &Store,
+    claimed: Vec<Claimed>,
+    event: &NewEvent,
+) -> Result<Vec<(Claimed, Arc<Payload>)>, StoreError> {
+    let own = Arc::new(Payload {
+        event_id: event.event_id.clone(),
+        event_type: event.event_type.clone(),
+        bytes: event.payload.clone(),
+        headers: EventHeaders::of(event),
+    });
+    let mut by_body = HashMap::from([(None, own)]);
+    let with_payload = |claimed: Claimed| {
+        let payload = match by_body.entry(claimed.body_id) {
+            Entry::Occupied(known) => Arc::clone(known.get()),
+            Entry::Vacant(place) => Arc::clone(place.insert(Arc::new(store.load_payload(claimed.sent())?))),
+        };
+        Ok((claimed, payload))
+    };
+    claimed.into_iter().map(with_payload).collect()
 }
 
 /// The attempt that was under way when the program had to stop.

@@ -34,7 +34,6 @@ pub use accept::{
 pub use engine::Engine;
 pub use outage::wait_out;
 pub use prepared::{Clients, Prepared, Request, USER_AGENT};
-pub use room::most_at_once;
 pub use run::{Gates, RunOptions, Summary, Turn};
 pub use schemas::Schemas;
 pub use settled::Settled;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use crate::clock::Clock;
@@ -55,11 +55,22 @@ pub struct Prepared {
     pub version: i64,
     pub settings: Settings,
     id_text: String,
+    secrets: Vec<StoredSecret>,
+    /// Or why nothing can be sent.
+    client: Result<Arc<Client>, String>,
+    /// Made by the first worker that sends to the webhook: an event to many webhooks does not wait for the one thread that
+    /// claims to make all of them.
+    made: OnceLock<Made>,
+}
+
+/// What is computed once from a webhook's settings and secrets.
+#[derive(Debug)]
+struct Made {
     signers: Vec<Signer>,
     /// What an answer may repeat, and is masked there.
     credentials: Vec<String>,
-    /// Or why it cannot be sent to.
-    connection: Result<(Target, Arc<Client>), String>,
+    /// Or why nothing can be sent there.
+    target: Result<Target, String>,
 }
 
 /// One request of a delivery: what its headers and its signature are made from.
@@ -95,21 +106,34 @@ impl Prepared {
         if let Some(error) = locked_out {
             return Err(error);
         }
-        let signers = make_signers(&settings, &secrets);
-        let connection = signers.as_ref().map_err(String::clone).and_then(|_| connect(&settings, clients));
-        let signers = signers.unwrap_or_default();
-        let (id_text, credentials) = (id.to_string(), echo::sent_credentials(&settings));
-        Ok(Prepared { webhook_id: id, version, settings, id_text, signers, credentials, connection })
+        let client = clients.client(&settings).map_err(|error| error.to_string());
+        Ok(Prepared {
+            webhook_id: id,
+            version,
+            settings,
+            id_text: id.to_string(),
+            secrets,
+            client,
+            made: OnceLock::new(),
+        })
     }
 
     /// The same to be shown: without the key of the database its credentials and signatures are masked.
-    pub fn to_show(outgoing: Outgoing, clients: &mut Clients) -> Result<Prepared, StoreError> {
-        let Some(error) = &outgoing.locked_out else { return Prepared::new(outgoing, clients) };
-        let connection = Err(error.to_string());
-        let Webhook { id, settings, version, .. } = outgoing.webhook;
-        let signers = settings.schemes().map(|scheme| Signer::masked(&scheme)).collect();
-        let (id_text, credentials) = (id.to_string(), Vec::new());
-        Ok(Prepared { webhook_id: id, version, settings, id_text, signers, credentials, connection })
+    pub fn to_show(mut outgoing: Outgoing, clients: &mut Clients) -> Result<Prepared, StoreError> {
+        let Some(error) = outgoing.locked_out.take() else { return Prepared::new(outgoing, clients) };
+        let mut prepared = Prepared::new(outgoing, clients)?;
+        let signers = prepared.settings.schemes().map(|scheme| Signer::masked(&scheme)).collect();
+        prepared.made = OnceLock::from(Made { signers, credentials: Vec::new(), target: Err(error.to_string()) });
+        Ok(prepared)
+    }
+
+    fn made(&self) -> &Made {
+        self.made.get_or_init(|| {
+            let signers = make_signers(&self.settings, &self.secrets);
+            let target = signers.as_ref().map_err(String::clone).and_then(|_| target(&self.settings));
+            let credentials = echo::sent_credentials(&self.settings);
+            Made { signers: signers.unwrap_or_default(), credentials, target }
+        })
     }
 
     /// All headers of a request but Host and Content-Length, in the order sent.
@@ -131,7 +155,7 @@ impl Prepared {
             method: &self.settings.http_method,
             body: &request.payload.bytes,
         };
-        for signer in &self.signers {
+        for signer in &self.made().signers {
             headers.extend(signer.headers(&message).into_iter().map(|(name, value)| (name, Cow::Owned(value))));
         }
         let own = headers.len();
@@ -165,9 +189,10 @@ impl Prepared {
     }
 
     fn send(&self, claimed: &Claimed, payload: &Payload, timestamp: Timestamp) -> Result<Outcome, NotSent> {
-        let (target, client) = match &self.connection {
-            Ok(connection) => connection,
-            Err(reason) => return Ok(failed(ErrorType::UnknownError, reason.clone())),
+        let made = self.made();
+        let (target, client) = match (&made.target, &self.client) {
+            (Ok(target), Ok(client)) => (target, client),
+            (Err(reason), _) | (_, Err(reason)) => return Ok(failed(ErrorType::UnknownError, reason.clone())),
         };
         let event_headers = match payload.headers.opened(&payload.event_id) {
             Ok(headers) => headers,
@@ -183,7 +208,7 @@ impl Prepared {
         let mut outcome = client.send(&request, self.timeout())?;
         if let Some(answer) = &mut outcome.answer {
             let of_event = event_headers.iter().filter(|(name, _)| masked::is_credential(name));
-            echo::mask(answer, self.credentials.iter().map(String::as_str).chain(of_event.map(|(_, value)| &**value)));
+            echo::mask(answer, made.credentials.iter().map(String::as_str).chain(of_event.map(|(_, value)| &**value)));
         }
         Ok(outcome)
     }
@@ -208,10 +233,8 @@ fn make_signers(settings: &Settings, stored: &[StoredSecret]) -> Result<Vec<Sign
     settings.signature_schemes.iter().map(signer).collect()
 }
 
-fn connect(settings: &Settings, clients: &mut Clients) -> Result<(Target, Arc<Client>), String> {
+fn target(settings: &Settings) -> Result<Target, String> {
     let url = settings.full_url().ok_or("its URL is a credential, which was not read")?;
     let url = target_url::parse(&url).map_err(|error| error.to_string())?;
-    let target = Target::new(&url).map_err(|error| error.to_string())?;
-    let client = clients.client(settings).map_err(|error| error.to_string())?;
-    Ok((target, client))
+    Target::new(&url).map_err(|error| error.to_string())
 }

@@ -23,9 +23,16 @@ pub(super) struct Room {
     bytes_of_new: usize,
 }
 
-/// How many deliveries of one event a run may claim as it stores the event.
-pub fn most_at_once(workers: usize, payload_bytes: usize) -> usize {
-    (2 * workers).min((MOST_BYTES / payload_bytes.max(1)).max(1))
+/// How many deliveries of one event a run may claim as it stores the event, each given with the bytes that it sends. They go to
+/// different webhooks, so what is claimed ahead of the workers takes nothing from others.
+pub(super) fn most_at_once(workers: usize, sizes: impl Iterator<Item = usize>) -> usize {
+    let mut bytes = 0;
+    let fits = |size: &usize| {
+        let is_first = bytes == 0;
+        bytes += size;
+        is_first || bytes <= MOST_BYTES
+    };
+    sizes.take(2 * workers + MOST_AHEAD).take_while(fits).count()
 }
 
 impl Room {
@@ -87,10 +94,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_one_event_twice_as_many_as_workers_are_claimed_at_first_as_far_as_their_bytes_may() {
+    fn of_one_event_as_many_are_claimed_at_first_as_their_bytes_may() {
         const MIB: usize = 1024 * 1024;
-        let most = [0, 2, MIB, 3 * MIB, 9 * MIB].map(|bytes| most_at_once(16, bytes));
-        assert_eq!(most, [32, 32, 8, 2, 1]);
+        let most = [2, MIB, 3 * MIB, 9 * MIB].map(|bytes| most_at_once(16, std::iter::repeat(bytes)));
+        assert_eq!(most, [800, 8, 2, 1]);
+        assert_eq!(most_at_once(16, [9 * MIB, 1].into_iter()), 1);
+        assert_eq!(most_at_once(16, [1, 9 * MIB, 1].into_iter()), 1);
     }
 
     #[test]

@@ -28,6 +28,17 @@ pub struct Offer<'a> {
     pub known_since: Option<Timestamp>,
 }
 
+impl Offer<'_> {
+    /// How many bytes a delivery sends; `None` if nothing.
+    pub fn size(&self, delivery: &NewDelivery) -> Option<usize> {
+        match delivery.sends {
+            Sends::Payload => Some(self.event.payload.len()),
+            Sends::Body(index) => self.bodies.get(index).map(|body| body.len()),
+            Sends::Nothing(_) => None,
+        }
+    }
+}
+
 /// What a new delivery sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sends {

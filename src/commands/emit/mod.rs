@@ -21,9 +21,7 @@ use crate::commands::event_type::contract::own_example;
 use crate::commands::sending::{self, Sending};
 use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
-use crate::delivery::{
-    AcceptOptions, Acceptance, SentAtOnce, Shapings, Summary, accept_shaped, most_at_once, shape, stored,
-};
+use crate::delivery::{AcceptOptions, Acceptance, SentAtOnce, Shapings, Summary, accept_shaped, shape, stored};
 use crate::domain::event::NewEvent;
 use crate::domain::event_draft::Field;
 use crate::domain::webhook::masked;
@@ -73,8 +71,8 @@ impl Emit {
                 if !self.enqueue {
                     reception.check_key_of(&receivers(&reception.subscribers, &event, &named))?;
                 }
-                let most = most_at_once(self.concurrency, event.payload.len());
-                let at_once = SentAtOnce { claim: NewClaim { now: context.now(), token }, most };
+                let claim = NewClaim { now: context.now(), token };
+                let at_once = SentAtOnce { claim, workers: self.concurrency };
                 let at_once = Some(at_once).filter(|_| !self.enqueue);
                 let (subscribers, dedupe) = (reception.subscribers.as_slice(), self.dedupe);
                 let options =

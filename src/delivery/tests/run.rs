@@ -80,7 +80,7 @@ fn a_run_attempts_each_delivery_once_and_counts_it() {
 fn claimed_at_once(store: &Store, stop: Stop) -> Engine<'_> {
     let event = event("e-1", b"{}".to_vec());
     let subscribers = store.subscribers().unwrap();
-    let at_once = Some(SentAtOnce { claim: NewClaim { now: NOW, token: 7 }, most: 2 });
+    let at_once = Some(SentAtOnce { claim: NewClaim { now: NOW, token: 7 }, workers: 2 });
     let options = AcceptOptions { subscribers: &subscribers, at_once, ..AcceptOptions::default() };
     let intake = accept(store, [&event], options).unwrap().remove(0);
     assert_eq!((intake.deliveries.len(), intake.claimed.len()), (0, 1));
