@@ -1,6 +1,9 @@
 //! What the benchmarks share: a receiver in a process of its own, a database in a temporary folder, and figures of whole
 //! processes as the operating system accounts them.
 
+#[path = "../../tests/it/support/port.rs"]
+#[allow(clippy::unwrap_used, reason = "it is made for tests")]
+mod port;
 pub mod receiver;
 #[path = "../../tests/it/support/tls.rs"]
 #[allow(dead_code, clippy::unwrap_used, reason = "it is made for tests, and a part is needed")]
@@ -13,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+pub use port::closed_port;
 pub use tls::Identity;
 use wait4::Wait4;
 

@@ -11,7 +11,7 @@ use super::connector::GuardedConnector;
 use super::egress::Egress;
 use super::errors::{self, AnswerTooLong, StaleConnection};
 use super::gateway::Gateway;
-use super::idle::IdlePool;
+use super::idle::{IdlePool, LONGEST_IDLE};
 use super::look_up::LookUps;
 use super::resolver::GuardedResolver;
 use super::target::{ClientError, OutgoingRequest, Target};
@@ -40,12 +40,12 @@ pub struct Shared {
 impl Shared {
     /// For a process that sends `concurrency` requests at once.
     pub fn new(concurrency: usize) -> Shared {
-        Self::with_look_ups(LookUps::new(), concurrency)
+        Self::with(LookUps::new(), concurrency, LONGEST_IDLE)
     }
 
-    pub(super) fn with_look_ups(look_ups: Arc<LookUps>, concurrency: usize) -> Shared {
+    pub(super) fn with(look_ups: Arc<LookUps>, concurrency: usize, longest_idle: Duration) -> Shared {
         let share = local::most_open_files().map_or(concurrency, |files| files / IDLE_SHARE);
-        Shared { idle: Arc::new(IdlePool::new(concurrency.min(share))), look_ups }
+        Shared { idle: Arc::new(IdlePool::new(concurrency.min(share), longest_idle)), look_ups }
     }
 
     /// Closes connections that were idle for too long. Sending does so too.

@@ -10,7 +10,7 @@ use ureq::http::uri::Authority;
 use ureq::unversioned::transport::Transport;
 
 /// Shorter than the keep-alive of common servers (2 to 75 s): most connections are closed here before they are closed there.
-const LONGEST_IDLE: Duration = Duration::from_millis(1_500);
+pub const LONGEST_IDLE: Duration = Duration::from_millis(1_500);
 
 /// Which requests may use a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,7 @@ impl Key {
 #[derive(Debug)]
 pub struct IdlePool {
     most: usize,
+    longest: Duration,
     clients: AtomicU64,
     idle: Mutex<VecDeque<Idle>>,
 }
@@ -42,16 +43,10 @@ struct Idle {
     transport: Box<dyn Transport>,
 }
 
-impl Idle {
-    fn is_old(&self) -> bool {
-        self.since.elapsed() >= LONGEST_IDLE
-    }
-}
-
 impl IdlePool {
-    /// Holds `most` connections at the most.
-    pub fn new(most: usize) -> IdlePool {
-        IdlePool { most, clients: AtomicU64::new(0), idle: Mutex::default() }
+    /// Holds `most` connections at the most, each for `longest`.
+    pub fn new(most: usize, longest: Duration) -> IdlePool {
+        IdlePool { most, longest, clients: AtomicU64::new(0), idle: Mutex::default() }
     }
 
     /// A number that no other client of this pool has.
@@ -77,13 +72,17 @@ impl IdlePool {
     pub fn put(&self, key: Key, transport: Box<dyn Transport>) {
         let mut idle = self.lock();
         idle.push_back(Idle { key, since: Instant::now(), transport });
-        let old = idle.iter().take_while(|idle| idle.is_old()).count();
+        let old = self.count_old(&idle);
         close_first(old.max(idle.len().saturating_sub(self.most)), idle);
     }
 
     pub fn close_old(&self) {
         let idle = self.lock();
-        close_first(idle.iter().take_while(|idle| idle.is_old()).count(), idle);
+        close_first(self.count_old(&idle), idle);
+    }
+
+    fn count_old(&self, idle: &VecDeque<Idle>) -> usize {
+        idle.iter().take_while(|idle| idle.since.elapsed() >= self.longest).count()
     }
 
     /// Closes what a client opened.

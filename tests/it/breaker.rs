@@ -44,7 +44,8 @@ fn time_outs_open_it_too_and_other_answers_do_not() {
     env.create("slow", &receiver.url_at("/slow"), &["--timeout", "100ms", "--retry-delay", "1h"]);
     env.enqueue(0, 20);
     env.at(0, &["drain", "--concurrency", "1"]).ok();
-    assert!((5..=7).contains(&receiver.count()), "{}", receiver.count());
+    let made: usize = env.sql_value("SELECT count(*) FROM attempts").parse().unwrap();
+    assert!((5..=7).contains(&made), "{made}");
 
     let (env, receiver) = (TestEnv::new(), TestReceiver::start(500));
     env.create("bad", &receiver.url(), &["--retry-delay", "1h"]);
@@ -125,9 +126,9 @@ fn a_probe_whose_drain_is_stopped_is_given_back() {
     let (env, receiver) = opened_and_back();
     receiver.now_answers(Reply::Stall);
     let drain = env.hookctl(["drain"]).now(&second(61)).spawn();
-    receiver.wait_for(1, Duration::from_secs(10));
+    receiver.wait_for(1, Duration::from_secs(30));
     drain.signal("TERM");
-    drain.wait_timeout(Duration::from_secs(10)).fails(143);
+    drain.wait_timeout(Duration::from_secs(30)).fails(143);
     receiver.now_answers(200);
     let drained = env.json_at(62, &["drain"]);
     assert!(drained["succeeded"].as_i64().unwrap() > 1, "the next probe goes out at once: {drained}");
@@ -138,7 +139,7 @@ fn a_probe_whose_process_dies_holds_nothing_past_its_lease() {
     let (env, receiver) = opened_and_back();
     receiver.now_answers(Reply::Stall);
     let drain = env.hookctl(["drain"]).now(&second(61)).spawn();
-    receiver.wait_for(1, Duration::from_secs(10));
+    receiver.wait_for(1, Duration::from_secs(30));
     drain.kill();
     receiver.now_answers(200);
     assert_eq!(env.json_at(61 + 49, &["drain"])["claimed"], 0);

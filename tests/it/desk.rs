@@ -1,9 +1,8 @@
 //! The dead letter desk: retry, cancel, resend, and what disable and enable say of what waits.
 
-use std::time::Duration;
-
 use serde_json::Value;
 
+use crate::fault::PATIENCE;
 use crate::support::{Reply, TestEnv, TestReceiver};
 
 /// A webhook with so many deliveries that failed for good at second 0.
@@ -122,30 +121,32 @@ fn what_waits_can_be_cancelled_by_id_and_by_filter() {
 
 #[test]
 fn a_cancelled_delivery_that_is_under_way_is_recorded_and_not_retried() {
-    let (env, receiver) = (TestEnv::new(), TestReceiver::start(Reply::StatusAfter(Duration::from_millis(500), 500)));
+    let (env, receiver) = (TestEnv::new(), TestReceiver::start(Reply::WhenReleased(500)));
     env.create("crm", &receiver.url(), &["--retry-delay", "0s"]);
     env.enqueue(0, 1);
     let drain = env.hookctl(["drain"]).spawn();
-    receiver.wait_for(1, Duration::from_secs(10));
+    receiver.wait_for(1, PATIENCE);
     env.hookctl(["delivery", "cancel", "1"]).run().ok();
-    drain.wait_timeout(Duration::from_secs(10)).ok();
+    receiver.release();
+    drain.wait_timeout(PATIENCE).ok();
     assert_eq!((env.statuses().as_str(), receiver.count()), ("cancelled 1", 1));
     assert_eq!(env.sql_value("SELECT count(*) FROM attempts"), "1");
 }
 
 #[test]
 fn a_retry_leaves_alone_what_is_being_attempted() {
-    let (env, receiver) = (TestEnv::new(), TestReceiver::start(Reply::StatusAfter(Duration::from_millis(800), 200)));
+    let (env, receiver) = (TestEnv::new(), TestReceiver::start(Reply::WhenReleased(200)));
     env.create("crm", &receiver.url(), &[]);
     env.enqueue(0, 1);
     let drain = env.hookctl(["drain"]).spawn();
-    receiver.wait_for(1, Duration::from_secs(10));
+    receiver.wait_for(1, PATIENCE);
     for meant in [&["1"][..], &["--status", "pending"]] {
         let run = env.hookctl([&["delivery", "retry", "-o", "json"], meant].concat()).run().ok();
         assert_eq!(numbers(&run.json(), &["retried", "busy", "claimed"]), [0, 1, 0]);
         assert!(run.err().contains("1 are in flight"), "{run:?}");
     }
-    drain.wait_timeout(Duration::from_secs(10)).ok();
+    receiver.release();
+    drain.wait_timeout(PATIENCE).ok();
     assert_eq!((env.statuses().as_str(), receiver.count()), ("success 1", 1));
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use console::measure_text_width;
 use serde_json::Value;
 
-use crate::support::{TestEnv, TestReceiver, closed_port};
+use crate::support::{TestEnv, TestReceiver, closed_port, wait_until};
 
 const RED: &str = "\u{1b}[31m";
 const NOW: &str = "2026-01-01T00:10:00Z";
@@ -131,7 +131,7 @@ fn status_says_on_one_screen_what_waits_who_fails_and_why() {
 fn status_is_shown_again_until_it_is_stopped() {
     let env = troubled();
     let child = env.hookctl(["status", "--watch", "200ms", "-o", "json"]).spawn();
-    std::thread::sleep(Duration::from_secs(3));
+    wait_until("it is shown twice", || child.lines() >= 2);
     child.signal("INT");
     let lines = child.wait_timeout(Duration::from_secs(20)).fails(130).jsonl();
     assert!(lines.len() >= 2 && lines.iter().all(|line| line["waiting"] == 14), "{lines:?}");

@@ -79,14 +79,12 @@ fn it_answers_late_and_tells_when_to_come_back() {
 }
 
 #[test]
-fn a_signal_ends_it_within_a_second() {
+fn a_signal_ends_it_soon() {
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
         let env = TestEnv::new();
         let (child, _) = listen(&env, &[]);
-        let started = Instant::now();
         child.signal(signal);
         child.wait_timeout(SOON).fails(code);
-        assert!(started.elapsed() < Duration::from_secs(3), "{:?}, the machine's noise included", started.elapsed());
     }
 }
 

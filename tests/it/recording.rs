@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::support::markdown::run;
 use crate::support::{Child, Identity, TestEnv, TestReceiver, closed_port};
@@ -101,7 +101,9 @@ fn a_request_is_recorded_forwarded_and_replayed_byte_for_byte() {
     let answer = b"HTTP/1.1 299 Mine\r\nX-Odd:  a\r\nx-odd: b\r\nTransfer-Encoding: chunked\r\n\r\n3;x\r\n\x00\xff\n\r\n0\r\nT: r\r\n\r\n";
     let (target, requests) = sink(answer);
     let url = format!("http://{target}/other?x=1");
-    let (child, address) = listen(&env, &["--record", "requests", "--forward-to", &url, "--count", "1", "-o", "json"]);
+    let port = closed_port().port().to_string();
+    let recording = ["--port", &port, "--record", "requests", "--forward-to", &url, "--count", "1", "-o", "json"];
+    let (child, address) = listen(&env, &recording);
     assert_eq!(send(address, ODD).escape_ascii().to_string(), answer.escape_ascii().to_string());
     let shown = &child.wait_timeout(SOON).ok().jsonl()[0];
     assert_eq!((&shown["answered"], &shown["recorded"]), (&299.into(), &"requests/000001.http".into()));
@@ -114,7 +116,6 @@ fn a_request_is_recorded_forwarded_and_replayed_byte_for_byte() {
         assert_eq!(run.json()[0]["response_status_code"], 200);
         assert_eq!(requests.recv().unwrap().escape_ascii().to_string(), at(expected));
     }
-    let port = address.port().to_string();
     let (child, _) = listen(&env, &["--port", &port, "--count", "1", "-o", "json"]);
     env.hookctl(["replay", "requests/000001.http"]).run().ok();
     assert_eq!(child.wait_timeout(SOON).ok().jsonl()[0]["path"], "/in?a=1&a");
@@ -195,7 +196,7 @@ fn record_edit_resign_replay_from_a_shell() {
     let env = TestEnv::new();
     let script = r#"
         printf 'old key' > old.txt; printf 'new key' > new.txt
-        hookctl listen --record requests --count 1 2> listen.txt > seen.txt & listener=$!
+        hookctl listen --port PORT --record requests --count 1 2> listen.txt > seen.txt & listener=$!
         until grep -q listening listen.txt; do sleep 0.1; done
         url=$(sed 's/listening on //' listen.txt)
         printf '{"amount":12.50,"id":12345678901234567890}' > body.json
@@ -203,13 +204,13 @@ fn record_edit_resign_replay_from_a_shell() {
         curl -sS -H @headers.txt -H 'X-GitHub-Event: paid' --data-binary @body.json "$url"hooks > answer.txt
         wait $listener
         sed -i 's/12\.50/13.50/' requests/000001.http
-        hookctl listen --port "${url##*:}" --verify --scheme github --secret-file new.txt --count 1 > again.txt 2>&1 & listener=$!
+        hookctl listen --port PORT --verify --scheme github --secret-file new.txt --count 1 > again.txt 2>&1 & listener=$!
         until grep -q listening again.txt; do sleep 0.1; done
         hookctl replay requests --set '.note = "edited"' --resign --scheme github --secret-file new.txt
         wait $listener
         cat again.txt
     "#;
-    let script = script.replace("\"${url##*:}\"", "\"$(echo \"$url\" | sed 's/.*:\\([0-9]*\\).*/\\1/')\"");
+    let script = script.replace("PORT", &closed_port().port().to_string());
     let text = run(&env, &script).ok().text();
     assert!(text.contains("Signature:  valid (github)"), "{text}");
     assert!(text.contains(r#"{"amount":13.50,"id":12345678901234567890,"note":"edited"}"#), "{text}");
@@ -437,9 +438,7 @@ fn an_answer_without_a_length_is_passed_on_to_its_end() {
         stream.write_all(b"last").unwrap();
     });
     let (child, address) = listen(&env, &["--forward-to", &url, "--count", "1"]);
-    let started = Instant::now();
     assert_eq!(send(address, &post("", "{}")), b"HTTP/1.0 200 Yes\r\n\r\nfirst last");
-    assert!(started.elapsed() < SOON);
     child.wait_timeout(SOON).ok();
 }
 

@@ -325,7 +325,7 @@ fn helps(env: &TestEnv, said: &mut Vec<Run>) {
 #[cfg(target_os = "linux")]
 fn the_process_list_shows_no_secret_during_a_slow_send() {
     let env = TestEnv::new();
-    let receiver = TestReceiver::start(Reply::StatusAfter(Duration::from_millis(700), 200));
+    let receiver = TestReceiver::start(Reply::WhenReleased(200));
     let secret = create(&env, &receiver.url(), "timetracker,standard");
     let secret = secret.split_once('_').unwrap().1;
     let mut child = env.hookctl(["emit", "invoice.paid", "--data", "{}"]).spawn();
@@ -337,5 +337,6 @@ fn the_process_list_shows_no_secret_during_a_slow_send() {
     for bytes in [cmdline, environ, comm] {
         assert!(!holds(&bytes, secret), "{}", String::from_utf8_lossy(&bytes));
     }
+    receiver.release();
     child.wait_timeout(Duration::from_secs(20)).ok();
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Hookctl, Recorded, TestEnv, TestReceiver};
+use crate::support::{Hookctl, Recorded, TestEnv, TestReceiver, closed_port};
 
 /// The text of `s3cret` keys every HMAC here.
 fn create(env: &TestEnv, url: &str, options: &[&str]) -> Hookctl {
@@ -295,12 +295,12 @@ fn listen_and_replay_take_the_form_and_the_keys_of_the_webhook() {
     create(&env, "http://127.0.0.1:9/", &[&HMAC[2..], &["--signature", "hmac,standard-v1a"]].concat()).run().ok();
     let judged = |run: crate::support::Run| run.ok().json()["verification"]["schemes"].clone();
     let both = json!(["hmac", "standard-v1a"]);
-    let (child, url) = listen(":0");
+    let (child, url) = listen(&format!(":{}", closed_port().port()));
     env.hookctl(["webhook", "update", "crm", "--url", &url]).run().ok();
     emit(&env);
     assert_eq!(judged(child.wait_timeout(soon)), both);
     env.hookctl(["webhook", "secret", "rotate", "crm", "--overlap", "0"]).run().ok();
-    let (child, url) = listen(":0");
+    let (child, url) = listen(&format!(":{}", closed_port().port()));
     let replay = ["replay", "recorded/000001.http", "--to", &url, "--resign", "-w", "crm"];
     env.hookctl(replay).run().ok();
     assert_eq!(judged(child.wait_timeout(soon)), both);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rcgen::{CertificateParams, KeyPair};
 
 use super::receiver::Receiver;
-use super::{AMPLE, egress, open_policy, post};
+use super::{AMPLE, egress, open_policy, post, shared};
 use crate::domain::network::{AddressPolicy, parse_networks};
 use crate::http::{Client, Egress, Shared};
 
@@ -19,7 +19,7 @@ fn of(shared: &Shared, networks: &str) -> Client {
 
 #[test]
 fn a_connection_opened_under_one_policy_or_ca_is_not_used_under_another() {
-    let (receiver, shared) = (Receiver::answering(OK), Shared::new(16));
+    let (receiver, shared) = (Receiver::answering(OK), shared(16));
     let mut authority = CertificateParams::new(Vec::new()).unwrap();
     authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let root = authority.self_signed(&KeyPair::generate().unwrap()).unwrap().pem();
@@ -40,7 +40,7 @@ fn a_connection_opened_under_one_policy_or_ca_is_not_used_under_another() {
 #[test]
 fn a_connection_serves_the_host_and_port_it_was_opened_for() {
     let (one, other) = (Receiver::answering(OK), Receiver::answering(OK));
-    let client = of(&Shared::new(16), "127.0.0.1");
+    let client = of(&shared(16), "127.0.0.1");
     for _ in 0..3 {
         assert_eq!(post(&client, &one.url(), AMPLE).error, None);
         assert_eq!(post(&client, &other.url(), AMPLE).error, None);
@@ -51,7 +51,7 @@ fn a_connection_serves_the_host_and_port_it_was_opened_for() {
 
 #[test]
 fn all_clients_together_keep_no_more_than_the_bound_and_the_latest() {
-    let (receiver, shared) = (Receiver::answering(OK), Shared::new(3));
+    let (receiver, shared) = (Receiver::answering(OK), shared(3));
     let clients: Vec<Client> = (1..=20).map(|number| of(&shared, &format!("127.0.0.1,10.0.0.{number}"))).collect();
     for client in &clients {
         assert_eq!(post(client, &receiver.url(), AMPLE).error, None);
@@ -65,7 +65,7 @@ fn all_clients_together_keep_no_more_than_the_bound_and_the_latest() {
 
 #[test]
 fn idle_connections_are_closed_with_their_client() {
-    let (receiver, shared) = (Receiver::answering(OK), Shared::new(16));
+    let (receiver, shared) = (Receiver::answering(OK), shared(16));
     let (kept, gone) = (of(&shared, "127.0.0.1"), of(&shared, "127.0.0.0/8"));
     assert_eq!(post(&kept, &receiver.url(), AMPLE).error, None);
     assert_eq!(post(&gone, &receiver.url(), AMPLE).error, None);

@@ -28,17 +28,22 @@ fn open_policy() -> AddressPolicy {
     AddressPolicy { allow_private: true, allow_networks: Vec::new() }
 }
 
+/// Idle connections do not grow old in a test that is held up.
+fn shared(concurrency: usize) -> Shared {
+    Shared::with(LookUps::new(), concurrency, AMPLE)
+}
+
 fn client() -> Client {
     client_of(&open_policy())
 }
 
 fn client_of(policy: &AddressPolicy) -> Client {
-    Client::new(&Shared::new(16), &egress(policy)).unwrap()
+    Client::new(&shared(16), &egress(policy)).unwrap()
 }
 
 /// A client whose names are looked up by `ask`, on at most `threads` threads, and kept for so long.
 fn client_asking(policy: &AddressPolicy, ask: Box<Ask>, kept: Duration, threads: usize) -> Client {
-    Client::new(&Shared::with_look_ups(LookUps::with(ask, kept, threads), 16), &egress(policy)).unwrap()
+    Client::new(&Shared::with(LookUps::with(ask, kept, threads), 16, AMPLE), &egress(policy)).unwrap()
 }
 
 fn target(url: &str) -> Target {

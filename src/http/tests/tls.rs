@@ -9,9 +9,9 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::receiver::{Receiver, read_request};
-use super::{AMPLE, egress, error_of, open_policy, post};
+use super::{AMPLE, egress, error_of, open_policy, post, shared};
 use crate::domain::attempt::ErrorType;
-use crate::http::{Client, ClientError, Egress, Shared, check_ca_cert};
+use crate::http::{Client, ClientError, Egress, check_ca_cert};
 
 /// A certificate authority's PEM, and a server's certificate from it.
 struct Issued {
@@ -71,7 +71,7 @@ fn https(receiver: &Receiver) -> String {
 }
 
 fn client(ca_cert_pem: Option<&str>) -> Client {
-    Client::new(&Shared::new(4), &Egress { ca_cert: ca_cert_pem.map(str::to_owned), ..egress(&open_policy()) }).unwrap()
+    Client::new(&shared(4), &Egress { ca_cert: ca_cert_pem.map(str::to_owned), ..egress(&open_policy()) }).unwrap()
 }
 
 #[test]

@@ -152,22 +152,23 @@ fn killed_at_random_moments_it_loses_nothing_and_repeats_only_what_was_under_way
 #[test]
 fn killed_between_the_answer_and_its_record_it_sends_again_once_the_lease_is_over_with_the_same_id() {
     let env = TestEnv::new();
-    let receiver = TestReceiver::start(Reply::StatusAfter(Duration::from_millis(400), 200));
-    subscribe(&env, &receiver, &["left"], &["--timeout", "5s"]);
+    let receiver = TestReceiver::start(Reply::WhenReleased(200));
+    subscribe(&env, &receiver, &["left"], &["--timeout", "30s"]);
     let file = env.file("batch.jsonl", batch("e", 4));
     env.hookctl(["emit", "--enqueue", "--batch"]).arg(file).now(&moment(0)).run().ok();
     let drain = env.hookctl(["drain"]).now(&moment(0)).spawn();
     receiver.wait_for(4, PATIENCE);
     // Whoever holds the write lock keeps the answers, which come now, out of the log.
     let lock = env.lock();
-    sleep(Duration::from_millis(800));
+    receiver.release();
+    sleep(Duration::from_millis(400));
     drain.kill();
     lock.roll_back();
     assert_eq!(count(&env, "SELECT count(*) FROM attempts"), 0);
     assert_eq!(count(&env, "SELECT count(*) FROM deliveries WHERE claim_token IS NOT NULL"), 4);
-    let too_early = env.hookctl(["drain", "-o", "json"]).now(&moment(24)).run().ok().json();
+    let too_early = env.hookctl(["drain", "-o", "json"]).now(&moment(49)).run().ok().json();
     assert_eq!((&too_early["claimed"], &too_early["remaining_due"]), (&0.into(), &0.into()), "the lease holds");
-    let after = env.hookctl(["drain", "-o", "json"]).now(&moment(26)).run().ok().json();
+    let after = env.hookctl(["drain", "-o", "json"]).now(&moment(51)).run().ok().json();
     assert_eq!((&after["claimed"], &after["succeeded"]), (&4.into(), &4.into()));
     assert!(requests_by_event(&receiver).values().all(|requests| *requests == 2));
     let is_first = |request: &crate::support::Recorded| request.header("x-webhook-attempt") == Some("1");

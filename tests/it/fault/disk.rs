@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{PATIENCE, assert_whole, batch, count, requests_by_event, subscribe};
 use crate::support::{Reply, TestEnv, TestReceiver};
@@ -71,7 +71,7 @@ fn a_drain_whose_disk_fills_up_ends_with_1_and_the_next_one_goes_on() {
     only_on_files!();
     let env = TestEnv::new();
     let receiver = TestReceiver::start(Reply::with_body(200, vec![b'x'; 60_000]));
-    subscribe(&env, &receiver, &["crm"], &["--timeout", "1s"]);
+    subscribe(&env, &receiver, &["crm"], &[]);
     let file = env.file("batch.jsonl", batch("e", 60));
     env.hookctl(["emit", "--enqueue", "--batch"]).arg(file).run().ok();
     let output = run_limited(&env, size_kib(&env) + 600, &["drain"]);
@@ -95,7 +95,7 @@ fn emit_on_a_disk_that_fills_up_while_it_sends_ends_in_75_with_the_event_id() {
     let env = TestEnv::new();
     let receiver = TestReceiver::start(Reply::with_body(200, vec![b'x'; 60_000]));
     let names: Vec<String> = (0..10).map(|number| format!("crm-{number}")).collect();
-    subscribe(&env, &receiver, &names.iter().map(String::as_str).collect::<Vec<_>>(), &["--timeout", "1s"]);
+    subscribe(&env, &receiver, &names.iter().map(String::as_str).collect::<Vec<_>>(), &[]);
     let output = run_limited(&env, size_kib(&env) + 150, &["emit", "invoice.paid", "--event-id", "full", "-o", "json"]);
     let told = stderr(&output);
     assert_eq!(output.status.code(), Some(75), "{told}");
@@ -244,9 +244,7 @@ fn a_drain_whose_file_is_deleted_or_replaced_ends_instead_of_working_on_a_ghost(
     for fault in faults {
         let (env, _receiver, drain) = watching();
         fault(&env);
-        let told = Instant::now();
         let run = drain.wait_timeout(PATIENCE).fails(1);
-        assert!(told.elapsed() < Duration::from_secs(10));
         assert!(run.err().contains("deleted or replaced"), "{run:?}");
     }
 }

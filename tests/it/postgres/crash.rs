@@ -14,7 +14,7 @@ fn a_server_that_is_killed_and_restarted_in_the_middle_loses_nothing_that_was_ac
     let mut cluster = Cluster::start(&[]);
     let env = TestEnv::with(Server::alone_on(&cluster));
     let receiver = TestReceiver::start(200);
-    subscribe(&env, &receiver, &["left", "right"], &["--timeout", "1s"]);
+    subscribe(&env, &receiver, &["left", "right"], &[]);
     let mut dice = Dice::new();
     let drain = || env.hookctl(["drain", "--watch", "100ms"]).spawn();
     let mut drains: Vec<Child> = (0..2).map(|_| drain()).collect();

@@ -17,7 +17,7 @@ const WORKERS: usize = 4;
 /// A database with ten webhooks.
 fn prepared() -> (TestEnv, TestReceiver) {
     let (env, receiver) = (TestEnv::on(Engine::Server), TestReceiver::start(200));
-    subscribe(&env, &receiver, &WEBHOOKS, &["--timeout", "1s"]);
+    subscribe(&env, &receiver, &WEBHOOKS, &[]);
     (env, receiver)
 }
 

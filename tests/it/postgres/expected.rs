@@ -1,7 +1,5 @@
 //! Results that are recorded by what was read before: where that changed meanwhile, the state of now counts.
 
-use std::time::Duration;
-
 use super::subscribed;
 use crate::fault::{PATIENCE, assert_whole, count};
 use crate::support::Reply;
@@ -83,7 +81,7 @@ fn events_are_stored_again_after_a_deadlock() {
 fn what_waits_behind_a_delivery_whose_webhook_was_ordered_during_its_attempt_is_sent_after_it() {
     needs_postgres!();
     let (env, receiver) = subscribed(&[]);
-    receiver.now_answers(Reply::StatusAfter(Duration::from_secs(3), 200));
+    receiver.now_answers(Reply::WhenReleased(200));
     let first = env.hookctl(["emit", "invoice.paid", "--key", "a"]).spawn();
     receiver.wait_for(1, PATIENCE);
     receiver.now_answers(200);
@@ -91,6 +89,7 @@ fn what_waits_behind_a_delivery_whose_webhook_was_ordered_during_its_attempt_is_
     env.hookctl(["emit", "invoice.paid", "--key", "a", "--enqueue"]).run().ok();
     // It finds the second behind the first.
     env.hookctl(["drain"]).run().ok();
+    receiver.release();
     first.wait_timeout(PATIENCE).ok();
     env.hookctl(["drain"]).run().ok();
     assert_eq!((receiver.count(), env.statuses()), (2, "success 2".to_owned()));

@@ -1,6 +1,6 @@
 //! Through a pooler in transaction mode, where each transaction may get another connection of the server.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::subscribed;
 use crate::fault::{PATIENCE, assert_whole, batch, count, requests_by_event, subscribe};
 use crate::support::postgres::{Server, server_user};
-use crate::support::{Engine, TestEnv, TestReceiver, installed};
+use crate::support::{Engine, TestEnv, TestReceiver, closed_port, installed};
 
 /// A pgbouncer of the test's own, with fewer connections to the server than it has clients.
 struct Pooler {
@@ -21,7 +21,7 @@ struct Pooler {
 impl Pooler {
     fn start(env: &TestEnv) -> Option<Pooler> {
         let program = installed(&["pgbouncer", "/usr/sbin/pgbouncer"], "pgbouncer")?;
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let port = closed_port().port();
         let server = Server::cluster().address();
         env.file("users.txt", "\"tester\" \"\"\n");
         let users = env.path().join("users.txt");

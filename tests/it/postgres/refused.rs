@@ -38,7 +38,7 @@ fn a_role_without_rights_is_told_so_by_its_name_and_changes_nothing() {
 #[test]
 fn a_server_whose_disk_is_full_refuses_the_event_whole_and_keeps_what_is_due() {
     needs_postgres!();
-    let (env, receiver) = subscribed(&["--timeout", "1s"]);
+    let (env, receiver) = subscribed(&[]);
     env.hookctl(["emit", "invoice.paid", "--event-id", "before", "--enqueue"]).now(&moment(0)).run().ok();
     let full = |table: &str| {
         env.sql_write(&format!(

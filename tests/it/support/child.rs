@@ -80,6 +80,11 @@ impl Child {
         }
     }
 
+    /// How many whole lines it wrote to standard output so far.
+    pub fn lines(&self) -> usize {
+        String::from_utf8_lossy(&self.stdout.so_far()).matches('\n').count()
+    }
+
     /// Waits for a whole line on standard output that contains the text, and returns it; fails the test after `limit`.
     #[track_caller]
     pub fn wait_for_stdout(&self, text: &str, limit: Duration) -> String {

@@ -14,11 +14,6 @@ use super::script::Turns;
 use super::wire::{Wire, hold, read_request};
 use super::{Identity, OnConnect, Recorded, Reply, Script};
 
-/// An address on loopback where nobody listens.
-pub fn closed_port() -> SocketAddr {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
-}
-
 /// A running receiver; dropping it closes everything.
 pub struct TestReceiver {
     address: SocketAddr,
@@ -66,6 +61,12 @@ impl TestReceiver {
         self.shared.state.lock().unwrap().script = Turns::new(script.into());
     }
 
+    /// Sends the answers that wait for it, and those that would.
+    pub fn release(&self) {
+        self.shared.state.lock().unwrap().released = true;
+        self.shared.changed.notify_all();
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -99,6 +100,11 @@ impl TestReceiver {
     /// How many connections came so far.
     pub fn connections(&self) -> usize {
         self.shared.state.lock().unwrap().connections
+    }
+
+    /// How many requests waited for their answers at once, at the most.
+    pub fn most_at_once(&self) -> usize {
+        self.shared.state.lock().unwrap().most_at_once
     }
 
     /// What came that was no request, by connection: what a sender that dies in the middle leaves.
@@ -147,8 +153,11 @@ struct State {
     requests: Vec<Recorded>,
     malformed: Vec<Vec<u8>>,
     connections: usize,
+    waiting: usize,
+    most_at_once: usize,
     /// A handle of each open connection, to end it from outside.
     open: HashMap<usize, TcpStream>,
+    released: bool,
     stopped: bool,
 }
 
@@ -161,7 +170,10 @@ impl State {
             requests: Vec::new(),
             malformed: Vec::new(),
             connections: 0,
+            waiting: 0,
+            most_at_once: 0,
             open: HashMap::new(),
+            released: false,
             stopped: false,
         }
     }
@@ -224,7 +236,13 @@ impl Shared {
             };
             let close = request.header_values("connection").iter().any(|value| value.eq_ignore_ascii_case(b"close"));
             let reply = self.record(request);
-            let sent = self.pause(reply.delay()).and_then(|()| reply.write(&mut wire, |wait| self.pause(wait)));
+            if matches!(reply, Reply::WhenReleased(_)) {
+                let state = self.state.lock().unwrap();
+                drop(self.changed.wait_while(state, |state| !state.released && !state.stopped).unwrap());
+            }
+            let paused = self.pause(reply.delay());
+            self.state.lock().unwrap().waiting -= 1;
+            let sent = paused.and_then(|()| reply.write(&mut wire, |wait| self.pause(wait)));
             match sent {
                 Ok(Then::Keep) if !close => {}
                 Ok(Then::Hold) => {
@@ -243,6 +261,8 @@ impl Shared {
     fn record(&self, mut request: Recorded) -> Reply {
         let mut state = self.state.lock().unwrap();
         let state = &mut *state;
+        state.waiting += 1;
+        state.most_at_once = state.most_at_once.max(state.waiting);
         request.number = state.requests.len() + 1;
         let turns = state.by_path.get_mut(without_query(&request.path)).unwrap_or(&mut state.script);
         let reply = turns.reply(&request);

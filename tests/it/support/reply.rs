@@ -12,6 +12,8 @@ pub enum Reply {
     StatusWith { status: u16, headers: Vec<(String, String)>, body: Vec<u8> },
     /// An answer that comes late.
     StatusAfter(Duration, u16),
+    /// An answer that waits for `TestReceiver::release`.
+    WhenReleased(u16),
     /// A right answer that promises to keep the connection, which then closes at once.
     CloseAfterAnswer(u16),
     /// No answer; the connection stays open.
@@ -70,6 +72,7 @@ impl Reply {
             Reply::Status(status)
             | Reply::StatusWith { status, .. }
             | Reply::StatusAfter(_, status)
+            | Reply::WhenReleased(status)
             | Reply::CloseAfterAnswer(status) => Some(*status),
             Reply::DripHead(_) | Reply::DripBody(_) | Reply::HugeBody(_) => Some(200),
             _ => None,
@@ -89,7 +92,9 @@ impl Reply {
         const HALF_LINE: &[u8] = b"HTTP/1.1 20";
         const SHORT: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nnot all of it";
         match self {
-            Reply::Status(status) | Reply::StatusAfter(_, status) => wire.write_all(&whole(*status, &[], b"ok\n"))?,
+            Reply::Status(status) | Reply::StatusAfter(_, status) | Reply::WhenReleased(status) => {
+                wire.write_all(&whole(*status, &[], b"ok\n"))?;
+            }
             Reply::StatusWith { status, headers, body } => wire.write_all(&whole(*status, headers, body))?,
             Reply::CloseAfterAnswer(status) => {
                 let kept = ("Connection".to_owned(), "keep-alive".to_owned());

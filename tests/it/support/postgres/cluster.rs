@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::Session;
-use crate::support::Identity;
+use crate::support::{Identity, closed_port};
 
 /// How long a server may take to start, to stop or to recover.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -71,7 +71,7 @@ impl Cluster {
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
         certify(&folder, user);
         let settings: Vec<String> = settings.iter().map(|setting| (*setting).to_owned()).collect();
-        let port = free_port();
+        let port = closed_port().port();
         let keeper = run(&folder, port, user, &settings);
         let cluster = Cluster { folder, port, user, settings, keeper };
         cluster.wait_until_ready();
@@ -223,8 +223,4 @@ pub fn server_user() -> Option<User> {
         Some(User { uid: numbers.next()?.ok()?, gid: numbers.next()?.ok()? })
     };
     Some(find("postgres").or_else(|| find("nobody")).expect("a user for the server"))
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
