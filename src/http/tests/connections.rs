@@ -1,13 +1,12 @@
 //! Connections are kept alive, and a dead one is not taken for a failure.
 
 use std::io::Write;
-use std::net::TcpListener;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use super::receiver::{Receiver, Then};
+use super::receiver::{Receiver, Then, read_request};
 use super::{AMPLE, client, error_of, post};
 use crate::domain::attempt::ErrorType;
 
@@ -75,10 +74,10 @@ fn bytes_after_an_answer_are_not_taken_for_the_next_answer() {
 fn a_connection_that_the_receiver_closed_meanwhile_is_not_used() {
     let receiver = Receiver::answering_once(OK);
     let client = client();
-    for _ in 0..3 {
+    for closed in 1..=3 {
         let outcome = post(&client, &receiver.url(), AMPLE);
         assert_eq!((outcome.error, outcome.resent), (None, false));
-        thread::sleep(Duration::from_millis(20));
+        receiver.wait_for_closed(closed);
     }
     assert_eq!((receiver.connections(), receiver.requests()), (3, 3));
 }
@@ -97,6 +96,44 @@ fn a_request_on_a_connection_that_dies_under_it_is_sent_once_more_and_said_so() 
     let outcome = post(&client, &receiver.url(), AMPLE);
     assert_eq!((outcome.error, outcome.resent), (None, true));
     assert_eq!((receiver.connections(), receiver.requests()), (2, 3));
+}
+
+#[test]
+fn a_request_is_sent_once_more_on_a_new_connection_though_another_is_idle() {
+    let both = Arc::new(Barrier::new(2));
+    let served = AtomicUsize::new(0);
+    let receiver = Receiver::start(move |stream, _, number| {
+        if number > 1 {
+            return Then::Close;
+        }
+        if served.fetch_add(1, Ordering::SeqCst) < 2 {
+            both.wait();
+        }
+        stream.write_all(OK.as_bytes()).unwrap();
+        Then::KeepOpen
+    });
+    let client = client();
+    thread::scope(|scope| (0..2).for_each(|_| drop(scope.spawn(|| post(&client, &receiver.url(), AMPLE)))));
+    assert_eq!(receiver.connections(), 2);
+    let outcome = post(&client, &receiver.url(), AMPLE);
+    assert_eq!((outcome.error, outcome.resent), (None, true));
+    assert_eq!((receiver.connections(), receiver.requests()), (3, 4));
+}
+
+#[test]
+fn a_kept_connection_that_is_reset_is_as_dead_as_one_that_closes() {
+    let receiver = Receiver::raw(|mut stream| {
+        if read_request(&mut stream).is_some() {
+            stream.write_all(OK.as_bytes()).unwrap();
+            // What is unread as it closes makes a reset of it.
+            let _ = std::io::Read::read(&mut stream, &mut [0; 10]);
+        }
+    });
+    let client = client();
+    assert!(!post(&client, &receiver.url(), AMPLE).resent);
+    let outcome = post(&client, &receiver.url(), AMPLE);
+    assert_eq!((outcome.error, outcome.resent), (None, true));
+    assert_eq!(receiver.connections(), 2);
 }
 
 #[test]
@@ -140,9 +177,8 @@ fn an_answer_that_had_begun_is_never_asked_for_again() {
 
 #[test]
 fn refused_and_reset_connections_are_connection_errors() {
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let outcome = post(&client(), &format!("http://{closed}/"), AMPLE);
-    assert_eq!(error_of(&outcome), (ErrorType::ConnectionError, &*format!("{closed} refused the connection")));
+    let outcome = post(&client(), "http://127.0.0.1:9/", AMPLE);
+    assert_eq!(error_of(&outcome), (ErrorType::ConnectionError, "127.0.0.1:9 refused the connection"));
 
     // Closing with unread bytes in the buffer sends a reset.
     let receiver = Receiver::raw(|mut stream| {

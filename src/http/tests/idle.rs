@@ -8,6 +8,7 @@ use rcgen::{CertificateParams, KeyPair};
 use super::receiver::Receiver;
 use super::{AMPLE, egress, open_policy, post, shared};
 use crate::domain::network::{AddressPolicy, parse_networks};
+use crate::http::look_up::LookUps;
 use crate::http::{Client, Egress, Shared};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -84,4 +85,16 @@ fn idle_connections_are_closed_by_age() {
     thread::sleep(Duration::from_millis(1_600));
     shared.close_old();
     assert_eq!(shared.idle.len(), 0);
+}
+
+#[test]
+fn a_connection_that_was_idle_for_too_long_is_not_used() {
+    let longest = Duration::from_millis(50);
+    let receiver = Receiver::answering(OK);
+    let client = of(&Shared::with(LookUps::new(), 16, longest), "127.0.0.1");
+    for _ in 0..3 {
+        assert_eq!(post(&client, &receiver.url(), AMPLE).error, None);
+        thread::sleep(longest);
+    }
+    assert_eq!((receiver.connections(), receiver.requests()), (3, 3));
 }

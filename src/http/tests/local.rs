@@ -93,3 +93,13 @@ fn look_ups_that_hang_hold_no_more_threads_than_the_bound() {
     assert_eq!(running.load(Ordering::SeqCst), 3);
     drop(let_go);
 }
+
+#[test]
+fn a_look_up_that_ended_leaves_its_thread_to_the_next() {
+    let receiver = Receiver::answering("HTTP/1.1 204 No Content\r\n\r\n");
+    let ask = Box::new(|_: &str| Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]));
+    let client = client_asking(&open_policy(), ask, AMPLE, 1);
+    for number in 0..3 {
+        assert_eq!(post(&client, &receiver.url_at(&format!("{number}.test")), AMPLE).error, None);
+    }
+}

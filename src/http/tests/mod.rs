@@ -6,6 +6,7 @@ mod deadline;
 mod guard;
 mod idle;
 mod local;
+mod proxies;
 mod receiver;
 mod tls;
 

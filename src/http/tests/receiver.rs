@@ -16,6 +16,7 @@ pub enum Then {
 pub struct Receiver {
     port: u16,
     connections: Arc<AtomicUsize>,
+    closed: Arc<AtomicUsize>,
     requests: Arc<AtomicUsize>,
 }
 
@@ -26,15 +27,19 @@ impl Receiver {
         let receiver = Receiver {
             port: listener.local_addr().unwrap().port(),
             connections: Arc::default(),
+            closed: Arc::default(),
             requests: Arc::default(),
         };
-        let connections = Arc::clone(&receiver.connections);
+        let (connections, closed) = (Arc::clone(&receiver.connections), Arc::clone(&receiver.closed));
         let serve = Arc::new(serve);
         thread::spawn(move || {
             for stream in listener.incoming() {
                 connections.fetch_add(1, Ordering::SeqCst);
-                let (stream, serve) = (stream.unwrap(), Arc::clone(&serve));
-                thread::spawn(move || serve(stream));
+                let (stream, serve, closed) = (stream.unwrap(), Arc::clone(&serve), Arc::clone(&closed));
+                thread::spawn(move || {
+                    serve(stream);
+                    closed.fetch_add(1, Ordering::SeqCst);
+                });
             }
         });
         receiver
@@ -89,6 +94,13 @@ impl Receiver {
 
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
+    }
+
+    /// Waits until that many connections were closed from here.
+    pub fn wait_for_closed(&self, count: usize) {
+        while self.closed.load(Ordering::SeqCst) < count {
+            thread::yield_now();
+        }
     }
 
     pub fn requests(&self) -> usize {
