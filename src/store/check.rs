@@ -88,6 +88,9 @@ impl Store {
     pub fn check(&self, check: Check, now: Timestamp) -> Result<Vec<Finding>> {
         self.snapshot(|| match check {
             Check::Integrity => self.check_integrity(),
+            Check::ForeignKeys if self.dialect() == Dialect::Postgres => {
+                self.check_rows(check, SERVER_REFERENCE_RULES, now)
+            }
             Check::ForeignKeys => self.check_foreign_keys(),
             Check::Schema if self.dialect() == Dialect::Postgres => self.missing_on_server(),
             Check::Schema => self.schema_findings(),
@@ -239,6 +242,14 @@ const ATTEMPT_RULES: &[Rule] = &[Rule {
             WHERE r.said <> r.counted OR r.counted <> r.last",
     latest_ms: None,
     message: "deliveries have a gap in the log of their attempts",
+    is_fixable: false,
+}];
+
+/// A server keeps the other references itself.
+const SERVER_REFERENCE_RULES: &[Rule] = &[Rule {
+    count: "SELECT count(*) FROM attempts a WHERE NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.id = a.delivery_id)",
+    latest_ms: None,
+    message: "rows of attempts belong to rows of deliveries that are gone",
     is_fixable: false,
 }];
 

@@ -164,7 +164,8 @@ pub(super) use claimed;
 
 pub(super) const DUE_WEBHOOKS: &str =
     "SELECT s.webhook_id FROM webhook_state s WHERE s.is_active AND s.paused_at IS NULL
-    AND EXISTS (SELECT 1 FROM deliveries d WHERE d.webhook_id = s.webhook_id AND d.due_at <= $1)";
+    AND (SELECT d.due_at FROM deliveries d WHERE d.webhook_id = s.webhook_id AND d.due_at <= $1 ORDER BY d.due_at LIMIT 1)
+        IS NOT NULL";
 
 /// The longest due first.
 const CLAIM_DUE: &str = concat!(

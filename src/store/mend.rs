@@ -11,10 +11,13 @@ use crate::domain::webhook::LONGEST_TIMEOUT_MS;
 /// More than the longest lease, in milliseconds: the longest time-out and the engine's margin.
 pub(super) const LONGEST_LEASE_MS: i64 = LONGEST_TIMEOUT_MS + 60_000;
 
-/// Four looks into indexes.
-const IS_CLOCK_BEHIND: &str = "SELECT EXISTS (SELECT 1 FROM deliveries WHERE created_at > $1)
-    OR EXISTS (SELECT 1 FROM attempts WHERE completed_at > $1)
-    OR EXISTS (SELECT 1 FROM webhook_state s JOIN deliveries d ON d.webhook_id = s.webhook_id WHERE d.due_at > $2)";
+/// Four looks into indexes. Asked for with an order and a limit, which leave a server no reason to read a table instead, as it
+/// would for EXISTS where it takes a third of the rows for matches.
+const IS_CLOCK_BEHIND: &str =
+    "SELECT (SELECT created_at FROM deliveries WHERE created_at > $1 ORDER BY created_at LIMIT 1) IS NOT NULL
+    OR (SELECT completed_at FROM attempts WHERE completed_at > $1 ORDER BY completed_at LIMIT 1) IS NOT NULL
+    OR EXISTS (SELECT 1 FROM webhook_state s WHERE (SELECT d.due_at FROM deliveries d
+        WHERE d.webhook_id = s.webhook_id AND d.due_at > $2 ORDER BY d.due_at LIMIT 1) IS NOT NULL)";
 
 impl Store {
     /// The active webhooks that have a delivery due at `now`, and whether some row was written by a clock ahead of this one.

@@ -1,5 +1,5 @@
-//! Whether the schema on a server is what the migrations make. References between rows and the pages under them are the
-//! server's own to keep.
+//! Whether the schema on a server is what the migrations make. The pages under its rows are the server's own to keep, and so are
+//! references, but for those of attempts.
 
 use std::collections::BTreeSet;
 
@@ -36,8 +36,15 @@ impl Store {
 }
 
 impl Postgres {
-    pub(in crate::store) const CHECKS: [Check; 6] =
-        [Check::Schema, Check::Counters, Check::Deliveries, Check::Claims, Check::Attempts, Check::Clock];
+    pub(in crate::store) const CHECKS: [Check; 7] = [
+        Check::ForeignKeys,
+        Check::Schema,
+        Check::Counters,
+        Check::Deliveries,
+        Check::Claims,
+        Check::Attempts,
+        Check::Clock,
+    ];
 }
 
 /// A table or an index that the migrations make.

@@ -11,6 +11,7 @@ mod expected;
 mod hosts;
 mod locks;
 mod pooler;
+mod references;
 mod refused;
 mod round_trips;
 mod tools;
