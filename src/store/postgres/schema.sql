@@ -1,7 +1,9 @@
 -- What only PostgreSQL needs beside the migrations.
 
--- Rows that are rewritten with every group of deliveries leave room for that on their page.
+-- Rows that are rewritten with every group of deliveries leave room for that on their page. So does a delivery, which is claimed
+-- and recorded soon after it was made: what it was before is cleaned up on the same page.
 ALTER TABLE webhook_state SET (fillfactor = 50);
+ALTER TABLE deliveries SET (fillfactor = 50);
 
 -- An attempt is written by who has just changed its delivery, so that a look-up of each one's delivery tells nothing new, and it
 -- is half of what writing an attempt costs. Attempts go with their deliveries by a statement for all of them.
