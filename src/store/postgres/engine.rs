@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 
 use super::address::Server;
+use super::cursor::Cursors;
 use super::found::Found;
 use super::link::Link;
 use super::queue::Queued;
@@ -21,6 +22,7 @@ pub struct Postgres {
     pub(super) transaction: Cell<Transaction>,
     /// What was read of webhooks as deliveries were claimed for them, until it is asked for.
     pub(super) outgoing: RefCell<Option<Found>>,
+    pub(super) cursors: Cursors,
 }
 
 /// How far a transaction is.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::future::{join, join3};
 use tokio_postgres::Row as ServerRow;
@@ -55,61 +56,66 @@ const LISTED_IN_FRONT: i64 = 5;
 const LOOKED_AT: usize = 256;
 
 /// Claims for all lanes, with the payloads. `room` counts the claims of other processes, which wait for the webhook's state: it
-/// is locked. What a lane picks and the bound of bytes leaves out stays as it is.
+/// is locked. What a lane picks and the bound of bytes leaves out stays as it is. A row that is picked is found again by its
+/// place in the table: whoever else changes what is due has locked the webhook's state, so it moves no more. What is looked up for
+/// each row says OFFSET 0, or the server may read the whole table instead.
 const CLAIM: &str = "WITH lane AS MATERIALIZED (
     SELECT l.*, CASE WHEN l.at_once IS NULL THEN l.most ELSE least(l.most, l.at_once - (
             SELECT count(*) FROM deliveries d WHERE d.webhook_id = l.webhook_id AND d.due_at > l.now
                 AND d.due_at <= l.until + {skew} AND d.claim_token IS NOT NULL)) END AS room
-    FROM unnest($1, $2, $3, $4, $5, $6, $7, $8) AS l (n, mode, webhook_id, most, at_once, now, until, token)
+    FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) AS l (n, mode, webhook_id, most, at_once, now, until, token, due_from)
 ), due AS (
-    SELECT l.n, l.now, l.until, l.token, c.due_at AS place, c.id, c.event_id, c.body_id
+    SELECT l.n, l.now, l.until, l.token, c.due_at AS place, c.row, c.id, c.event_id, c.body_id
     FROM (SELECT * FROM lane WHERE mode = 0 AND room > 0) l CROSS JOIN LATERAL (
-        SELECT d.id, d.event_id, d.body_id, d.due_at FROM deliveries d WHERE d.webhook_id = l.webhook_id AND d.due_at <= l.now
+        SELECT d.ctid AS row, d.id, d.event_id, d.body_id, d.due_at FROM deliveries d
+        WHERE d.webhook_id = l.webhook_id AND d.due_at >= l.due_from AND d.due_at <= l.now
         ORDER BY d.due_at LIMIT l.room FOR UPDATE SKIP LOCKED) c
 ), listed AS (
-    SELECT l.n, l.now, l.until, l.token, c.place, c.id, c.event_id, c.body_id
+    SELECT l.n, l.now, l.until, l.token, c.place, c.row, c.id, c.event_id, c.body_id
     FROM (SELECT * FROM lane WHERE mode = 1 AND room > 0) l CROSS JOIN LATERAL (
-        SELECT d.id, d.event_id, d.body_id, w.place FROM unnest($9, $10) WITH ORDINALITY AS w (n, id, place)
+        SELECT d.ctid AS row, d.id, d.event_id, d.body_id, w.place
+        FROM unnest($10, $11) WITH ORDINALITY AS w (n, id, place)
         JOIN deliveries d ON d.id = w.id WHERE w.n = l.n AND d.due_at <= l.now
         ORDER BY w.place LIMIT l.room FOR UPDATE OF d SKIP LOCKED) c
 ), head AS (
-    SELECT l.n, l.now, l.until, l.token, 0 AS place, c.id, c.event_id, c.body_id
+    SELECT l.n, l.now, l.until, l.token, 0 AS place, c.row, c.id, c.event_id, c.body_id
     FROM (SELECT * FROM lane WHERE mode IN (2, 3) AND room > 0) l CROSS JOIN LATERAL (
-        SELECT d.id, d.event_id, d.body_id, d.due_at FROM deliveries d
+        SELECT d.ctid AS row, d.id, d.event_id, d.body_id, d.due_at FROM deliveries d
         WHERE d.webhook_id = l.webhook_id AND d.line = '*' AND d.due_at IS NOT NULL ORDER BY d.id LIMIT 1) c
     WHERE c.due_at <= l.now
-      AND (l.mode = 2 OR c.id IN (SELECT w.id FROM unnest($9, $10) AS w (n, id) WHERE w.n = l.n))
+      AND (l.mode = 2 OR c.id IN (SELECT w.id FROM unnest($10, $11) AS w (n, id) WHERE w.n = l.n))
       AND NOT EXISTS (SELECT 1 FROM deliveries u WHERE u.webhook_id = l.webhook_id AND u.line = '*'
                         AND u.claim_token IS NOT NULL AND coalesce(u.due_at, u.lease_until) > l.now)
 ), {lines} picked AS (
-    SELECT p.*, count(*) OVER (PARTITION BY p.n) AS picked,
+    SELECT p.n, p.now, p.until, p.token, p.place, p.row, e.event_id AS event, e.event_type, e.headers,
+        coalesce(b.body, e.payload) AS payload, count(*) OVER (PARTITION BY p.n) AS picked,
         sum(octet_length(coalesce(b.body, e.payload))) OVER (ORDER BY p.n, p.place, p.id)
             - octet_length(coalesce(b.body, e.payload)) AS bytes_before
     FROM (SELECT * FROM due UNION ALL SELECT * FROM listed UNION ALL SELECT * FROM head {of_lines}) p
-    JOIN events e ON e.id = p.event_id LEFT JOIN bodies b ON b.id = p.body_id
+    CROSS JOIN LATERAL (SELECT e.* FROM events e WHERE e.id = p.event_id OFFSET 0) e
+    LEFT JOIN LATERAL (SELECT b.body FROM bodies b WHERE b.id = p.body_id OFFSET 0) b ON TRUE
 )
-UPDATE deliveries d SET due_at = p.until, claim_token = p.token
-FROM picked p JOIN events e ON e.id = p.event_id LEFT JOIN bodies b ON b.id = p.body_id
-WHERE d.id = p.id AND d.due_at <= p.now AND p.bytes_before < $11
+UPDATE deliveries d SET due_at = p.until, claim_token = p.token FROM picked p
+WHERE d.ctid = p.row AND d.due_at <= p.now AND p.bytes_before < $12
 RETURNING p.n, p.place, p.picked, d.id, d.webhook_id, d.event_id, d.body_id, d.attempt_count + 1, d.retry_count, d.is_manual, d.is_test,
-    d.claim_token, e.event_id, e.event_type, coalesce(b.body, e.payload), e.headers";
+    d.claim_token, p.event, p.event_type, p.payload, p.headers";
 
 /// The parts of [`CLAIM`] for webhooks that order by keys.
 const CLAIM_IN_FRONT: &str = concat!(
     "in_front AS (
-    SELECT l.n, l.now, l.until, l.token, c.due_at AS place, c.id, c.event_id, c.body_id
+    SELECT l.n, l.now, l.until, l.token, c.due_at AS place, c.row, c.id, c.event_id, c.body_id
     FROM (SELECT * FROM lane WHERE mode = 4 AND room > 0) l CROSS JOIN LATERAL (
         SELECT c.* FROM (
-            SELECT d.id, d.webhook_id, d.line, d.event_id, d.body_id, d.due_at FROM deliveries d
+            SELECT d.ctid AS row, d.id, d.webhook_id, d.line, d.event_id, d.body_id, d.due_at FROM deliveries d
             WHERE d.webhook_id = l.webhook_id AND d.line IS NOT NULL AND NOT d.is_behind AND d.due_at <= l.now
             ORDER BY d.due_at LIMIT l.room + 256 FOR UPDATE SKIP LOCKED) c
         WHERE ",
     may_go!("l.now"),
     " ORDER BY c.due_at LIMIT l.room) c
 ), listed_in_front AS (
-    SELECT l.n, l.now, l.until, l.token, p.place, p.id, p.event_id, p.body_id
+    SELECT l.n, l.now, l.until, l.token, p.place, p.row, p.id, p.event_id, p.body_id
     FROM (SELECT * FROM lane WHERE mode = 5 AND room > 0) l CROSS JOIN LATERAL (
-        SELECT c.id, c.event_id, c.body_id, w.place FROM unnest($9, $10) WITH ORDINALITY AS w (n, id, place)
+        SELECT c.ctid AS row, c.id, c.event_id, c.body_id, w.place FROM unnest($10, $11) WITH ORDINALITY AS w (n, id, place)
         JOIN deliveries c ON c.id = w.id WHERE w.n = l.n AND c.due_at <= l.now AND (c.line IS NULL OR ",
     may_go!("l.now"),
     ") ORDER BY w.place LIMIT l.room FOR UPDATE OF c SKIP LOCKED) p
@@ -236,7 +242,8 @@ impl Postgres {
         }
         let moved_up = (!change.ended.is_empty())
             .then(|| Request::new(lines::move_up(Dialect::Postgres), vec![Parameter::Integers(change.ended.to_vec())]));
-        let claim = (!lanes.is_empty()).then(|| claim(lanes, bytes));
+        let due_from: Vec<Option<i64>> = lanes.iter().map(|lane| self.due_from(lane)).collect();
+        let claim = (!lanes.is_empty()).then(|| claim(lanes, &due_from, bytes));
         let (behind, full, charge) = (mark_behind(lanes), full(lanes), charge(lanes));
         let commit = Request::new("COMMIT", Vec::new());
         let (moved_up, behind, full, claimed) = self.round_trip(async |link| {
@@ -259,10 +266,29 @@ impl Postgres {
             behind: behind.iter().map(|row| pair(&mut Row::new(row))).collect::<Result<_>>()?,
             full: full.iter().map(|row| Row::new(row).next()).collect::<Result<_>>()?,
         };
+        let found = found(due_from, &claimed)?;
+        self.note_cursors(lanes, &found);
         Ok(GroupDone {
-            claimed: answers(lanes, bytes, &told, &claimed)?,
+            claimed: answers(lanes, bytes, &told, found),
             moved_up: moved_up.iter().map(|row| pair(&mut Row::new(row))).collect::<Result<_>>()?,
         })
+    }
+}
+
+impl Postgres {
+    fn due_from(&self, lane: &LaneClaim<'_>) -> Option<i64> {
+        match lane.wanted {
+            Wanted::Due => self.cursors.of(lane.webhook_id, Instant::now()),
+            _ => None,
+        }
+    }
+
+    fn note_cursors(&self, lanes: &[LaneClaim<'_>], found: &[Lane]) {
+        let due = lanes.iter().zip(found).filter(|(lane, _)| matches!(lane.wanted, Wanted::Due));
+        for (lane, found) in due {
+            let last = found.claimed.iter().map(|(place, ..)| *place).max();
+            self.cursors.note(lane.webhook_id, last.filter(|_| found.picked >= most(lane)), Instant::now());
+        }
     }
 }
 
@@ -270,14 +296,14 @@ fn numbered<'l, 'a>(lanes: &'l [LaneClaim<'a>]) -> impl Iterator<Item = (i64, &'
     (0..).zip(lanes)
 }
 
-fn claim(lanes: &[LaneClaim<'_>], bytes: usize) -> Request {
+fn claim(lanes: &[LaneClaim<'_>], due_from: &[Option<i64>], bytes: usize) -> Request {
     let int = || Type::INT8_ARRAY;
-    let rows = numbered(lanes).map(|(n, lane)| {
-        let mode = mode(lane);
+    let rows = numbered(lanes).zip(due_from).map(|((n, lane), due_from)| {
         let most = lane.most.min(i32::MAX as usize) as i64;
-        values![n, mode, lane.webhook_id, most, lane.at_once, lane.lease.now, lane.lease.until, lane.lease.token]
+        let (lease, due_from) = (lane.lease, due_from.unwrap_or(i64::MIN));
+        values![n, mode(lane), lane.webhook_id, most, lane.at_once, lease.now, lease.until, lease.token, due_from]
     });
-    let mut parameters = Parameter::columns([int(), int(), int(), int(), int(), int(), int(), int()], rows);
+    let mut parameters = Parameter::columns([int(), int(), int(), int(), int(), int(), int(), int(), int()], rows);
     let listed = numbered(lanes).flat_map(|(n, lane)| looked_at(lane).iter().map(move |id| values![n, id]));
     parameters.extend(Parameter::columns([int(), int()], listed));
     parameters.push(Parameter::Integer(i64::try_from(bytes).unwrap_or(i64::MAX)));
@@ -364,14 +390,17 @@ struct Told {
 
 /// What came of each lane.
 struct Lane {
+    /// It was looked through from this due time on.
+    due_from: Option<i64>,
     /// Place in the list and delivery.
     claimed: Vec<(i64, Claimed, Arc<Payload>)>,
     picked: usize,
 }
 
-fn answers(lanes: &[LaneClaim<'_>], bytes: usize, told: &Told, rows: &[ServerRow]) -> Result<Vec<LaneClaimed>> {
-    let mut found: Vec<Lane> = lanes.iter().map(|_| Lane { claimed: Vec::new(), picked: 0 }).collect();
-    let (mut payloads, mut claimed_bytes) = (HashMap::<claims::Sent, Arc<Payload>>::new(), 0);
+fn found(due_from: Vec<Option<i64>>, rows: &[ServerRow]) -> Result<Vec<Lane>> {
+    let lane = |due_from| Lane { due_from, claimed: Vec::new(), picked: 0 };
+    let mut found: Vec<Lane> = due_from.into_iter().map(lane).collect();
+    let mut payloads = HashMap::<claims::Sent, Arc<Payload>>::new();
     for row in rows {
         let mut row = Row::new(row);
         let (n, place, picked) = (row.next::<i64>()?, row.next()?, row.next::<i64>()?);
@@ -382,12 +411,16 @@ fn answers(lanes: &[LaneClaim<'_>], bytes: usize, told: &Told, rows: &[ServerRow
             None => Arc::new(Payload { event_id, event_type, bytes: row.next()?, headers: row.next()? }),
         };
         payloads.insert(claimed.sent(), Arc::clone(&payload));
-        claimed_bytes += payload.bytes.len();
         let lane = &mut found[n as usize];
         lane.picked = picked as usize;
         lane.claimed.push((place, claimed, payload));
     }
-    let is_out_of_bytes = claimed_bytes >= bytes;
+    Ok(found)
+}
+
+fn answers(lanes: &[LaneClaim<'_>], bytes: usize, told: &Told, found: Vec<Lane>) -> Vec<LaneClaimed> {
+    let claimed = found.iter().flat_map(|lane| &lane.claimed);
+    let is_out_of_bytes = claimed.map(|(_, _, payload)| payload.bytes.len()).sum::<usize>() >= bytes;
     let answer = |((n, lane), found): ((i64, &LaneClaim<'_>), Lane)| {
         if told.full.contains(&n) {
             return LaneClaimed { is_full: true, ..LaneClaimed::default() };
@@ -395,20 +428,25 @@ fn answers(lanes: &[LaneClaim<'_>], bytes: usize, told: &Told, rows: &[ServerRow
         let behind = told.behind.iter().filter(|(lane, _)| *lane == n).map(|(_, id)| *id).collect();
         answer(lane, found, behind, is_out_of_bytes)
     };
-    Ok(numbered(lanes).zip(found).map(answer).collect())
+    numbered(lanes).zip(found).map(answer).collect()
+}
+
+/// How many a lane may claim at the most.
+fn most(lane: &LaneClaim<'_>) -> usize {
+    lane.at_once.map_or(lane.most, |at_once| lane.most.min(at_once as usize))
 }
 
 fn answer(lane: &LaneClaim<'_>, found: Lane, mut behind: Vec<i64>, is_out_of_bytes: bool) -> LaneClaimed {
-    let Lane { mut claimed, picked } = found;
+    let Lane { due_from, mut claimed, picked } = found;
     let is_cut = claimed.len() < picked || (claimed.is_empty() && is_out_of_bytes);
-    let most = lane.at_once.map_or(lane.most, |at_once| lane.most.min(at_once as usize));
+    let most = most(lane);
     claimed.sort_unstable_by_key(|(place, claimed, _)| match lane.wanted {
         Wanted::Listed(_) | Wanted::ListedInFront(_) => *place,
         _ => claimed.id,
     });
     let (mut tried, mut head) = (0, None);
     let is_exhausted = match lane.wanted {
-        Wanted::Due => !is_cut && picked < most,
+        Wanted::Due => !is_cut && picked < most && due_from.is_none(),
         Wanted::InFront => !is_cut && picked < most && behind.is_empty(),
         Wanted::Head | Wanted::HeadIfListed(_) => {
             head = claimed.first().map(|(_, claimed, _)| claimed.id);

@@ -6,6 +6,7 @@ mod bell;
 mod cells;
 mod check;
 mod copy;
+mod cursor;
 mod engine;
 mod error;
 mod expect;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::address::Server;
 use super::cells::Parameter;
+use super::cursor::Cursors;
 use super::engine::{Postgres, Transaction};
 use super::link::{Link, Request};
 use super::queue::Queued;
@@ -74,6 +75,7 @@ impl Postgres {
             queue: RefCell::default(),
             transaction: Cell::new(Transaction::None),
             outgoing: RefCell::default(),
+            cursors: Cursors::default(),
         })
     }
 }
