@@ -214,7 +214,10 @@ impl Drain {
         let tally = sending.tally();
         let told = drained.and_then(|locked_out| {
             let remaining_due = store.count_due(context.now(), webhooks)?;
-            let deferred = sending.engine.count_held_back(webhooks)?.min(remaining_due);
+            let deferred = match remaining_due {
+                0 => 0,
+                _ => sending.engine.count_held_back(webhooks)?.min(remaining_due),
+            };
             let duration_ms = started.elapsed().as_millis() as u64;
             Ok((DrainView { tally, taken_in, rejected, deferred, remaining_due, duration_ms }, locked_out))
         });

@@ -69,6 +69,8 @@ struct Done {
     settled: Vec<(i64, Settled)>,
     recorded: Summary,
     states: WebhookStates,
+    /// The webhooks in whose states the store noted what claims cost.
+    charged: Vec<i64>,
     plan: Vec<Terms>,
     done: GroupDone,
 }
@@ -286,9 +288,9 @@ impl<'a> Engine<'a> {
         let (mut tries, mut known) = (0, self.known.of(group).filter(|_| turns.lanes.is_empty()));
         loop {
             match store.shared_transaction(|| self.step(group, turns, tries > 0, known.as_deref())) {
-                Ok(Done { settled, recorded, states, plan, done: GroupDone { claimed, moved_up } }) => {
+                Ok(Done { settled, recorded, states, charged, plan, done: GroupDone { claimed, moved_up } }) => {
                     self.leases.clear();
-                    self.known.follow(&states);
+                    self.known.follow(&states, &charged);
                     if let Some(kept) = &mut self.settled {
                         kept.extend(settled);
                     }
@@ -350,7 +352,8 @@ impl<'a> Engine<'a> {
             bytes: room.bytes(),
         })?;
         let settled = self.settled.iter().flat_map(|_| recorded.results.iter().map(Settled::of)).collect();
-        Ok(Done { settled, recorded: recorded.summary, states: step.states, plan, done })
+        let charged = lanes.iter().filter(|lane| lane.cost.is_any()).map(|lane| lane.webhook_id).collect();
+        Ok(Done { settled, recorded: recorded.summary, states: step.states, charged, plan, done })
     }
 
     /// What a transaction's failure means: of requests that were made, nobody knows what became of them.

@@ -24,13 +24,10 @@ impl KnownStates {
         webhooks.into_iter().map(|id| self.0.get(&id).cloned()).collect()
     }
 
-    /// Follows what a transaction made of them.
-    pub(super) fn follow(&mut self, states: &WebhookStates) {
-        for (id, health, version) in self.0.values_mut() {
-            if let Some(state) = states.get(*id) {
-                (*health, *version) = (state.health.clone(), state.version);
-            }
-        }
+    /// Follows what a transaction made of them. What claims cost some of these webhooks only the store knows.
+    pub(super) fn follow(&mut self, states: &WebhookStates, charged: &[i64]) {
+        self.learn(states.reads());
+        charged.iter().for_each(|id| drop(self.0.remove(id)));
     }
 
     pub(super) fn forget(&mut self) {

@@ -43,6 +43,11 @@ impl WebhookStates {
         Some(state)
     }
 
+    /// All of them, as this transaction leaves them.
+    pub(super) fn reads(&self) -> impl Iterator<Item = StateRead> {
+        self.0.iter().map(|(id, state)| (*id, state.health.clone(), state.version))
+    }
+
     /// The changed states, in the order of ids.
     pub(super) fn changes(&self) -> Vec<HealthChange<'_>> {
         let changed = self.0.iter().filter(|(_, state)| state.is_changed);

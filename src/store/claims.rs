@@ -97,7 +97,7 @@ impl Claimed {
 }
 
 impl ClaimCost {
-    pub(super) fn is_any(self) -> bool {
+    pub fn is_any(self) -> bool {
         self.is_probe || self.rate.is_some()
     }
 }

@@ -1,6 +1,6 @@
 //! The last run of `drain`, for monitoring.
 
-use super::value::params;
+use super::value::values;
 use super::{Result, Store};
 use crate::domain::time::Timestamp;
 
@@ -18,7 +18,7 @@ impl Store {
         let sql = "INSERT INTO last_drain (id, ended_at, attempted, succeeded) VALUES (1, $1, $2, $3)
              ON CONFLICT (id) DO UPDATE SET ended_at = excluded.ended_at, attempted = excluded.attempted,
                 succeeded = excluded.succeeded";
-        self.execute(sql, params![drain.ended_at, drain.attempted, drain.succeeded]).map(drop)
+        self.execute_each(sql, [values![drain.ended_at, drain.attempted, drain.succeeded]])
     }
 
     pub fn last_drain(&self) -> Result<Option<LastDrain>> {
