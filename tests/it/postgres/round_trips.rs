@@ -41,6 +41,20 @@ fn a_batch_of_a_thousand_makes_two_round_trips_beside_the_look_at_the_webhooks()
 }
 
 #[test]
+fn a_drain_of_a_few_deliveries_makes_a_dozen_round_trips() {
+    needs_postgres!();
+    let (env, receiver) = subscribed(&[]);
+    // They come back in one group, or in two.
+    receiver.now_answers(Reply::StatusAfter(Duration::from_millis(150), 200));
+    let made = fewest(|try_number| {
+        env.hookctl(["emit", "--enqueue", "--batch", "-"]).stdin(batch(&format!("e{try_number}-"), 3)).run().ok();
+        round_trips(&env, &["drain"])
+    });
+    assert_eq!(receiver.count(), 9);
+    assert!(made <= 13, "{made}");
+}
+
+#[test]
 fn each_further_group_of_a_drain_makes_two_round_trips() {
     needs_postgres!();
     let (env, receiver) = subscribed(&[]);
