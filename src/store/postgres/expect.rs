@@ -4,6 +4,7 @@ use tokio_postgres::types::Type;
 
 use super::cells::Parameter;
 use super::engine::Postgres;
+use super::group::PLANS;
 use super::link::Request;
 use super::queue::Queued;
 use crate::store::claims::Claimed;
@@ -59,7 +60,8 @@ impl Postgres {
         let rows = claims.iter().map(|claimed| values![claimed.id, claimed.token]);
         let mut held = Parameter::columns([int(), int()], rows);
         held.push(Parameter::Integer(claims.len() as i64));
-        let both = [Request::new(EXPECT_STATES, expected), Request::new(EXPECT_CLAIMS, held)];
-        self.queue.borrow_mut().extend(both.map(Queued::Run));
+        let plans = Request::new(PLANS, Vec::new());
+        let all = [plans, Request::new(EXPECT_STATES, expected), Request::new(EXPECT_CLAIMS, held)];
+        self.queue.borrow_mut().extend(all.map(Queued::Run));
     }
 }

@@ -29,6 +29,12 @@ const MOVE_ON: &str = "UPDATE deliveries d SET status = r.status, due_at = r.due
         started_at, completed_at, duration_ms, code, error_type, error_message, id, token)
     WHERE d.id = r.id AND d.claim_token = r.token";
 
+/// The statements of a turn are planned once for all turns, and in no way that reads a whole table: what a server makes of how
+/// much is due is soon wrong, and planning claims anew each time takes as long as a dozen of them.
+pub(super) const PLANS: &str = "SELECT set_config('plan_cache_mode', 'force_generic_plan', TRUE),
+    set_config('enable_seqscan', 'off', TRUE), set_config('enable_hashjoin', 'off', TRUE),
+    set_config('enable_mergejoin', 'off', TRUE)";
+
 /// What `Dialect::wait_for_recorders` waits for.
 const RECORDER: &str = "SELECT pg_advisory_xact_lock_shared(1752133483, 2)";
 
@@ -170,6 +176,7 @@ impl Postgres {
         let kinds = [Type::INT8_ARRAY, Type::INT8_ARRAY];
         let standings = claims.iter().map(|claimed| values![claimed.id, claimed.token]);
         let standings = Request::new(STANDINGS, Parameter::columns(kinds, standings));
+        self.queue.borrow_mut().push(Queued::Run(Request::new(PLANS, Vec::new())));
         let (states, standings) = self.round_trip(async |link| {
             let (states, standings) = join(link.rows(&states), link.rows(&standings)).await;
             Ok((states?, standings?))
