@@ -101,6 +101,7 @@ impl Emit {
             Accepted::Conflict => return Err(conflict(&event.event_id).into()),
             Accepted::Refused(reason) => return Err(Failure::option(Field::Data.option(), reason).into()),
         };
+        store.leave_to_exit();
         done.map_err(|error| accepted_but(error, &event.event_id))
     }
 

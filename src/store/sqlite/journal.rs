@@ -70,6 +70,18 @@ impl Store {
         Ok(())
     }
 
+    /// Leaves closing to the end of the process, which comes next, where the log is left anyway: SQLite would free piece by piece
+    /// what it read of the schema.
+    pub fn leave_to_exit(self) {
+        let is_log_left = match &self.engine {
+            Engine::Sqlite(file) => file.connection.db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE),
+            Engine::Postgres(_) => Ok(false),
+        };
+        if is_log_left.unwrap_or(false) {
+            std::mem::forget(self);
+        }
+    }
+
     /// Back to the rollback journal, which is as durable: the file system has no memory to share (some network mounts and
     /// containers). A process that has the file for itself needs none, if it says so before its first read.
     pub(super) fn leave_wal(&self) -> Result<()> {
