@@ -17,7 +17,7 @@ use crate::commands::candidates::Candidates;
 use crate::context::{Context, Exit};
 use crate::delivery::{Summary, wait_out};
 use crate::domain::time::Timestamp;
-use crate::output::{Cell, Look, Page, Row, Text};
+use crate::output::{Cell, Look, Row};
 use crate::signals::Stop;
 use crate::store::{LastDrain, Removed, Retention, Store, StoreError};
 
@@ -146,12 +146,6 @@ impl DrainView {
             line += &format!("; {} still due", self.remaining_due - self.deferred);
         }
         line
-    }
-}
-
-impl Page for DrainView {
-    fn describe(&self, text: &mut Text) {
-        text.line(self.line());
     }
 }
 

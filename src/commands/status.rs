@@ -7,7 +7,6 @@ use clap::Args;
 use serde::Serialize;
 
 use super::arguments;
-use super::failures::FailureView;
 use super::outbox::standing::{self, Outboxes};
 use super::scope;
 use super::webhook::view::state_cell;
@@ -18,7 +17,7 @@ use crate::domain::statistics::Measures;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{Condition, State, Webhook};
 use crate::output::{Cell, Look, Page, Row, Text};
-use crate::store::{LastDrain, Place, Store, WebhookFilter, Window};
+use crate::store::{FailedAttempt, LastDrain, Place, Store, WebhookFilter, Window};
 
 /// Show what waits, and what fails and why, on one screen
 ///
@@ -53,7 +52,7 @@ struct StatusView {
     active_webhooks: u64,
     webhooks_not_well: Vec<NotWell>,
     last_hour: LastHour,
-    last_failures: Vec<FailureView>,
+    last_failures: Vec<FailedAttempt>,
     last_drain: Option<DrainPart>,
     #[serde(flatten)]
     outboxes: Outboxes,
@@ -263,7 +262,6 @@ impl Status {
         let mut measures = Measures::default();
         store.each_delivery(&window, |delivery| measures.add_delivery(delivery))?;
         store.each_attempt(&window, |attempt| measures.add_attempt(attempt))?;
-        let failures = store.last_failures(&window, MOST_FAILURES)?;
         Ok(StatusView {
             at: now,
             waiting: states.iter().map(|state| (state.pending + state.retrying) as u64).sum(),
@@ -273,7 +271,7 @@ impl Status {
             active_webhooks: webhooks.iter().filter(|webhook| webhook.health.state() == State::Active).count() as u64,
             webhooks_not_well: not_well,
             last_hour: (&measures).into(),
-            last_failures: failures.into_iter().map(FailureView::from).collect(),
+            last_failures: store.last_failures(&window, MOST_FAILURES)?,
             last_drain: store.last_drain()?.map(DrainPart::from),
             outboxes: Outboxes::default(),
             database,

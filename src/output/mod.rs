@@ -169,13 +169,19 @@ impl Output {
                 page.describe(&mut text);
                 self.put(text.finish().as_bytes())
             }
-            Format::Json if self.jq.is_some() => self.json_line(page),
-            Format::Json => {
-                json::pretty(&mut self.stdout, page).map_err(write_error)?;
+            Format::Json | Format::Jsonl | Format::Csv => self.object(page),
+        }
+    }
+
+    /// Writes one object for programs.
+    fn object<S: Serialize>(&mut self, object: &S) -> Result<()> {
+        match self.settings.format {
+            Format::Json if self.jq.is_none() => {
+                json::pretty(&mut self.stdout, object).map_err(write_error)?;
                 self.put(b"\n")
             }
-            Format::Jsonl => self.json_line(page),
-            Format::Csv => csv::Table::default().row(&mut self.stdout, page).map_err(write_error),
+            Format::Csv => csv::Table::default().row(&mut self.stdout, object).map_err(write_error),
+            Format::Json | Format::Jsonl | Format::Table => self.json_line(object),
         }
     }
 
@@ -248,13 +254,13 @@ impl Output {
     }
 
     /// Writes a run's report: for people one line on stderr, unless quiet; for programs the object on stdout.
-    pub fn report<P: Page>(&mut self, page: &P, line: &str) -> Result<()> {
+    pub fn report<S: Serialize>(&mut self, object: &S, line: &str) -> Result<()> {
         match self.settings.format {
             Format::Table => {
                 self.summary(line);
                 Ok(())
             }
-            Format::Json | Format::Jsonl | Format::Csv => self.page(page),
+            Format::Json | Format::Jsonl | Format::Csv => self.object(object),
         }
     }
 

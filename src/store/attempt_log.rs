@@ -1,32 +1,37 @@
 //! The log of attempts for `delivery tail`: in the order of recording, without the answers.
 
+use serde::Serialize;
+
 use super::row::Row;
 use super::{DeliveryFilter, Result, Store};
 use crate::domain::attempt::{ErrorType, Trigger};
 use crate::domain::delivery::Status;
 use crate::domain::time::Timestamp;
 
-/// An attempt, with columns of its delivery.
-#[derive(Clone, Debug)]
+/// An attempt with columns of its delivery, serialised in the keys of a delivery.
+#[derive(Clone, Debug, Serialize)]
 pub struct LoggedAttempt {
     /// Increases in the order of recording.
+    #[serde(skip)]
     pub row: i64,
+    #[serde(rename = "id")]
     pub delivery_id: i64,
     pub webhook_id: i64,
     pub webhook: String,
-    pub event_id: String,
     pub event_type: String,
+    pub event_id: String,
     /// The delivery's status after it: `success`, its present status, or `retrying` if a later attempt followed.
     pub status: Status,
     /// The number within the delivery, from 1.
+    #[serde(rename = "attempt_number")]
     pub number: u32,
     pub trigger: Trigger,
+    pub response_status_code: Option<u16>,
+    pub error_message: Option<String>,
+    pub error_type: Option<ErrorType>,
     pub started_at: Timestamp,
     pub completed_at: Timestamp,
     pub duration_ms: i64,
-    pub response_status_code: Option<u16>,
-    pub error_type: Option<ErrorType>,
-    pub error_message: Option<String>,
     /// When the next attempt is due, if this was the last one.
     pub next_retry_at: Option<Timestamp>,
 }

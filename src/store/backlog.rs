@@ -1,12 +1,14 @@
 //! What waits to be sent.
 
+use serde::Serialize;
+
 use super::row::pair;
 use super::value::params;
 use super::{Result, Store};
 use crate::domain::time::Timestamp;
 
 /// What waits to be sent, in deliveries.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Backlog {
     /// Never attempted.
     pub pending: u64,
@@ -17,6 +19,7 @@ pub struct Backlog {
     /// Of these, the ones that the next drain attempts: due, of webhooks that are active and not paused.
     pub due: u64,
     /// Since when the longest due one is due.
+    #[serde(skip)]
     pub oldest_due: Option<Timestamp>,
 }
 

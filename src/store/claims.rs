@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::event_headers::EventHeaders;
-use super::row::{Row, one};
+use super::row::{Row, one, read_fields};
 use super::value::params;
 use super::{Result, Store, StoreError};
 use crate::domain::attempt::Trigger;
@@ -340,17 +340,9 @@ impl Store {
 }
 
 pub(super) fn from_row(row: &mut Row<'_>) -> Result<Claimed> {
-    Ok(Claimed {
-        id: row.next()?,
-        webhook_id: row.next()?,
-        event_row: row.next()?,
-        body_id: row.next()?,
-        attempt_number: row.next()?,
-        retry_count: row.next()?,
-        trigger: row.next()?,
-        is_test: row.next()?,
-        token: row.next()?,
-    })
+    Ok(read_fields!(row => Claimed {
+        id, webhook_id, event_row, body_id, attempt_number, retry_count, trigger, is_test, token
+    }))
 }
 
 #[cfg(test)]

@@ -1,52 +1,54 @@
 //! The table of deliveries: the log as people read it, and what they change by hand.
 
+use serde::Serialize;
+
 use super::counters::CounterChanges;
 use super::delivery_filter::DeliveryFilter;
 use super::lines::LINE;
 use super::mend::LONGEST_LEASE_MS;
-use super::row::{Row, one, pair};
+use super::row::{Row, one, pair, read_fields};
 use super::value::{Value, params};
 use super::{Result, Store};
 use crate::domain::attempt::ErrorType;
 use crate::domain::delivery::Status;
 use crate::domain::time::Timestamp;
 
-/// A delivery as lists show it.
-#[derive(Clone, Debug)]
+/// A delivery, serialised as lists show it.
+#[derive(Clone, Debug, Serialize)]
 pub struct DeliveryRow {
     pub id: i64,
     pub webhook_id: i64,
     pub webhook: String,
-    pub event_row: i64,
-    /// The body that it sends instead of the event's payload.
-    pub body_id: Option<i64>,
-    pub event_id: String,
     pub event_type: String,
+    pub event_id: String,
     pub key: Option<String>,
     pub owner: Option<String>,
     pub status: Status,
+    #[serde(rename = "attempt_number")]
     pub attempt_count: u32,
-    /// Retries used.
-    pub retry_count: u32,
-    /// When it is due; while it is claimed, when the lease ends.
-    pub due_at: Option<Timestamp>,
-    pub is_claimed: bool,
-    pub is_test: bool,
-    pub created_at: Timestamp,
-    /// Of the last attempt, like all that follow.
+    /// Of the last attempt, like the five that follow.
+    pub response_status_code: Option<u16>,
+    pub error_message: Option<String>,
+    pub error_type: Option<ErrorType>,
     pub started_at: Option<Timestamp>,
     pub completed_at: Option<Timestamp>,
     pub duration_ms: Option<i64>,
-    pub response_status_code: Option<u16>,
-    pub error_type: Option<ErrorType>,
-    pub error_message: Option<String>,
-}
-
-impl DeliveryRow {
+    /// Retries used.
+    pub retry_count: u32,
     /// When the next retry is due, if there is one.
-    pub fn next_retry_at(&self) -> Option<Timestamp> {
-        self.due_at.filter(|_| self.status == Status::Retrying && !self.is_claimed)
-    }
+    pub next_retry_at: Option<Timestamp>,
+    pub is_test: bool,
+    pub created_at: Timestamp,
+    #[serde(skip)]
+    pub event_row: i64,
+    /// The body that it sends instead of the event's payload.
+    #[serde(skip)]
+    pub body_id: Option<i64>,
+    /// When it is due; while it is claimed, when the lease ends.
+    #[serde(skip)]
+    pub due_at: Option<Timestamp>,
+    #[serde(skip)]
+    pub is_claimed: bool,
 }
 
 /// What was deleted with a webhook or by pruning.
@@ -70,7 +72,8 @@ pub struct Retried {
 const SELECT: &str = "SELECT d.id, d.webhook_id, (SELECT w.name FROM webhooks w WHERE w.id = d.webhook_id), d.event_id, d.body_id,
     (SELECT e.event_id FROM events e WHERE e.id = d.event_id), d.event_type,
     (SELECT e.key FROM events e WHERE e.id = d.event_id), (SELECT w.owner FROM webhooks w WHERE w.id = d.webhook_id), d.status, d.attempt_count, d.retry_count,
-    d.due_at, d.claim_token IS NOT NULL, d.is_test, d.created_at, d.started_at, d.completed_at, d.duration_ms,
+    d.due_at, d.claim_token IS NOT NULL, CASE WHEN d.status = 'retrying' AND d.claim_token IS NULL THEN d.due_at END,
+    d.is_test, d.created_at, d.started_at, d.completed_at, d.duration_ms,
     d.response_status_code, d.error_type, d.error_message FROM deliveries d";
 
 const ORDER: &str = "ORDER BY d.id DESC";
@@ -236,30 +239,11 @@ impl Store {
 }
 
 fn from_row(row: &mut Row<'_>) -> Result<DeliveryRow> {
-    Ok(DeliveryRow {
-        id: row.next()?,
-        webhook_id: row.next()?,
-        webhook: row.next()?,
-        event_row: row.next()?,
-        body_id: row.next()?,
-        event_id: row.next()?,
-        event_type: row.next()?,
-        key: row.next()?,
-        owner: row.next()?,
-        status: row.next()?,
-        attempt_count: row.next()?,
-        retry_count: row.next()?,
-        due_at: row.next()?,
-        is_claimed: row.next()?,
-        is_test: row.next()?,
-        created_at: row.next()?,
-        started_at: row.next()?,
-        completed_at: row.next()?,
-        duration_ms: row.next()?,
-        response_status_code: row.next()?,
-        error_type: row.next()?,
-        error_message: row.next()?,
-    })
+    Ok(read_fields!(row => DeliveryRow {
+        id, webhook_id, webhook, event_row, body_id, event_id, event_type, key, owner, status, attempt_count, retry_count,
+        due_at, is_claimed, next_retry_at, is_test, created_at, started_at, completed_at, duration_ms,
+        response_status_code, error_type, error_message
+    }))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The catalogue of event types.
 
-use super::row::{Row, one, pair};
+use super::row::{Row, one, pair, read_fields};
 use super::value::{Value, params};
 use super::{Result, Store};
 
@@ -59,11 +59,5 @@ impl Store {
 }
 
 fn from_row(row: &mut Row<'_>) -> Result<EventTypeRow> {
-    Ok(EventTypeRow {
-        name: row.next()?,
-        description: row.next()?,
-        is_builtin: row.next()?,
-        schema: row.next()?,
-        example: row.next()?,
-    })
+    Ok(read_fields!(row => EventTypeRow { name, description, is_builtin, schema, example }))
 }

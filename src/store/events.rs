@@ -1,30 +1,33 @@
 //! The table of events.
 
+use serde::Serialize;
+
 use super::conditions::Conditions;
 use super::dialect::Dialect;
 use super::event_headers::EventHeaders;
-use super::row::{Row, one};
+use super::row::{Row, one, read_fields};
 use super::subject::Subject;
 use super::value::{Value, params};
 use super::{Result, Store, StoreError};
 use crate::domain::owner::Owner;
 use crate::domain::time::Timestamp;
 
-/// An event in a list.
-#[derive(Clone, Debug)]
+/// An event, serialised as lists show it.
+#[derive(Clone, Debug, Serialize)]
 pub struct EventRow {
+    #[serde(skip)]
     pub id: i64,
     pub event_id: String,
     pub event_type: String,
-    /// In bytes; `None` if it was pruned.
-    pub payload_size: Option<i64>,
     /// If set, only this owner's webhooks got it.
     pub owner: Option<String>,
     pub entity_type: Option<String>,
     pub entity_id: Option<String>,
     pub key: Option<String>,
+    /// In bytes; `None` if it was pruned.
+    pub payload_size: Option<i64>,
+    pub delivery_count: i64,
     pub created_at: Timestamp,
-    pub deliveries: i64,
 }
 
 /// Filters on the list of events.
@@ -110,16 +113,7 @@ impl Store {
 }
 
 fn from_row(row: &mut Row<'_>) -> Result<EventRow> {
-    Ok(EventRow {
-        id: row.next()?,
-        event_id: row.next()?,
-        event_type: row.next()?,
-        payload_size: row.next()?,
-        owner: row.next()?,
-        entity_type: row.next()?,
-        entity_id: row.next()?,
-        key: row.next()?,
-        created_at: row.next()?,
-        deliveries: row.next()?,
-    })
+    Ok(read_fields!(row => EventRow {
+        id, event_id, event_type, payload_size, owner, entity_type, entity_id, key, created_at, delivery_count
+    }))
 }

@@ -1,6 +1,6 @@
 //! Figures for monitoring: counters that only increase, and the present state. None of it scans the log.
 
-use super::row::one;
+use super::row::{one, read_fields};
 use super::value::{params, values};
 use super::{Result, Store};
 use crate::domain::time::Timestamp;
@@ -72,29 +72,14 @@ impl Store {
             "SELECT webhook_id, outcome, bound_ms, attempts, duration_ms FROM attempt_counts
              ORDER BY webhook_id, outcome, bound_ms",
             &[],
-            |row| {
-                Ok(AttemptCount {
-                    webhook_id: row.next()?,
-                    outcome: row.next()?,
-                    bound_ms: row.next()?,
-                    attempts: row.next()?,
-                    duration_ms: row.next()?,
-                })
-            },
+            |row| Ok(read_fields!(row => AttemptCount { webhook_id, outcome, bound_ms, attempts, duration_ms })),
         )
     }
 
     /// The open deliveries of every webhook at `now`, by id.
     pub fn webhook_states(&self, now: Timestamp) -> Result<Vec<WebhookState>> {
         self.rows(STATES, params![now], |row| {
-            Ok(WebhookState {
-                webhook_id: row.next()?,
-                pending: row.next()?,
-                retrying: row.next()?,
-                cancelled: row.next()?,
-                due: row.next()?,
-                oldest_due_at: row.next()?,
-            })
+            Ok(read_fields!(row => WebhookState { webhook_id, pending, retrying, cancelled, due, oldest_due_at }))
         })
     }
 

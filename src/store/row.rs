@@ -77,6 +77,14 @@ impl<'r> Row<'r> {
     }
 }
 
+/// Reads the fields of a struct from the next columns of a row, in the order in which they are listed.
+macro_rules! read_fields {
+    ($row:ident => $type:ident { $($field:ident),+ $(,)? }) => {
+        $type { $($field: $row.next()?),+ }
+    };
+}
+pub(super) use read_fields;
+
 /// The next column of a row, or its only one.
 pub fn one<T: for<'c> FromCell<'c>>(row: &mut Row<'_>) -> Result<T> {
     row.next()

@@ -1,5 +1,8 @@
 //! Reads the log for statistics: row by row, in order of time.
 
+use serde::Serialize;
+
+use super::row::read_fields;
 use super::value::params;
 use super::{Result, Store};
 use crate::domain::attempt::ErrorType;
@@ -16,13 +19,13 @@ pub struct Window {
 }
 
 /// A failed attempt, with its delivery and webhook.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct FailedAttempt {
-    pub delivery_id: i64,
+    pub completed_at: Timestamp,
     pub webhook: String,
     pub event_type: String,
+    pub delivery_id: i64,
     pub attempt_number: u32,
-    pub completed_at: Timestamp,
     pub response_status_code: Option<u16>,
     pub error_type: ErrorType,
     pub error_message: Option<String>,
@@ -42,16 +45,10 @@ impl Store {
         );
         let values = params![window.since, window.webhooks.is_empty(), window.webhooks.as_slice(), most as i64];
         self.rows(&sql, values, |row| {
-            Ok(FailedAttempt {
-                delivery_id: row.next()?,
-                webhook: row.next()?,
-                event_type: row.next()?,
-                attempt_number: row.next()?,
-                completed_at: row.next()?,
-                response_status_code: row.next()?,
-                error_type: row.next()?,
-                error_message: row.next()?,
-            })
+            Ok(read_fields!(row => FailedAttempt {
+                delivery_id, webhook, event_type, attempt_number, completed_at, response_status_code, error_type,
+                error_message
+            }))
         })
     }
 
@@ -64,13 +61,7 @@ impl Store {
             self.dialect().one_of("webhook_id", "$3")
         );
         self.each(&sql, params![window.since, window.webhooks.is_empty(), window.webhooks.as_slice()], |row| {
-            see(&DeliverySample {
-                webhook_id: row.next()?,
-                event_type: row.next()?,
-                created_at: row.next()?,
-                status: row.next()?,
-                attempts: row.next()?,
-            });
+            see(&read_fields!(row => DeliverySample { webhook_id, event_type, created_at, status, attempts }));
             Ok(())
         })
     }
@@ -85,13 +76,7 @@ impl Store {
             self.dialect().one_of("d.webhook_id", "$3")
         );
         self.each(&sql, params![window.since, window.webhooks.is_empty(), window.webhooks.as_slice()], |row| {
-            see(&AttemptSample {
-                webhook_id: row.next()?,
-                event_type: row.next()?,
-                completed_at: row.next()?,
-                duration_ms: row.next()?,
-                error_type: row.next()?,
-            });
+            see(&read_fields!(row => AttemptSample { webhook_id, event_type, completed_at, duration_ms, error_type }));
             Ok(())
         })
     }

@@ -12,23 +12,48 @@ use crate::domain::time::Timestamp;
 use crate::output::{Cell, Text};
 use crate::store::{Backlog, Sealing, Store};
 
+/// What `db info` shows of every database, whatever holds it.
 #[derive(Debug, Serialize)]
-pub struct BacklogView {
-    pending: u64,
-    retrying: u64,
-    claimed: u64,
-    due: u64,
+pub struct Content {
+    credentials: SealingView,
+    rows: BTreeMap<&'static str, u64>,
+    backlog: Backlog,
+    oldest_due_at: Option<Timestamp>,
 }
 
-impl From<Backlog> for BacklogView {
-    fn from(Backlog { pending, retrying, claimed, due, .. }: Backlog) -> BacklogView {
-        BacklogView { pending, retrying, claimed, due }
+impl Content {
+    /// `rows` are those of each table.
+    pub fn load(
+        context: &Context,
+        store: &Store,
+        backlog: Backlog,
+        rows: impl IntoIterator<Item = (&'static str, u64)>,
+    ) -> Result<Content> {
+        let credentials = SealingView::load(context, store)?;
+        Ok(Content { credentials, rows: rows.into_iter().collect(), backlog, oldest_due_at: backlog.oldest_due })
+    }
+
+    pub fn describe(&self, text: &mut Text) {
+        self.credentials.describe(text);
+        text.blank();
+        text.heading("Rows");
+        for (table, rows) in &self.rows {
+            text.field(table, *rows);
+        }
+        text.blank();
+        text.heading("Backlog");
+        text.field("Pending", self.backlog.pending);
+        text.field("Retrying", self.backlog.retrying);
+        text.field("Being attempted", self.backlog.claimed);
+        text.field("Due now", self.backlog.due);
+        let oldest = text.look().exact(self.oldest_due_at);
+        text.field("Oldest due", oldest);
     }
 }
 
 /// How many secrets and credentials are encrypted, and how many are not; and the file of the key, where there is one.
 #[derive(Debug, Serialize)]
-pub struct SealingView {
+struct SealingView {
     encrypted: u64,
     in_clear: u64,
     key_file: Option<KeyFileView>,
@@ -43,7 +68,7 @@ struct KeyFileView {
 }
 
 impl SealingView {
-    pub fn load(context: &Context, store: &Store) -> Result<SealingView> {
+    fn load(context: &Context, store: &Store) -> Result<SealingView> {
         let Sealing { encrypted, in_clear } = store.sealing()?;
         let place = context.place()?;
         let key_file = context.key_file(place.file()).map(|(path, fault)| KeyFileView {
@@ -54,7 +79,7 @@ impl SealingView {
         Ok(SealingView { encrypted, in_clear, key_file })
     }
 
-    pub fn describe(&self, text: &mut Text) {
+    fn describe(&self, text: &mut Text) {
         let told = match (self.encrypted, self.in_clear) {
             (0, _) => "in clear".to_owned(),
             (_, 0) => "encrypted".to_owned(),
@@ -71,26 +96,4 @@ impl SealingView {
             },
         );
     }
-}
-
-/// How many rows there are, and what waits.
-pub fn describe_content(
-    text: &mut Text,
-    rows: &BTreeMap<&'static str, u64>,
-    backlog: &BacklogView,
-    oldest_due_at: Option<Timestamp>,
-) {
-    text.blank();
-    text.heading("Rows");
-    for (table, rows) in rows {
-        text.field(table, *rows);
-    }
-    text.blank();
-    text.heading("Backlog");
-    text.field("Pending", backlog.pending);
-    text.field("Retrying", backlog.retrying);
-    text.field("Being attempted", backlog.claimed);
-    text.field("Due now", backlog.due);
-    let oldest = text.look().exact(oldest_due_at);
-    text.field("Oldest due", oldest);
 }

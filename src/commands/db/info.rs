@@ -1,17 +1,15 @@
 //! `hookctl db info`
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
-use super::content::{BacklogView, SealingView, describe_content};
+use super::content::Content;
 use super::{files, server};
 use crate::commands::wording::size;
 use crate::context::{Context, Exit};
-use crate::domain::time::Timestamp;
 use crate::new_file::folder_of;
 use crate::output::{Cell, Page, Text};
 use crate::store::{AccessFaultKind, Place, Store, access_faults, sidecar};
@@ -36,10 +34,8 @@ struct InfoView {
     schema_version: i64,
     journal_mode: String,
     sqlite_version: &'static str,
-    credentials: SealingView,
-    rows: BTreeMap<&'static str, u64>,
-    backlog: BacklogView,
-    oldest_due_at: Option<Timestamp>,
+    #[serde(flatten)]
+    content: Content,
     #[serde(skip)]
     is_exposed: bool,
     #[serde(skip)]
@@ -71,8 +67,7 @@ impl Page for InfoView {
             },
         );
         text.field("SQLite", self.sqlite_version);
-        self.credentials.describe(text);
-        describe_content(text, &self.rows, &self.backlog, self.oldest_due_at);
+        self.content.describe(text);
     }
 }
 
@@ -100,10 +95,7 @@ impl Info {
             schema_version: info.schema_version,
             journal_mode: file.journal_mode,
             sqlite_version: file.sqlite_version,
-            credentials: SealingView::load(context, &store)?,
-            rows: info.rows.into_iter().collect(),
-            oldest_due_at: info.backlog.oldest_due,
-            backlog: info.backlog.into(),
+            content: Content::load(context, &store, info.backlog, info.rows)?,
         };
         context.out.page(&view)?;
         Ok(Exit::DONE)

@@ -16,10 +16,7 @@ pub mod rotate_key;
 mod server;
 pub mod vacuum;
 
-use anyhow::Result;
 use clap::Subcommand;
-
-use crate::context::{Context, Exit};
 
 /// The commands about the database file.
 #[derive(Debug, Subcommand)]
@@ -40,20 +37,4 @@ pub enum Command {
     Decrypt(decrypt::Decrypt),
 }
 
-impl Command {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
-        match self {
-            Command::Init(command) => command.run(context),
-            Command::Info(command) => command.run(context),
-            Command::Check(command) => command.run(context),
-            Command::Policy(command) => command.run(context),
-            Command::Copy(command) => command.run(context),
-            Command::Backup(command) => command.run(context),
-            Command::Restore(command) => command.run(context),
-            Command::Vacuum(command) => command.run(context),
-            Command::Encrypt(command) => command.run(context),
-            Command::RotateKey(command) => command.run(context),
-            Command::Decrypt(command) => command.run(context),
-        }
-    }
-}
+run_chosen!(Init, Info, Check, Policy, Copy, Backup, Restore, Vacuum, Encrypt, RotateKey, Decrypt);

@@ -1,14 +1,11 @@
 //! `hookctl db info` of a database on a server.
 
-use std::collections::BTreeMap;
-
 use anyhow::Result;
 use serde::Serialize;
 
-use super::content::{BacklogView, SealingView, describe_content};
+use super::content::Content;
 use crate::commands::wording::size;
 use crate::context::{Context, Exit};
-use crate::domain::time::Timestamp;
 use crate::output::{Cell, Page, Text};
 use crate::store::{Server, Store};
 
@@ -24,10 +21,8 @@ struct ServerView {
     schema_owner: Option<String>,
     schema_version: i64,
     size_bytes: u64,
-    credentials: SealingView,
-    rows: BTreeMap<&'static str, u64>,
-    backlog: BacklogView,
-    oldest_due_at: Option<Timestamp>,
+    #[serde(flatten)]
+    content: Content,
 }
 
 impl Page for ServerView {
@@ -43,8 +38,7 @@ impl Page for ServerView {
         text.field("Schema", owner.unwrap_or_else(|| format!("{} (not there yet)", self.schema)));
         text.field("Schema version", self.schema_version);
         text.field("Size", size(self.size_bytes));
-        self.credentials.describe(text);
-        describe_content(text, &self.rows, &self.backlog, self.oldest_due_at);
+        self.content.describe(text);
     }
 }
 
@@ -53,6 +47,7 @@ pub fn show(context: &mut Context, server: &Server, store: Option<Store>) -> Res
     let exists = store.is_some();
     let store = store.map_or_else(Store::empty, Ok)?;
     let (facts, info) = (Store::server_info(server)?, store.info(context.now())?);
+    let rows = info.rows.into_iter().map(|(table, rows)| (table, if exists { rows } else { 0 }));
     let view = ServerView {
         server: server.to_string(),
         exists,
@@ -64,10 +59,7 @@ pub fn show(context: &mut Context, server: &Server, store: Option<Store>) -> Res
         schema_owner: facts.schema_owner,
         schema_version: if exists { info.schema_version } else { 0 },
         size_bytes: facts.size_bytes,
-        credentials: SealingView::load(context, &store)?,
-        rows: info.rows.into_iter().map(|(table, rows)| (table, if exists { rows } else { 0 })).collect(),
-        oldest_due_at: info.backlog.oldest_due,
-        backlog: info.backlog.into(),
+        content: Content::load(context, &store, info.backlog, rows)?,
     };
     context.out.page(&view)?;
     Ok(Exit::DONE)

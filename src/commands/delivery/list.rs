@@ -4,7 +4,6 @@ use anyhow::Result;
 use clap::Args;
 
 use super::filter::Filters;
-use super::view::DeliveryView;
 use crate::commands::arguments;
 use crate::commands::paging::{self, Limit};
 use crate::context::{Context, Exit};
@@ -39,7 +38,6 @@ impl List {
             |row: &DeliveryRow| row.id,
             |before, limit| Ok(store.deliveries(&DeliveryFilter { before, limit: Some(limit), ..filter.clone() })?),
         );
-        let views = rows.map(|row| row.map(DeliveryView::from));
         let count = |most| {
             let limit = Some(most);
             Ok(store.count_deliveries(&DeliveryFilter { before: self.before, limit, ..filter.clone() })?)
@@ -48,7 +46,7 @@ impl List {
             true => "no deliveries yet; `hookctl emit TYPE --data JSON` makes some",
             false => "no deliveries match; see the newest with `hookctl delivery list`",
         };
-        paging::show(context, limit, views, empty, count)?;
+        paging::show(context, limit, rows, empty, count)?;
         Ok(Exit::DONE)
     }
 }

@@ -11,10 +11,7 @@ pub mod tail;
 pub mod view;
 pub mod waiting;
 
-use anyhow::Result;
 use clap::Subcommand;
-
-use crate::context::{Context, Exit};
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Examples:
@@ -30,15 +27,4 @@ pub enum Command {
     Prune(prune::Prune),
 }
 
-impl Command {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
-        match self {
-            Command::List(command) => command.run(context),
-            Command::Show(command) => command.run(context),
-            Command::Retry(command) => command.run(context),
-            Command::Tail(command) => command.run(context),
-            Command::Cancel(command) => command.run(context),
-            Command::Prune(command) => command.run(context),
-        }
-    }
-}
+run_chosen!(List, Show, Retry, Tail, Cancel, Prune);

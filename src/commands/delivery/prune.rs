@@ -14,7 +14,7 @@ use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
 use crate::domain::delivery::Status;
 use crate::error::Failure;
-use crate::output::{Cell, Look, Page, Row, Text};
+use crate::output::{Cell, Look, Row};
 use crate::store::{PruneFilter, Store};
 
 /// Delete old finished deliveries from the log, with their attempts
@@ -62,22 +62,6 @@ struct PruneView {
     deleted_events: u64,
 }
 
-impl PruneView {
-    fn line(&self) -> String {
-        format!(
-            "{} and {} deleted",
-            counted(self.deleted_deliveries, "delivery", "deliveries"),
-            counted(self.deleted_events, "event", "events")
-        )
-    }
-}
-
-impl Page for PruneView {
-    fn describe(&self, text: &mut Text) {
-        text.line(self.line());
-    }
-}
-
 impl Prune {
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         if self.statuses.iter().any(|status| status.is_open()) {
@@ -111,7 +95,12 @@ impl Prune {
         progress.finish();
         context.erase_deleted(&store);
         let view = PruneView { deleted_deliveries: removed.deliveries, deleted_events: removed.events };
-        context.out.report(&view, &view.line())?;
+        let line = format!(
+            "{} and {} deleted",
+            counted(removed.deliveries, "delivery", "deliveries"),
+            counted(removed.events, "event", "events")
+        );
+        context.out.report(&view, &line)?;
         Ok(stop.exit().unwrap_or(Exit::DONE))
     }
 }

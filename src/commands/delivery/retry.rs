@@ -6,7 +6,6 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
-use super::view::DeliveryView;
 use crate::commands::backfill::part_size;
 use crate::commands::selection::{GROUP, Selection};
 use crate::commands::sending::{self, Sending, Tally, broken_off};
@@ -15,7 +14,7 @@ use crate::commands::{arguments, reshaping};
 use crate::context::{Context, Exit};
 use crate::domain::delivery::Status;
 use crate::output::{Page, Text};
-use crate::store::Store;
+use crate::store::{DeliveryRow, Store};
 
 /// Make deliveries due again by hand, and attempt them
 ///
@@ -50,7 +49,7 @@ struct RetryView {
     left_out: u64,
     #[serde(flatten)]
     tally: Tally,
-    deliveries: Vec<DeliveryView>,
+    deliveries: Vec<DeliveryRow>,
 }
 
 /// So many deliveries are listed one by one in the report.
@@ -143,7 +142,7 @@ impl Retry {
 /// Puts the first deliveries into the view as they are now.
 fn list(view: &mut RetryView, store: &Store, due: &[(i64, i64)]) -> Result<()> {
     for (_, id) in due.iter().take(MOST_LISTED) {
-        view.deliveries.extend(store.delivery(*id)?.map(DeliveryView::from));
+        view.deliveries.extend(store.delivery(*id)?);
     }
     Ok(())
 }

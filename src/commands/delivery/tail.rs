@@ -5,15 +5,12 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
-use serde::Serialize;
 
 use super::filter::Filters;
 use super::view::status_cell;
 use crate::commands::arguments;
 use crate::context::{Context, Exit};
 use crate::domain::attempt::{ErrorType, Trigger};
-use crate::domain::delivery::Status;
-use crate::domain::time::Timestamp;
 use crate::output::{Cell, Look, Row};
 use crate::signals::Stop;
 use crate::store::{DeliveryFilter, LoggedAttempt, Store, StoreError};
@@ -40,49 +37,7 @@ pub struct Tail {
     last: Option<u64>,
 }
 
-/// An attempt, in the keys of a delivery.
-#[derive(Debug, Serialize)]
-struct AttemptLine {
-    id: i64,
-    webhook_id: i64,
-    webhook: String,
-    event_type: String,
-    event_id: String,
-    status: Status,
-    attempt_number: u32,
-    trigger: Trigger,
-    response_status_code: Option<u16>,
-    error_message: Option<String>,
-    error_type: Option<ErrorType>,
-    started_at: Timestamp,
-    completed_at: Timestamp,
-    duration_ms: i64,
-    next_retry_at: Option<Timestamp>,
-}
-
-impl From<LoggedAttempt> for AttemptLine {
-    fn from(attempt: LoggedAttempt) -> AttemptLine {
-        AttemptLine {
-            id: attempt.delivery_id,
-            webhook_id: attempt.webhook_id,
-            webhook: attempt.webhook,
-            event_type: attempt.event_type,
-            event_id: attempt.event_id,
-            status: attempt.status,
-            attempt_number: attempt.number,
-            trigger: attempt.trigger,
-            response_status_code: attempt.response_status_code,
-            error_message: attempt.error_message,
-            error_type: attempt.error_type,
-            started_at: attempt.started_at,
-            completed_at: attempt.completed_at,
-            duration_ms: attempt.duration_ms,
-            next_retry_at: attempt.next_retry_at,
-        }
-    }
-}
-
-impl Row for AttemptLine {
+impl Row for LoggedAttempt {
     const COLUMNS: &'static [&'static str] = &["time", "id", "webhook", "event", "try", "status", "result", "took"];
     const SPARE: &'static [&'static str] = &["took"];
     const HELD: &'static [(u16, bool)] =
@@ -91,12 +46,12 @@ impl Row for AttemptLine {
     fn cells(&self, _: &Look) -> Vec<Cell> {
         vec![
             Cell::dim(self.completed_at.date_time().format("%H:%M:%S").to_string()),
-            Cell::number(self.id),
+            Cell::number(self.delivery_id),
             Cell::name(&self.webhook),
             Cell::plain(&self.event_type),
             match self.trigger {
                 Trigger::Test => Cell::plain("test"),
-                _ => Cell::number(self.attempt_number),
+                _ => Cell::number(self.number),
             },
             status_cell(self.status),
             match (self.response_status_code, self.error_type) {
@@ -127,7 +82,7 @@ impl Tail {
         }
         context.out.notice("following the log of attempts; Ctrl-C ends");
         let follower = Follower { store, filter, after, waiting, stop: stop.clone() };
-        context.out.follow(follower.map(|attempt| attempt.map(AttemptLine::from)))?;
+        context.out.follow(follower)?;
         Ok(stop.exit().unwrap_or(Exit::DONE))
     }
 }

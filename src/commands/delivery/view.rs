@@ -14,67 +14,7 @@ use crate::error::{Failure, Kind};
 use crate::output::{Cell, Look, Page, Row, Text};
 use crate::store::{DeliveryRow, Store};
 
-/// A delivery as lists show it.
-#[derive(Clone, Debug, Serialize)]
-pub struct DeliveryView {
-    id: i64,
-    webhook_id: i64,
-    webhook: String,
-    event_type: String,
-    event_id: String,
-    key: Option<String>,
-    owner: Option<String>,
-    status: Status,
-    attempt_number: u32,
-    response_status_code: Option<u16>,
-    error_message: Option<String>,
-    error_type: Option<ErrorType>,
-    started_at: Option<Timestamp>,
-    completed_at: Option<Timestamp>,
-    duration_ms: Option<i64>,
-    retry_count: u32,
-    next_retry_at: Option<Timestamp>,
-    is_test: bool,
-    created_at: Timestamp,
-}
-
-impl From<DeliveryRow> for DeliveryView {
-    fn from(row: DeliveryRow) -> DeliveryView {
-        DeliveryView {
-            next_retry_at: row.next_retry_at(),
-            id: row.id,
-            webhook_id: row.webhook_id,
-            webhook: row.webhook,
-            event_type: row.event_type,
-            event_id: row.event_id,
-            key: row.key,
-            owner: row.owner,
-            status: row.status,
-            attempt_number: row.attempt_count,
-            response_status_code: row.response_status_code,
-            error_message: row.error_message,
-            error_type: row.error_type,
-            started_at: row.started_at,
-            completed_at: row.completed_at,
-            duration_ms: row.duration_ms,
-            retry_count: row.retry_count,
-            is_test: row.is_test,
-            created_at: row.created_at,
-        }
-    }
-}
-
-impl DeliveryView {
-    /// What the last attempt brought: the code of the answer, or why there was none.
-    fn result(&self) -> Cell {
-        match (self.response_status_code, self.error_type) {
-            (Some(code), None | Some(ErrorType::HttpError)) => Cell::number(code),
-            (_, error_type) => error_type.map(ErrorType::as_str).into(),
-        }
-    }
-}
-
-impl Row for DeliveryView {
+impl Row for DeliveryRow {
     const COLUMNS: &'static [&'static str] =
         &["id", "webhook", "event", "status", "tries", "result", "created", "next"];
 
@@ -84,8 +24,11 @@ impl Row for DeliveryView {
             Cell::name(&self.webhook),
             Cell::plain(&self.event_type),
             status_cell(self.status),
-            Cell::number(self.attempt_number),
-            self.result(),
+            Cell::number(self.attempt_count),
+            match (self.response_status_code, self.error_type) {
+                (Some(code), None | Some(ErrorType::HttpError)) => Cell::number(code),
+                (_, error_type) => error_type.map(ErrorType::as_str).into(),
+            },
             look.ago(Some(self.created_at)),
             match self.next_retry_at {
                 Some(next) if next <= look.now() => Cell::plain("due"),
@@ -110,7 +53,7 @@ pub fn status_cell(status: Status) -> Cell {
 #[derive(Debug, Serialize)]
 pub struct DeliveryPage {
     #[serde(flatten)]
-    delivery: DeliveryView,
+    delivery: DeliveryRow,
     waiting: Option<Waiting>,
     payload_hash: String,
     payload: Bytes,
@@ -161,7 +104,7 @@ impl DeliveryPage {
         let waiting = Waiting::of(store, &delivery, &outgoing.webhook, context.now())?;
         let request = RequestView::new(outgoing, request)?;
         Ok(DeliveryPage {
-            delivery: delivery.into(),
+            delivery,
             waiting,
             payload_hash: payload_hash(&payload.bytes),
             payload: Bytes(payload.bytes),

@@ -87,7 +87,7 @@ impl DeliveryPart {
 
     fn new(row: DeliveryRow) -> DeliveryPart {
         DeliveryPart {
-            next_retry_at: row.next_retry_at(),
+            next_retry_at: row.next_retry_at,
             id: row.id,
             webhook: row.webhook,
             status: row.status,

@@ -3,7 +3,6 @@
 use anyhow::Result;
 use clap::Args;
 
-use super::view::EventView;
 use crate::commands::arguments::{self, Moment};
 use crate::commands::candidates::Candidates;
 use crate::commands::paging::{self, Limit};
@@ -89,7 +88,7 @@ impl List {
             |before, limit| Ok(store.events(&EventFilter { before, limit: Some(limit), ..filter.clone() })?),
         );
         let count = |most| Ok(store.count_events(&EventFilter { before, limit: Some(most), ..filter.clone() })?);
-        paging::show(context, limit, rows.map(|row| row.map(EventView::from)), empty, count)?;
+        paging::show(context, limit, rows, empty, count)?;
         Ok(Exit::DONE)
     }
 }

@@ -5,10 +5,7 @@ pub mod resend;
 pub mod show;
 pub mod view;
 
-use anyhow::Result;
 use clap::Subcommand;
-
-use crate::context::{Context, Exit};
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Examples:
@@ -20,12 +17,4 @@ pub enum Command {
     Resend(resend::Resend),
 }
 
-impl Command {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
-        match self {
-            Command::List(command) => command.run(context),
-            Command::Show(command) => command.run(context),
-            Command::Resend(command) => command.run(context),
-        }
-    }
-}
+run_chosen!(List, Show, Resend);

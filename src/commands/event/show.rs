@@ -3,10 +3,9 @@
 use anyhow::Result;
 use clap::Args;
 
-use super::view::{EventPage, EventView};
+use super::view::EventPage;
 use crate::commands::candidates::Candidates;
 use crate::commands::delivery::request::{Bytes, Pairs};
-use crate::commands::delivery::view::DeliveryView;
 use crate::context::{Context, Exit};
 use crate::domain::event::payload_hash;
 use crate::error::{Failure, Kind};
@@ -35,11 +34,11 @@ impl Show {
             context.out.bytes(&payload)?;
             return Ok(Exit::DONE);
         }
-        let deliveries = store.deliveries_of_event(event.id)?.into_iter().map(DeliveryView::from).collect();
+        let deliveries = store.deliveries_of_event(event.id)?;
         let headers = store.event_headers(event.id)?;
         let headers = headers.masked().into_iter().map(|(name, value)| (name.to_owned(), value.into_owned()));
         let page = EventPage {
-            event: EventView::from(event),
+            event,
             payload_hash: payload.as_deref().map(payload_hash),
             payload: payload.map(Bytes),
             headers: Pairs(headers.collect()),

@@ -3,50 +3,15 @@
 use serde::Serialize;
 
 use crate::commands::delivery::request::{Bytes, Pairs};
-use crate::commands::delivery::view::DeliveryView;
-use crate::domain::time::Timestamp;
 use crate::output::{Cell, Look, Page, Row, Text};
-use crate::store::EventRow;
+use crate::store::{DeliveryRow, EventRow};
 
-/// An event as lists show it.
-#[derive(Clone, Debug, Serialize)]
-pub struct EventView {
-    event_id: String,
-    event_type: String,
-    owner: Option<String>,
-    entity_type: Option<String>,
-    entity_id: Option<String>,
-    key: Option<String>,
-    /// In bytes; null once it was pruned.
-    payload_size: Option<i64>,
-    delivery_count: i64,
-    created_at: Timestamp,
+/// `invoice:42`.
+fn entity(event: &EventRow) -> Option<String> {
+    Some(format!("{}:{}", event.entity_type.as_deref()?, event.entity_id.as_deref()?))
 }
 
-impl From<EventRow> for EventView {
-    fn from(row: EventRow) -> EventView {
-        EventView {
-            event_id: row.event_id,
-            event_type: row.event_type,
-            owner: row.owner,
-            entity_type: row.entity_type,
-            entity_id: row.entity_id,
-            key: row.key,
-            payload_size: row.payload_size,
-            delivery_count: row.deliveries,
-            created_at: row.created_at,
-        }
-    }
-}
-
-impl EventView {
-    /// `invoice:42`.
-    fn entity(&self) -> Option<String> {
-        Some(format!("{}:{}", self.entity_type.as_deref()?, self.entity_id.as_deref()?))
-    }
-}
-
-impl Row for EventView {
+impl Row for EventRow {
     const COLUMNS: &'static [&'static str] = &["event", "type", "entity", "bytes", "deliveries", "created"];
     const SPARE: &'static [&'static str] = &["entity", "bytes"];
 
@@ -54,7 +19,7 @@ impl Row for EventView {
         vec![
             Cell::id(&self.event_id),
             Cell::plain(&self.event_type),
-            self.entity().into(),
+            entity(self).into(),
             self.payload_size.into(),
             Cell::number(self.delivery_count),
             look.ago(Some(self.created_at)),
@@ -65,7 +30,7 @@ impl Row for EventView {
 #[derive(Debug, Serialize)]
 pub struct EventPage {
     #[serde(flatten)]
-    pub event: EventView,
+    pub event: EventRow,
     /// The SHA-256 of the payload, hex; null once it was pruned.
     pub payload_hash: Option<String>,
     /// The payload as text; null once it was pruned.
@@ -73,7 +38,7 @@ pub struct EventPage {
     /// What it adds to requests; values that are credentials by their name are masked.
     pub headers: Pairs,
     /// Its deliveries, oldest first.
-    pub deliveries: Vec<DeliveryView>,
+    pub deliveries: Vec<DeliveryRow>,
 }
 
 impl Page for EventPage {
@@ -83,7 +48,7 @@ impl Page for EventPage {
         if let Some(owner) = &self.event.owner {
             text.field("Owner", owner);
         }
-        if let Some(entity) = self.event.entity() {
+        if let Some(entity) = entity(&self.event) {
             text.field("Entity", entity);
         }
         if let Some(key) = &self.event.key {

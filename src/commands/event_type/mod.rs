@@ -8,10 +8,7 @@ pub mod remove;
 pub mod show;
 pub mod view;
 
-use anyhow::Result;
 use clap::Subcommand;
-
-use crate::context::{Context, Exit};
 
 /// The commands about event types.
 #[derive(Debug, Subcommand)]
@@ -28,13 +25,4 @@ pub enum Command {
     Remove(remove::Remove),
 }
 
-impl Command {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
-        match self {
-            Command::List(command) => command.run(context),
-            Command::Show(command) => command.run(context),
-            Command::Add(command) => command.run(context),
-            Command::Remove(command) => command.run(context),
-        }
-    }
-}
+run_chosen!(List, Show, Add, Remove);

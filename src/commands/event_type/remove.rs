@@ -8,7 +8,6 @@ use super::not_found::not_found;
 use crate::commands::candidates::Candidates;
 use crate::context::{Context, Exit};
 use crate::error::Failure;
-use crate::output::{Page, Text};
 
 /// Remove an event type of your own
 ///
@@ -27,8 +26,8 @@ impl Remove {
         let store = context.store_to_write()?;
         let is_removed = store.transaction(|| store.remove_event_type(&self.event_type))?;
         if is_removed {
-            let view = RemovedView { name: self.event_type, removed: true };
-            context.out.report(&view, &view.line())?;
+            let line = format!("'{}' is removed; `hookctl event-type add` brings it back", self.event_type);
+            context.out.report(&RemovedView { name: self.event_type, removed: true }, &line)?;
             return Ok(Exit::DONE);
         }
         if store.knows_event_type(&self.event_type)? {
@@ -44,16 +43,4 @@ impl Remove {
 struct RemovedView {
     name: String,
     removed: bool,
-}
-
-impl RemovedView {
-    fn line(&self) -> String {
-        format!("'{}' is removed; `hookctl event-type add` brings it back", self.name)
-    }
-}
-
-impl Page for RemovedView {
-    fn describe(&self, text: &mut Text) {
-        text.line(self.line());
-    }
 }

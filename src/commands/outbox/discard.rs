@@ -7,7 +7,6 @@ use serde::Serialize;
 use super::source::RejectedRows;
 use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
-use crate::output::{Page, Text};
 
 /// Delete rejected rows: their events are given up
 ///
@@ -26,18 +25,6 @@ struct DiscardView {
     discarded: u64,
 }
 
-impl DiscardView {
-    fn line(&self) -> String {
-        format!("{} deleted", counted(self.discarded, "rejected row is", "rejected rows are"))
-    }
-}
-
-impl Page for DiscardView {
-    fn describe(&self, text: &mut Text) {
-        text.line(self.line());
-    }
-}
-
 impl Discard {
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         context.refuse_if_read_only()?;
@@ -47,8 +34,8 @@ impl Discard {
             _ => "Delete these rejected rows?",
         })?;
         let discarded = self.rejected.change(context, |outbox| outbox.discard(&self.rejected.rows))?;
-        let view = DiscardView { discarded };
-        context.out.report(&view, &view.line())?;
+        let rows = counted(discarded, "rejected row is", "rejected rows are");
+        context.out.report(&DiscardView { discarded }, &format!("{rows} deleted"))?;
         Ok(Exit::DONE)
     }
 }

@@ -9,7 +9,6 @@ use serde::Serialize;
 use super::source::{self, patience};
 use crate::context::{Context, Exit};
 use crate::error::Failure;
-use crate::output::{Page, Text};
 use crate::store::{Place, init_outbox, outbox_statements};
 
 /// Make the table that an application leaves events in
@@ -41,20 +40,6 @@ struct InitView {
     notify: bool,
 }
 
-impl InitView {
-    fn line(&self) -> String {
-        let made = if self.made { "has an outbox now" } else { "has an outbox already" };
-        let quoted = shell_words::quote(&self.source);
-        format!("{} {made}; `hookctl drain --outbox {quoted}` takes its events in", self.source)
-    }
-}
-
-impl Page for InitView {
-    fn describe(&self, text: &mut Text) {
-        text.line(self.line());
-    }
-}
-
 impl Init {
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         let place = source::place(context, &self.source)?;
@@ -72,8 +57,11 @@ impl Init {
         if is_new_file {
             context.out.announce(&format!("made {place}"));
         }
-        let view = InitView { source: place.to_string(), made, notify: self.notify };
-        context.out.report(&view, &view.line())?;
+        let source = place.to_string();
+        let has = if made { "has an outbox now" } else { "has an outbox already" };
+        let quoted = shell_words::quote(&source);
+        let line = format!("{source} {has}; `hookctl drain --outbox {quoted}` takes its events in");
+        context.out.report(&InitView { source, made, notify: self.notify }, &line)?;
         Ok(Exit::DONE)
     }
 }

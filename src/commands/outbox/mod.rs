@@ -8,10 +8,7 @@ pub mod source;
 pub mod standing;
 pub mod status;
 
-use anyhow::Result;
 use clap::Subcommand;
-
-use crate::context::{Context, Exit};
 
 /// The commands about outboxes.
 #[derive(Debug, Subcommand)]
@@ -29,13 +26,4 @@ pub enum Command {
     Discard(discard::Discard),
 }
 
-impl Command {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
-        match self {
-            Command::Init(command) => command.run(context),
-            Command::Status(command) => command.run(context),
-            Command::Retry(command) => command.run(context),
-            Command::Discard(command) => command.run(context),
-        }
-    }
-}
+run_chosen!(Init, Status, Retry, Discard);

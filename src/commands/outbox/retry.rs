@@ -7,7 +7,6 @@ use serde::Serialize;
 use super::source::RejectedRows;
 use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
-use crate::output::{Page, Text};
 
 /// Take the mark from rejected rows, so that the next drain tries them again
 ///
@@ -26,25 +25,12 @@ struct RetryView {
     retried: u64,
 }
 
-impl RetryView {
-    fn line(&self) -> String {
-        let rows = counted(self.retried, "row waits", "rows wait");
-        format!("{rows} for the next drain")
-    }
-}
-
-impl Page for RetryView {
-    fn describe(&self, text: &mut Text) {
-        text.line(self.line());
-    }
-}
-
 impl Retry {
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         context.refuse_if_read_only()?;
         let retried = self.rejected.change(context, |outbox| outbox.retry(&self.rejected.rows))?;
-        let view = RetryView { retried };
-        context.out.report(&view, &view.line())?;
+        let rows = counted(retried, "row waits", "rows wait");
+        context.out.report(&RetryView { retried }, &format!("{rows} for the next drain"))?;
         Ok(Exit::DONE)
     }
 }

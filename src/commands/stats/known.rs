@@ -4,17 +4,16 @@ use std::collections::HashMap;
 
 use anyhow::Result;
 
-use crate::commands::failures::FailureView;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{Condition, State, Webhook};
-use crate::store::{DeliveryRow, Store, WebhookFilter, Window};
+use crate::store::{DeliveryRow, FailedAttempt, Store, WebhookFilter, Window};
 
 #[derive(Debug)]
 pub struct Known {
     webhooks: Vec<Webhook>,
     /// The newest failed delivery of webhooks whose last attempt failed.
     failed: HashMap<i64, DeliveryRow>,
-    pub last_failures: Vec<FailureView>,
+    pub last_failures: Vec<FailedAttempt>,
 }
 
 /// A webhook apart from its numbers.
@@ -37,8 +36,7 @@ impl Known {
         for webhook in webhooks.iter().filter(|webhook| webhook.health.failing_since.is_some()) {
             failed.extend(store.last_failed_delivery(webhook.id)?.map(|delivery| (webhook.id, delivery)));
         }
-        let failures = store.last_failures(window, MOST_FAILURES)?;
-        Ok(Known { webhooks, failed, last_failures: failures.into_iter().map(FailureView::from).collect() })
+        Ok(Known { webhooks, failed, last_failures: store.last_failures(window, MOST_FAILURES)? })
     }
 
     pub fn webhook(&self, id: i64, now: Timestamp) -> About {

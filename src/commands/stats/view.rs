@@ -6,7 +6,6 @@ use serde::{Serialize, Serializer};
 
 use super::known::Known;
 use super::tally::Tally;
-use crate::commands::failures::FailureView;
 use crate::commands::webhook::view::state_cell;
 use crate::commands::wording::more;
 use crate::domain::attempt::ErrorType;
@@ -15,6 +14,7 @@ use crate::domain::statistics::Measures;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{Condition, State};
 use crate::output::{Cell, Look, Page, Row, Text, bar, sparkline};
+use crate::store::FailedAttempt;
 
 /// How wide bars are, in columns.
 const BAR: usize = 8;
@@ -276,7 +276,7 @@ pub struct StatsView {
     /// Error type by error type, the most frequent first.
     pub by_error_type: Vec<ErrorTypeStats>,
     /// The newest first.
-    pub last_failures: Vec<FailureView>,
+    pub last_failures: Vec<FailedAttempt>,
     #[serde(skip)]
     step: String,
     #[serde(skip)]

@@ -24,10 +24,7 @@ pub mod test;
 pub mod update;
 pub mod view;
 
-use anyhow::Result;
 use clap::Subcommand;
-
-use crate::context::{Context, Exit};
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Examples:
@@ -52,21 +49,4 @@ pub enum Command {
     Secret(secret::Command),
 }
 
-impl Command {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
-        match self {
-            Command::Create(command) => command.run(context),
-            Command::List(command) => command.run(context),
-            Command::Show(command) => command.run(context),
-            Command::Update(command) => command.run(context),
-            Command::Enable(command) => command.run(context),
-            Command::Disable(command) => command.run(context),
-            Command::Pause(command) => command.run(context),
-            Command::Resume(command) => command.run(context),
-            Command::Delete(command) => command.run(context),
-            Command::Test(command) => command.run(context),
-            Command::Preview(command) => command.run(context),
-            Command::Secret(command) => command.run(context),
-        }
-    }
-}
+run_chosen!(Create, List, Show, Update, Enable, Disable, Pause, Resume, Delete, Test, Preview, Secret);

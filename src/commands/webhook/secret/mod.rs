@@ -5,10 +5,7 @@ pub mod public_key;
 pub mod reveal;
 pub mod rotate;
 
-use anyhow::Result;
 use clap::Subcommand;
-
-use crate::context::{Context, Exit};
 
 /// The commands about a webhook's secrets.
 #[derive(Debug, Subcommand)]
@@ -22,13 +19,4 @@ pub enum Command {
     PublicKey(public_key::PublicKey),
 }
 
-impl Command {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
-        match self {
-            Command::Rotate(command) => command.run(context),
-            Command::Reveal(command) => command.run(context),
-            Command::Expire(command) => command.run(context),
-            Command::PublicKey(command) => command.run(context),
-        }
-    }
-}
+run_chosen!(Rotate, Reveal, Expire, PublicKey);
