@@ -20,7 +20,7 @@ use crate::output::{ColorChoice, Format, Output, help_width};
 use crate::profile;
 use crate::settings::{Settings, data_key};
 use crate::store::{DataKey, use_key};
-use lazily::{FirstLevel, Lazily};
+use lazily::Lazily;
 use negative::with_negative_values;
 
 mod lazily;
@@ -44,7 +44,7 @@ pub struct Cli {
     db: Option<PathBuf>,
     #[arg(skip)]
     is_database_argument: bool,
-    /// Take what is not given from this section of $XDG_CONFIG_HOME/hookctl/config.toml: db, output, owner, color,
+    /// Take options that are not given from this section of $XDG_CONFIG_HOME/hookctl/config.toml: db, output, owner, color,
     /// allow_networks, proxy, key_file, outbox
     #[arg(
         short,
@@ -68,13 +68,13 @@ pub struct Cli {
         help_heading = "Global options"
     )]
     output: Option<Format>,
-    /// The JSON output through this jq expression: one result a line, strings without quotes
+    /// Filter the JSON output by this jq expression: one result a line, strings without quotes
     #[arg(long, value_name = "EXPR", global = true, help_heading = "Global options")]
     jq: Option<String>,
     /// When to use colour [default: auto] [env: NO_COLOR, CLICOLOR_FORCE]
     #[arg(long, value_name = "WHEN", global = true, help_heading = "Global options")]
     color: Option<ColorChoice>,
-    /// No notices and no progress, for cron; errors, rejected lines and a database that was made are told
+    /// No notices and no progress, for cron; errors, rejected lines and the creation of a database are still reported
     #[arg(short, long, global = true, help_heading = "Global options")]
     quiet: bool,
     /// Log each attempt on stderr; twice: also claims, look-ups, connections [env: HOOKCTL_LOG, HOOKCTL_LOG_FORMAT]
@@ -87,7 +87,7 @@ pub struct Cli {
     #[arg(short, long, global = true, help_heading = "Global options")]
     yes: bool,
     #[command(subcommand)]
-    command: Option<FirstLevel<Command>>,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -116,7 +116,7 @@ pub enum Command {
     Sign(Lazily<commands::sign::Sign>),
     Verify(Lazily<Box<commands::verify::Verify>>),
     Schemes(Lazily<commands::schemes::Schemes>),
-    /// The database file: what is in it, whether it is sound, and copies
+    /// Inspect, check, copy, back up and encrypt the database
     #[command(subcommand)]
     Db(Lazily<commands::db::Command>),
     Status(Lazily<commands::status::Status>),
@@ -172,15 +172,15 @@ pub fn command_tree() -> clap::Command {
 fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
     let parse = |mut tree: clap::Command| {
         let parsed = tree.try_get_matches_from_mut(arguments);
-        // The process is short: taking the tree apart costs more than it gives back.
+        // Dropping the tree takes time, and the process ends soon.
         std::mem::forget(tree);
         parsed.and_then(|mut matches| {
             let is_database_argument = matches.value_source("db") == Some(ValueSource::CommandLine);
             Cli::from_arg_matches_mut(&mut matches).map(|cli| Cli { is_database_argument, ..cli })
         })
     };
-    match parse(with_negative_values(lazily::for_line(Cli::command, arguments))) {
-        // What is wrong, and help, is told with the whole tree.
+    match parse(with_negative_values(lazily::for_line(&Cli::command(), arguments))) {
+        // Errors and help are written from the whole tree.
         Err(error) if error.kind() != ErrorKind::DisplayVersion => parse(command_tree()),
         parsed => parsed,
     }
@@ -229,7 +229,7 @@ impl Cli {
     fn refused(&self, settings: &Settings, failure: &Failure) -> u8 {
         let mut out = self.output(settings);
         match self.command {
-            Some(FirstLevel(Command::Check(_))) => commands::check::refused(&mut out, failure),
+            Some(Command::Check(_)) => commands::check::refused(&mut out, failure),
             _ => report(&mut out, failure),
         }
     }
@@ -253,7 +253,7 @@ impl Cli {
             reported: None,
         };
         let done = match command {
-            Some(FirstLevel(command)) => command.run(&mut context),
+            Some(command) => command.run(&mut context),
             None => Help::overview().run(&mut context, command_tree()),
         };
         let done = done.and_then(|exit| context.out.flush().map(|()| exit));

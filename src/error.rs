@@ -155,58 +155,51 @@ impl From<Invalid> for anyhow::Error {
 pub struct Closed;
 
 fn of_store(cause: &StoreError, error: &anyhow::Error) -> Failure {
-    let message = format!("{error:#}");
+    let hint = match cause {
+        StoreError::NotRecorded { .. } => {
+            "what was accepted stays due: the next `hookctl drain` sends it, and what was in flight again once its lease expires"
+        }
+        StoreError::Busy | StoreError::Again => "nothing of this step was stored; try again",
+        StoreError::Unavailable(_) => "try again; what was accepted before is kept",
+        StoreError::NotAFile => "pg_dump and pg_restore save and restore it, autovacuum keeps it small",
+        StoreError::NameTaken(_) => "choose another name, or change it with `hookctl webhook update`",
+        StoreError::Full => "nothing of this step was stored; free some space and run the command again",
+        StoreError::ReadOnly(_) => "check the permissions of the file and its folder, or name another with --db",
+        StoreError::Io(reason) if reason.contains("ulimit -f") => {
+            "nothing of this step was stored; raise the limit (`ulimit -f`), or check the disk, and run it again"
+        }
+        StoreError::Io(_) => "check the disk, its space and its limits; what was accepted before is kept",
+        StoreError::Replaced(_) => "nothing of this step was stored; run the command again",
+        StoreError::Directory(_) | StoreError::CannotOpen { .. } => "name another file with --db or HOOKCTL_DB",
+        StoreError::NotOurs { .. } => "name hookctl's database with --db or HOOKCTL_DB; this one was not touched",
+        StoreError::Newer { .. } => "use the newer hookctl; the database was not touched",
+        StoreError::Older { .. } => "run a command that writes, without --read-only, to bring it up to date",
+        StoreError::Corrupt(_) | StoreError::Value { .. } => {
+            "see `hookctl db check`, and restore a backup: `hookctl db restore`, or pg_restore on a server"
+        }
+        StoreError::NoOutbox { missing_table: true, .. } => "`hookctl outbox init SOURCE` makes it",
+        StoreError::NoOutbox { .. } => "nothing was changed there",
+        StoreError::NoKey | StoreError::WrongKey => {
+            "name the file with the key by HOOKCTL_KEY_FILE; what needs no secret works without it"
+        }
+        StoreError::Key(_)
+        | StoreError::Refused(_)
+        | StoreError::NotUnique(_)
+        | StoreError::Gone(_)
+        | StoreError::Other(_) => "",
+    };
+    let failure = Failure::new(kind_of(cause), format!("{error:#}"));
+    if hint.is_empty() { failure } else { failure.hint(hint) }
+}
+
+fn kind_of(cause: &StoreError) -> Kind {
     match cause {
-        StoreError::NotRecorded { reason, .. } => {
-            let passes = matches!(**reason, StoreError::Busy | StoreError::Again | StoreError::Unavailable(_));
-            let kind = if passes { Kind::Busy } else { Kind::Failed };
-            Failure::new(kind, message)
-                .hint("what was accepted stays due: the next `hookctl drain` sends it, and what was in flight again once its lease expires")
-        }
-        StoreError::Busy | StoreError::Again => {
-            Failure::new(Kind::Busy, message).hint("nothing of this step was stored; try again")
-        }
-        StoreError::Unavailable(_) => {
-            Failure::new(Kind::Busy, message).hint("try again; what was accepted before is kept")
-        }
-        StoreError::NotAFile => Failure::new(Kind::Invalid, message)
-            .hint("pg_dump and pg_restore save and restore it, autovacuum keeps it small"),
-        StoreError::NameTaken(_) => Failure::new(Kind::Conflict, message)
-            .hint("choose another name, or change it with `hookctl webhook update`"),
-        StoreError::Full => Failure::new(Kind::Failed, message)
-            .hint("nothing of this step was stored; free some space and run the command again"),
-        StoreError::ReadOnly(_) => Failure::new(Kind::Failed, message)
-            .hint("check the permissions of the file and its folder, or name another with --db"),
-        StoreError::Io(reason) if reason.contains("ulimit -f") => Failure::new(Kind::Failed, message).hint(
-            "nothing of this step was stored; raise the limit (`ulimit -f`), or check the disk, and run it again",
-        ),
-        StoreError::Io(_) => Failure::new(Kind::Failed, message)
-            .hint("check the disk, its space and its limits; what was accepted before is kept"),
-        StoreError::Replaced(_) => {
-            Failure::new(Kind::Failed, message).hint("nothing of this step was stored; run the command again")
-        }
-        StoreError::Directory(_) | StoreError::CannotOpen { .. } => {
-            Failure::new(Kind::Failed, message).hint("name another file with --db or HOOKCTL_DB")
-        }
-        StoreError::NotOurs { .. } => Failure::new(Kind::Failed, message)
-            .hint("name hookctl's database with --db or HOOKCTL_DB; this one was not touched"),
-        StoreError::Newer { .. } => {
-            Failure::new(Kind::Failed, message).hint("use the newer hookctl; the database was not touched")
-        }
-        StoreError::Older { .. } => Failure::new(Kind::ReadOnly, message)
-            .hint("run a command that writes, without --read-only, to bring it up to date"),
-        StoreError::Corrupt(_) | StoreError::Value { .. } => Failure::new(Kind::Failed, message)
-            .hint("see `hookctl db check`, and restore a backup: `hookctl db restore`, or pg_restore on a server"),
-        StoreError::NoOutbox { missing_table: true, .. } => {
-            Failure::new(Kind::Failed, message).hint("`hookctl outbox init SOURCE` makes it")
-        }
-        StoreError::NoOutbox { .. } => Failure::new(Kind::Failed, message).hint("nothing was changed there"),
-        StoreError::NoKey | StoreError::WrongKey => Failure::new(Kind::Failed, message)
-            .hint("name the file with the key by HOOKCTL_KEY_FILE; what needs no secret works without it"),
-        StoreError::Key(_) => Failure::new(Kind::Failed, message),
-        StoreError::Refused(_) | StoreError::NotUnique(_) | StoreError::Gone(_) | StoreError::Other(_) => {
-            Failure::new(Kind::Failed, message)
-        }
+        StoreError::NotRecorded { reason, .. } if kind_of(reason) == Kind::Busy => Kind::Busy,
+        StoreError::Busy | StoreError::Again | StoreError::Unavailable(_) => Kind::Busy,
+        StoreError::NotAFile => Kind::Invalid,
+        StoreError::NameTaken(_) => Kind::Conflict,
+        StoreError::Older { .. } => Kind::ReadOnly,
+        _ => Kind::Failed,
     }
 }
 

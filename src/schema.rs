@@ -72,7 +72,7 @@ impl Schema {
     /// Reads a schema; the error says what is wrong with it, and where.
     pub fn new(text: &str) -> Result<Schema, String> {
         if text.len() > LONGEST {
-            return Err(format!("longer than {LONGEST} bytes, the most there may be"));
+            return Err(format!("longer than {LONGEST} bytes, the limit"));
         }
         let schema: Value = serde_json::from_str(text).map_err(|error| format!("not valid JSON: {error}"))?;
         if !schema.is_object() && !schema.is_boolean() {

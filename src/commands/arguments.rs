@@ -1,4 +1,4 @@
-//! Values of options, read and checked the same way by every command.
+//! Parsers of option values that several commands share.
 
 use std::time::Duration;
 
@@ -58,16 +58,16 @@ pub fn concurrency(text: &str) -> Result<usize, String> {
     }
 }
 
-/// A point in time as options take it: RFC 3339, or a duration that means "ago".
+/// A point in time: RFC 3339, or a duration that means "ago".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
     At(Timestamp),
-    /// So long before now.
+    /// This long before now.
     Ago(Duration),
 }
 
 impl Moment {
-    /// The point, seen from `now`.
+    /// The point in time, if it is now `now`.
     pub fn resolve(self, now: Timestamp) -> Timestamp {
         match self {
             Moment::At(point) => point,
@@ -76,7 +76,7 @@ impl Moment {
     }
 }
 
-/// A moment, for clap.
+/// A point in time, for clap.
 pub fn moment(text: &str) -> Result<Moment, String> {
     if let Some(point) = Timestamp::parse_rfc3339(text).or_else(|| midnight(text)) {
         return Ok(Moment::At(point));
@@ -86,7 +86,7 @@ pub fn moment(text: &str) -> Result<Moment, String> {
     })
 }
 
-/// The beginning of a day, in UTC: `2026-01-31`.
+/// The start of a day in UTC: `2026-01-31`.
 fn midnight(text: &str) -> Option<Timestamp> {
     let is_date = text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
     is_date.then(|| Timestamp::parse_rfc3339(&format!("{text}T00:00:00Z"))).flatten()
@@ -97,7 +97,7 @@ pub fn read_input(option: &str, name: &str, limit: usize) -> Result<Vec<u8>, Fai
     read_file(name, limit).map_err(|reason| Failure::option(option, reason))
 }
 
-/// The same, with the reason alone as the error.
+/// The same; the error is the reason without the option.
 pub fn read_file(name: &str, limit: usize) -> Result<Vec<u8>, String> {
     use std::io::Read;
     let fail = |error: &std::io::Error| {
@@ -115,7 +115,7 @@ pub fn read_file(name: &str, limit: usize) -> Result<Vec<u8>, String> {
     }
     .map_err(|error| fail(&error))?;
     if bytes.len() > limit {
-        return Err(format!("{} holds more than {limit} bytes, the most there may be", shown(name)));
+        return Err(format!("{} holds more than {limit} bytes, the limit", shown(name)));
     }
     Ok(bytes)
 }

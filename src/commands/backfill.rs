@@ -1,5 +1,4 @@
-//! Delivering events of the past: which ones, to whom, and in which portions. Done again after it was broken off, it goes on
-//! where it was: no webhook gets an event twice.
+//! Delivers past events, in portions. A backfill that was interrupted can be repeated: no webhook gets an event twice.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -13,12 +12,12 @@ use crate::domain::time::Timestamp;
 use crate::domain::webhook::Shape;
 use crate::store::{EventFilter, Past, Store, StoreError, Subscriber};
 
-/// How many rows of events are looked at in one transaction, so that nobody waits long for the lock.
+/// How many rows of events one transaction covers, so that the lock is held for a short time.
 const PART: i64 = 10_000;
-/// The same where expressions run: their payloads and bodies are in memory meanwhile.
+/// The same if expressions are evaluated: payloads and bodies are in memory then.
 const SHAPED_PART: i64 = 100;
 
-/// Which of the events that a filter means a webhook gets.
+/// Which of the matching events a webhook gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// Those that it subscribes to and has no delivery of.
@@ -35,19 +34,19 @@ pub struct Backfill {
     parts: Vec<RangeInclusive<i64>>,
 }
 
-/// What a backfill comes to.
+/// How much a backfill would deliver.
 #[derive(Debug, Default)]
 pub struct Preview {
     pub events: u64,
     pub deliveries: u64,
     /// By the webhook's name.
     pub by_webhook: BTreeMap<String, u64>,
-    /// The row of the last event that is meant.
+    /// The row of the last matching event.
     last: Option<i64>,
 }
 
 impl Backfill {
-    /// The events that `filter` means, for these webhooks.
+    /// The events that match `filter`, for these webhooks.
     pub fn by_filter(store: &Store, webhooks: Vec<Subscriber>, filter: EventFilter, scope: Scope) -> Result<Backfill> {
         let span = if webhooks.is_empty() { None } else { store.span_of_events(&filter)? };
         let size = part_size(&webhooks);
@@ -63,7 +62,7 @@ impl Backfill {
         Backfill::new(store, webhooks, EventFilter::default(), scope, parts)
     }
 
-    /// The missing events that `filter` means in the rows from `first` on, in one portion.
+    /// The missing events that match `filter` in the rows from `first` on, in one portion.
     pub fn from_row(store: &Store, webhooks: Vec<Subscriber>, filter: EventFilter, first: i64) -> Result<Backfill> {
         Backfill::new(store, webhooks, filter, Scope::Missing, vec![first..=i64::MAX])
     }
@@ -87,13 +86,13 @@ impl Backfill {
         Ok(Backfill { pasts: webhooks.into_iter().map(past).collect(), scope, parts })
     }
 
-    /// Evaluates what the expressions of the webhooks make of one portion's events. Before the transaction that delivers it: an
-    /// expression may take long.
+    /// Evaluates the webhooks' expressions for the events of one portion. It runs before the transaction, because it may take
+    /// long.
     pub fn prepare(&self, store: &Store, part: &RangeInclusive<i64>) -> Result<Prepared> {
         self.prepare_by(store, part, |cases| Ok(shape(cases)?))
     }
 
-    /// The same in the transaction that delivers it, for events that are few: none takes long.
+    /// The same within the transaction, for few events and with a short time limit.
     pub fn prepare_hastily(&self, store: &Store, part: &RangeInclusive<i64>) -> Result<Prepared> {
         self.prepare_by(store, part, |cases| Ok(shape_hastily(cases)?))
     }
@@ -124,7 +123,7 @@ impl Backfill {
         Ok(Prepared(self.pasts.iter().map(prepare).collect::<Result<_>>()?))
     }
 
-    /// What it comes to, of at most `limit` events, the oldest.
+    /// Counts events and deliveries, of the oldest `limit` events.
     pub fn preview(&self, store: &Store, limit: Option<u64>) -> Result<Preview> {
         let mut preview = Preview::default();
         let most = limit.unwrap_or(u64::MAX);
@@ -160,7 +159,7 @@ impl Backfill {
         Ok(preview)
     }
 
-    /// The missing events that the filter wants, or fails on.
+    /// The missing events that the filter accepts or fails on.
     fn wanted_events(&self, store: &Store, past: &Past, part: &RangeInclusive<i64>) -> Result<Vec<i64>> {
         let rows = store.missing_events(past, part)?;
         let shape_of_filter = Shape { filter: past.webhook.shape.filter.clone(), ..Shape::default() };
@@ -172,7 +171,7 @@ impl Backfill {
         Ok(wanted)
     }
 
-    /// The same backfill of those events alone that a preview counted.
+    /// Restricts the backfill to the events that a preview counted.
     #[must_use]
     pub fn up_to(mut self, preview: &Preview) -> Backfill {
         let last = preview.last.unwrap_or(i64::MIN);
@@ -183,12 +182,12 @@ impl Backfill {
         self
     }
 
-    /// The portions, each for one transaction.
+    /// The portions, one for each transaction.
     pub fn parts(&self) -> &[RangeInclusive<i64>] {
         &self.parts
     }
 
-    /// Makes the deliveries of one portion, in the caller's transaction. How many are new or due again.
+    /// Creates the deliveries of one portion in the caller's transaction; returns how many are new or due again.
     pub fn carry_out_part(
         &self,
         store: &Store,
@@ -219,12 +218,12 @@ impl Backfill {
     }
 }
 
-/// How many rows of events a portion for these webhooks has.
+/// The size of a portion for these webhooks, in rows of events.
 pub fn part_size(webhooks: &[Subscriber]) -> i64 {
     if webhooks.iter().all(|webhook| webhook.shape.is_plain()) { PART } else { SHAPED_PART }
 }
 
-/// What a shape makes of events, but for those that its filter does not want.
+/// The results of a shape for events, without those that its filter refuses.
 fn shaped_events(
     store: &Store,
     rows: &[i64],
@@ -239,13 +238,13 @@ fn shaped_events(
     Ok(shaped.filter(|(_, shaped)| *shaped != Shaped::Unwanted).collect())
 }
 
-/// What the expressions of each webhook made of a portion; nothing where it has none.
+/// The results of each webhook's expressions for a portion; `None` if it has none.
 #[derive(Debug)]
 pub struct Prepared(Vec<Option<Anew>>);
 
 #[derive(Debug)]
 struct Anew {
-    /// Rows of events, and what is sent of them.
+    /// Rows of events with their results.
     missing: Vec<(i64, Shaped)>,
     had: Reshaping,
 }

@@ -1,13 +1,13 @@
-//! What completion offers as the value of an argument: `#[arg(add = Candidates::Webhooks)]`.
+//! The completion of argument values: `#[arg(add = Candidates::Webhooks)]`.
 
 use clap::builder::ArgExt;
 
-/// `complete` looks the values up when somebody presses Tab.
+/// `hookctl complete` looks the values up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Candidates {
     Webhooks,
     EventTypes,
-    /// Event types, also behind the `!` that takes them out.
+    /// Event types, also after a `!`.
     Patterns,
     Events,
     Deliveries,
@@ -16,7 +16,7 @@ pub enum Candidates {
     Schemes,
     /// Sections of `config.toml`.
     Profiles,
-    /// These and no others.
+    /// Exactly these.
     Words(&'static [&'static str]),
 }
 

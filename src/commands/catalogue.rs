@@ -1,4 +1,4 @@
-//! Warnings of event types that are a slip away from one of the catalogue.
+//! Warnings about event types that look like a misspelling of one in the catalogue.
 
 use std::collections::BTreeSet;
 
@@ -8,11 +8,10 @@ use crate::context::Context;
 use crate::domain::event_type::{TAKES_OUT, slip_of};
 use crate::store::Store;
 
-/// After so many warnings the rest is counted.
+/// The most warnings; the rest is counted.
 const MOST_WARNINGS: usize = 10;
 
-/// Warns of event types that are not in the catalogue and look like one that is, each once. A type of one's own is as good as
-/// any; patterns are left out.
+/// Warns once of each event type that is not in the catalogue and looks like one that is. Patterns are not checked.
 pub fn warn_of_slips<'a>(
     context: &mut Context,
     store: &Store,
@@ -28,7 +27,7 @@ pub fn warn_of_slips<'a>(
     Ok(())
 }
 
-/// The same with the names of the catalogue.
+/// The same, with the names in the catalogue given.
 pub fn warn_of_slips_from<'a, 'k>(
     context: &mut Context,
     types: impl IntoIterator<Item = &'a str>,

@@ -54,10 +54,10 @@ pub struct Check {
     owner: Option<Owner>,
 }
 
-/// The limit of --max-lag unless one is given.
+/// The default of --max-lag.
 const USUAL_LAG: Duration = Duration::from_secs(600);
 
-/// How bad it is, in the order and with the exit codes of the monitoring plugins' guidelines.
+/// Severities, in the order and with the exit codes of the Monitoring Plugins guidelines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Level {
@@ -68,7 +68,7 @@ enum Level {
 }
 
 impl Level {
-    /// Where no limit was given, `usual` counts, and nothing is critical.
+    /// Without a limit the default `usual` applies, and nothing is critical.
     fn of(value: u64, given: Option<u64>, usual: u64) -> Level {
         match (value, given) {
             (value, Some(limit)) if value > limit.saturating_mul(2) => Level::Critical,
@@ -91,7 +91,7 @@ impl Level {
     }
 }
 
-/// A client certificate that ends within this is a warning.
+/// How long before its expiry a client certificate is a warning.
 const CERTIFICATE_WARNING: Duration = Duration::from_secs(14 * 86_400);
 
 #[derive(Debug, Serialize)]
@@ -113,11 +113,11 @@ struct Found {
     waiting: u64,
     disabled_webhooks: Vec<String>,
     unreachable_webhooks: Vec<String>,
-    /// Those that can be reached, and whose attempts failed since the last success.
+    /// Webhooks that can be reached and whose attempts failed since the last success.
     failing_webhooks: Vec<String>,
     #[serde(flatten)]
     outboxes: Outboxes,
-    /// Whose client certificate has expired, or does so within [`CERTIFICATE_WARNING`].
+    /// Webhooks whose client certificate has expired, or expires within [`CERTIFICATE_WARNING`].
     expiring_certificates: Vec<String>,
 }
 
@@ -132,10 +132,10 @@ impl Page for CheckView {
     }
 }
 
-/// Reports a wrong command line, where monitors read; the exit code.
+/// Reports a wrong command line on stdout, where monitors read; returns the exit code.
 pub fn refused(out: &mut Output, failure: &Failure) -> u8 {
     let view = unknown(failure.message.clone());
-    // A reader that is gone takes no code either.
+    // If the reader has gone, it does not matter.
     let _ = out.page(&view).and_then(|()| out.flush());
     view.exit_code
 }
@@ -217,7 +217,7 @@ impl Check {
         let failed = format!("{} failed {}", found.failed, self.since_text(context));
         told.push((Level::of(found.failed, self.max_failed, 0), failed));
         let status = told.iter().map(|(level, _)| *level).max().unwrap_or(Level::Ok);
-        // What is wrong comes first.
+        // Problems come first.
         told.sort_by_key(|(level, _)| std::cmp::Reverse(*level));
         let limits = |given: Option<u64>, usual: u64| match given {
             Some(limit) => format!("{limit};{}", limit.saturating_mul(2)),
@@ -239,7 +239,7 @@ impl Check {
         }
     }
 
-    /// What is wrong with outboxes. Nobody is told of those where all is well.
+    /// Problems of outboxes; outboxes without one are not mentioned.
     fn judge_outboxes(&self, found: &Found, now: Timestamp) -> Vec<(Level, String)> {
         let failed = found.outboxes.failures.iter().map(|message| (Level::Warning, message.replace('|', "/")));
         let mut told: Vec<(Level, String)> = failed.collect();
@@ -269,7 +269,7 @@ impl Check {
     }
 }
 
-/// The webhooks whose client certificate ends soon, or has ended.
+/// The webhooks whose client certificate has expired or expires soon.
 fn expiring(webhooks: &[Webhook], now: Timestamp) -> Vec<String> {
     let ends_soon = |webhook: &&Webhook| {
         let expiry = webhook.settings.egress.client_cert.as_deref().and_then(client_cert_expiry);
@@ -282,14 +282,14 @@ fn unknown(message: String) -> CheckView {
     CheckView {
         status: Level::Unknown,
         exit_code: Level::Unknown.exit().code(),
-        // A bar would begin performance data.
+        // A '|' would begin performance data.
         message: message.replace('|', "/"),
         found: None,
         performance: String::new(),
     }
 }
 
-/// At most three names; a bar would begin performance data.
+/// At most three names, without '|', which would begin performance data.
 fn named(names: &[String]) -> String {
     listed(names, 3).replace('|', "/")
 }

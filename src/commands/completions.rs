@@ -31,7 +31,7 @@ pub enum Shell {
 }
 
 impl Shell {
-    /// Its script, which stands in a file of its own for packages to take.
+    /// Its script, which packages install as a file.
     fn script(self) -> &'static str {
         match self {
             Shell::Bash => include_str!("../../completions/hookctl.bash"),

@@ -44,7 +44,7 @@ enum FileFormat {
     Json,
 }
 
-/// The keys of a webhook's secrets, in their order.
+/// The keys of a webhook's secrets, in the order of the output.
 const SECRETS: [Field; 2] = [Field::SECRET, Field::PRIVATE_KEY];
 
 impl Export {
@@ -54,7 +54,7 @@ impl Export {
         }
         let store = context.store_to_read()?;
         let view = store.snapshot(|| self.collect(context, &store))?;
-        // TOML is what the page says to people.
+        // TOML is the format for people.
         let format = self.format.map(|format| match format {
             FileFormat::Toml => Format::Table,
             FileFormat::Json => Format::Json,
@@ -93,15 +93,15 @@ impl Export {
     }
 }
 
-/// What stands for a webhook's credentials in the file.
+/// The references to credentials in the file.
 struct References<'a> {
     webhook: &'a Webhook,
-    /// Those that are taken.
+    /// The names in use.
     variables: &'a mut HashSet<String>,
 }
 
 impl References<'_> {
-    /// The settings with a reference in the place of each credential, or its value where that was loaded.
+    /// The settings with a reference instead of each credential, or its value if it was loaded.
     fn values(&mut self) -> Vec<(Field, Value)> {
         let settings = &self.webhook.settings;
         let mut values = settings.values();
@@ -131,7 +131,7 @@ impl References<'_> {
         }
     }
 
-    /// The value, else where it came from, else a variable named after the webhook and the field.
+    /// The value, else its source, else a variable named after the webhook and the field.
     fn to(&mut self, credential: &Credential, field: &str) -> Value {
         match &credential.value {
             Some(value) => value.expose().into(),
@@ -144,7 +144,7 @@ impl References<'_> {
         credential.source.clone().unwrap_or_else(named)
     }
 
-    /// Names that differ in other characters than letters and digits alone are told apart by the id.
+    /// If two names differ only in other characters than letters and digits, the id is appended.
     fn unique(&mut self, variable: String) -> String {
         match self.variables.insert(variable.clone()) {
             true => variable,
@@ -153,12 +153,12 @@ impl References<'_> {
     }
 }
 
-/// The variables by which `export` names secrets that came from nowhere else: of each webhook's name, and the key.
+/// The variables in which `export` expects secrets without a source, by name of the webhook and key.
 pub fn secret_variables(store: &Store) -> Result<HashMap<(String, &'static str), String>, StoreError> {
     let (mut named, mut variables) = (HashMap::new(), HashSet::new());
     for webhook in store.webhooks(&WebhookFilter::default())?.into_iter().rev() {
         let mut references = References { webhook: &webhook, variables: &mut variables };
-        // They come first in the file, and take their names first.
+        // They come first in the file, and get their names first.
         references.values();
         for (field, (_, secret)) in SECRETS.into_iter().zip(&store.secret_references(webhook.id)?) {
             if let Source::Env(variable) = references.source_of(secret, field.key) {
@@ -226,7 +226,7 @@ impl Serialize for EventTypes<'_> {
 impl Page for ExportView {
     fn describe(&self, text: &mut Text) {
         text.line("# Webhooks and event types of hookctl; `hookctl apply` makes a database say what this file says.");
-        // An empty list is said too, so that `apply --prune` knows that there is to be none.
+        // An empty list is written too, so that `apply --prune` deletes the others.
         if self.webhooks.is_empty() {
             text.line("webhooks = []");
         }
@@ -255,12 +255,12 @@ impl Page for ExportView {
     }
 }
 
-/// Whether an event type is the user's, or has something of the user's.
+/// Whether an event type was added or changed by the user.
 fn is_own(row: &EventTypeRow) -> bool {
     !row.is_builtin || row.schema.is_some() || row.example.is_some()
 }
 
-/// The variable that stands for a credential of a webhook: letters and digits stay, in capitals.
+/// The name of the variable for a webhook's credential: letters and digits are kept, in upper case.
 fn variable(webhook: &str, field: &str) -> String {
     let capital = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
     format!("{webhook}_{field}")

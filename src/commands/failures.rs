@@ -1,11 +1,11 @@
-//! The last failures, each with the command that looks at it.
+//! The last failed attempts, each with the command that shows it.
 
 use crate::domain::attempt::ErrorType;
 use crate::output::{Cell, Look, Row};
 use crate::store::FailedAttempt;
 
 impl FailedAttempt {
-    /// The code of the answer, or why there was none.
+    /// The status code, or the error type if there is none.
     pub fn result(&self) -> String {
         match (self.response_status_code, self.error_type) {
             (Some(code), ErrorType::HttpError) => code.to_string(),

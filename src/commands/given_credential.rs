@@ -1,4 +1,4 @@
-//! A credential as options and files give it: by the environment variable or the file that holds it.
+//! Credentials given by options and files: the environment variable or the file that holds them.
 
 use std::convert::Infallible;
 
@@ -12,31 +12,30 @@ use crate::domain::secret::Secret;
 use crate::domain::webhook::{Field, Invalid};
 use crate::settings;
 
-/// Where a credential is, or its text: `export --with-secrets` writes that into a file.
+/// The source of a credential, or its text, which `export --with-secrets` writes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum GivenCredential {
-    /// As an option names it: it must be there.
+    /// Named by an option: it must exist.
     Named(Source),
-    /// As a file refers to it: where the variable is not set, a webhook keeps what it has.
+    /// Referred to by a file: if the variable is not set, the webhook keeps its credential.
     Referred(Source),
     Text(Secret),
 }
 
 impl GivenCredential {
-    /// As an option of that kind takes it.
     #[allow(clippy::unnecessary_wraps, reason = "clap takes functions that may fail")]
     pub fn env(name: &str) -> Result<GivenCredential, Infallible> {
         Ok(GivenCredential::Named(Source::Env(name.to_owned())))
     }
 
-    /// The path is kept from the root on: other commands run elsewhere.
+    /// The path is made absolute: other commands run in other folders.
     #[allow(clippy::unnecessary_wraps, reason = "clap takes functions that may fail")]
     pub fn file(name: &str) -> Result<GivenCredential, Infallible> {
         let path = std::path::absolute(name).ok().and_then(|path| path.into_os_string().into_string().ok());
         Ok(GivenCredential::Named(Source::File(path.unwrap_or_else(|| name.to_owned()))))
     }
 
-    /// The credential with its value; without one where a file refers to a variable that is not set.
+    /// The credential with its value; without one if a file refers to a variable that is not set.
     pub fn read(&self, field: Field, longest: usize) -> Result<Credential, Invalid> {
         let (source, is_referred) = match self {
             GivenCredential::Text(secret) => return Ok(Credential::new(secret.clone(), None)),
@@ -54,7 +53,7 @@ impl GivenCredential {
                         .hint("give the name of a variable, not the credential itself"));
                 }
             },
-            // Whoever mixes up the two has given the credential itself as the name.
+            // The user may have given the credential itself as the name.
             Source::File(path) => arguments::read_file(path, longest)
                 .map_err(|reason| field.invalid(reason.replace(&format!("'{path}'"), "the file")))?,
         };

@@ -31,7 +31,7 @@ use crate::signals::Stop;
 /// answered is a block of text, or one JSON object a line with `-o json` and `-o jsonl`. It goes on until Ctrl-C, SIGTERM,
 /// or --count; with --verify and --count it exits with 4 when a signature was not valid.
 ///
-/// Values of headers that are credentials by their name are masked in what is shown.
+/// Values of headers that usually carry credentials, such as Authorization, are masked in the output.
 ///
 /// --record writes each request to a file of its own, byte for byte, for `hookctl replay`; see `hookctl help developing`.
 /// --forward-to passes requests on to a receiver and answers what it answers, or 502 where nothing comes back.
@@ -60,7 +60,7 @@ pub struct Listen {
     /// The Retry-After of every answer that is not a 2xx, in whole seconds
     #[arg(long, value_name = "DURATION", value_parser = arguments::duration, conflicts_with = "forward_to")]
     retry_after: Option<Duration>,
-    /// End after so many requests
+    /// End after this many requests
     #[arg(long, value_name = "N", value_parser = arguments::at_least_one)]
     count: Option<u64>,
     /// The address to listen at; others than loopback ones let other machines in
@@ -88,7 +88,7 @@ pub struct Listen {
     tolerance: Option<Tolerance>,
 }
 
-/// How often a waiting listener looks whether it was asked to stop.
+/// How often a waiting listener checks whether it was asked to stop.
 const STOP_POLL: Duration = Duration::from_millis(100);
 
 impl Listen {
@@ -104,7 +104,7 @@ impl Listen {
         let receiver = Receiver::start(place, script, pass_on).map_err(|error| cannot_listen(place, &error))?;
         context.out.announce(&format!("listening on {}", receiver.url()));
         if !self.bind.to_canonical().is_loopback() {
-            context.out.warning(&format!("whoever can reach {} on this machine can send requests to it", self.bind));
+            context.out.warning(&format!("other machines that can reach {} can send requests to it", self.bind));
         }
         let clock = context.clock;
         let most = self.count.unwrap_or(u64::MAX);
@@ -132,7 +132,7 @@ impl Listen {
         })
     }
 
-    /// What judges the requests, if they are to be; a secret that fits no scheme is refused before the first one.
+    /// The verifier, with --verify. A secret that does not fit the scheme is refused before the first request.
     fn verifier(&self, context: &mut Context) -> Result<Option<Verifier>> {
         if !self.verify {
             let options = &self.signature;
@@ -178,11 +178,11 @@ fn next(receiver: &Receiver, stop: &Stop) -> Option<ReceivedRequest> {
     None
 }
 
-/// What becomes of a request that was answered.
+/// Verifies and records answered requests.
 struct Desk {
     verifier: Option<Verifier>,
     recorder: Option<Recorder>,
-    /// Where requests come in.
+    /// The URL of the listener.
     at: String,
     is_all_valid: bool,
 }
@@ -215,7 +215,7 @@ impl Desk {
     }
 }
 
-/// What a recording tells beside the request, each on one line.
+/// The notes of a recording, each on one line.
 fn notes(request: &ReceivedRequest, verification: Option<&VerifyView>) -> Vec<(String, String)> {
     let answered = ("answered", Some(request.answered.to_string()));
     let verification = ("verification", verification.map(view::verdict));

@@ -11,7 +11,7 @@ use clap_mangen::roff::{Roff, bold, roman};
 
 use crate::context::{Context, Exit};
 
-/// The day of the last change to what the pages say; every page must have one.
+/// The date on every page: that of the last change of their text.
 const DATE: &str = "2026-11-25";
 
 /// Print the manual page, or write one page for every command
@@ -46,7 +46,7 @@ impl Man {
     }
 }
 
-/// The page of every command that is shown, by its file's name.
+/// The pages of all visible commands, by file name.
 fn pages(root: &Command) -> io::Result<Vec<(String, Vec<u8>)>> {
     let mut pages = Vec::new();
     let mut commands: Vec<(&Command, Option<&Command>)> = vec![(root, None)];
@@ -58,8 +58,8 @@ fn pages(root: &Command) -> io::Result<Vec<(String, Vec<u8>)>> {
     Ok(pages)
 }
 
-/// One page: what clap knows of the command, then the sections of its help. The options that every command takes are on
-/// the main page alone, and so are the exit codes that all commands share.
+/// One page: rendered from clap's tree, then the sections of the command's help. Global options and common exit codes are only
+/// on the main page.
 fn page(command: &Command, above: Option<&Command>) -> io::Result<Vec<u8>> {
     let sections = Sections::of(command);
     let own = match above {
@@ -97,14 +97,13 @@ fn page(command: &Command, above: Option<&Command>) -> io::Result<Vec<u8>> {
     Ok(tidied(&String::from_utf8_lossy(&text)).into_bytes())
 }
 
-/// The page without what its parts repeat, each having been made for itself: how an apostrophe is written, and empty lines
-/// between two line breaks.
+/// Removes what the separately rendered parts repeat: the definition of the apostrophe, and empty lines between line breaks.
 fn tidied(text: &str) -> String {
     const APOSTROPHE: &str = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n";
     format!("{APOSTROPHE}{}", text.replace(APOSTROPHE, "").replace("\n.br\n\n.br\n", "\n.br\n"))
 }
 
-/// The sections that a command's help ends with: a heading, and lines below it that are set in by two blanks.
+/// The sections at the end of a command's help: a heading, and lines indented by two blanks.
 struct Sections(Vec<(String, Vec<String>)>);
 
 impl Sections {
@@ -130,7 +129,7 @@ impl Sections {
         section.flat_map(|(_, lines)| lines.iter().map(String::as_str))
     }
 
-    /// A section of lines with a word, two blanks or more, and what it means.
+    /// A section whose lines are a word, two or more blanks, and its meaning.
     fn entries(&self, heading: &str, roff: &mut Roff) {
         if self.has(heading) {
             roff.control("SH", [heading.to_uppercase().as_str()]);
@@ -153,7 +152,7 @@ impl Sections {
     }
 }
 
-/// The page above and its other pages; on the main page, nothing that is not among its commands already.
+/// The parent page and the sibling pages. The main page has none: it lists its commands.
 fn see_also(command: &Command, above: Option<&Command>, roff: &mut Roff) {
     let Some(above) = above else { return };
     let beside = above.get_subcommands().filter(|other| !other.is_hide_set() && other.get_name() != command.get_name());

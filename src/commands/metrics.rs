@@ -47,7 +47,7 @@ impl Metrics {
     }
 }
 
-/// Everything, in the text format, version 0.0.4.
+/// All metrics in the text format, version 0.0.4.
 fn render(store: &Store, now: Timestamp) -> Result<Exposition> {
     let mut webhooks = store.webhooks(&WebhookFilter::default())?;
     webhooks.reverse();
@@ -63,10 +63,10 @@ fn render(store: &Store, now: Timestamp) -> Result<Exposition> {
     Ok(text)
 }
 
-/// What is measured of an outbox.
+/// The metrics of an outbox.
 type Measure<'a> = &'a dyn Fn(&OutboxView) -> f64;
 
-/// The outboxes of the environment and of the profile, and the database's own. One that cannot be read is left out.
+/// The outboxes of the environment or the profile, and the database's own. Unreadable ones are left out.
 fn describe_outboxes(text: &mut Exposition, context: &mut Context, store: &Store, now: Timestamp) -> Result<()> {
     let Outboxes { views, failures } = standing::all(context, Some(store))?;
     failures.iter().for_each(|message| context.out.warning(message));
@@ -211,7 +211,7 @@ impl Exposition {
     }
 }
 
-/// A label's value: backslash and quote escaped as the format says; no control character is left by [`escape`].
+/// The value of a label: backslash and quote are escaped as the format requires, control characters by [`escape`].
 fn label_value(text: &str) -> Cow<'_, str> {
     if text.contains(['\\', '"']) || text.contains(crate::output::is_unsafe) {
         let quoted = escape(text).replace('\\', "\\\\").replace('"', "\\\"");

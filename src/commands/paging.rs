@@ -1,4 +1,4 @@
-//! Lists of any length in constant memory: rows are read page by page, newest first.
+//! Lists of any length in constant memory: rows are read in pages, newest first.
 
 use std::collections::VecDeque;
 
@@ -12,7 +12,7 @@ use crate::output::{Output, Row};
 /// The options of every list.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Limit {
-    /// At most so many, newest first, or all [default: 50 in a table, all in JSON, JSON lines and CSV]
+    /// At most this many, newest first, or all [default: 50 in a table, all in JSON, JSON lines and CSV]
     #[arg(long, value_name = "N|all", value_parser = limit)]
     limit: Option<u64>,
 }
@@ -20,14 +20,14 @@ pub struct Limit {
 /// Rows read at once.
 pub const PAGE: u64 = 500;
 
-/// How many rows a table has unless more are asked for.
+/// The default limit of a table.
 const TABLE: u64 = 50;
 
-/// What is left out of a table is counted up to here: a longer count would keep people waiting.
+/// Rows left out of a table are counted up to this, so that it does not take long.
 const MOST_COUNTED: u64 = 10_000;
 
 impl Limit {
-    /// At most how many rows are shown: programs get them all.
+    /// The most rows to show; for programs, all.
     pub fn rows(self, out: &Output) -> u64 {
         self.limit.unwrap_or(if out.is_for_people() { TABLE } else { u64::MAX })
     }
@@ -41,8 +41,7 @@ fn limit(text: &str) -> Result<u64, String> {
     }
 }
 
-/// Shows a list of at most `limit` rows, and says how many there are where a table was cut. `count` counts them, at most as
-/// many as it is given.
+/// Shows at most `limit` rows, and says how many there are if a table was cut. `count` counts them up to the number it is given.
 pub fn show<R: Row>(
     context: &mut Context,
     limit: u64,
@@ -63,7 +62,7 @@ pub fn show<R: Row>(
     Ok(())
 }
 
-/// Every row up to `limit`, fetched by `fetch(before, limit)`, which returns rows newest first; `id` tells a row's id.
+/// All rows up to `limit`, read by `fetch(before, limit)`, newest first; `id` returns the id of a row.
 pub fn rows<R>(
     mut before: Option<i64>,
     limit: u64,

@@ -1,4 +1,4 @@
-//! Deleting from the log in short transactions with pauses between them, so that nobody waits long for the lock.
+//! Deletes from the log in short transactions with pauses between them, so that the lock is held for a short time.
 
 use std::time::{Duration, Instant};
 
@@ -9,18 +9,18 @@ use crate::domain::time::Timestamp;
 use crate::signals::Stop;
 use crate::store::{PRUNE_START, PruneFilter, Removed, Store, StoreError};
 
-/// So many rows go in one transaction.
+/// How many rows one transaction deletes.
 const GROUP: u64 = 200;
-/// The same where each may make the next one needless.
+/// The same when the database is to shrink to a size.
 const SMALL_GROUP: u64 = 50;
-/// After each transaction the lock is free for so long, and at least for as long as the transaction took: others that wait for
-/// it look for it about as often.
+/// The pause after each transaction, and at least as long as the transaction took: other processes poll for the lock about
+/// this often.
 const PAUSE: Duration = Duration::from_millis(5);
 
 pub struct Pruning<'a> {
     store: &'a Store,
     stop: &'a Stop,
-    /// When to leave the rest for another time.
+    /// When to stop.
     end: Option<Instant>,
     pub removed: Removed,
 }
@@ -30,16 +30,16 @@ impl<'a> Pruning<'a> {
         Pruning { store, stop, end, removed: Removed::default() }
     }
 
-    /// Whether it ended before everything was deleted.
+    /// Whether it was stopped before everything was deleted.
     pub fn is_cut(&self) -> bool {
         self.stop.is_asked() || self.end.is_some_and(|end| Instant::now() >= end)
     }
 
-    /// Deletes the deliveries that a filter means, and what is in the events that lost their last one.
+    /// Deletes the deliveries that match a filter, and the contents of events that lost their last one.
     pub fn deliveries(&mut self, filter: &PruneFilter, mut show: impl FnMut(u64)) -> Result<()> {
         let mut cursor = PRUNE_START;
         while !self.is_cut() {
-            // Looked for without the lock; whoever was retried since is not finished any more, and stays.
+            // Read without the lock; a delivery that was retried since then is not finished, and is kept.
             let (ids, last) = self.store.prunable_deliveries(filter, cursor, GROUP)?;
             if ids.is_empty() {
                 break;
@@ -51,7 +51,7 @@ impl<'a> Pruning<'a> {
         Ok(())
     }
 
-    /// Deletes what is in the events accepted before `before` that have no delivery.
+    /// Deletes the contents of events without a delivery that were accepted before `before`.
     pub fn events(&mut self, before: Timestamp) -> Result<()> {
         let mut cursor = PRUNE_START;
         while !self.is_cut() {
@@ -65,7 +65,7 @@ impl<'a> Pruning<'a> {
         Ok(())
     }
 
-    /// Deletes what a policy lets go at `now`.
+    /// Applies a policy at `now`.
     pub fn apply(&mut self, policy: Policy, now: Timestamp) -> Result<()> {
         for (statuses, before) in policy.by_age(now) {
             self.deliveries(&PruneFilter { before, statuses }, |_| {})?;
@@ -79,7 +79,7 @@ impl<'a> Pruning<'a> {
         Ok(())
     }
 
-    /// Deletes the oldest finished deliveries, and then the oldest events without any, while the database holds more.
+    /// Deletes the oldest finished deliveries, then the oldest events without any, until the database is small enough.
     fn shrink_to(&mut self, most: u64, now: Timestamp) -> Result<()> {
         let filter = PruneFilter { before: now.plus_millis(1), statuses: Vec::new() };
         let (mut cursor, mut bare_cursor) = (PRUNE_START, PRUNE_START);

@@ -1,4 +1,4 @@
-//! Requests that go on as they came: how far they may go.
+//! Forwarded and replayed requests: which machines they may reach.
 
 use url::Url;
 
@@ -8,7 +8,7 @@ use crate::domain::target_url;
 use crate::error::Failure;
 use crate::http::{Direct, DirectError, Reach};
 
-/// What sends such requests: to this machine, and beyond it with `--allow-remote`.
+/// Sends requests to this machine, and to others with `--allow-remote`.
 pub fn direct(context: &Context, allow_remote: bool) -> Direct {
     if !allow_remote {
         return Direct::new(Reach::ThisMachine);
@@ -23,8 +23,8 @@ pub fn url(option: &str, text: &str) -> Result<Url, Failure> {
     target_url::parse(text).map_err(|error| Failure::option(option, error))
 }
 
-/// Whether the URL leads to this machine; one that leads further than allowed is refused. One that cannot be looked up is
-/// taken for this machine's: the look-up that counts is made when something is sent.
+/// Whether the URL leads to this machine; a forbidden address is refused. A name that cannot be resolved counts as this
+/// machine's: it is checked again when a request is sent.
 pub fn is_this_machine(direct: &Direct, option: &str, url: &Url) -> Result<bool, Failure> {
     match direct.place(url) {
         Ok(place) => Ok(place.is_this_machine),
@@ -36,18 +36,18 @@ pub fn is_this_machine(direct: &Direct, option: &str, url: &Url) -> Result<bool,
     }
 }
 
-/// Host and port as `Host` has them.
+/// Host and port for the `Host` header.
 pub fn authority(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-/// Path and query, as a request line has them.
+/// Path and query for the request line.
 pub fn path(url: &Url) -> String {
     url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()))
 }
 
-/// Where a request with that target goes.
+/// The URL of a request with that target.
 pub fn full_url(url: &Url, target: &str) -> String {
     match target.starts_with('/') {
         true => format!("{}://{}{target}", url.scheme(), authority(url)),

@@ -1,4 +1,4 @@
-//! Files that an option names, such as `metrics --file`, written whole.
+//! Files that an option names, such as `metrics --file`, replaced atomically.
 
 use std::io::Read;
 use std::path::Path;
@@ -8,7 +8,7 @@ use crate::error::{Failure, Kind};
 use crate::new_file::{NewFile, Readers, folder_of};
 use crate::store::{Place, is_database_file};
 
-/// Replaces a file by these bytes, whole or not at all. An error names `option`. The database is refused.
+/// Replaces a file atomically; refuses the database. Errors name `option`.
 pub fn replace(context: &Context, option: &str, path: &str, readers: Readers, bytes: &[u8]) -> Result<(), Failure> {
     let target = Path::new(path);
     if target.file_name().is_none() {
@@ -27,7 +27,7 @@ pub fn replace(context: &Context, option: &str, path: &str, readers: Readers, by
     })
 }
 
-/// Refuses what is no regular file, and what is a database: a backup would be lost.
+/// Refuses a file that is not regular, and a database, which may be a backup.
 fn refuse_unsuitable(option: &str, target: &Path) -> Result<(), Failure> {
     let shown = target.display();
     let is_file = match target.metadata() {
@@ -50,7 +50,7 @@ fn refuse_unsuitable(option: &str, target: &Path) -> Result<(), Failure> {
 /// Whether a link such as /dev/stdout leads to an open file of a process.
 fn leads_into_proc(target: &Path) -> bool {
     let mut path = target.to_owned();
-    // As many links as Linux follows.
+    // Linux follows as many links.
     for _ in 0..40 {
         if std::path::absolute(&path).is_ok_and(|path| path.starts_with("/proc")) {
             return true;
@@ -67,7 +67,7 @@ fn is_sqlite(file: &Path) -> bool {
     read.is_ok() && start == *b"SQLite format 3\0"
 }
 
-/// Refuses a file whose folder is not there.
+/// Refuses a file whose folder does not exist.
 pub fn refuse_missing_folder(option: &str, target: &Path) -> Result<(), Failure> {
     let folder = folder_of(target);
     match folder.metadata() {
@@ -79,7 +79,7 @@ pub fn refuse_missing_folder(option: &str, target: &Path) -> Result<(), Failure>
     }
 }
 
-/// Refuses the database, and the files that SQLite keeps beside it, as a place to write to.
+/// Refuses to write to the database and the files that SQLite keeps beside it.
 pub fn refuse_database(context: &Context, option: &str, target: &Path) -> Result<(), Failure> {
     match context.place() {
         Ok(Place::File(database)) if is_database_file(&database, target) => {

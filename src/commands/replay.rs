@@ -81,7 +81,7 @@ enum Delay {
     Each(Duration),
 }
 
-/// How often a wait looks whether it is to end.
+/// How often a wait checks whether it was asked to stop.
 const STOP_POLL: Duration = Duration::from_millis(50);
 
 impl Replay {
@@ -89,7 +89,7 @@ impl Replay {
         let sources = source::find(&self.recordings)?;
         let edits = self.edits(context)?;
         let direct = reach::direct(context, self.allow_remote);
-        // All are looked at before the first one goes.
+        // All are checked before the first one is sent.
         for source in &sources {
             let recording = source.read()?;
             edits.destination(&source.shown(), &recording, &direct)?;
@@ -136,7 +136,7 @@ impl Replay {
     }
 }
 
-/// How many recordings came to what.
+/// How many recordings had which result.
 #[derive(Default)]
 struct Counts {
     good: usize,
@@ -150,7 +150,7 @@ struct Sending {
     delay: Delay,
     stop: Stop,
     clock: Clock,
-    /// When the first went, and when it had been received, in milliseconds since 1970.
+    /// When the first was sent, and when it had been received, in milliseconds since 1970.
     began: Option<(Instant, i64)>,
     counts: Counts,
 }
@@ -197,7 +197,7 @@ impl Sending {
         Ok(answered)
     }
 
-    /// Waits until it is the turn of a request that was received then; false when the program was asked to stop.
+    /// Waits until a request that was received then is to be sent; false if the program was asked to stop.
     fn wait(&mut self, received: i64) -> bool {
         let now = Instant::now();
         let due = match (self.began, self.delay) {

@@ -1,4 +1,4 @@
-//! Deliveries that are made due again send what the expressions of now make of their events.
+//! Deliveries that are made due again get new bodies, by the webhooks' present expressions.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -8,11 +8,11 @@ use crate::delivery::{Case, Shaped, shape};
 use crate::domain::time::Timestamp;
 use crate::store::{Anew, PastEvent, Retried, ShapedDelivery, Store, StoreError};
 
-/// What was evaluated beforehand, outside of any transaction.
+/// Results that were evaluated before the transaction.
 #[derive(Debug, Default)]
 pub struct Reshaping(Vec<(ShapedDelivery, Shaped)>);
 
-/// Evaluates what these deliveries send by the settings of now; without `is_filtered` the filters have no say.
+/// Evaluates the present expressions for these deliveries; filters only if `is_filtered`.
 pub fn evaluate(store: &Store, ids: &[i64], is_filtered: bool) -> Result<Reshaping> {
     let deliveries = store.shaped_deliveries(ids)?;
     let mut rows: Vec<i64> = deliveries.iter().map(|delivery| delivery.event_row).collect();
@@ -29,10 +29,10 @@ pub fn evaluate(store: &Store, ids: &[i64], is_filtered: bool) -> Result<Reshapi
 }
 
 impl Reshaping {
-    /// Makes deliveries due as [`Store::retry_deliveries`] does, and takes over what was evaluated for them. What was retried,
-    /// and how many are not sent because their webhook's expressions say so.
+    /// Makes deliveries due as [`Store::retry_deliveries`] does, with the evaluated bodies. Returns what was retried, and how
+    /// many are not sent because of a filter or an error.
     pub fn retry(&self, store: &Store, ids: &[i64], now: Timestamp) -> Result<(Retried, u64), StoreError> {
-        // Those that end let others of their line move up.
+        // Deliveries that end here let the next ones in their order go.
         let ended = self.0.iter().filter(|(_, shaped)| matches!(shaped, Shaped::Failed(_) | Shaped::Unwanted));
         let ended: BTreeSet<i64> = ended.map(|(delivery, _)| delivery.id).collect();
         if !ended.is_empty() {

@@ -28,7 +28,6 @@ impl Schemes {
     }
 }
 
-/// A scheme as it is shown.
 #[derive(Debug, Serialize)]
 struct SchemeView {
     name: &'static str,
@@ -38,7 +37,7 @@ struct SchemeView {
     content: String,
     encoding: &'static str,
     algorithm: &'static str,
-    /// How old a signature may be by default; none where no time is signed.
+    /// The default tolerance; null if no time is signed.
     tolerance_seconds: Option<u32>,
     /// Every header that signing writes.
     headers: Vec<String>,

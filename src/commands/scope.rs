@@ -1,4 +1,4 @@
-//! Whose deliveries are meant: those of webhooks, by name and by owner.
+//! Selection of webhooks by name and by owner.
 
 use anyhow::Result;
 
@@ -6,10 +6,10 @@ use crate::context::Context;
 use crate::domain::owner::Owner;
 use crate::store::Store;
 
-/// No webhook has this id: stands for the webhooks of an owner who has none.
+/// An id that no webhook has, for an owner without webhooks.
 const NOBODY: i64 = 0;
 
-/// The ids of the webhooks that `-w` names and `--owner` has; empty where all are meant.
+/// The ids of the webhooks that `-w` and `--owner` select; empty for all.
 pub fn resolve(context: &Context, store: &Store, webhooks: &[String], owner: Option<&Owner>) -> Result<Vec<i64>> {
     let mut ids = context.webhook_ids(store, webhooks)?;
     let Some(owner) = owner else { return Ok(ids) };

@@ -1,4 +1,4 @@
-//! Where a secret comes from: never an argument.
+//! The options that give a secret: never as an argument.
 
 use clap::Args;
 
@@ -23,16 +23,16 @@ pub struct SecretSource {
     pub secret_stdin: bool,
 }
 
-/// Longer files are no secrets, in bytes; an endless device ends here.
+/// The size limit of a file with a secret, in bytes, so that an endless device is refused.
 const LONGEST: usize = 4_096;
 
 impl SecretSource {
-    /// Whether a source was named.
+    /// Whether one of the options was given.
     pub fn is_given(&self) -> bool {
         self.secret_file.is_some() || self.secret_env.is_some() || self.secret_stdin
     }
 
-    /// The option that was used, for messages.
+    /// The option that was given, for messages.
     pub fn option(&self) -> &'static str {
         match self {
             SecretSource { secret_file: Some(_), .. } => "--secret-file",
@@ -41,7 +41,7 @@ impl SecretSource {
         }
     }
 
-    /// Where the secret is kept, but for one that came by stdin.
+    /// The source of the secret; `None` for stdin.
     pub fn source(&self) -> Option<Source> {
         let path =
             |name: &String| std::path::absolute(name).ok().and_then(|path| path.into_os_string().into_string().ok());
@@ -49,7 +49,7 @@ impl SecretSource {
         self.secret_env.clone().map(Source::Env).or(file)
     }
 
-    /// The secret of a webhook, when a source was named: one line of text.
+    /// The secret of a webhook, if an option was given: one line of text.
     pub fn read(&self) -> Result<Option<Secret>, Failure> {
         self.read_as(self.option())
     }
@@ -61,7 +61,7 @@ impl SecretSource {
         Secret::parse(text).map(Some).map_err(|error| Failure::option(option, error))
     }
 
-    /// The key of any sender, when a source was named: text, or bytes that are none.
+    /// The key of any sender, if an option was given: any bytes.
     pub fn read_key(&self) -> Result<Option<Secret>, Failure> {
         let Some(bytes) = self.bytes(self.option())? else { return Ok(None) };
         Secret::parse_key(bytes).map(Some).map_err(|error| Failure::option(self.option(), error))
@@ -82,7 +82,7 @@ impl SecretSource {
 
 fn bytes_of(option: &str, name: &str) -> Result<Vec<u8>, Failure> {
     let mut bytes = read_input(option, name, LONGEST).map_err(|failure| {
-        // Whoever mixes up the two has given the secret itself as the name.
+        // The user may have given the secret itself as the name.
         Failure { message: failure.message.replace(&format!("'{name}'"), "the file"), ..failure }
     })?;
     if bytes.ends_with(b"\n") {

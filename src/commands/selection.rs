@@ -1,4 +1,4 @@
-//! Which deliveries a command works on: by ids or by filters, with a limit and a preview.
+//! Selection of deliveries by ids or filters, with a limit and a preview.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ pub struct Selection {
     ids: Vec<i64>,
     #[command(flatten)]
     pub filters: Filters,
-    /// At most so many, newest first; says how many were left out
+    /// At most this many, newest first; reports how many were left out
     #[arg(long, value_name = "N", value_parser = arguments::at_least_one)]
     limit: Option<u64>,
     /// Show how many are meant, by webhook, and do nothing
@@ -39,7 +39,7 @@ pub struct Selected {
     is_by_ids: bool,
 }
 
-/// Deliveries meant, of one webhook.
+/// How many deliveries of one webhook are selected.
 #[derive(Debug, Serialize)]
 struct Meant {
     webhook: String,
@@ -54,11 +54,11 @@ impl Row for Meant {
     }
 }
 
-/// How many are changed in one transaction, so that nobody waits long for the lock.
+/// How many are changed in one transaction, so that the lock is held for a short time.
 pub const GROUP: usize = 1_000;
 
 impl Selection {
-    /// Refuses a command line that selects nothing: all deliveries are meant by no accident.
+    /// Refuses a command line without ids and filters, so that nobody selects all deliveries by accident.
     pub fn check(&self, hint: &str) -> Result<()> {
         if self.is_by_filters() && self.filters.is_empty() {
             return Err(Failure::invalid("neither an ID nor a filter is given").hint(hint).into());
@@ -70,7 +70,7 @@ impl Selection {
         self.ids.is_empty()
     }
 
-    /// The deliveries that are meant; where filters name no status, those with one of `statuses`.
+    /// The selected deliveries; without --status, those with one of `statuses`.
     pub fn select(&self, context: &Context, store: &Store, statuses: &[Status]) -> Result<Selected> {
         if !self.is_by_filters() {
             let ids: BTreeSet<i64> = self.ids.iter().copied().collect();
@@ -105,8 +105,7 @@ impl Selected {
         }
     }
 
-    /// Changes the deliveries, so many in each transaction, with what `prepare` gives for the group before that; what `change`
-    /// gives for each group.
+    /// Changes the deliveries in groups, each in one transaction. `prepare` runs before it; returns the results of `change`.
     pub fn change<P, T>(
         &self,
         store: &Store,

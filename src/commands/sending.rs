@@ -1,4 +1,4 @@
-//! Sending from a command: starts an engine, shows its progress, sums up, and says what is stored when it breaks off.
+//! Runs the engine for a command: options, progress, summary, exit code, and what an interrupted run has stored.
 
 use anyhow::Result;
 use serde::Serialize;
@@ -10,7 +10,7 @@ use crate::error::Failure;
 use crate::signals::Stop;
 use crate::store::Store;
 
-/// How many webhooks are named.
+/// The most webhooks that a message names.
 const MOST_NAMED: usize = 5;
 
 /// A run of the engine.
@@ -19,7 +19,7 @@ pub struct Sending<'a> {
     pub stop: Stop,
 }
 
-/// How an engine runs for a command, unless the command changes it. Takes over Ctrl-C and SIGTERM.
+/// The default options of a run. Takes over Ctrl-C and SIGTERM.
 pub fn options(context: &Context, concurrency: usize) -> Result<RunOptions> {
     Ok(RunOptions {
         concurrency,
@@ -39,20 +39,20 @@ impl<'a> Sending<'a> {
         Ok(Sending { engine: Engine::new(store, options, context.random()?), stop })
     }
 
-    /// Attempts deliveries, each given with its webhook, until each has ended or cannot go out now.
+    /// Attempts deliveries, each given with its webhook, until each has ended or cannot be sent now.
     pub fn deliver(&mut self, context: &mut Context, title: &str, deliveries: Vec<(i64, i64)>) -> Result<()> {
         let count = deliveries.len() as u64;
         self.engine.add_deliveries(deliveries);
         self.finish(context, title, Summary::default(), count)
     }
 
-    /// As [`Sending::run`]; an error where deliveries stay due for want of the database's key.
+    /// As [`Sending::run`]; an error if deliveries stay due because the encryption key is missing.
     pub fn finish(&mut self, context: &mut Context, title: &str, before: Summary, total: u64) -> Result<()> {
         self.run(context, title, before, total)?;
         self.locked_out()?.map_or(Ok(()), Err)
     }
 
-    /// What to say of webhooks that were left out, as the database's key for them is not there.
+    /// The error about webhooks that were left out because the encryption key is missing.
     pub fn locked_out(&mut self) -> Result<Option<anyhow::Error>> {
         let Some((webhooks, reason)) = self.engine.take_locked_out() else { return Ok(None) };
         let store = self.engine.store();
@@ -62,13 +62,12 @@ impl<'a> Sending<'a> {
         Ok(Some(anyhow::Error::new(reason).context(format!("deliveries to {names} stay due"))))
     }
 
-    /// Turns until nothing is left to do. Shows what was done since `before`, of the `total` that is expected; what becomes due
-    /// meanwhile is attempted too.
+    /// Runs until nothing is due, also what becomes due meanwhile. The progress bar counts from `before` up to `total`.
     fn run(&mut self, context: &mut Context, title: &str, before: Summary, total: u64) -> Result<()> {
         self.run_beside(context, title, before, total, |_| Ok(()))
     }
 
-    /// The same, with something to be done between two turns.
+    /// The same; calls `between` after each turn of the engine.
     pub fn run_beside(
         &mut self,
         context: &mut Context,
@@ -91,7 +90,7 @@ impl<'a> Sending<'a> {
         self.engine.summary().into()
     }
 
-    /// How the command ends: by the signal that stopped it, else by whether everything was delivered that had to be.
+    /// The exit code: of the signal that stopped the run, else by whether everything was delivered.
     pub fn exit(&self, is_delivered: bool) -> Exit {
         match self.stop.exit() {
             Some(exit) => exit,
@@ -101,7 +100,7 @@ impl<'a> Sending<'a> {
     }
 }
 
-/// What was attempted, in deliveries, as views show it.
+/// Counts of attempted deliveries.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Tally {
     /// Claimed and attempted.
@@ -128,7 +127,7 @@ impl Tally {
     }
 }
 
-/// The failure of a command that had stored something before: `stored` says what, as a clause.
+/// The failure of a command that has stored something: `stored` is a clause that says what.
 pub fn broken_off(error: anyhow::Error, stored: &str) -> anyhow::Error {
     let Some(failure) = Failure::of(&error) else { return error };
     Failure::new(failure.kind, format!("{stored}; {}", failure.message))

@@ -88,7 +88,6 @@ impl Sign {
 /// The headers of a signed request.
 #[derive(Debug, Serialize)]
 struct SignView {
-    /// The first of `schemes`.
     scheme: &'static str,
     schemes: Vec<&'static str>,
     #[serde(serialize_with = "as_object")]

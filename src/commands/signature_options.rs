@@ -1,4 +1,4 @@
-//! How a request is signed and with which secret: the options that sign and verify share.
+//! The options about schemes and secrets that sign, verify and others share.
 
 use anyhow::Result;
 use clap::Args;
@@ -13,7 +13,7 @@ use crate::domain::webhook::Webhook;
 use crate::error::Failure;
 use crate::store::Store;
 
-/// The scheme of a bare secret when none is named. It is fixed: what a request looks like must never choose how it is judged.
+/// The default scheme with --secret-…: fixed, because a request must never choose how it is verified.
 const DEFAULT_SCHEME: &str = "timetracker";
 
 /// The options that name a scheme and a secret.
@@ -47,32 +47,31 @@ pub struct SignatureOptions {
     pub header: Option<String>,
 }
 
-/// What the options come to.
+/// The resolved options.
 #[derive(Debug)]
 pub struct Keyed {
     /// The schemes, at least one.
     pub schemes: Vec<Scheme>,
-    /// The secrets that count, the signing one first; at least one.
+    /// The valid secrets, the signing one first; at least one.
     pub secrets: Vec<KeptSecret>,
-    /// Secrets of the webhook whose overlap is over and that no write has deleted yet.
+    /// Secrets whose overlap has ended and that are not deleted yet.
     pub retired: Vec<Secret>,
-    /// The URL that is signed, where known.
+    /// The URL that is signed, if known.
     pub url: Option<String>,
-    /// The method that is signed, in upper case, where known.
+    /// The method that is signed, in upper case, if known.
     pub method: Option<String>,
     pub webhook: Option<String>,
     /// The option that named the secret, for messages.
     pub secret_option: &'static str,
 }
 
-/// A secret and what it is to its webhook.
+/// A secret with its role.
 #[derive(Debug)]
 pub struct KeptSecret {
-    /// What signs and verifies.
     pub secret: Secret,
-    /// `given` by option, `current`, or `previous`: replaced, and still in its overlap.
+    /// `given` by option, `current`, or `previous`: replaced and still valid.
     pub role: &'static str,
-    /// The end of its overlap.
+    /// When its overlap ends.
     pub expires_at: Option<Timestamp>,
 }
 
@@ -82,7 +81,7 @@ impl SignatureOptions {
         self.secret.secret_stdin
     }
 
-    /// Finds the schemes and reads the secrets.
+    /// Resolves the schemes and reads the secrets.
     pub fn resolve(&self, context: &mut Context) -> Result<Keyed> {
         let named = match &self.scheme {
             Some(name) => Some(scheme_named("--scheme", name)?),
@@ -188,7 +187,7 @@ impl Keyed {
     }
 }
 
-/// A scheme by its name or alias; `option` is named when there is none.
+/// A scheme by its name or alias; errors name `option`.
 pub fn scheme_named(option: &str, name: &str) -> Result<&'static Scheme, Failure> {
     Scheme::find(name).ok_or_else(|| unknown_scheme(option, name))
 }
@@ -197,7 +196,7 @@ fn unknown_scheme(option: &str, name: &str) -> Failure {
     Failure::option(option, format!("no signature scheme '{name}'")).hint(schemes::advice(name))
 }
 
-/// What to say of a webhook that has no secret.
+/// The failure for a webhook without a secret.
 pub fn without_secret(webhook: &str) -> Failure {
     Failure::invalid(format!("the webhook '{webhook}' has no secret; its requests are not signed")).hint(format!(
         "give it one with `hookctl webhook update {} --signature timetracker`",
@@ -205,15 +204,15 @@ pub fn without_secret(webhook: &str) -> Failure {
     ))
 }
 
-/// What to say when two things are to be read from stdin; `option` asks for the first.
+/// The failure if two things are to be read from stdin; `option` is that of the first.
 pub fn stdin_twice(option: &str, first: &str, second: &str) -> Failure {
     Failure::option(option, format!("{first} and {second} cannot both be read from stdin"))
         .hint("name a file for one of them, or read the secret with --secret-file or --secret-env")
 }
 
-/// A point in time as signatures have it, for clap: RFC 3339, or whole seconds or milliseconds since 1970.
+/// The time of a signature, for clap: RFC 3339, or whole seconds or milliseconds since 1970.
 ///
-/// What would be past the year 9999 in seconds is milliseconds, as HubSpot and Linear write them.
+/// A number past the year 9999 in seconds is milliseconds, which HubSpot and Linear send.
 pub fn time(text: &str) -> Result<Timestamp, String> {
     let count = || {
         let count = text.parse::<i64>().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))?;

@@ -36,9 +36,9 @@ pub struct Status {
     watch: Option<Duration>,
 }
 
-/// How far back the counts go.
+/// The period of the counts.
 const LATELY: Duration = Duration::from_secs(3_600);
-/// How many webhooks and failures fit on a screen.
+/// The most webhooks and failures on the screen.
 const MOST_ROWS: usize = 8;
 const MOST_FAILURES: u64 = 5;
 
@@ -67,7 +67,7 @@ struct DatabasePart {
     size_bytes: Option<u64>,
 }
 
-/// A webhook that somebody should look at.
+/// A webhook with a problem.
 #[derive(Debug, Serialize)]
 struct NotWell {
     webhook: String,
@@ -131,7 +131,7 @@ impl Row for NotWell {
     }
 }
 
-/// As in the list of webhooks; one that fails, however seldom so far, is not shown as a healthy one.
+/// As in the list of webhooks; a webhook with any failure is not shown as healthy.
 fn not_well_cell(state: State, condition: Option<Condition>) -> Cell {
     match (state, condition) {
         (State::Active, None) => Cell::warn("active"),

@@ -1,4 +1,4 @@
-//! Whether a webhook would get an event, or why not, in words.
+//! Whether a webhook would get an event, and why not.
 
 use crate::delivery::{Matching, Shaped};
 use crate::domain::attempt::{AttemptError, ErrorType};

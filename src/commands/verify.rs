@@ -16,13 +16,13 @@ use crate::domain::time::Timestamp;
 use crate::error::Failure;
 use crate::output::{Cell, Page, Text};
 
-/// A saved head is not longer than this, in bytes.
+/// The longest file with headers, in bytes.
 const LONGEST_HEAD: usize = 4 * 1024 * 1024;
 
 /// Check the signature of a request that came in
 ///
 /// Prints `valid` and exits with 0, or one reason and exits with 4: missing-header, malformed, no-match, timestamp-too-old,
-/// timestamp-in-future. What exactly was wrong, and what would have matched, is told on stderr. The body is read from FILE,
+/// timestamp-in-future. The exact reason, and what would have matched, is written to stderr. The body is read from FILE,
 /// or from stdin, byte for byte.
 ///
 /// The scheme is never chosen by what the request looks like. With a bare secret it is timetracker unless --scheme names
@@ -67,9 +67,8 @@ pub struct Verify {
 /// How old a signature may be.
 #[derive(Clone, Copy, Debug)]
 pub enum Tolerance {
-    /// Of any age.
     Any,
-    /// So old, and so far in the future.
+    /// This old, and this far in the future.
     Within(Duration),
 }
 
@@ -116,7 +115,7 @@ impl Verify {
         }
     }
 
-    /// The request's headers; the value of `--signature` is the header of `scheme`.
+    /// The headers of the request, with the value of `--signature` as the header of `scheme`.
     fn headers(&self, scheme: &Scheme) -> Result<Vec<Header>, Failure> {
         let mut headers = match &self.headers_file {
             Some(file) => parse_headers(&read_input("--headers-file", file, LONGEST_HEAD)?)
@@ -139,7 +138,7 @@ impl Verify {
     }
 }
 
-/// Judges a request by every scheme that it has a header of; without a `tolerance` each scheme's own counts.
+/// Verifies a request by every scheme whose header it has, with `tolerance` or each scheme's own.
 pub fn answer(keyed: &Keyed, received: &Received<'_>, tolerance: Option<Tolerance>) -> Result<VerifyView, Failure> {
     let mut views = Vec::new();
     for scheme in judging(&keyed.schemes, received.headers) {
@@ -151,19 +150,19 @@ pub fn answer(keyed: &Keyed, received: &Received<'_>, tolerance: Option<Toleranc
         views.push(judge(scheme, keyed, &Received { tolerance, ..*received })?);
     }
     let schemes = views.iter().map(|view| view.scheme).collect();
-    // The first that is not valid decides; when all are, the first speaks for them.
+    // The first invalid one decides, else the first.
     let at = views.iter().position(|view| !view.valid).unwrap_or_default();
     Ok(VerifyView { schemes, ..views.swap_remove(at) })
 }
 
-/// Checks that each scheme can be judged with what is known: a secret that fits, and the URL where it is signed.
+/// Checks that there is what each scheme needs: a fitting secret, and the URL if it is signed.
 pub fn check(keyed: &Keyed, now: Timestamp) -> Result<(), Failure> {
     let method = Some(keyed.method.as_deref().unwrap_or_default());
     let nothing = Received { headers: &[], body: b"", url: keyed.url.as_deref(), method, now, tolerance: None };
     keyed.schemes.iter().try_for_each(|scheme| judge(scheme, keyed, &nothing).map(|_| ()))
 }
 
-/// The schemes whose header is there; the first of them all when none is, to say that it is missing.
+/// The schemes whose header is there; if none is, the first scheme, to report a missing header.
 fn judging<'a>(schemes: &'a [Scheme], headers: &[Header]) -> Vec<&'a Scheme> {
     let is_there = |scheme: &&Scheme| {
         let mut names = scheme.signature_headers();
@@ -202,7 +201,7 @@ fn judge(scheme: &Scheme, keyed: &Keyed, received: &Received<'_>) -> Result<Veri
     })
 }
 
-/// What people want to know beyond the one word of the answer.
+/// The details for people.
 fn tell(context: &mut Context, view: &VerifyView, keyed: &Keyed) {
     if let Some(detail) = &view.detail {
         context.out.notice(&format!("{} ({})", detail, view.scheme));
@@ -230,11 +229,11 @@ pub struct VerifyView {
     pub valid: bool,
     /// The scheme that decided.
     scheme: &'static str,
-    /// Every scheme that was judged.
+    /// All schemes that were checked.
     pub schemes: Vec<&'static str>,
-    /// Why not, in one word.
+    /// Why it is not valid, as one word.
     pub reason: Option<Reason>,
-    /// Why not, exactly.
+    /// Why it is not valid, in full.
     pub detail: Option<String>,
     hints: Vec<String>,
     /// Which secret matched: `given`, `current` or `previous`.

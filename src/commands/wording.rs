@@ -1,4 +1,4 @@
-//! Numbers and names in sentences.
+//! Helpers for messages: counts, lists of names, sizes.
 
 /// `1 delivery`, `3 deliveries`.
 pub fn counted(number: u64, one: &str, many: &str) -> String {
@@ -8,7 +8,7 @@ pub fn counted(number: u64, one: &str, many: &str) -> String {
     }
 }
 
-/// The names one after the other; of more than `most` the first, and how many more there are.
+/// At most `most` names, separated by commas, and how many more there are.
 pub fn listed(names: &[String], most: usize) -> String {
     match names.split_at_checked(most) {
         Some((first, rest)) if !rest.is_empty() => format!("{} {}", first.join(", "), more(rest.len())),
@@ -16,7 +16,7 @@ pub fn listed(names: &[String], most: usize) -> String {
     }
 }
 
-/// What stands at the end of a list that was cut.
+/// The last line of a list that was cut.
 pub fn more(left_out: usize) -> String {
     format!("and {left_out} more")
 }

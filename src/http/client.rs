@@ -19,18 +19,18 @@ use super::tls::Tls;
 use super::{local, tls};
 use crate::domain::attempt::{Answer, AttemptError, BODY_LIMIT, ErrorType, LocalTrouble, Outcome};
 
-/// The largest head of an answer, in bytes; the buffer is larger so that more than this can be seen.
+/// The largest head of an answer, in bytes. The buffer is larger, so that a longer head is noticed.
 const HEAD_LIMIT: usize = 23 * 1024;
 const INPUT_BUFFER: usize = 24 * 1024;
 /// Holds the longest header line that may be sent.
 const OUTPUT_BUFFER: usize = 10 * 1024;
-/// Idle connections may hold one of so many files that the process may open.
+/// Idle connections may use 1 / `IDLE_SHARE` of the files that the process may open.
 const IDLE_SHARE: usize = 4;
 
-/// Keeps the sum of now and a deadline within what the clock can hold.
+/// So that now plus a deadline does not overflow the clock.
 const LONGEST: Duration = Duration::from_secs(86_400);
 
-/// What all clients of the process share: idle connections and look-ups, each bounded.
+/// The pools that all clients of the process share: idle connections and look-ups.
 #[derive(Clone, Debug)]
 pub struct Shared {
     pub(super) idle: Arc<IdlePool>,
@@ -38,7 +38,7 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// For a process that sends `concurrency` requests at once.
+    /// Sized for `concurrency` requests at once.
     pub fn new(concurrency: usize) -> Shared {
         Self::with(LookUps::new(), concurrency, LONGEST_IDLE)
     }
@@ -48,21 +48,21 @@ impl Shared {
         Shared { idle: Arc::new(IdlePool::new(concurrency.min(share), longest_idle)), look_ups }
     }
 
-    /// Closes connections that were idle for too long. Sending does so too.
+    /// Closes connections that were idle for too long. Sending a request does this too.
     pub fn close_old(&self) {
         self.idle.close_old();
     }
 }
 
-/// Sends requests that leave in one way; shared by all worker threads.
+/// Sends requests with the same network settings; shared by all worker threads.
 ///
-/// Its idle connections serve no other client, and are closed with it.
+/// Its idle connections are closed when it is dropped.
 #[derive(Debug)]
 pub struct Client {
     agent: Agent,
     number: u64,
     idle: Arc<IdlePool>,
-    /// Of a proxy that reads requests, what its answer means when it wants a login.
+    /// The error for a 407 answer of a proxy that forwards requests.
     proxy_login: Option<String>,
 }
 
@@ -72,13 +72,13 @@ impl Drop for Client {
     }
 }
 
-/// Whether certificates can be trusted as roots.
+/// Checks certificates that are to be trusted as roots.
 pub fn check_ca_cert(pem: &str) -> Result<(), ClientError> {
     tls::roots(pem).map(|_| ())
 }
 
 impl Client {
-    /// The roots of TLS are loaded at the first https request.
+    /// The root certificates are loaded at the first https request.
     pub fn new(shared: &Shared, egress: &Egress) -> Result<Client, ClientError> {
         let (idle, number) = (Arc::clone(&shared.idle), shared.idle.next_client());
         let tls = Tls::new(egress)?;
@@ -106,16 +106,16 @@ impl Client {
         Ok(Client { agent: Agent::with_parts(config, connector, resolver), number, idle, proxy_login })
     }
 
-    /// Sends the request and reads the answer; everything ends within `deadline`, counted from the call.
+    /// Sends the request and reads the answer, all within `deadline` from the call.
     pub fn send(&self, request: &OutgoingRequest<'_>, deadline: Duration) -> Result<Outcome, LocalTrouble> {
         let started = Instant::now();
         let deadline = deadline.min(LONGEST);
         let again = |connection| self.exchange(request, deadline.saturating_sub(started.elapsed()), connection);
         let mut resent = false;
         let ended = match again(Connection::Any) {
-            // RFC 9112 section 9.3.1: a connection closed before any byte of the answer may be retried once on a new
-            // one when the request can be repeated; receivers tell repeats by the event id. It must be new: where one
-            // idle connection had died the others may have, and their end would pass for the receiver's failure.
+            // RFC 9112 section 9.3.1: a request that can be repeated may be sent again once if the connection was closed
+            // before any byte of the answer; receivers recognise repeats by the event id. The second connection must be
+            // new: other idle ones may be closed too, and that would count as a failure of the receiver.
             Err(error) if StaleConnection::is(&error) => {
                 resent = true;
                 again(Connection::New)
@@ -178,7 +178,7 @@ impl Client {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Connection {
-    /// An idle one, or a new one where there is none.
+    /// An idle connection, else a new one.
     Any,
     New,
 }
@@ -192,13 +192,13 @@ fn read_answer(response: Response<ureq::Body>, target: &Target, deadline: Durati
     let error = match (head.status.is_success(), broken) {
         (true, None) => None,
         (true, Some(error)) => Some(errors::in_body(error, target, deadline)?),
-        // What a status says holds whatever became of the body: 410 is gone.
+        // The status counts even if the body is incomplete: 410 is gone.
         (false, _) => Some(AttemptError { error_type: ErrorType::HttpError, message: status_message(head.status) }),
     };
     Ok(Outcome { answer: Some(answer), error, resent: false })
 }
 
-/// Reads to the end, which keeps the connection for the next request, or to the limit, which drops it.
+/// Reads to the end, after which the connection is reused, or to the limit, after which it is closed.
 fn read_body(body: ureq::Body, answer: &mut Answer) -> Result<(), std::io::Error> {
     let announced = body.content_length().unwrap_or(0).min(BODY_LIMIT as u64) as usize;
     answer.body.reserve_exact(announced);
@@ -206,7 +206,7 @@ fn read_body(body: ureq::Body, answer: &mut Answer) -> Result<(), std::io::Error
     answer.truncated = answer.body.len() > BODY_LIMIT;
     answer.body.truncate(BODY_LIMIT);
     match result {
-        // As for a body that is too long: what came before decides.
+        // As with a body that is too long: what was read is kept.
         Err(error) if AnswerTooLong::is(&error) => {
             answer.truncated = true;
             Ok(())

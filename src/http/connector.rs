@@ -1,4 +1,4 @@
-//! Opens connections, reuses idle ones, and watches each for what ureq does not: a dead one, and an answer without end.
+//! Opens and reuses connections, and detects what ureq does not: a closed connection, and an endless answer.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,15 +12,15 @@ use super::idle::{IdlePool, Key};
 use super::tls::Tls;
 use super::wire::Wire;
 
-/// Connects to the addresses that the resolver allowed, by the proxy if there is one, with TLS for https.
+/// Connects to the addresses that the resolver allowed, through the proxy if there is one, with TLS for https.
 ///
-/// The idle connections are kept in a pool of our own: ureq's belongs to one agent, and so to one address policy.
+/// It has its own pool of idle connections: ureq's pool belongs to one agent and cannot be limited for the whole process.
 #[derive(Debug)]
 pub struct GuardedConnector {
     pub tls: Tls,
     pub gateway: Option<Gateway>,
     pub idle: Arc<IdlePool>,
-    /// The client's number in the pool.
+    /// The number of the client in the pool.
     pub client: u64,
 }
 
@@ -59,8 +59,8 @@ impl Connector for GuardedConnector {
     }
 }
 
-/// The most bytes that are read of one answer, all of it counted: interim answers, head, body, chunk sizes and
-/// extensions, trailers. Room for the longest head and body that are kept, and as much again as the body.
+/// The limit on the bytes of one answer, with interim answers, head, chunk sizes and extensions, and trailers. It fits the
+/// longest head, and twice the longest body that is kept.
 const ANSWER_LIMIT: usize = 152 * 1024;
 
 /// A connection for one request.
@@ -71,9 +71,9 @@ pub struct Line {
     key: Key,
     idle: Arc<IdlePool>,
     is_reused: bool,
-    /// Bytes of the answer that have come.
+    /// Bytes of the answer read so far.
     received: usize,
-    /// Why writing failed. The answer may be there all the same: a receiver may refuse a body before it has read it.
+    /// Why writing failed. There may be an answer all the same: a receiver may refuse a body before it has read it.
     broken: Option<Error>,
 }
 
@@ -82,7 +82,7 @@ impl Line {
         self.transport.as_deref_mut().expect("ureq drops a connection that is not open")
     }
 
-    /// The error for a connection that ended; `None` when bytes of the answer had come, which ureq judges.
+    /// The error for a closed connection; `None` after the first byte of an answer, which ureq handles.
     fn ended(&mut self) -> Option<Error> {
         match (self.received, self.is_reused) {
             (0, true) => Some(Error::Other(Box::new(StaleConnection))),
@@ -126,8 +126,7 @@ impl Transport for Line {
         }
     }
 
-    /// ureq asks this once, after an answer that was read to its end, and keeps the connection if it is open. Our pool
-    /// takes it instead.
+    /// ureq calls this once, after a complete answer, to decide whether to pool the connection. Our pool takes it instead.
     fn is_open(&mut self) -> bool {
         if self.broken.is_none()
             && let Some(transport) = self.transport.take()

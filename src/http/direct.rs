@@ -1,4 +1,4 @@
-//! Sends bytes as they are, each request on a connection of its own, for requests that go on as they came.
+//! Sends raw bytes, each request on its own connection: for requests that are forwarded unchanged.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -18,7 +18,7 @@ use crate::domain::network::{AddressPolicy, BlockedAddress};
 /// How long one exchange may take, from the look-up to the last byte.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// How far requests may go.
+/// Which machines may be reached.
 #[derive(Clone, Debug)]
 pub enum Reach {
     /// Loopback addresses alone.
@@ -29,7 +29,7 @@ pub enum Reach {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum DirectError {
-    /// Not loopback, and no further address is allowed.
+    /// Another machine than this one, which is not allowed.
     #[error("{0} is not this machine")]
     NotThisMachine(String),
     #[error("{place} is {what}; HOOKCTL_ALLOW_NETWORKS could allow it")]
@@ -41,20 +41,19 @@ pub enum DirectError {
 }
 
 impl DirectError {
-    /// Whether it is the address that is refused, and not the other side that is away.
+    /// Whether the address was refused, rather than unreachable.
     pub fn is_refusal(&self) -> bool {
         matches!(self, DirectError::NotThisMachine(_) | DirectError::Blocked { .. })
     }
 }
 
-/// Sends prepared bytes to URLs within its reach.
 pub struct Direct {
     look_ups: Arc<LookUps>,
     tls: Tls,
     reach: Reach,
 }
 
-/// Where a URL leads.
+/// The addresses of a URL.
 #[derive(Clone, Debug)]
 pub struct Place {
     addresses: Vec<SocketAddr>,
@@ -65,13 +64,13 @@ pub struct Place {
 
 impl Direct {
     pub fn new(reach: Reach) -> Direct {
-        // Developers have certificates of their own authority, which is among the system's.
+        // Developers' own certificate authorities are among the system's.
         let egress = Egress { system_roots: true, ..Egress::default() };
         let tls = Tls::new(&egress).expect("no certificate is added that could be wrong");
         Direct { look_ups: LookUps::new(), tls, reach }
     }
 
-    /// Looks the URL's addresses up and judges them all.
+    /// Resolves the URL's host and checks every address.
     pub fn place(&self, url: &Url) -> Result<Place, DirectError> {
         let (host, port) = (url.host(), url.port_or_known_default().unwrap_or_default());
         let name = format!("{}:{port}", url.host_str().unwrap_or_default());
@@ -95,7 +94,7 @@ impl Direct {
         Ok(Place { addresses, name, is_this_machine })
     }
 
-    /// Sends a request, and reads its answer; `method` says whether it can have a body.
+    /// Sends a request and reads its answer; by the `method` the answer has a body or none.
     pub fn send(&self, url: &Url, request: &[u8], method: &str) -> Result<RawAnswer, DirectError> {
         let place = self.place(url)?;
         let until = Instant::now() + DEADLINE;
@@ -142,7 +141,7 @@ fn connect(addresses: &[SocketAddr], until: Instant) -> io::Result<TcpStream> {
 }
 
 fn exchange(mut stream: impl Read + Write, request: &[u8], method: &str) -> io::Result<RawAnswer> {
-    // A receiver may answer before it has read everything: its answer counts for more than how it hung up.
+    // A receiver may answer before it has read everything: its answer counts, not the reset.
     let sent = stream.write_all(request).and_then(|()| stream.flush());
     match (sent, raw_answer::read(&mut stream, method)) {
         (Err(error), Err(_)) => Err(error),
@@ -150,7 +149,7 @@ fn exchange(mut stream: impl Read + Write, request: &[u8], method: &str) -> io::
     }
 }
 
-/// A connection whose every read and write keeps to one deadline.
+/// A connection with one deadline for all reads and writes.
 struct Timed {
     stream: TcpStream,
     until: Instant,

@@ -1,4 +1,4 @@
-//! How requests leave: which addresses they may go to, whom TLS trusts, as whom they present themselves, through which proxy.
+//! The network settings of requests: allowed addresses, trusted certificates, client certificate, proxy.
 
 use ipnet::IpNet;
 
@@ -7,17 +7,17 @@ use crate::domain::proxy::ProxyLogin;
 use crate::domain::secret::Secret;
 use crate::domain::webhook::Settings;
 
-/// What a client is made from. Requests that leave in the same way share a client, and so connections.
+/// The settings of a client. Webhooks with equal settings share a client and its connections.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Egress {
     pub policy: AddressPolicy,
     /// Roots besides the built-in ones, PEM.
     pub ca_cert: Option<String>,
-    /// Whether the system's roots are trusted too.
+    /// Whether the system's root certificates are trusted too.
     pub system_roots: bool,
     pub identity: Option<ClientPem>,
     pub proxy: Option<ProxyLogin>,
-    /// Whether names are left to the proxy.
+    /// Whether the proxy resolves host names.
     pub proxy_resolves: bool,
 }
 
@@ -28,7 +28,7 @@ pub struct ClientPem {
     pub key: Secret,
 }
 
-/// What the environment or the profile says for every webhook.
+/// Settings of the environment or the profile that apply to every webhook.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
     /// Addresses that may be called.
@@ -37,7 +37,7 @@ pub struct Surroundings {
 }
 
 impl Egress {
-    /// The way of a webhook's requests; its credentials are loaded.
+    /// The settings of a webhook's requests. Its credentials must be loaded.
     pub fn new(settings: &Settings, surroundings: &Surroundings) -> Egress {
         let own = &settings.egress;
         let mut policy = settings.addresses.clone();
@@ -54,7 +54,7 @@ impl Egress {
         }
     }
 
-    /// Whether the name of the receiver is looked up by the proxy, so that its addresses cannot be judged here.
+    /// Whether the proxy resolves the receiver's name, so that its addresses cannot be checked here.
     pub fn leaves_names(&self) -> bool {
         self.proxy.is_some() && self.proxy_resolves
     }

@@ -1,4 +1,4 @@
-//! Sorts what went wrong into the error types of the log, with one line for people.
+//! Maps errors of HTTP and TLS to the error types of the log, each with a message of one line.
 
 use std::io::{self, ErrorKind};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::domain::duration;
 use crate::domain::network::BlockedAddress;
 use crate::domain::proxy::Proxy;
 
-/// A name that could not be turned into an address.
+/// A host name that could not be resolved.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot find the address of {host}: {reason}")]
 pub struct LookUpError {
@@ -20,12 +20,12 @@ pub struct LookUpError {
     pub reason: String,
 }
 
-/// TLS could not be established.
+/// The TLS handshake failed.
 #[derive(Debug, thiserror::Error)]
 #[error("the TLS handshake failed: {0}")]
 pub struct HandshakeError(pub String);
 
-/// The proxy could not be used. It says nothing about the receiver.
+/// The proxy failed. This says nothing about the receiver.
 #[derive(Debug, thiserror::Error)]
 #[error("the proxy {0}")]
 pub struct ProxyFailure(String);
@@ -36,12 +36,12 @@ impl ProxyFailure {
     }
 }
 
-/// The proxy says that it was the receiver that could not be reached.
+/// The proxy reports that it could not reach the receiver.
 #[derive(Debug, thiserror::Error)]
 #[error("by the proxy {0}")]
 pub struct BeyondProxy(pub String);
 
-/// A kept-alive connection turned out to be closed before any byte of an answer came.
+/// The receiver had closed a keep-alive connection: it ended before the first byte of an answer.
 #[derive(Debug, thiserror::Error)]
 #[error("the receiver closed the kept-alive connection before it answered")]
 pub struct StaleConnection;
@@ -52,7 +52,7 @@ impl StaleConnection {
     }
 }
 
-/// More came than one answer may take.
+/// The answer is longer than the limit.
 #[derive(Debug, thiserror::Error)]
 #[error("more than {limit} bytes came")]
 pub struct AnswerTooLong {
@@ -60,14 +60,14 @@ pub struct AnswerTooLong {
 }
 
 impl AnswerTooLong {
-    /// Whether reading a body ended with this.
+    /// Whether reading a body ended with this error.
     pub fn is(error: &io::Error) -> bool {
         let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<ureq::Error>());
         matches!(inner, Some(ureq::Error::Other(inner)) if inner.is::<AnswerTooLong>())
     }
 }
 
-/// Whether no request was sent for want of a file descriptor: closing other connections can help.
+/// Whether no request was sent because no file descriptor was free. Closing idle connections can help.
 pub fn is_out_of_files(error: &ureq::Error) -> bool {
     match error {
         ureq::Error::Io(error) => local::is_out_of_files(error),
@@ -76,21 +76,21 @@ pub fn is_out_of_files(error: &ureq::Error) -> bool {
     }
 }
 
-/// Whether the receiver hung up, or had done so before.
+/// Whether the receiver closed the connection, now or before the request.
 pub fn is_hang_up(error: &ureq::Error) -> bool {
     matches!(error, ureq::Error::Io(error) if is_disconnect(error.kind())
         || matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::NotConnected))
 }
 
-/// The error of an attempt that brought no status line.
+/// The error of an attempt without a status line.
 pub fn before_answer(error: &ureq::Error, target: &Target, deadline: Duration) -> Result<AttemptError, LocalTrouble> {
     sort(error, target, deadline, "before it answered")
 }
 
-/// The error of an attempt whose answer began with a success and then broke off.
+/// The error of an attempt whose answer has a 2xx status and is incomplete.
 pub fn in_body(error: io::Error, target: &Target, deadline: Duration) -> Result<AttemptError, LocalTrouble> {
     match ureq::Error::from(error) {
-        // The head announced more than came.
+        // The answer is shorter than its Content-Length.
         ureq::Error::Io(error) if is_disconnect(error.kind()) => Ok(AttemptError {
             error_type: ErrorType::ProtocolError,
             message: format!("{} closed the connection in the middle of its answer", target.place()),
@@ -153,13 +153,13 @@ fn sort_io(error: &io::Error, target: &Target, deadline: Duration, moment: &str)
             (ErrorType::ConnectionError, format!("{place} reset the connection {moment}"))
         }
         ErrorKind::UnexpectedEof => (ErrorType::ConnectionError, format!("{place} closed the connection {moment}")),
-        // rustls reports what is wrong with a record this way.
+        // rustls reports invalid records with this kind.
         ErrorKind::InvalidData if target.is_tls() => (ErrorType::TlsError, format!("{place}: {}", tls_reason(error))),
         _ => (ErrorType::ConnectionError, format!("cannot reach {place}: {error}")),
     }
 }
 
-/// What a receiver has against the certificate of the client comes as an alert (RFC 8446 section 6.2).
+/// A receiver refuses a client certificate with an alert (RFC 8446 section 6.2).
 pub fn tls_reason(error: &io::Error) -> String {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match inner {

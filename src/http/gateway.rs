@@ -1,7 +1,7 @@
-//! The way through a proxy: a tunnel by CONNECT (RFC 9110 section 9.3.6) or SOCKS5 (RFC 1928), or requests in absolute form.
+//! Connections through a proxy: a tunnel by CONNECT (RFC 9110 section 9.3.6) or SOCKS5 (RFC 1928), or requests in absolute form.
 //!
-//! ureq's own proxies look the proxy up through the guard of addresses, which is about receivers, and read with other
-//! deadlines; so its parts are used below that: transports and their adapter.
+//! ureq's proxy support would check the proxy's address like a receiver's and has deadlines of its own, so only its transports
+//! are used.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -29,15 +29,15 @@ const LONGEST_ANSWER: usize = 16 * 1024;
 /// A proxy that connections go through.
 pub struct Gateway {
     pub login: ProxyLogin,
-    /// Whether the proxy is given names. Otherwise it is given the address that the guard allowed.
+    /// Whether the proxy gets the host name. Otherwise it gets the address that the guard allowed.
     pub leaves_names: bool,
     pub look_ups: Arc<LookUps>,
-    /// For a proxy that is spoken to inside TLS.
+    /// For a proxy with an https URL.
     pub tls: Tls,
 }
 
 impl Gateway {
-    /// Opens the way to the receiver; TLS with the receiver itself is not part of it.
+    /// Connects to the receiver through the proxy, without TLS to the receiver.
     pub fn open(
         &self,
         details: &ConnectionDetails,
@@ -46,7 +46,7 @@ impl Gateway {
         self.way(details, buffers).map_err(|error| self.explain(error))
     }
 
-    /// Whether requests are written for the proxy to read: it forwards those of plain HTTP, and needs no tunnel.
+    /// Whether the proxy forwards requests itself, without a tunnel: those of plain HTTP.
     pub fn reads_requests(&self, is_tls: bool) -> bool {
         self.login.proxy.is_http() && self.leaves_names && !is_tls
     }
@@ -79,7 +79,7 @@ impl Gateway {
         Ok(wire.into_inner())
     }
 
-    /// The proxy's own addresses, which the guard has no part in.
+    /// The proxy's own addresses, which the guard does not check.
     fn addresses(&self, timeout: &NextTimeout) -> Result<Vec<SocketAddr>, Error> {
         let proxy = &self.login.proxy;
         if let Ok(address) = proxy.host.parse::<IpAddr>() {
@@ -93,7 +93,7 @@ impl Gateway {
         Ok(found.iter().map(|address| SocketAddr::new(*address, proxy.port)).collect())
     }
 
-    /// An address of IPv4 where there is one: not every proxy reaches others.
+    /// An IPv4 address if there is one: not every proxy has IPv6.
     fn goal<'a>(&self, details: &'a ConnectionDetails) -> Result<Goal<'a>, Error> {
         if let Some(address) = details.addrs.iter().find(|address| address.is_ipv4()).or(details.addrs.first()) {
             return Ok(Goal::Address(*address));
@@ -132,7 +132,7 @@ impl Gateway {
         let reason = ureq::http::StatusCode::from_u16(code).ok().and_then(|status| status.canonical_reason());
         let reason = reason.map(|reason| format!(" {reason}")).unwrap_or_default();
         let advice = match (code, goal) {
-            // The first is what tinyproxy says of a wrong password.
+            // tinyproxy answers a wrong password with the first.
             (401 | 407, _) => self.login_advice(),
             (403, Goal::Address(_)) => "; it may let names through where it lets no addresses: --proxy-resolves",
             _ => "",
@@ -151,7 +151,7 @@ impl Gateway {
         }
     }
 
-    /// What an answer of status 407 to a request in absolute form means.
+    /// The error for a 407 answer to a request in absolute form.
     pub fn wants_login(&self) -> String {
         let advice = self.login_advice();
         ProxyFailure::new(&self.login.proxy, &format!("it answered 407 Proxy Authentication Required{advice}"))
@@ -170,8 +170,7 @@ impl Gateway {
         Error::Other(Box::new(ProxyFailure::new(&self.login.proxy, reason)))
     }
 
-    /// What went wrong on the way was the proxy's failure, but for what this machine lacks, and what the proxy says about the
-    /// receiver.
+    /// The error of a connection attempt: the proxy's, unless it is local or the proxy reports one of the receiver.
     fn explain(&self, error: Error) -> Error {
         match error {
             Error::Other(inner) if inner.is::<HandshakeError>() => self.failure(&inner.to_string()),
@@ -212,14 +211,14 @@ impl fmt::Debug for Gateway {
     }
 }
 
-/// A connection to a proxy that forwards plain HTTP: each request names the receiver, and the login of the proxy.
+/// A connection to a proxy that forwards plain HTTP. Each request has an absolute URL and the proxy's credentials.
 #[derive(Debug)]
 struct AbsoluteForm {
     wire: Box<dyn Transport>,
-    /// Before the path.
+    /// The part of the URL before the path.
     prefix: String,
     authorization: Option<String>,
-    /// Whether the next output begins a request.
+    /// Whether the next bytes written begin a request.
     is_at_start: bool,
 }
 
@@ -259,7 +258,7 @@ impl Transport for AbsoluteForm {
         self.wire.await_input(timeout)
     }
 
-    /// Asked before another request uses the connection.
+    /// ureq calls this before it reuses the connection.
     fn is_open(&mut self) -> bool {
         self.is_at_start = true;
         self.wire.is_open()

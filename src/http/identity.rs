@@ -1,4 +1,4 @@
-//! The certificate by which a client presents itself, and its key.
+//! Client certificates and their keys.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ pub fn certified_key(pem: &ClientPem, provider: &CryptoProvider) -> Result<Certi
     })
 }
 
-/// Whether a certificate and its key can present a client at that time.
+/// Whether a client certificate and its key are usable at that time.
 pub fn check_client(pem: &ClientPem, now: Timestamp) -> Result<(), ClientError> {
     certified_key(pem, &rustls::crypto::ring::default_provider())?;
     let (from, until) = validity(&pem.certificate)?;
@@ -68,7 +68,6 @@ fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, ClientError> 
     }
 }
 
-/// The first certificate.
 fn first(pem: &str) -> Result<x509_cert::Certificate, ClientError> {
     let chain = certificates(pem)?;
     x509_cert::Certificate::from_der(&chain[0])
@@ -79,7 +78,7 @@ fn version(pem: &str) -> Result<Version, ClientError> {
     first(pem).map(|certificate| certificate.tbs_certificate.version)
 }
 
-/// From when until when the first certificate is valid.
+/// The validity period of the first certificate.
 fn validity(pem: &str) -> Result<(Timestamp, Timestamp), ClientError> {
     let validity = first(pem)?.tbs_certificate.validity;
     let time = |time: x509_cert::time::Time| {
@@ -88,7 +87,7 @@ fn validity(pem: &str) -> Result<(Timestamp, Timestamp), ClientError> {
     Ok((time(validity.not_before), time(validity.not_after)))
 }
 
-/// The key in the form that TLS takes, made once for a client.
+/// The certificate and key as rustls needs them, parsed once per client.
 pub fn shared(pem: Option<&ClientPem>) -> Result<Option<Arc<CertifiedKey>>, ClientError> {
     pem.map(|pem| certified_key(pem, &rustls::crypto::ring::default_provider()).map(Arc::new)).transpose()
 }

@@ -1,4 +1,5 @@
-//! Idle connections of the whole process: bounded, closed by age, and given only to the client that opened them.
+//! The pool of idle keep-alive connections of the process: limited in number and age. A connection is reused only by the
+//! client that opened it.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,13 +10,13 @@ use ureq::http::Uri;
 use ureq::http::uri::Authority;
 use ureq::unversioned::transport::Transport;
 
-/// Shorter than the keep-alive of common servers (2 to 75 s): most connections are closed here before they are closed there.
+/// Shorter than the keep-alive time-out of common servers (2 to 75 s), so that we usually close first.
 pub const LONGEST_IDLE: Duration = Duration::from_millis(1_500);
 
 /// Which requests may use a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
-    /// The client that opened it. A client stands for one address policy and one set of roots.
+    /// The client that opened it, and with it its address policy and its trusted roots.
     client: u64,
     is_tls: bool,
     authority: Option<Authority>,
@@ -27,7 +28,7 @@ impl Key {
     }
 }
 
-/// Idle connections, the longest idle first.
+/// Ordered by how long they have been idle, longest first.
 #[derive(Debug)]
 pub struct IdlePool {
     most: usize,
@@ -44,17 +45,17 @@ struct Idle {
 }
 
 impl IdlePool {
-    /// Holds `most` connections at the most, each for `longest`.
+    /// A pool of at most `most` connections, each idle for at most `longest`.
     pub fn new(most: usize, longest: Duration) -> IdlePool {
         IdlePool { most, longest, clients: AtomicU64::new(0), idle: Mutex::default() }
     }
 
-    /// A number that no other client of this pool has.
+    /// A new client number, unique in this pool.
     pub fn next_client(&self) -> u64 {
         self.clients.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// The connection that was used last, if one is still open.
+    /// The most recently used connection that is still open.
     pub fn take(&self, key: &Key) -> Option<Box<dyn Transport>> {
         self.close_old();
         loop {
@@ -85,7 +86,7 @@ impl IdlePool {
         idle.iter().take_while(|idle| idle.since.elapsed() >= self.longest).count()
     }
 
-    /// Closes what a client opened.
+    /// Closes the connections of one client.
     pub fn close_of(&self, client: u64) {
         let mut idle = self.lock();
         let (closed, kept): (VecDeque<Idle>, VecDeque<Idle>) =
@@ -113,7 +114,7 @@ impl IdlePool {
     }
 }
 
-/// Closing takes a system call, so the lock is released first.
+/// Closing is a system call, so the lock is released first.
 fn close_first(count: usize, mut idle: MutexGuard<'_, VecDeque<Idle>>) {
     let closed: Vec<Idle> = idle.drain(..count).collect();
     drop(idle);

@@ -1,10 +1,10 @@
-//! Tells errors of this machine from errors of the receiver.
+//! Distinguishes errors of this machine from errors of the receiver.
 
 use std::io;
 
 use crate::domain::attempt::LocalTrouble;
 
-/// The local trouble that a system error stands for, if it does.
+/// The local trouble behind a system error, if it is one of this machine.
 pub fn trouble(error: &io::Error) -> Option<LocalTrouble> {
     if is_refused_here(error) {
         return Some(LocalTrouble(format!("this process may not open network connections: {error}")));
@@ -22,22 +22,22 @@ pub fn trouble(error: &io::Error) -> Option<LocalTrouble> {
     Some(LocalTrouble(text.to_owned()))
 }
 
-/// Whether the process, or the machine, has no file descriptor left. No request was sent then: only opening needs one.
+/// Whether the process or the machine has run out of file descriptors. Then no request was sent: only connecting needs one.
 pub fn is_out_of_files(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(codes::FILES | codes::ALL_FILES))
 }
 
-/// The error of a failed look-up, or of what made it fail on this machine.
+/// The error of a failed look-up, or the local error that caused it.
 ///
-/// The system's resolver reports "temporary failure" or "name not known" whatever it lacked. On the thread that asked,
-/// errno has the reason as a rule; where it was overwritten, another socket fails for the same reason.
+/// For a local error too, the system's resolver reports "temporary failure" or "name not known". The thread's errno usually
+/// has the reason; if it was overwritten, opening another socket fails for the same reason.
 pub fn look_up_error(error: io::Error) -> io::Error {
     let left_behind = io::Error::last_os_error();
     let causes = [Some(left_behind), open_socket().err()];
     causes.into_iter().flatten().find(|cause| trouble(cause).is_some()).unwrap_or(error)
 }
 
-/// A firewall's or an access policy's refusal of one connection has the same code as a refusal of every socket.
+/// A firewall that refuses one connection gives the same error code as a policy that refuses every socket.
 fn is_refused_here(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::PermissionDenied
         && open_socket().is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
@@ -54,7 +54,7 @@ fn open_socket() -> io::Result<()> {
     std::net::UdpSocket::bind("0.0.0.0:0").map(drop)
 }
 
-/// How many files this process may have open; `None` where there is no such limit.
+/// The limit on open files of this process; `None` if there is none.
 #[cfg(unix)]
 pub fn most_open_files() -> Option<usize> {
     use rustix::process::{Resource, getrlimit};

@@ -1,6 +1,6 @@
-//! Looks host names up on threads of their own, since the system's resolver knows no deadline.
+//! Resolves host names on separate threads, since the system's resolver has no deadline.
 //!
-//! Answers are kept for a few seconds and shared by all clients. The number of threads is bounded.
+//! Answers are cached for a few seconds and shared by all clients. The number of threads is limited.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, ToSocketAddrs};
@@ -12,16 +12,16 @@ use super::local;
 use crate::domain::attempt::LocalTrouble;
 use crate::log::{self, Field, Level};
 
-/// How long an answer is used again: a drain asks once for a name, and still follows a change.
+/// How long an answer is cached: a drain looks a name up once, and still notices a change.
 const KEPT: Duration = Duration::from_secs(5);
-/// Above this many names, outdated answers are dropped before a new one is kept.
+/// With more names than this, expired answers are dropped before another is added.
 const MANY_NAMES: usize = 1_024;
-/// A look-up that hangs holds its thread for as long as the system's resolver tries, often 30 s.
+/// A look-up that hangs occupies its thread until the system's resolver gives up, often after 30 s.
 const MOST_THREADS: usize = 64;
-/// A thread that has ended counts for a moment longer: so long it is tried again where none can be started.
+/// How long starting a thread is tried again: one that has just ended may still count towards the limit.
 const FREED_WITHIN: Duration = Duration::from_millis(200);
 const TRY_AGAIN: Duration = Duration::from_millis(10);
-/// In bytes; name service modules need some.
+/// The stack of a thread, in bytes; modules of the name service need some.
 const STACK: usize = 512 * 1024;
 
 /// Asks for the addresses of a host name.
@@ -30,7 +30,7 @@ pub type Ask = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
 /// Why a host name has no addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LookUpFailure {
-    /// The look-up could not be made.
+    /// The look-up failed on this machine.
     Local(LocalTrouble),
     /// The resolver's reason.
     Name(String),
@@ -39,7 +39,7 @@ pub enum LookUpFailure {
 
 type Found = Result<Arc<[IpAddr]>, LookUpFailure>;
 
-/// Look-ups under way and their last answers.
+/// Running look-ups and cached answers.
 pub struct LookUps {
     ask: Box<Ask>,
     kept: Duration,
@@ -62,27 +62,27 @@ enum Slot {
 impl LookUps {
     /// Look-ups by the system's resolver.
     pub fn new() -> Arc<LookUps> {
-        // A look-up opens two files or so.
+        // A look-up opens about two files.
         let share = local::most_open_files().map_or(MOST_THREADS, |files| files / 8);
         Self::with(Box::new(ask_system), KEPT, share.clamp(1, MOST_THREADS))
     }
 
-    /// Look-ups by `ask`, whose answers are kept for so long.
+    /// Look-ups by `ask`, whose answers are cached for `kept`.
     pub(super) fn with(ask: Box<Ask>, kept: Duration, most_threads: usize) -> Arc<LookUps> {
         Arc::new(LookUps { ask, kept, most_threads, names: Mutex::default(), changed: Condvar::new() })
     }
 
-    /// The addresses of a host, asked for or remembered. All who want the same name wait for one look-up.
+    /// The addresses of a host, from the cache or a look-up. Requests for the same name share one look-up.
     pub fn find(self: &Arc<Self>, host: &str, patience: Duration) -> Found {
         let began = Instant::now();
         let deadline = began.checked_add(patience);
         let mut names = self.lock();
-        // Since when no thread can be started while none is running.
+        // Since when no thread is running and none could be started.
         let mut short_since: Option<Instant> = None;
         loop {
             let mut shortage = None;
             let is_asked = match names.slots.get(host) {
-                // An answer that came while this request waited serves it, however late it wakes up.
+                // An answer that arrived while this request waited is used, whatever its age.
                 Some(Slot::Answered { found, at }) if *at >= began || self.is_current(found, *at) => {
                     return found.clone();
                 }
@@ -101,7 +101,7 @@ impl LookUps {
                 },
                 _ => false,
             };
-            // Where this machine gives no more threads, the look-ups that run are waited for.
+            // If no thread can be started, wait for a running look-up.
             let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
             if let Some(trouble) = shortage {
                 short_since = short_since.or_else(|| Some(Instant::now())).filter(|_| names.threads == 0);
@@ -123,7 +123,7 @@ impl LookUps {
         }
     }
 
-    /// The caller holds the lock, so the answer cannot come before the name is marked as asked for.
+    /// The caller holds the lock, so the answer cannot arrive before the name is marked as pending.
     fn start(self: &Arc<Self>, host: &str) -> Result<(), LocalTrouble> {
         let (look_ups, host) = (Arc::clone(self), Box::<str>::from(host));
         let asking = move || {

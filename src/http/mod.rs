@@ -1,4 +1,4 @@
-//! The only place that sends HTTP: one request to one receiver, guarded, bounded in time and memory.
+//! The HTTP client: the only place that sends requests. It checks addresses and limits time and memory.
 
 mod client;
 mod connector;

@@ -1,22 +1,22 @@
-//! Reads one answer from a connection and keeps its bytes as they came.
+//! Reads one HTTP answer and keeps its raw bytes.
 
 use std::io::{self, ErrorKind, Read};
 
-/// The longest head, and the longest line of a chunk or trailer, in bytes.
+/// The longest head, chunk line or trailer line, in bytes.
 const HEAD_LIMIT: usize = 64 * 1024;
 /// The longest answer, in bytes.
 const ANSWER_LIMIT: usize = 8 * 1024 * 1024;
 const HEADER_LIMIT: usize = 256;
 
-/// One answer. Interim answers (1xx) before it were passed over.
+/// One answer, without the interim answers (1xx) before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawAnswer {
     pub status: u16,
-    /// Head and body as they came.
+    /// The raw head and body.
     pub bytes: Vec<u8>,
-    /// The body without its transfer coding.
+    /// The decoded body.
     pub body: Vec<u8>,
-    /// Whether the connection ends with the answer, by what its head says or for want of a length.
+    /// Whether the connection ends with the answer: the head says so, or the body has no length.
     pub ends: bool,
 }
 
@@ -50,7 +50,7 @@ pub fn read(stream: &mut impl Read, method: &str) -> io::Result<RawAnswer> {
 enum Framing {
     Length(usize),
     Chunked,
-    /// The body ends with the connection.
+    /// Until the connection is closed.
     Close,
 }
 
@@ -90,7 +90,7 @@ impl Head {
         }))
     }
 
-    /// RFC 9112, section 6.3. What two readers could split in two ways is not passed on.
+    /// RFC 9112, section 6.3. An answer with an ambiguous length is refused.
     fn framing(&self, method: &str) -> io::Result<Framing> {
         if method == "HEAD" || matches!(self.status, 204 | 304) {
             return Ok(Framing::Length(0));
@@ -129,13 +129,13 @@ impl<S: Read> Input<'_, S> {
         }
     }
 
-    /// Reads chunks and trailers from `start` on; the body without them.
+    /// Reads chunks and trailers from `start` on; returns the decoded body.
     fn chunks(&mut self, start: usize) -> io::Result<Vec<u8>> {
         let (mut body, mut at) = (Vec::new(), start);
         loop {
             let line = self.line(at)?;
             let size = match httparse::parse_chunk_size(&self.bytes[at..line]) {
-                // The parser takes a line without a digit for 0.
+                // The parser reads a line without a digit as 0.
                 Ok(httparse::Status::Complete((_, size))) if self.bytes[at].is_ascii_hexdigit() => size,
                 _ => return Err(bad("a chunk of its answer has no size")),
             };
@@ -186,7 +186,7 @@ impl<S: Read> Input<'_, S> {
         if self.more()? { Ok(()) } else { Err(ErrorKind::UnexpectedEof.into()) }
     }
 
-    /// Reads on; false at the end.
+    /// Reads more bytes; false at the end.
     fn more(&mut self) -> io::Result<bool> {
         let mut chunk = [0; 16 * 1024];
         let count = loop {
@@ -215,7 +215,7 @@ fn too_long() -> io::Error {
 mod tests {
     use super::*;
 
-    /// Gives the bytes in pieces of that size.
+    /// Returns the bytes in pieces of that size.
     struct Pieces<'a>(&'a [u8], usize);
 
     impl Read for Pieces<'_> {

@@ -1,8 +1,8 @@
-//! What an HTTP proxy means by refusing a tunnel: that it does not want to, or that the receiver cannot be reached.
+//! Whether an HTTP proxy that refuses a tunnel does so by itself, or because it cannot reach the receiver.
 
 use httparse::Response;
 
-/// The errors of RFC 9209 section 2.3 that are about the next hop, which for a tunnel is the receiver.
+/// The errors of RFC 9209 section 2.3 about the next hop: for a tunnel, the receiver.
 const OF_RECEIVER: [&str; 9] = [
     "dns_timeout",
     "dns_error",
@@ -15,9 +15,9 @@ const OF_RECEIVER: [&str; 9] = [
     "connection_limit_reached",
 ];
 
-/// Whether the answer to a CONNECT says that it was the receiver that could not be reached.
+/// Whether the answer to a CONNECT says that the receiver could not be reached.
 pub fn is_about_receiver(response: &Response<'_, '_>) -> bool {
-    // The last line of a name counts: in a list over several lines the last proxy is there.
+    // The last header of a name counts: it has the entry of the last proxy.
     let header = |name: &str| {
         let header = response.headers.iter().rfind(|header| header.name.eq_ignore_ascii_case(name))?;
         str::from_utf8(header.value).ok()
@@ -29,9 +29,9 @@ pub fn is_about_receiver(response: &Response<'_, '_>) -> bool {
         return ["ERR_CONNECT_FAIL", "ERR_DNS_FAIL"].iter().any(|about| error.starts_with(about));
     }
     match (response.code, response.reason) {
-        // RFC 9110 sections 15.6.3 and 15.6.5: what is wrong is on the other side of the gateway.
+        // RFC 9110 sections 15.6.3 and 15.6.5: the fault is behind the gateway.
         (Some(502 | 504), _) => true,
-        // Of tinyproxy.
+        // Written by tinyproxy.
         (Some(500), Some(reason)) => reason == "Unable to connect",
         _ => false,
     }
@@ -39,7 +39,7 @@ pub fn is_about_receiver(response: &Response<'_, '_>) -> bool {
 
 /// The error that the last proxy of the list names: `proxy.example; error=connection_refused`.
 fn proxy_status_error(value: &str) -> Option<String> {
-    // What is quoted is for people, and may hold what looks like more.
+    // Quoted text is for people and may look like parameters.
     let bare: String = value.replace("\\\"", "").split('"').step_by(2).collect();
     let last = bare.rsplit(',').next()?;
     last.split(';').find_map(|parameter| parameter.trim().strip_prefix("error=")).map(str::to_owned)

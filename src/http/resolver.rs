@@ -1,6 +1,6 @@
-//! Finds the addresses of a host and refuses those that may not be called: the outgoing guard.
+//! The outgoing guard: resolves a host name and refuses addresses that may not be called.
 //!
-//! ureq asks here before every request, reused connection or not, and connects to no other address than those returned.
+//! ureq calls it before every request, also for a reused connection, and connects only to the addresses that it returns.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -18,20 +18,20 @@ use super::look_up::{LookUpFailure, LookUps};
 use super::target::Target;
 use crate::domain::network::{AddressPolicy, BlockedAddress};
 
-/// As many as ureq tries.
+/// The most addresses that ureq tries.
 const MAX_ADDRESSES: usize = 16;
 
-/// Resolves by shared look-ups, and checks every address against the policy.
+/// Resolves with the shared look-ups and checks every address against the policy.
 #[derive(Debug)]
 pub struct GuardedResolver {
     policy: AddressPolicy,
-    /// Whether names are left to the proxy; addresses in a URL are judged all the same.
+    /// Whether the proxy resolves names; an address in a URL is checked all the same.
     leaves_names: bool,
     look_ups: Arc<LookUps>,
 }
 
-/// Whether the guard refuses the target's addresses as they are now. A look-up that fails, or takes longer than `patience`,
-/// refuses nothing: the name may be known by the time something is sent, and is checked then.
+/// Whether the guard refuses the target's present addresses. A look-up that fails or takes longer than `patience` refuses
+/// nothing: the addresses are checked again when a request is sent.
 pub fn refusal(
     look_ups: &Arc<LookUps>,
     egress: &Egress,
@@ -50,7 +50,7 @@ impl GuardedResolver {
         Self { policy: egress.policy.clone(), leaves_names: egress.leaves_names(), look_ups }
     }
 
-    /// The addresses of the URI's host, all of them allowed; none where its name is left to the proxy.
+    /// The addresses of the URI's host, all of them allowed; none if the proxy resolves the name.
     fn addresses(&self, uri: &Uri, patience: Duration, reason: ureq::Timeout) -> Result<Arc<[IpAddr]>, Error> {
         let blocked = |blocked: BlockedAddress| Error::Other(Box::new(blocked));
         let host = uri.host().ok_or(Error::HostNotFound)?;
@@ -70,7 +70,7 @@ impl GuardedResolver {
             LookUpFailure::Name(reason) => not_found(host, reason),
             LookUpFailure::TimedOut => Error::Timeout(reason),
         })?;
-        // One refused answer refuses all: a name that points inside and outside is not to be trusted with either.
+        // One refused address refuses all: a name that points to inside and outside cannot be trusted.
         found.iter().try_for_each(|address| self.policy.check(*address)).map_err(blocked)?;
         if found.is_empty() { Err(not_found(host, "the name has no address".to_owned())) } else { Ok(found) }
     }

@@ -12,7 +12,7 @@ const NO_LOGIN: u8 = 0;
 const PASSWORD: u8 = 2;
 const CONNECT: u8 = 1;
 
-/// What a proxy is asked to connect to.
+/// What the proxy connects to.
 pub enum Goal<'a> {
     Address(SocketAddr),
     Name(&'a str, u16),
@@ -27,7 +27,7 @@ impl fmt::Display for Goal<'_> {
     }
 }
 
-/// Asks the proxy for a connection; what follows on the wire is the receiver's.
+/// Asks the proxy for a connection; everything after it is exchanged with the receiver.
 pub fn connect(wire: &mut (impl Read + Write), login: &ProxyLogin, goal: &Goal<'_>) -> io::Result<()> {
     let failure = |reason: &str| io::Error::other(ProxyFailure::new(&login.proxy, reason));
     let methods: &[u8] = if login.proxy.user.is_some() { &[NO_LOGIN, PASSWORD] } else { &[NO_LOGIN] };
@@ -57,7 +57,7 @@ pub fn connect(wire: &mut (impl Read + Write), login: &ProxyLogin, goal: &Goal<'
         3..=6 => return Err(io::Error::other(BeyondProxy(format!("{}: {} {goal}", login.proxy.place(), told(code))))),
         code => return Err(failure(&format!("{} {goal}", told(code)))),
     }
-    // The address that the proxy connects from is of no use here, and has to be read.
+    // The address that the proxy connects from is read and ignored.
     let length = match kind {
         1 => 4,
         4 => 16,
@@ -100,7 +100,7 @@ fn request(goal: &Goal<'_>) -> Vec<u8> {
     request
 }
 
-/// RFC 1928 section 6, to be followed by where to.
+/// RFC 1928 section 6; the target follows.
 fn told(code: u8) -> &'static str {
     match code {
         2 => "it does not allow a connection to",
@@ -119,7 +119,7 @@ mod tests {
 
     use super::*;
 
-    /// Answers from a script, and keeps what was written.
+    /// Replays a script and keeps what was written.
     struct Script {
         answers: Cursor<Vec<u8>>,
         written: Vec<u8>,

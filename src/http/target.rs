@@ -1,9 +1,9 @@
-//! What a request is sent to, and with what.
+//! Targets of requests, and requests.
 
 use ureq::http::Uri;
 use url::Url;
 
-/// Why a client cannot be made.
+/// Why a client or a target is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     #[error("the CA certificate cannot be used: {0}")]
@@ -17,7 +17,7 @@ pub enum ClientError {
     Url(String),
 }
 
-/// A URL in the form the HTTP library needs; made once for many requests.
+/// A URL as the HTTP library needs it, parsed once for many requests.
 #[derive(Clone, Debug)]
 pub struct Target {
     pub(super) uri: Uri,
@@ -34,7 +34,6 @@ impl Target {
         Ok(Target { uri, place: format!("{host}:{port}") })
     }
 
-    /// Host and port.
     pub fn place(&self) -> &str {
         &self.place
     }
@@ -50,7 +49,7 @@ pub struct OutgoingRequest<'a> {
     /// `POST`, `PUT` or `PATCH`.
     pub method: &'a str,
     pub target: &'a Target,
-    /// Names and values are already checked.
+    /// Names and values, which were checked before.
     pub headers: &'a [(&'a str, &'a str)],
     /// The bytes that were signed.
     pub body: &'a [u8],

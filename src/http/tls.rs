@@ -1,4 +1,4 @@
-//! TLS over a connection: always verified, against the public roots and those that a webhook adds.
+//! TLS connections: certificates are always verified, against the public roots and those that a webhook adds.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -17,7 +17,7 @@ use super::target::ClientError;
 use super::{identity, local};
 use crate::trust::Trust;
 
-/// Whom a client trusts, and as whom it presents itself; made into a TLS configuration at the first use.
+/// The trusted roots and the client certificate; the TLS configuration is made at the first use.
 pub struct Tls {
     added: Vec<CertificateDer<'static>>,
     system_roots: bool,
@@ -32,12 +32,12 @@ impl Tls {
         Ok(Tls { added, system_roots: egress.system_roots, identity, config: OnceLock::new() })
     }
 
-    /// The same trust for a proxy, which is shown no certificate.
+    /// The same roots for a proxy, without a client certificate.
     pub fn for_proxy(&self) -> Tls {
         Tls { added: self.added.clone(), system_roots: self.system_roots, identity: None, config: OnceLock::new() }
     }
 
-    /// Opens TLS on a connection to that host.
+    /// Starts TLS on a connection to that host.
     pub fn open(
         &self,
         wire: Box<dyn Transport>,
@@ -52,7 +52,7 @@ impl Tls {
         let mut socket = TransportAdapter::new(wire, Arc::clone(&details.current_time));
         socket.set_timeout(timeout);
         while connection.is_handshaking() {
-            // ureq wraps its own time-outs in io errors.
+            // ureq wraps its time-outs in io errors.
             connection.complete_io(&mut socket).map_err(|error| match Error::from(error) {
                 timeout @ Error::Timeout(_) => timeout,
                 Error::Io(error) if local::trouble(&error).is_some() => Error::Io(error),
@@ -88,7 +88,7 @@ impl Tls {
     }
 }
 
-/// Reads certificates that are to be trusted.
+/// Parses certificates that are to be trusted.
 pub fn roots(pem: &str) -> Result<Vec<CertificateDer<'static>>, ClientError> {
     let refused = |reason: String| ClientError::CaCertificate(reason);
     let added = CertificateDer::pem_slice_iter(pem.as_bytes())
@@ -104,7 +104,7 @@ pub fn roots(pem: &str) -> Result<Vec<CertificateDer<'static>>, ClientError> {
     Ok(added)
 }
 
-/// The certificates that this machine trusts, read once; those that can be read count.
+/// The root certificates of the system, read once; unreadable ones are skipped.
 fn system_roots() -> &'static [CertificateDer<'static>] {
     static ROOTS: OnceLock<Vec<CertificateDer<'static>>> = OnceLock::new();
     ROOTS.get_or_init(|| rustls_native_certs::load_native_certs().certs)

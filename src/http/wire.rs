@@ -1,4 +1,4 @@
-//! A TCP connection whose every read and write keeps to the deadline of the attempt.
+//! A TCP connection that applies the deadline of the attempt to every read and write.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,11 +11,10 @@ use super::errors::is_hang_up;
 use super::local;
 use crate::log::{self, Field, Level};
 
-/// Time-outs of the socket are set in steps of this: requests with one deadline then share one setting, which saves
-/// system calls, and an attempt ends at most this much late.
+/// Socket time-outs are rounded up to this step, so that they are set less often. An attempt ends at most this much late.
 const STEP: Duration = Duration::from_millis(200);
 
-/// Head and body of a request up to this size leave together: one packet, one system call, one wake-up of the receiver.
+/// Up to this size, head and body of a request are sent together, in one system call.
 const TOGETHER: usize = 16 * 1024;
 
 /// A plain TCP connection with its buffers.
@@ -23,14 +22,14 @@ const TOGETHER: usize = 16 * 1024;
 pub struct Wire {
     stream: TcpStream,
     buffers: LazyBuffers,
-    /// Output that is sent once the answer is awaited.
+    /// Written bytes that are sent before the answer is read.
     pending: Vec<u8>,
     read_timeout: Duration,
     write_timeout: Duration,
 }
 
 impl Wire {
-    /// Connects to the first address that answers. Each but the last gets half of the time that is left.
+    /// Connects to the first address that answers. Each one but the last gets half of the remaining time.
     pub fn connect(addresses: &[SocketAddr], timeout: NextTimeout, buffers: LazyBuffers) -> Result<Wire, Error> {
         let deadline = Deadline::new(timeout);
         let mut last_error = Error::ConnectionFailed;
@@ -58,7 +57,7 @@ impl Wire {
         Err(last_error)
     }
 
-    /// Whether the receiver has neither closed the connection nor sent anything unasked.
+    /// Whether the connection is open and has no unread bytes.
     #[cfg(unix)]
     fn is_quiet(&self) -> bool {
         use rustix::io::Errno;
@@ -138,7 +137,7 @@ impl Transport for Wire {
             return self.receive(&deadline).map(|amount| amount > 0);
         }
         match self.flush(&deadline) {
-            // A receiver may answer before it has read everything: its answer counts for more than how it hung up.
+            // A receiver may answer before it has read everything: its answer counts, not the reset.
             Err(error) if is_hang_up(&error) => match self.receive(&deadline) {
                 Ok(amount) if amount > 0 => Ok(true),
                 _ => Err(error),
@@ -152,7 +151,7 @@ impl Transport for Wire {
     }
 }
 
-/// The end of one step of an attempt, on the monotonic clock.
+/// The deadline of one step of an attempt, on the monotonic clock.
 struct Deadline {
     at: Option<Instant>,
     reason: Timeout,
@@ -169,13 +168,13 @@ impl Deadline {
     }
 }
 
-/// Rounded up to the next step.
+/// Rounded up to the next [`STEP`].
 fn in_steps(left: Duration) -> Duration {
     let steps = left.as_millis() / STEP.as_millis() + 1;
     STEP.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX))
 }
 
-/// A signal, or a socket time-out: the deadline decides whether to go on.
+/// Whether to try again until the deadline: after a signal or a socket time-out.
 fn is_worth_another_try(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }

@@ -1,9 +1,9 @@
-//! A piece of text and what it means.
+//! Cells: a text and its meaning.
 
 use super::color::Meaning;
 use super::escape::escape;
 
-/// A piece of text, escaped from the moment it is made, and what it means.
+/// A text with its meaning. It is escaped when it is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cell {
     pub(super) text: String,
@@ -19,44 +19,37 @@ impl Cell {
         Cell::new(text, Meaning::Plain)
     }
 
-    /// Something that went well.
     pub fn good(text: impl AsRef<str>) -> Cell {
         Cell::new(text, Meaning::Good)
     }
 
-    /// Something that went wrong.
     pub fn bad(text: impl AsRef<str>) -> Cell {
         Cell::new(text, Meaning::Bad)
     }
 
-    /// Something to look at.
     pub fn warn(text: impl AsRef<str>) -> Cell {
         Cell::new(text, Meaning::Warn)
     }
 
-    /// Text of lesser weight.
     pub fn dim(text: impl AsRef<str>) -> Cell {
         Cell::new(text, Meaning::Dim)
     }
 
-    /// An id to type again; never shortened.
     #[expect(clippy::needless_pass_by_value, reason = "numbers and references read best as they are")]
     pub fn id(text: impl ToString) -> Cell {
         Cell::new(text.to_string(), Meaning::Id)
     }
 
-    /// A name that stands beside an id; shortened where nothing else is left to shorten.
     pub fn name(text: impl AsRef<str>) -> Cell {
         Cell::new(text, Meaning::Name)
     }
 
-    /// A number, right-aligned.
     #[expect(clippy::needless_pass_by_value, reason = "numbers and references read best as they are")]
     pub fn number(number: impl ToString) -> Cell {
         Cell::new(number.to_string(), Meaning::Number)
     }
 
-    /// No value, shown as a dash.
+    /// A dash.
     pub fn missing() -> Cell {
         Cell::new("-", Meaning::Missing)
     }

@@ -1,10 +1,10 @@
-//! What a failure to write means.
+//! Errors of writing to stdout.
 
 use std::io;
 
 use crate::error::Closed;
 
-/// A failure to write to stdout: [`Closed`] when nobody reads any more, else what went wrong.
+/// [`Closed`] if the reader has gone, else the error.
 pub fn write_error(error: impl Into<io::Error>) -> anyhow::Error {
     let error = error.into();
     match error.kind() {

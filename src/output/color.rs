@@ -1,8 +1,8 @@
-//! When there is colour, and what each colour means.
+//! When colour is used, and what each colour means.
 
 use console::Style;
 
-/// What `--color` says.
+/// The values of `--color`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum ColorChoice {
     /// Colour on a terminal, unless the environment says otherwise
@@ -15,7 +15,7 @@ pub enum ColorChoice {
 }
 
 impl ColorChoice {
-    /// Whether to colour a stream. The option beats the environment, and `NO_COLOR` beats `CLICOLOR_FORCE`.
+    /// Whether to colour a stream. The option takes precedence over the environment, `NO_COLOR` over `CLICOLOR_FORCE`.
     pub fn applies(self, no_color: bool, clicolor_force: bool, is_terminal: bool) -> bool {
         match self {
             ColorChoice::Always => true,
@@ -25,27 +25,27 @@ impl ColorChoice {
     }
 }
 
-/// What a piece of text stands for; it decides colour, alignment, and whether the text may be shortened.
+/// The meaning of a text, which decides its colour, its alignment, and whether it may be shortened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning {
     Plain,
-    /// Something that went well.
+    /// A success.
     Good,
-    /// Something that went wrong.
+    /// A failure.
     Bad,
-    /// Something to look at.
+    /// A warning.
     Warn,
-    /// Text of lesser weight.
+    /// Secondary text.
     Dim,
-    /// An id to type again; never shortened.
+    /// An id that users copy; never shortened.
     Id,
-    /// A name that stands beside an id; shortened where nothing else is left to shorten.
+    /// A name beside an id; shortened last.
     Name,
     /// A number, right-aligned; never shortened.
     Number,
     /// No value.
     Missing,
-    /// The title of a part of a page, or a table's header.
+    /// A heading of a page, or the header of a table.
     Heading,
 }
 

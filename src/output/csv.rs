@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::escape::{escape, is_unsafe};
 use super::json;
 
-/// Writes rows under one header, taken from the first of them.
+/// Writes rows; the header is that of the first one.
 #[derive(Default)]
 pub struct Table {
     header: Option<Vec<String>>,
@@ -19,7 +19,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// Writes one row, and the header before the first. A key that the first row lacks has no column.
+    /// Writes one row, and the header before the first. A key that the first row does not have gets no column.
     pub fn row<T: Serialize>(&mut self, out: &mut impl Write, value: &T) -> io::Result<()> {
         self.row.clear();
         json::compact(&mut self.row, value)?;
@@ -36,7 +36,7 @@ impl Table {
     }
 }
 
-/// An object's members in the order of its text.
+/// The members of an object in their order.
 struct Fields<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Fields<'de> {
@@ -68,12 +68,12 @@ fn value_of<'a>(fields: &[(String, &'a RawValue)], index: usize, key: &str) -> O
     here.or_else(|| fields.iter().find(|(name, _)| name == key)).map(|(_, value)| value.get())
 }
 
-/// A JSON value as a cell: text without its quotes, nothing for null, anything else as its JSON.
+/// A JSON value as a cell: text without quotes, nothing for null, anything else as JSON.
 fn cell(value: &str) -> Cow<'_, str> {
     match value.as_bytes().first() {
         Some(b'"') => match serde_json::from_str::<String>(value) {
             Ok(text) => Cow::Owned(guard(&text).into_owned()),
-            // A lone surrogate from JSON taken over as it is; no Rust text can hold it.
+            // Raw JSON with a lone surrogate, which a Rust string cannot hold.
             Err(_) => Cow::Borrowed(value),
         },
         Some(b'n') => Cow::Borrowed(""),
@@ -81,7 +81,7 @@ fn cell(value: &str) -> Cow<'_, str> {
     }
 }
 
-/// Escapes the text and keeps a spreadsheet from running it: a leading quote where it would begin a formula.
+/// Escapes the text and prefixes a quote if a spreadsheet would read it as a formula.
 fn guard(text: &str) -> Cow<'_, str> {
     let begins_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']);
     if begins_formula && !is_plain_number(text) {

@@ -1,12 +1,12 @@
-//! Makes text from outside harmless: nothing that moves a cursor, reorders or hides text is ever shown.
+//! Escapes text from outside: characters that move the cursor, reorder or hide text are never written.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
 pub use crate::domain::text::is_unsafe;
 
-/// The text on one line with every unsafe character spelled out: `\n`, `\r`, `\t`, else `\u{1b}`.
-/// A backslash stays one, so this is for people; JSON is exact.
+/// The text on one line with every unsafe character escaped: `\n`, `\r`, `\t`, else `\u{1b}`. Backslashes are not escaped, so it
+/// is for people; JSON is exact.
 pub fn escape(text: &str) -> Cow<'_, str> {
     if !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
@@ -22,7 +22,7 @@ pub fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// As [`escape`], for bytes that need not be UTF-8: those that are not show as `\xNN`.
+/// As [`escape`], for bytes: those that are not UTF-8 become `\xNN`.
 pub fn escape_bytes(bytes: &[u8]) -> String {
     let mut escaped = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {

@@ -1,4 +1,4 @@
-//! `--jq`: JSON goes through an expression; one result a line, strings without their quotes.
+//! `--jq`: JSON filtered by an expression; one result a line, strings without quotes.
 
 use std::io::Write;
 
@@ -10,7 +10,7 @@ use super::json;
 use crate::error::{Failure, Kind};
 use crate::jq::{Expression, Output};
 
-/// Writes what the expression gives for a JSON value. What came before an error is written.
+/// Writes the results of the expression for a JSON value, also those before an error.
 pub fn write(out: &mut impl Write, expression: &Expression, value: &[u8]) -> Result<()> {
     let failed = |error: &dyn std::fmt::Display| Failure::new(Kind::Failed, format!("--jq: {error}"));
     for result in expression.run(value).map_err(|error| failed(&error))? {
@@ -23,7 +23,7 @@ pub fn write(out: &mut impl Write, expression: &Expression, value: &[u8]) -> Res
     Ok(())
 }
 
-/// The text with its own lines and tabs, and every other unsafe character spelled out.
+/// The text with line feeds and tabs kept and every other unsafe character escaped.
 fn shown(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for part in text.split_inclusive(['\n', '\t']) {

@@ -1,6 +1,6 @@
-//! The formats that data comes in.
+//! The output formats.
 
-/// How data is written to stdout.
+/// The format of the data on stdout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// Columns and fields for people

@@ -1,6 +1,6 @@
-//! Numbers as shapes of block characters.
+//! Bars and sparklines of block characters.
 
-/// A bar of at most `width` columns, in eighths of one; what is not nothing shows at least the thinnest.
+/// A bar of at most `width` columns, in eighths of a column; a value above 0 is at least one eighth.
 pub fn bar(value: u64, most: u64, width: usize) -> String {
     const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
     if value == 0 || most == 0 {
@@ -11,7 +11,7 @@ pub fn bar(value: u64, most: u64, width: usize) -> String {
     "█".repeat(eighths / 8) + EIGHTHS[eighths % 8]
 }
 
-/// One character for each value, as high as the value is beside the highest; the lowest is nothing but a line.
+/// One character per value, scaled to the highest; the lowest is a thin line.
 pub fn sparkline(values: &[u64]) -> String {
     const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let most = values.iter().copied().max().unwrap_or(0);

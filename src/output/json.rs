@@ -1,4 +1,4 @@
-//! JSON whose strings hold no raw unsafe character: each is a `\uXXXX`, so the parsed value is exact.
+//! Writes JSON in which unsafe characters are `\uXXXX`, so that the parsed value is exact.
 
 use std::io::{self, Write};
 
@@ -9,22 +9,22 @@ use serde_json::ser::PrettyFormatter;
 use super::closed::write_error;
 use super::escape::is_unsafe;
 
-/// Writes one value on one line, without the line's end.
+/// Writes one value on one line, without a line feed.
 pub fn compact<T: Serialize + ?Sized>(out: &mut impl Write, value: &T) -> io::Result<()> {
     Ok(value.serialize(&mut Serializer::new(Escaping { out, has_lines: false }))?)
 }
 
-/// Writes one value indented, without the last line's end.
+/// Writes one value indented, without a final line feed.
 pub fn pretty<T: Serialize + ?Sized>(out: &mut impl Write, value: &T) -> io::Result<()> {
     Ok(value.serialize(&mut indented(out))?)
 }
 
-/// Writes JSON on one line as it is, but for unsafe characters in its strings.
+/// Writes raw JSON on one line and escapes the unsafe characters in its strings.
 pub fn escaped(out: &mut impl Write, json: &str) -> io::Result<()> {
     Escaping { out, has_lines: false }.write_all(json.as_bytes())
 }
 
-/// Writes the values as one indented array, each as it comes, without the last line's end.
+/// Writes the values as one indented array, streamed, without a final line feed.
 pub fn array<T: Serialize>(
     out: &mut impl Write,
     values: impl IntoIterator<Item = anyhow::Result<T>>,
@@ -41,13 +41,13 @@ fn indented<W: Write>(out: &mut W) -> Serializer<Escaping<'_, W>, PrettyFormatte
     Serializer::with_formatter(Escaping { out, has_lines: true }, PrettyFormatter::new())
 }
 
-/// Escapes finished JSON on its way out.
+/// Escapes serialised JSON.
 ///
-/// serde_json has escaped the C0 characters of strings: what is left of them is white space between the parts of JSON that
-/// was taken over as it is. All other unsafe characters can only stand in a string.
+/// serde_json escapes the C0 characters in strings, so the remaining ones are white space of raw JSON. All other unsafe
+/// characters can only be in a string.
 struct Escaping<'a, W> {
     out: &'a mut W,
-    /// Whether a line's end may stay.
+    /// Whether line feeds are kept.
     has_lines: bool,
 }
 

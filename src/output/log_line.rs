@@ -1,4 +1,4 @@
-//! A line of the log: for people `time message key=value…`, for programs a JSON object.
+//! A line of the log: `time message key=value…`, or a JSON object.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -10,7 +10,7 @@ use super::json;
 use crate::domain::time::Timestamp;
 use crate::log::{Entry, Field};
 
-/// Writes an entry to stderr as one piece, from any thread. A failure cannot be reported.
+/// Writes an entry to stderr in one call, from any thread. An error is ignored.
 pub fn write(entry: &Entry<'_>, time: Timestamp, is_json: bool) {
     let line = if is_json { json_line(entry, time) } else { text_line(entry, time) };
     let _ = std::io::stderr().lock().write_all(&line);

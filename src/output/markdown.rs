@@ -1,10 +1,9 @@
-//! Markdown for a terminal: headings, code, emphasis and tables. Lines stay as they are: guides are narrow.
+//! Renders Markdown for a terminal: headings, code, emphasis and tables. Lines are not wrapped: guides are narrow.
 
 use console::measure_text_width;
 
 use super::color::Meaning;
 
-/// The text as a terminal shows it.
 pub fn render(markdown: &str, color: bool) -> String {
     let mut rendered = String::with_capacity(markdown.len());
     let mut lines = markdown.lines().peekable();
@@ -35,14 +34,14 @@ pub fn render(markdown: &str, color: bool) -> String {
     rendered
 }
 
-/// `code`, **strong** words and links without their marks.
+/// `code`, **strong** words and links, without their marks.
 fn spans(line: &str, color: bool) -> String {
     let mut parts = line.split('`');
     let mut text = unmarked(parts.next().unwrap_or_default(), color);
     while let Some(code) = parts.next() {
         match parts.next() {
             Some(after) => text += &(Meaning::Id.paint(code, color) + &unmarked(after, color)),
-            // A mark without its twin is a character.
+            // An opening mark without a closing one is ordinary text.
             None => text += &format!("`{}", unmarked(code, color)),
         }
     }
@@ -58,7 +57,7 @@ fn unmarked(text: &str, color: bool) -> String {
     shown
 }
 
-/// `[text](address)` as its text, and the address where it is one of the web.
+/// `[text](address)` as its text, with the address if it is a web address.
 fn link_texts(text: &str) -> String {
     let Some((before, rest)) = text.split_once('[') else { return text.to_owned() };
     let link = rest.split_once("](").and_then(|(label, rest)| Some((label, rest.split_once(')')?)));

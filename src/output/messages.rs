@@ -1,4 +1,4 @@
-//! What is written to stderr: notices, warnings, errors, and the log of a run.
+//! Messages on stderr: notices, warnings, errors and the log.
 
 use std::io::Write as _;
 
@@ -10,7 +10,7 @@ use crate::error::Failure;
 use crate::log::{self, Entry, Field, Level};
 
 impl Output {
-    /// From now on what a run logs is written to stderr, as far as `-v` asks for it.
+    /// Starts to write the log to stderr, at the level of `-v`.
     pub fn start_log(&self) {
         let (clock, is_json) = (self.settings.clock, self.settings.logs_json);
         let level = match self.settings.verbose {
@@ -22,13 +22,13 @@ impl Output {
         log::start(level, move |entry| log_line::write(entry, clock.now(), is_json));
     }
 
-    /// From now on each attempt is logged, also without `-v`.
+    /// Starts to log each attempt, also without `-v`.
     pub fn log_attempts(&mut self) {
         self.settings.verbose = self.settings.verbose.max(1);
         self.start_log();
     }
 
-    /// Writes a line that a script may wait for, also with --quiet.
+    /// Writes a line that scripts may wait for, also with --quiet.
     pub fn announce(&mut self, text: &str) {
         self.say(Level::Info, text);
     }
@@ -40,7 +40,7 @@ impl Output {
         }
     }
 
-    /// A line that begins with `warning:`, also with --quiet: something was not taken.
+    /// A line that begins with `warning:`, also with --quiet: input was rejected.
     pub fn alarm(&mut self, text: &str) {
         self.say(Level::Warning, text);
     }
@@ -59,14 +59,14 @@ impl Output {
         }
     }
 
-    /// A detail, shown from `level` times `-v` on.
+    /// A line that is shown if `-v` was given at least `level` times.
     pub fn diagnostic(&mut self, level: u8, text: &str) {
         if !self.settings.quiet && self.settings.verbose >= level {
             self.say(Level::Debug, text);
         }
     }
 
-    /// Reports why the program fails: as text, or as one JSON object where the data or the log is JSON.
+    /// Reports a failure: as text, or as one JSON object if the data or the log is JSON.
     pub fn error(&mut self, failure: &Failure) {
         if matches!(self.settings.format, Format::Json | Format::Jsonl) {
             let mut line = Vec::new();
@@ -113,7 +113,7 @@ impl Output {
         self.tell(line.as_bytes());
     }
 
-    /// Writes to stderr, above a progress bar and after the data so far. A failure to write there is ignored: it cannot be reported.
+    /// Writes to stderr, above a progress bar and after the data so far. An error is ignored: it could not be reported.
     pub(super) fn tell(&mut self, line: &[u8]) {
         let mut write = || {
             let _ = self.stdout.flush();

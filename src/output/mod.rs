@@ -1,5 +1,5 @@
-//! The only place that knows formats, colour, escaping and progress: a command returns a view, and this formats it.
-//! Data goes to stdout, everything else to stderr.
+//! Output: the only place that knows formats, colour, escaping and progress. Commands hand over views. Data goes to stdout,
+//! everything else to stderr.
 
 mod cell;
 mod closed;
@@ -45,15 +45,15 @@ use crate::jq::Expression;
 
 const BUFFER: usize = 64 * 1024;
 
-/// The most columns of help: longer lines are hard to read.
+/// The widest help, in columns: longer lines are hard to read.
 const WIDEST_HELP: usize = 100;
 
-/// The columns that help is wrapped to.
+/// The width that help is wrapped to.
 pub fn help_width() -> usize {
     terminal_width().map_or(WIDEST_HELP, |width| width.min(WIDEST_HELP))
 }
 
-/// What a terminal that does not tell its size is taken to have.
+/// The width of a terminal whose size is unknown.
 const USUAL_WIDTH: usize = 80;
 
 /// `None` when stdout is no terminal.
@@ -63,12 +63,11 @@ fn terminal_width() -> Option<usize> {
     term.is_term().then(width)
 }
 
-/// How a run writes: its options and what the environment says.
+/// The settings of output, by options and environment.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// The format of the data.
     pub format: Format,
-    /// What `--color` says.
     pub color: ColorChoice,
     /// `NO_COLOR` is set and not empty.
     pub no_color: bool,
@@ -78,13 +77,13 @@ pub struct Settings {
     pub quiet: bool,
     /// How often `-v` was given.
     pub verbose: u8,
-    /// Whether the log, and with it all else on stderr, is JSON, an object a line.
+    /// Whether the log and everything else on stderr is JSON, one object a line.
     pub logs_json: bool,
-    /// The moment that relative times count from is that of the writing: before it, somebody may have thought for a while.
+    /// Relative times are relative to when they are written, which may be long after the start: a question was asked.
     pub clock: Clock,
 }
 
-/// Where a run writes. Data is buffered: call [`Output::flush`] before the program ends.
+/// Writes the output of a command. Data is buffered: call [`Output::flush`] at the end.
 pub struct Output {
     settings: Settings,
     stdout: BufWriter<Box<dyn Write>>,
@@ -108,18 +107,18 @@ impl Output {
         Output::with_writers(settings, Box::new(io::stdout()), Box::new(io::stderr()), terminals)
     }
 
-    /// From now on all JSON goes through this expression.
+    /// Filters all JSON by this expression from now on.
     pub fn filter_by(&mut self, expression: Expression) {
         self.jq = Some(expression);
     }
 
-    /// Whether the data is for people to read, not for programs.
+    /// Whether the data is for people, not for programs.
     pub fn is_for_people(&self) -> bool {
         self.settings.format == Format::Table
     }
 
-    /// Writes a list, each row as it comes, but for the table, which needs them all. When there is none, the table
-    /// is a notice of the text `empty`, JSON is `[]`, and JSON lines and CSV are empty.
+    /// Writes a list, streamed, but for a table. Without rows, a table is replaced by the notice `empty`, JSON is `[]`, and
+    /// JSON lines and CSV are empty.
     pub fn list<R: Row>(&mut self, rows: impl IntoIterator<Item = Result<R>>, empty: &str) -> Result<()> {
         match self.settings.format {
             Format::Table => self.table(rows, empty),
@@ -140,8 +139,7 @@ impl Output {
         }
     }
 
-    /// Writes rows that keep coming, each handed on at once. A table's columns grow as rows need it, and JSON is one
-    /// object a line, for an array without an end would never be one.
+    /// Writes an endless list, flushed after each row. The columns of a table grow as needed; JSON is one object a line.
     pub fn follow<R: Row>(&mut self, rows: impl IntoIterator<Item = Result<R>>) -> Result<()> {
         let mut lines = table::Table::held(R::COLUMNS, R::SPARE, R::HELD, self.look());
         let mut records = csv::Table::default();
@@ -185,11 +183,11 @@ impl Output {
         }
     }
 
-    /// Writes a page that takes the place of the last one: at a terminal on a cleared screen; JSON one object a line.
+    /// Writes a page that replaces the last one: on a cleared terminal; JSON as one object a line.
     pub fn screen<P: Page>(&mut self, page: &P) -> Result<()> {
         match self.settings.format {
             Format::Table if self.look.terminal_width.is_some() => {
-                // To the top, and everything below is cleared.
+                // Moves to the top and clears the rest.
                 self.put(b"\x1b[H\x1b[J")?;
                 self.page(page)?;
             }
@@ -199,7 +197,7 @@ impl Output {
         self.flush()
     }
 
-    /// Writes one object as [`Output::page`] does, in `format` where one is named.
+    /// Writes one object as [`Output::page`] does, in `format` if it is given.
     pub fn page_in<P: Page>(&mut self, format: Option<Format>, page: &P) -> Result<()> {
         let usual = self.settings.format;
         self.settings.format = format.unwrap_or(usual);
@@ -208,8 +206,7 @@ impl Output {
         done
     }
 
-    /// Writes objects that keep coming, each handed on at once: pages with a blank line between them, or one JSON object a
-    /// line, for an array without an end would never be one.
+    /// Writes an endless list of objects, flushed after each one: pages separated by a blank line, or one JSON object a line.
     pub fn follow_pages<P: Page>(&mut self, pages: impl IntoIterator<Item = Result<P>>) -> Result<()> {
         let mut records = csv::Table::default();
         for (index, page) in pages.into_iter().enumerate() {
@@ -229,7 +226,7 @@ impl Output {
         Ok(())
     }
 
-    /// Writes rows that take their time and have an end: a table and JSON lines as they come, JSON as one array.
+    /// Writes a slow list: a table and JSON lines are flushed after each row, JSON is one array.
     pub fn follow_to_end<R: Row>(&mut self, rows: impl IntoIterator<Item = Result<R>>) -> Result<()> {
         match self.settings.format {
             Format::Table | Format::Jsonl => self.follow(rows),
@@ -245,7 +242,7 @@ impl Output {
         }
     }
 
-    /// Writes what a run did: for people a page, unless quiet; for programs the object.
+    /// Writes a result: a page for people, unless quiet; the object for programs.
     pub fn outcome<P: Page>(&mut self, page: &P) -> Result<()> {
         match self.settings.format {
             Format::Table if self.settings.quiet => Ok(()),
@@ -253,7 +250,7 @@ impl Output {
         }
     }
 
-    /// Writes a run's report: for people one line on stderr, unless quiet; for programs the object on stdout.
+    /// Writes a result: one line on stderr for people, unless quiet; the object on stdout for programs.
     pub fn report<S: Serialize>(&mut self, object: &S, line: &str) -> Result<()> {
         match self.settings.format {
             Format::Table => {
@@ -264,7 +261,7 @@ impl Output {
         }
     }
 
-    /// Somebody to ask, when there is somebody at a terminal.
+    /// Asks questions; `None` without a terminal.
     pub fn prompt(&mut self) -> Result<Option<Prompt>> {
         self.flush()?;
         Prompt::new(self.stderr_color)
@@ -277,7 +274,7 @@ impl Output {
         self.put(b"\n")
     }
 
-    /// Shows people, on stderr, what they are about to be asked for; programs get it on stdout once it is done.
+    /// Shows people, on stderr, what the next question is about. Programs get it on stdout when it is done.
     pub fn preview<P: Page>(&mut self, page: &P) {
         if self.settings.format == Format::Table && !self.settings.quiet {
             let mut text = Text::new(Look { color: self.stderr_color, ..self.look() });
@@ -286,12 +283,12 @@ impl Output {
         }
     }
 
-    /// Writes bytes as they are.
+    /// Writes raw bytes.
     pub fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
         self.put(bytes)
     }
 
-    /// Writes a guide: at a terminal rendered, by that program page by page; anywhere else as it is.
+    /// Writes a guide: rendered and in the pager at a terminal, else as Markdown.
     pub fn guide(&mut self, markdown: &str, pager: Option<&str>) -> Result<()> {
         if self.look.terminal_width.is_none() {
             return self.put(markdown.as_bytes());
@@ -304,20 +301,20 @@ impl Output {
         }
     }
 
-    /// Shows how far a long task is, when stderr is a terminal and the run is not quiet.
+    /// A progress bar, if stderr is a terminal and the run is not quiet.
     pub fn progress(&mut self, label: &str, total: Option<u64>) -> Progress {
-        // Lines of the log come from any thread, and would tear it.
+        // Other threads write log lines, which would break it up.
         if self.settings.quiet || !self.stderr_is_terminal || self.settings.verbose > 0 {
             return Progress::none();
         }
-        // Data so far belongs above the display. A reader that is gone shows at the next write.
+        // Data so far appears above the bar. If the reader has gone, the next write reports it.
         let _ = self.stdout.flush();
         let progress = Progress::shown(label, total);
         self.bar = progress.bar();
         progress
     }
 
-    /// Hands everything buffered to the reader.
+    /// Writes everything that is buffered.
     pub fn flush(&mut self) -> Result<()> {
         self.stdout.flush().map_err(write_error)
     }
@@ -369,7 +366,7 @@ impl Output {
         self.put(b"\n")
     }
 
-    /// Writes what `--jq` makes of a JSON value.
+    /// Writes a JSON value filtered by `--jq`.
     fn filtered(&mut self, json: &[u8]) -> Result<()> {
         let expression = self.jq.as_ref().expect("it is asked for with --jq alone");
         filtered::write(&mut self.stdout, expression, json)

@@ -4,18 +4,18 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::escape::escape;
 
-/// The progress of a long task; a no-op without a terminal.
+/// A progress bar; without a terminal it does nothing.
 pub struct Progress {
     bar: Option<ProgressBar>,
 }
 
 impl Progress {
-    /// A display nobody sees.
+    /// One that does nothing.
     pub fn none() -> Progress {
         Progress { bar: None }
     }
 
-    /// A bar on stderr, or a counter when the total is not known.
+    /// A bar on stderr, or a counter if the total is unknown.
     pub(super) fn shown(label: &str, total: Option<u64>) -> Progress {
         let (bar, template) = match total {
             Some(total) => {
@@ -30,7 +30,7 @@ impl Progress {
         Progress { bar: Some(bar) }
     }
 
-    /// The bar, for lines that are to appear above it.
+    /// The bar, to print lines above it.
     pub(super) fn bar(&self) -> Option<ProgressBar> {
         self.bar.clone()
     }
@@ -41,7 +41,7 @@ impl Progress {
         }
     }
 
-    /// Sets position and total, where the total is known, or estimated, only while the task runs.
+    /// Sets position and total: for a total that changes while the task runs.
     pub fn set_of(&self, done: u64, total: u64) {
         if let Some(bar) = &self.bar {
             bar.set_length(total.max(done));

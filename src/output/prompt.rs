@@ -1,4 +1,4 @@
-//! Questions at a terminal: on stderr, answered on stdin. Nobody is asked unless both are terminals.
+//! Questions at a terminal: written to stderr, answered on stdin. Both must be terminals.
 
 use std::io::{self, IsTerminal as _};
 
@@ -12,16 +12,16 @@ use super::escape::escape;
 use crate::error::{Failure, Kind};
 use crate::signals::Asking;
 
-/// The smallest terminal that somebody can be asked at, in lines and columns; dialoguer's lists panic on a smaller one.
+/// The smallest terminal, in lines and columns: dialoguer's lists panic on a smaller one.
 const SMALLEST: (u16, u16) = (4, 20);
-/// A list of choices shows at most so many lines, its title among them; the arrows turn its pages.
+/// The most lines of a list of choices, with its title; longer lists have pages.
 const LINES: usize = 16;
-/// What stands left of a choice: its mark, and blanks.
+/// The width of the mark left of a choice.
 const MARK: usize = 6;
-/// ` [y/N] no`, right of a question, and the mark left of it.
+/// The width of ` [y/N] no` right of a question, and of the mark left of it.
 const ANSWER: usize = 12;
 
-/// Somebody at a terminal who can be asked. While it lives, Ctrl-C ends the question and not the program.
+/// Asks questions. While it exists, Ctrl-C ends the question and not the program.
 pub struct Prompt {
     term: Term,
     theme: Box<dyn Theme>,
@@ -30,11 +30,11 @@ pub struct Prompt {
 }
 
 impl Prompt {
-    /// `None` when nobody can be asked: stdin or stderr is no terminal, or too small a one.
+    /// `None` if stdin or stderr is no terminal, or it is too small.
     pub(super) fn new(color: bool) -> Result<Option<Prompt>> {
         let term = Term::stderr();
         let (lines, columns) = term.size();
-        // dialoguer looks at stderr alone, and would read from /dev/tty whatever stdin is.
+        // dialoguer checks stderr only, and would read from /dev/tty whatever stdin is.
         if !(io::stdin().is_terminal() && io::stderr().is_terminal() && lines >= SMALLEST.0 && columns >= SMALLEST.1) {
             return Ok(None);
         }
@@ -43,11 +43,11 @@ impl Prompt {
         Ok(Some(Prompt { term, theme, color, _asking: asking }))
     }
 
-    /// Yes or no; a bare Enter is `default`.
+    /// Asks for yes or no; Enter alone is `default`.
     pub fn confirm(&self, question: &str, default: bool) -> Result<bool> {
         let question = escape(question);
         let mut asked = question.as_ref();
-        // dialoguer cannot take back a line that the terminal wrapped.
+        // dialoguer cannot erase a line that the terminal has wrapped.
         if measure_text_width(asked) + ANSWER > self.width() {
             self.term.write_line(asked).context(CANNOT_ASK)?;
             asked = "Go ahead?";
@@ -55,12 +55,12 @@ impl Prompt {
         self.answered(Confirm::with_theme(&*self.theme).with_prompt(asked).default(default).interact_on(&self.term))
     }
 
-    /// A line of text that `check` accepts; asked again until it does.
+    /// Asks for a line of text until `check` accepts it.
     pub fn text<T>(&self, label: &str, check: impl FnMut(&str) -> Result<T>) -> Result<T> {
         self.text_shown(label, str::to_owned, check)
     }
 
-    /// The same, but that `show` says which text stays on the screen.
+    /// The same; the text that stays on the screen is that of `show`.
     pub fn text_shown<T>(
         &self,
         label: &str,
@@ -84,30 +84,29 @@ impl Prompt {
         }
     }
 
-    /// Any number of `choices`, by their indexes.
+    /// Asks for any number of `choices`; returns their indexes.
     pub fn choose_some(&self, label: &str, choices: &[String]) -> Result<Vec<usize>> {
         let list = MultiSelect::with_theme(&*self.theme).with_prompt(label).items(self.fitting(choices));
         self.answered(list.max_length(LINES).report(false).interact_on(&self.term))
     }
 
-    /// One of `choices`, by its index; a bare Enter is the first.
+    /// Asks for one of `choices`; returns its index. Enter alone is the first.
     pub fn choose_one(&self, label: &str, choices: &[String]) -> Result<usize> {
         let list = Select::with_theme(&*self.theme).with_prompt(label).items(self.fitting(choices)).default(0);
         self.answered(list.max_length(LINES).report(false).interact_on(&self.term))
     }
 
-    /// A line that stays, with an answer.
+    /// Writes a label with an answer, which stay on the screen.
     pub fn keep(&self, label: &str, answer: &str) -> Result<()> {
         let label = Meaning::Dim.paint(&format!("{label}:"), self.color);
         self.term.write_line(&format!("{label} {}", escape(answer))).context(CANNOT_ASK)
     }
 
-    /// A line between two questions.
     pub fn line(&self, text: &str) -> Result<()> {
         self.term.write_line(&escape(text)).context(CANNOT_ASK)
     }
 
-    /// The choices, each on one line of the terminal.
+    /// The choices, shortened to one line of the terminal.
     fn fitting(&self, choices: &[String]) -> Vec<String> {
         let width = self.width().saturating_sub(MARK);
         choices.iter().map(|choice| truncate_str(&escape(choice), width, "…").into_owned()).collect()
@@ -117,7 +116,7 @@ impl Prompt {
         self.term.size().1.into()
     }
 
-    /// What is wrong with an answer.
+    /// Says what is wrong with an answer.
     fn tell(&self, failure: &Failure) -> Result<()> {
         let mut lines = vec![(Meaning::Bad, "error: ", failure.message.as_str())];
         lines.extend(failure.hint.as_deref().map(|hint| (Meaning::Id, "hint: ", hint)));
@@ -128,13 +127,13 @@ impl Prompt {
         Ok(())
     }
 
-    /// The answer; after Ctrl-C the terminal is left as it was found.
+    /// The answer; after Ctrl-C the terminal is restored.
     fn answered<T>(&self, answer: dialoguer::Result<T>) -> Result<T> {
         let error = match answer.map_err(io::Error::from) {
             Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
-        // The question is unfinished and its line, too. A terminal that is gone needs neither.
+        // The line of the question is unfinished. Errors do not matter: the terminal may be gone.
         let _ = self.term.show_cursor();
         let _ = self.term.write_line("");
         match error.kind() {

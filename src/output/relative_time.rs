@@ -1,11 +1,11 @@
-//! Times as people say them: `3m ago`, `in 59s`.
+//! Relative times: `3m ago`, `in 59s`.
 
 use std::time::Duration;
 
 use crate::domain::duration;
 use crate::domain::time::Timestamp;
 
-/// How far `time` is from `now`: `just now`, `42s ago`, `in 5h`, `29d ago`; from 30 days on the date in UTC.
+/// `time` relative to `now`: `just now`, `42s ago`, `in 5h`, `29d ago`; from 30 days on the date in UTC.
 pub fn relative_time(time: Timestamp, now: Timestamp) -> String {
     let seconds = now.millis_since(time) / 1000;
     let distance = match seconds.unsigned_abs() {

@@ -9,11 +9,10 @@ use super::look::Look;
 pub trait Row: Serialize {
     /// The table's column names, shown in upper case.
     const COLUMNS: &'static [&'static str];
-    /// The columns that are left out, the first one first, where the terminal is too narrow for all.
+    /// The columns that are left out one by one, in this order, if the terminal is too narrow.
     const SPARE: &'static [&'static str] = &[];
 
-    /// How wide the columns of rows that keep coming are from the first one on, so that they stay in their places, and whether
-    /// a column takes a share of what is left of the line.
+    /// The widths of the columns of an endless list, so that they stay aligned, and whether a column shares the remaining width.
     const HELD: &'static [(u16, bool)] = &[];
 
     /// The table's cells, one for each column.

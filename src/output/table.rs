@@ -1,4 +1,4 @@
-//! Columns for people, laid out by comfy-table: an upper-case header, two blanks between columns, no frame.
+//! Tables, laid out by comfy-table: an upper-case header, two blanks between columns, no borders.
 
 use std::iter;
 
@@ -10,35 +10,35 @@ use super::color::Meaning;
 use super::look::Look;
 
 const GAP: &str = "  ";
-/// Stands for the gap until a line is painted cell by cell. Escaped text never holds it.
+/// Marks the gap between columns until a line is coloured. Escaped text never contains it.
 const EDGE: char = '\u{1f}';
 const EDGES: ContentLineStyle = ContentLineStyle::none().junction(EDGE);
-/// A column that is shortened keeps at least this many characters.
+/// The least width of a shortened column.
 const SHORTEST: u16 = 12;
 
-/// A whole table, each line with its end. Where a terminal is too narrow, free text is shortened; where that is not enough, the
-/// `spare` columns go, one after the other; then names are shortened too.
+/// A whole table, each line with its line feed. On a narrow terminal free text is shortened; if that is not enough, the `spare`
+/// columns are left out one by one; then names are shortened too.
 pub fn render(names: &[&str], spare: &[&str], rows: &[Vec<Cell>], look: Look) -> String {
     let mut table = Table::new(names, look);
     table.spare = spare.iter().filter_map(|spare| names.iter().position(|name| name == spare)).collect();
     table.lines(rows).concat()
 }
 
-/// What is shortened where a terminal is too narrow.
+/// What is shortened on a narrow terminal.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Shortened {
     Text,
     TextAndNames,
 }
 
-/// The columns of one table, and what they have held so far.
+/// The columns of one table with their widths so far.
 pub struct Table {
     look: Look,
     header: Vec<Cell>,
     columns: Vec<Column>,
-    /// The columns that a narrow terminal does without, the first one first.
+    /// The columns that are left out on a narrow terminal, in this order.
     spare: Vec<usize>,
-    /// Widths that stay, whatever comes.
+    /// Fixed widths.
     held: Option<Vec<Option<u16>>>,
 }
 
@@ -46,9 +46,9 @@ pub struct Table {
 struct Column {
     /// The width of the widest cell.
     width: u16,
-    /// Holds text that may be shortened, not only ids and numbers.
+    /// Whether it has text that may be shortened, not only ids and numbers.
     free: bool,
-    /// Holds names, which may be shortened where that of text is not enough.
+    /// Whether it has names, which are shortened if shortening text is not enough.
     names: bool,
     numbers: bool,
     others: bool,
@@ -61,7 +61,7 @@ impl Table {
         Table { look, header, columns, spare: Vec::new(), held: None }
     }
 
-    /// The columns of rows that keep coming, see [`super::row::Row::HELD`].
+    /// The columns of an endless list, see [`super::row::Row::HELD`].
     pub fn held(names: &[&str], spare: &[&str], held: &[(u16, bool)], look: Look) -> Table {
         let mut table = Table::new(names, look);
         let Some(terminal) = look.terminal_width.filter(|_| !held.is_empty()) else { return table };
@@ -81,7 +81,7 @@ impl Table {
         table
     }
 
-    /// The header and these rows, as lines with their ends. Columns are at least as wide as for the rows before.
+    /// The header and these rows as lines with line feeds. Columns are at least as wide as for the rows before.
     pub fn lines(&mut self, rows: &[Vec<Cell>]) -> Vec<String> {
         let keep_coming = self.held.is_some();
         for row in rows {
@@ -93,7 +93,7 @@ impl Table {
             let shown = cells.iter().zip(&widths).filter(|(_, width)| width.is_some());
             shown.map(|(cell, _)| cell.meaning).collect()
         };
-        // A cell of more than 65,535 characters, comfy-table's widest, goes on in lines below that belong to no row.
+        // A cell of more than 65,535 characters, the limit of comfy-table, continues in further lines.
         let cells = iter::once(&self.header).chain(rows).map(Vec::as_slice).chain(iter::repeat(&[][..]));
         layout.lines().zip(cells).map(|(line, cells)| paint(&line, &shown(cells), self.look.color)).collect()
     }
@@ -121,10 +121,10 @@ impl Table {
         layout
     }
 
-    /// How wide each column is; `None` for one that is left out. Without a terminal each is as wide as its widest cell.
+    /// The width of each column; `None` if it is left out. Without a terminal each is as wide as its widest cell.
     fn widths(&self) -> Vec<Option<u16>> {
         if let Some(held) = &self.held {
-            // An id or a number that is wider after all is not cut.
+            // An id or a number that is wider is not cut.
             let widths = held.iter().zip(&self.columns).map(|(width, column)| match column.free || column.names {
                 true => *width,
                 false => width.map(|width| width.max(column.width)),
@@ -145,7 +145,7 @@ impl Table {
         if whole(&floor) > terminal {
             floor = least(Shortened::TextAndNames).map(Some).collect();
         }
-        // The widest of those that may be shortened, until a line fits, as far as that goes.
+        // Shortens the widest shortenable column until a line fits, as far as possible.
         while whole(&widths) > terminal {
             let shrinkable = widths.iter_mut().zip(&floor).filter(|(width, least)| **width > **least);
             let Some((Some(width), _)) = shrinkable.max_by_key(|(width, _)| **width) else { break };
@@ -155,7 +155,7 @@ impl Table {
     }
 }
 
-/// The columns of a line: its cells and the gaps between them.
+/// The width of a line: its cells and the gaps between them.
 fn whole(widths: &[Option<u16>]) -> usize {
     let shown = widths.iter().flatten();
     shown.clone().map(|width| usize::from(*width)).sum::<usize>() + shown.count().saturating_sub(1) * GAP.len()
@@ -166,7 +166,7 @@ fn width_of(text: &str) -> u16 {
 }
 
 impl Column {
-    /// Of rows that keep coming a coloured number counts as text: a word may come next, and the column must not change sides.
+    /// In an endless list a coloured number is aligned like text: the next row may have a word there.
     fn hold(&mut self, cell: &Cell, keep_coming: bool) {
         let is_number = is_number(cell) && !(keep_coming && is_coloured(cell));
         self.width = self.width.max(width_of(&cell.text));
@@ -176,7 +176,7 @@ impl Column {
         self.others |= !is_number && cell.meaning != Meaning::Missing;
     }
 
-    /// The width that it may be brought down to.
+    /// The width that it may be shortened to.
     fn least(self, name: &str, shortened: Shortened) -> u16 {
         let is_shortened = self.free || (self.names && shortened == Shortened::TextAndNames);
         if is_shortened { self.width.min(SHORTEST.max(width_of(name))) } else { self.width }
@@ -187,7 +187,7 @@ impl Column {
     }
 }
 
-/// Whether it is coloured by how good it is, as counts and shares are.
+/// Whether its colour says how good it is, as with counts and shares.
 fn is_coloured(cell: &Cell) -> bool {
     matches!(cell.meaning, Meaning::Good | Meaning::Warn | Meaning::Bad)
 }
@@ -204,7 +204,7 @@ fn is_number(cell: &Cell) -> bool {
     }
 }
 
-/// A line with its gaps, its colours and its end. Colour comes last, so that a shortened cell keeps it.
+/// A line with gaps, colours and line feed. Colour is added last, so that a shortened cell keeps it.
 fn paint(line: &str, meanings: &[Meaning], color: bool) -> String {
     let meanings = meanings.iter().copied().chain(iter::repeat(Meaning::Plain));
     let parts = line.split(EDGE).zip(meanings).map(|(part, meaning)| {

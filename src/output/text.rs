@@ -1,4 +1,4 @@
-//! How one object reads: headings, fields, tables and blocks, one below the other.
+//! A page about one object: headings, fields, tables and blocks.
 
 use console::measure_text_width;
 use serde::Serialize;
@@ -10,12 +10,12 @@ use super::look::Look;
 use super::row::Row;
 use super::table;
 
-/// One object on a page of its own.
+/// An object that is shown on a page.
 pub trait Page: Serialize {
     fn describe(&self, text: &mut Text);
 }
 
-/// A page of text under construction.
+/// A page being built.
 pub struct Text {
     look: Look,
     items: Vec<Item>,
@@ -23,7 +23,7 @@ pub struct Text {
 
 enum Item {
     Field(String, Cell),
-    /// Finished lines, with their ends.
+    /// Rendered lines, each with its line feed.
     Lines(String),
 }
 
@@ -32,17 +32,15 @@ impl Text {
         Text { look, items: Vec::new() }
     }
 
-    /// The place the text is shown in.
     pub fn look(&self) -> &Look {
         &self.look
     }
 
-    /// The title of a part.
     pub fn heading(&mut self, title: &str) {
         self.line(Cell::new(title, Meaning::Heading));
     }
 
-    /// A label and its value; fields that follow each other are aligned.
+    /// A label and a value; consecutive fields are aligned.
     pub fn field(&mut self, label: &str, value: impl Into<Cell>) {
         self.items.push(Item::Field(escape(label).into_owned(), value.into()));
     }
@@ -62,13 +60,13 @@ impl Text {
         self.lines(table::render(R::COLUMNS, R::SPARE, &cells, self.look));
     }
 
-    /// A table of other rows.
+    /// A table of cells.
     pub fn table(&mut self, columns: &[&str], rows: impl IntoIterator<Item = Vec<Cell>>) {
         let rows: Vec<_> = rows.into_iter().collect();
         self.lines(table::render(columns, &[], &rows, self.look));
     }
 
-    /// Text of several lines or none, such as a payload, indented by two; bytes that are not UTF-8 show as `\xNN`.
+    /// Text of any number of lines, such as a payload, indented by two; bytes that are not UTF-8 are shown as `\xNN`.
     pub fn block(&mut self, content: impl AsRef<[u8]>) {
         let content = content.as_ref();
         let content = content.strip_suffix(b"\n").unwrap_or(content);

@@ -1,23 +1,21 @@
-//! The bytes of an answer.
+//! Writes answers.
 
 use std::fmt::Write as _;
 
-/// Whether the connection carries another request after this answer.
+/// Whether the connection is kept alive after this answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum After {
-    /// The sender may go on.
     KeepAlive,
-    /// The connection ends.
     Close,
 }
 
-/// The answer with that status code, told in its body too; `Retry-After` in seconds. Without a body for `HEAD`.
+/// An answer with that status code, which its body repeats; `retry_after` is in seconds. Without a body for `HEAD`.
 pub fn bytes(status: u16, retry_after: Option<u64>, method: &str, after: After) -> Vec<u8> {
     let body = format!("{status} {}", reason(status)).trim_end().to_owned() + "\n";
     with_body(status, retry_after, method, after, &body)
 }
 
-/// The answer to a request that could not be passed on.
+/// The answer to a request that could not be forwarded.
 pub fn bad_gateway(why: &str, method: &str, after: After) -> Vec<u8> {
     with_body(502, None, method, after, &format!("502 Bad Gateway: {why}\n"))
 }
@@ -45,7 +43,7 @@ fn with_body(status: u16, retry_after: Option<u64>, method: &str, after: After, 
     answer.into_bytes()
 }
 
-/// The usual words for a status code; empty for one without.
+/// The reason phrase of a status code; empty if it has none.
 fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",

@@ -1,14 +1,13 @@
-//! The open connections of a receiver, so that it can end them all at once.
+//! The open connections of a receiver, so that it can close them all.
 
 use std::collections::HashMap;
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Connections served at the same time; one more is answered 503.
+/// The most open connections; one more is answered 503.
 pub const LIMIT: usize = 128;
 
-/// The open connections, until they are all ended for good.
 #[derive(Default)]
 pub struct Connections {
     open: Mutex<Open>,
@@ -22,19 +21,18 @@ struct Open {
     ended: bool,
 }
 
-/// What becomes of a new connection.
+/// What is done with a new connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// It is served, under this key.
+    /// It is served; its key.
     Served(u64),
-    /// There are too many.
+    /// There are too many open ones.
     Full,
-    /// There will be no more.
+    /// The receiver is stopping.
     Ended,
 }
 
 impl Connections {
-    /// Registers a connection.
     pub fn admit(&self, stream: &TcpStream) -> Admission {
         let mut open = self.lock();
         if open.ended {
@@ -50,28 +48,28 @@ impl Connections {
         Admission::Served(key)
     }
 
-    /// Forgets a connection that is over.
+    /// Removes a connection that has ended.
     pub fn forget(&self, key: u64) {
         self.lock().streams.remove(&key);
     }
 
-    /// Ends every connection, and lets no new one in.
+    /// Closes every connection and refuses new ones.
     pub fn end(&self) {
         let mut open = self.lock();
         open.ended = true;
         for stream in open.streams.values() {
-            // One that is already gone cannot be shut down, and need not be.
+            // Shutting down fails if the connection has ended, which is fine.
             let _ = stream.shutdown(Shutdown::Both);
         }
         self.ended.notify_all();
     }
 
-    /// Whether they are all ended.
+    /// Whether [`Connections::end`] was called.
     pub fn are_ended(&self) -> bool {
         self.lock().ended
     }
 
-    /// Waits that long, and says whether the connections are still open; ending them ends the wait.
+    /// Waits, at most until the connections are closed; whether they are still open.
     pub fn still_open_after(&self, wait: Duration) -> bool {
         if wait.is_zero() {
             return true;

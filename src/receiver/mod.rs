@@ -1,5 +1,5 @@
-//! A small HTTP/1.1 receiver, on loopback as a rule: what `listen` and `demo` deliver to. It answers as its script says, or
-//! what came back where the request was passed on to, and hands over each request as it came, byte for byte.
+//! A small HTTP/1.1 server for `listen` and `demo`. It answers by a script, or forwards each request and passes the answer
+//! back, and hands over each request byte for byte.
 
 mod answer;
 mod connections;

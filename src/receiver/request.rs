@@ -1,35 +1,35 @@
-//! Reads one request from a connection, by RFC 9112.
+//! Reads one request from a connection (RFC 9112).
 
 use std::io;
 
 use super::wire::Wire;
 use crate::domain::message::{HeadError, Message};
 
-/// The longest body that is taken, in bytes; a longer one is answered 413. Twice the largest payload.
+/// The longest body, in bytes; a longer one is answered 413. Twice the largest payload.
 pub const BODY_LIMIT: usize = 2 * 1024 * 1024;
 
 /// The longest head, and the longest trailer section, in bytes.
 const HEAD_LIMIT: usize = 64 * 1024;
 const CHUNK_LINE_LIMIT: usize = 4 * 1024;
 
-/// One request as it came.
+/// One raw request.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Request {
     pub message: Message,
-    /// Whether the connection may carry another request.
+    /// Whether the connection may be kept alive.
     pub keep_alive: bool,
 }
 
 /// Why there is no request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The sender went away, or stayed silent between two requests.
+    /// The sender closed the connection, or was idle between two requests for too long.
     Gone,
-    /// What came is answered with this status code, and the connection ends.
+    /// It is answered with this status code, and the connection is closed.
     Status(u16),
 }
 
-/// What becomes of a request whose rest does not come.
+/// For a request that ends early or too slowly.
 impl From<io::Error> for Refusal {
     fn from(error: io::Error) -> Refusal {
         match error.kind() {
@@ -63,14 +63,14 @@ pub fn read(wire: &mut Wire) -> Result<Request, Refusal> {
     Ok(Request { keep_alive: keep_alive(&message), message })
 }
 
-/// How the end of a body is known.
+/// How the length of a body is given.
 #[derive(Debug, PartialEq, Eq)]
 enum Framing {
     Length(usize),
     Chunked,
 }
 
-/// RFC 9112, section 6.3. Both a length and a coding, or two lengths, is how requests are smuggled: refused.
+/// RFC 9112, section 6.3. Both a length and a coding, or two lengths, are refused: they are used for request smuggling.
 fn framing(head: &Message) -> Result<Framing, Refusal> {
     let codings: Vec<&[u8]> = head.values("transfer-encoding").collect();
     let lengths: Vec<&[u8]> = head.values("content-length").collect();
@@ -83,7 +83,7 @@ fn framing(head: &Message) -> Result<Framing, Refusal> {
     }
 }
 
-/// RFC 9110, section 10.1.1: an HTTP/1.0 sender's expectation is ignored, an unknown one is refused.
+/// RFC 9110, section 10.1.1: an expectation in HTTP/1.0 is ignored, an unknown one refused.
 fn expects_continue(head: &Message) -> Result<bool, Refusal> {
     let mut expectations = head.values("expect").filter(|_| head.version == 1);
     match expectations.next() {
@@ -118,7 +118,7 @@ fn read_head(wire: &mut Wire) -> Result<Message, Refusal> {
     }
 }
 
-/// A whole head and its length in bytes, or `None` while it is not complete.
+/// A head and its length in bytes; `None` if it is not complete yet.
 fn parse_head(bytes: &[u8]) -> Result<Option<(Message, usize)>, Refusal> {
     let Some((head, length)) = Message::read_head(bytes)? else { return Ok(None) };
     // RFC 9112, section 3.2: HTTP/1.1 needs exactly one Host.
@@ -132,7 +132,7 @@ fn body_length(digits: &[u8]) -> Result<Framing, Refusal> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(Refusal::Status(400));
     }
-    // Digits that do not fit a number are a body that does not fit either.
+    // A length that does not fit the type is longer than any body.
     let length = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()).unwrap_or(usize::MAX);
     match length {
         0..=BODY_LIMIT => Ok(Framing::Length(length)),
@@ -146,7 +146,7 @@ fn read_chunks(wire: &mut Wire) -> Result<Vec<u8>, Refusal> {
     loop {
         let line = read_line(wire, CHUNK_LINE_LIMIT)?;
         let size = match httparse::parse_chunk_size(&line) {
-            // The parser takes a line without a digit for 0.
+            // The parser reads a line without a digit as 0.
             Ok(httparse::Status::Complete((_, size))) if line[0].is_ascii_hexdigit() => size,
             _ => return Err(Refusal::Status(400)),
         };
@@ -176,7 +176,7 @@ fn read_chunks(wire: &mut Wire) -> Result<Vec<u8>, Refusal> {
     }
 }
 
-/// The bytes up to and with the next CR LF, at most `limit` of them.
+/// The bytes up to and including the next CR LF, at most `limit`.
 fn read_line(wire: &mut Wire, limit: usize) -> Result<Vec<u8>, Refusal> {
     let mut line = Vec::new();
     loop {

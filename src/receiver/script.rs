@@ -1,8 +1,8 @@
-//! What the receiver answers, request by request.
+//! The script of answers.
 
 use std::time::Duration;
 
-/// How the receiver behaves. The default answers 200 at once, always.
+/// How the receiver answers. The default is always 200, at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Script {
     /// The status codes of the first, second, … request over all connections; the last one repeats; empty means 200.
@@ -14,13 +14,13 @@ pub struct Script {
 }
 
 impl Script {
-    /// The status code for the request of that number, counted from 1.
+    /// The status code for the n-th request, counted from 1.
     pub fn status(&self, number: u64) -> u16 {
         let index = usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);
         self.respond.get(index).or(self.respond.last()).copied().unwrap_or(200)
     }
 
-    /// The whole seconds of `Retry-After` beside that status code, if it gets one (RFC 9110, section 10.2.3).
+    /// `Retry-After` in seconds for that status code, if it has one (RFC 9110, section 10.2.3).
     pub fn retry_after_seconds(&self, status: u16) -> Option<u64> {
         match status {
             200..=299 => None,
@@ -29,7 +29,7 @@ impl Script {
     }
 }
 
-/// Reads one status code that can end a request, 200 to 999; 1xx codes are only announcements (RFC 9110, section 15.2).
+/// Parses a final status code, 200 to 999; 1xx codes are interim (RFC 9110, section 15.2).
 pub fn parse_status(text: &str) -> Result<u16, String> {
     let digits = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse::<u16>() {
@@ -38,7 +38,7 @@ pub fn parse_status(text: &str) -> Result<u16, String> {
     }
 }
 
-/// Whether a status code can end a request and fits its three digits.
+/// Whether it is a final status code of three digits.
 pub fn is_final(status: u16) -> bool {
     (200..=999).contains(&status)
 }

@@ -1,4 +1,4 @@
-//! Accepts connections, answers their requests, and hands the requests over.
+//! Accepts connections, answers requests and queues them for the caller.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
@@ -15,10 +15,10 @@ use super::script::{self, Script};
 use super::wire::Wire;
 use crate::domain::message::Message;
 
-/// Requests that wait to be fetched; the senders of more wait for their next answer until some are.
+/// The length of the queue. While it is full, connections wait before they read another request.
 const BACKLOG: usize = 1024;
 
-/// A receiver that is bound and running; dropping it stops it.
+/// A running receiver; dropping it stops it.
 pub struct Receiver {
     address: SocketAddr,
     requests: mpsc::Receiver<ReceivedRequest>,
@@ -26,35 +26,34 @@ pub struct Receiver {
     acceptor: Option<JoinHandle<()>>,
 }
 
-/// Passes a request on; an error is the reason why nothing came back.
+/// Forwards a request; an error is the reason why there is no answer.
 pub type PassOn = dyn Fn(&Message) -> Result<PassedOn, String> + Send + Sync;
 
-/// What came back for a request that was passed on.
+/// The answer to a forwarded request.
 pub struct PassedOn {
     pub status: u16,
-    /// The whole answer as it came.
+    /// The raw answer.
     pub answer: Vec<u8>,
-    /// Whether its end is the end of the connection.
+    /// Whether the connection ends with it.
     pub ends: bool,
 }
 
-/// One request that was answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReceivedRequest {
-    /// Its place among the requests of all connections, from 1, in order of arrival.
+    /// Counted from 1 over all connections, in order of arrival.
     pub number: u64,
-    /// When its last byte had come.
+    /// When its last byte arrived.
     pub received: Instant,
     pub message: Message,
     /// The status code of the answer.
     pub answered: u16,
-    /// Why the request could not be passed on, where it was to be.
+    /// Why forwarding failed.
     pub not_passed_on: Option<String>,
 }
 
 impl Receiver {
-    /// Binds that address (port 0: any free one) and answers as the script says, or what `pass_on` brings back. A script
-    /// with a status code below 200 or above 999 is `InvalidInput`.
+    /// Binds the address (port 0: any free one) and answers by the script, or with what `pass_on` returns. A status code below
+    /// 200 or above 999 in the script is `InvalidInput`.
     pub fn start(at: SocketAddr, script: Script, pass_on: Option<Box<PassOn>>) -> io::Result<Receiver> {
         if let Some(status) = script.respond.iter().find(|status| !script::is_final(**status)) {
             let message = format!("{status} cannot be answered: a status code is a number from 200 to 999");
@@ -71,7 +70,7 @@ impl Receiver {
         Ok(Receiver { address, requests, connections, acceptor: Some(acceptor) })
     }
 
-    /// Where it listens.
+    /// The address that it is bound to.
     #[cfg(test)]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -82,7 +81,7 @@ impl Receiver {
         format!("http://{}/", self.address)
     }
 
-    /// Where this machine reaches it: bound to every address, it is reached at loopback.
+    /// The address to reach it at from this machine: loopback if it is bound to every address.
     pub fn local_address(&self) -> SocketAddr {
         let ip = match self.address.ip() {
             ip if !ip.is_unspecified() => ip,
@@ -92,13 +91,12 @@ impl Receiver {
         SocketAddr::new(ip, self.address.port())
     }
 
-    /// The next request that was answered, waiting for it that long. Requests that were refused as malformed or too
-    /// long are not among them.
+    /// The next answered request; waits for it up to the time-out. Malformed and too long requests are left out.
     pub fn recv_timeout(&self, wait: Duration) -> Option<ReceivedRequest> {
         self.requests.recv_timeout(wait).ok()
     }
 
-    /// Ends every connection and frees the port.
+    /// Closes every connection and the port.
     pub fn stop(self) {
         drop(self);
     }
@@ -107,7 +105,7 @@ impl Receiver {
 impl Drop for Receiver {
     fn drop(&mut self) {
         self.connections.end();
-        // The acceptor waits for a connection; this one tells it to look up.
+        // The acceptor blocks in accept; this connection wakes it.
         let woken = TcpStream::connect_timeout(&self.local_address(), Duration::from_millis(500)).is_ok();
         if let Some(acceptor) = self.acceptor.take().filter(|_| woken) {
             let _ = acceptor.join();
@@ -125,7 +123,7 @@ struct Server {
 fn accept(listener: &TcpListener, server: &Arc<Server>, deliver: &SyncSender<ReceivedRequest>) {
     while !server.connections.are_ended() {
         let Ok((stream, _)) = listener.accept() else {
-            // No file descriptor is left, or the sender gave up first: neither ends the receiver.
+            // No file descriptor is free, or the sender has gone: neither stops the receiver.
             server.connections.still_open_after(Duration::from_millis(10));
             continue;
         };
@@ -146,7 +144,7 @@ fn accept(listener: &TcpListener, server: &Arc<Server>, deliver: &SyncSender<Rec
     }
 }
 
-/// Answers 503 without reading; the sender may find the connection reset instead, and either way it tries later.
+/// Answers 503 without reading the request. The sender may see a reset instead; either way it tries later.
 fn refuse(stream: TcpStream) {
     if let Ok(mut wire) = Wire::new(stream) {
         let _ = wire.send(&answer::bytes(503, None, "POST", After::Close));
@@ -174,7 +172,7 @@ impl Server {
             let sent = wire.send(&bytes);
             let received =
                 ReceivedRequest { number, received, message: request.message, answered: status, not_passed_on };
-            // A sender that gave up waiting sent its request all the same; without a receiver the receiver is stopping.
+            // The request counts even if its sender has gone. Without a caller at the queue the receiver is stopping.
             if deliver.send(received).is_err() || sent.is_err() {
                 return;
             }

@@ -31,14 +31,14 @@ fn connect_to(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Sends the bytes, says that no more come, and returns everything that is answered.
+/// Sends the bytes, shuts down writing, and returns the whole answer.
 fn exchange(receiver: &Receiver, request: impl AsRef<[u8]>) -> String {
     exchange_with(receiver.address(), request)
 }
 
 fn exchange_with(address: SocketAddr, request: impl AsRef<[u8]>) -> String {
     let mut stream = connect_to(address);
-    // A request that is refused early may meet a closed connection; what counts is the answer.
+    // Writing may fail if the request is refused early; only the answer counts.
     let _ = stream.write_all(request.as_ref());
     let _ = stream.shutdown(Shutdown::Write);
     let mut answer = Vec::new();

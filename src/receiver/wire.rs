@@ -4,21 +4,21 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
-/// How long a read or a write may stand still, idle keep-alive connections included.
+/// The time-out of a read or a write, and of an idle keep-alive connection.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long and how much a refused sender may go on before the connection is cut.
+/// How long and how much a refused sender may go on sending before the connection is closed.
 const LINGER: Duration = Duration::from_millis(500);
 const LINGER_BYTES: usize = 8 * 1024 * 1024;
 
-/// One connection and what was read from it but not yet used.
+/// A connection with a read buffer.
 pub struct Wire {
     stream: TcpStream,
     unread: Vec<u8>,
 }
 
 impl Wire {
-    /// Takes over a connection; every read and write on it has a limit in time.
+    /// Takes over a connection and sets its time-outs.
     pub fn new(stream: TcpStream) -> io::Result<Wire> {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -26,12 +26,12 @@ impl Wire {
         Ok(Wire { stream, unread: Vec::new() })
     }
 
-    /// What was read but not yet used.
+    /// The unread bytes in the buffer.
     pub fn unread(&self) -> &[u8] {
         &self.unread
     }
 
-    /// Waits for more bytes and returns how many came; 0 at the end.
+    /// Reads more bytes and returns how many; 0 at the end.
     pub fn fill(&mut self) -> io::Result<usize> {
         let mut chunk = [0; 16 * 1024];
         loop {
@@ -46,12 +46,12 @@ impl Wire {
         }
     }
 
-    /// Drops the first `count` of the unread bytes.
+    /// Drops the first `count` unread bytes.
     pub fn consume(&mut self, count: usize) {
         self.unread.drain(..count.min(self.unread.len()));
     }
 
-    /// Moves exactly `count` bytes to the end of `target`; an early end is `UnexpectedEof`.
+    /// Moves exactly `count` bytes to the end of `target`; `UnexpectedEof` if there are fewer.
     pub fn take(&mut self, count: usize, target: &mut Vec<u8>) -> io::Result<()> {
         let mut missing = count;
         loop {
@@ -71,8 +71,8 @@ impl Wire {
         self.stream.write_all(bytes)
     }
 
-    /// Ends the connection so that the sender can still read its answer: bytes that nobody reads would turn the close
-    /// into a reset, which discards the answer (RFC 9112, section 9.6).
+    /// Closes the connection so that the sender can still read its answer: closing with unread bytes would send a reset,
+    /// which discards the answer (RFC 9112, section 9.6).
     pub fn close(mut self) {
         if self.stream.shutdown(Shutdown::Write).is_err() || self.stream.set_read_timeout(Some(LINGER)).is_err() {
             return;

@@ -65,7 +65,7 @@ impl Apply {
             context.refuse_if_read_only()?;
         }
         let configuration = configuration::read(&self.file)?;
-        // A file that is wrong leaves no database behind.
+        // A wrong file must not create a database.
         let store = context.store_to_read()?;
         let rest = if self.prune { Rest::Deleted } else { Rest::Kept };
         let plan = Plan::make(context, &store, &configuration, rest)?;
@@ -88,7 +88,7 @@ impl Apply {
         plan.carry_out(context, &store)?;
         context.erase_deleted(&store);
         self.hand_over(context, &store, &plan.new_secrets())?;
-        // What was done is told before anything is asked that can fail.
+        // The result is written before anything that can fail.
         context.out.page(&ApplyView::done(&plan))?;
         for (name, missed) in plan.count_missed(&store)? {
             missed.report(context, name, false);
@@ -97,7 +97,7 @@ impl Apply {
         Ok(Exit::DONE)
     }
 
-    /// New secrets go into the file that was named, by the variables that `export` names for them, and nowhere else.
+    /// Writes new secrets to the file of --secrets-to, as the variables that `export` refers to.
     fn hand_over(&self, context: &mut Context, store: &Store, secrets: &[(&str, Field, &Secret)]) -> Result<()> {
         let Some((first, ..)) = secrets.first() else { return Ok(()) };
         let Some(file) = &self.secrets_to else {
@@ -107,7 +107,7 @@ impl Apply {
         };
         let variables = secret_variables(store)?;
         let line = |(name, field, secret): &(&str, Field, &Secret)| {
-            // Who deleted or named the webhook otherwise meanwhile has no use for it.
+            // The webhook may have been deleted or renamed meanwhile.
             let variable = variables.get(&((*name).to_owned(), field.key))?;
             Some(format!("{variable}={}\n", shell_words::quote(&secret.expose())))
         };

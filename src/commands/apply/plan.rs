@@ -1,4 +1,4 @@
-//! Everything that is to be done to make the database say what the file says.
+//! The changes that bring the database to the state in the file.
 
 use std::collections::HashSet;
 
@@ -19,14 +19,13 @@ use crate::domain::webhook::{DISABLED_BY_HAND, Field};
 use crate::error::{Failure, Kind};
 use crate::store::{DeliveryFilter, EventTypeRow, Store, WebhookFilter};
 
-/// What becomes of what the file does not name.
+/// What happens to webhooks and event types that are not in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rest {
     Kept,
     Deleted,
 }
 
-/// What is to be done.
 #[derive(Debug, Default)]
 pub struct Plan {
     /// The webhooks of the file, in its order.
@@ -38,12 +37,11 @@ pub struct Plan {
     pub deleted_event_types: Vec<String>,
 }
 
-/// What is to be done about an event type.
+/// The change of an event type.
 #[derive(Debug)]
 pub struct EventTypeStep {
-    /// What the catalogue has; `None` when it is not there.
+    /// Its row in the catalogue, if it has one.
     pub before: Option<EventTypeRow>,
-    /// What the file has.
     pub after: EventTypeRow,
 }
 
@@ -60,12 +58,12 @@ pub struct Doomed {
     id: i64,
     version: i64,
     pub name: String,
-    /// How many deliveries go with it.
+    /// How many deliveries are deleted with it.
     pub deliveries: u64,
 }
 
 impl Plan {
-    /// Compares a file with the database; an error names the entry and its key.
+    /// Compares a file with the database. Errors name the entry and its key.
     pub fn make(context: &Context, store: &Store, file: &Configuration, rest: Rest) -> Result<Plan> {
         let mut plan = Plan::default();
         let mut names = HashSet::new();
@@ -94,7 +92,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Checks the addresses that the webhooks to be stored lead to.
+    /// Checks the addresses of new and changed webhooks.
     fn check_addresses(&self, context: &Context, file: &Configuration) -> Result<(), Failure> {
         let entries = self.steps.iter().zip(file.webhooks.iter().flatten());
         let changed: Vec<_> = entries.filter(|(step, _)| !step.differences.is_empty()).collect();
@@ -113,7 +111,7 @@ impl Plan {
             && self.deleted_event_types.is_empty()
     }
 
-    /// What to ask before anything is destroyed; `None` when nothing is.
+    /// The question to ask before anything is deleted; `None` if nothing is.
     pub fn question(&self) -> Option<String> {
         let webhooks = self.deleted_webhooks.iter().map(|doomed| format!("the webhook '{}'", doomed.name));
         let types = self.deleted_event_types.iter().map(|name| format!("the event type '{name}'"));
@@ -126,7 +124,7 @@ impl Plan {
         (!named.is_empty()).then(|| format!("Delete {}{with}?", listed(&named, 5)))
     }
 
-    /// Does it, all or nothing. An error when somebody changed a webhook since the plan was made.
+    /// Carries the plan out in one transaction. An error if a webhook was changed since the plan was made.
     pub fn carry_out(&self, context: &Context, store: &Store) -> Result<()> {
         store.transaction(|| {
             for event_type in self.event_types.iter().filter(|step| !step.is_empty()) {
@@ -146,19 +144,18 @@ impl Plan {
         })
     }
 
-    /// What those webhooks missed that the plan made active again, by name.
+    /// The missed events of webhooks that the plan made active again, by name.
     pub fn count_missed(&self, store: &Store) -> Result<Vec<(&str, Missed)>> {
         let enabled = self.steps.iter().filter(|step| step.is_active);
         let enabled = enabled.filter_map(|step| step.existing.as_ref().filter(|webhook| !webhook.health.is_active));
         enabled.map(|webhook| Ok((webhook.settings.name.as_str(), Missed::count(store, webhook)?))).collect()
     }
 
-    /// The secrets that are generated, each with the name of its webhook and the key that `export` has it by.
+    /// The generated secrets, each with the name of its webhook and its key in the file.
     pub fn new_secrets(&self) -> Vec<(&str, Field, &Secret)> {
         self.steps.iter().flat_map(Step::generated).collect()
     }
 
-    /// Warns of event types that look like one of the catalogue.
     pub fn warn_of_slips(&self, context: &mut Context, store: &Store) -> Result<()> {
         let changed = self.steps.iter().filter(|step| !step.is_empty());
         warn_of_slips(context, store, changed.flat_map(|step| &step.settings.events))

@@ -1,4 +1,4 @@
-//! One webhook of the file beside the one that there is: what is to be done about it.
+//! The change of one webhook: its entry in the file compared with the stored webhook.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -14,45 +14,44 @@ use crate::domain::secret::{KeyKind, Secret};
 use crate::domain::webhook::{Field, Invalid, Settings, Webhook};
 use crate::store::Store;
 
-/// What is to be done about a webhook.
 #[derive(Debug)]
 pub struct Step {
-    /// The webhook as it is.
+    /// The stored webhook.
     pub existing: Option<Webhook>,
-    /// What it is to be.
+    /// The new settings.
     pub settings: Settings,
-    /// Whether it is to get deliveries.
+    /// Whether it is to be active.
     pub is_active: bool,
-    /// What happens to its secrets; nothing where there is none.
+    /// The changes of its secrets.
     pub secrets: Vec<SecretStep>,
-    /// What differs, key by key.
+    /// The differences by key.
     pub differences: Vec<Difference>,
 }
 
-/// What happens to a secret.
+/// The change of a secret.
 #[derive(Debug)]
 pub enum SecretStep {
-    /// It is set to one that the file gives or names; with its source, and what people read of that.
+    /// Set to one that the file gives or names; with its source, and the source as shown.
     Set(Secret, Option<Source>, String),
-    /// It is set to a new one, which is shown.
+    /// Set to a generated one.
     Generate(Secret),
-    /// Those of other kinds than these go: no scheme takes them.
+    /// Secrets of other kinds than these are deleted: no scheme uses them.
     Keep(BTreeSet<KeyKind>),
 }
 
-/// A setting that changes, as people see it.
+/// A changed setting, as shown.
 #[derive(Clone, Debug)]
 pub struct Difference {
     pub field: Field,
-    /// What it was; null when it was not set.
+    /// Null if it was not set.
     pub before: Value,
-    /// What it becomes; null when it is not set any longer.
+    /// Null if it is no longer set.
     pub after: Value,
 }
 
 impl Step {
-    /// Compares an entry of the file with the webhook of its name, and checks it as `webhook create` does, but for the
-    /// addresses that it leads to.
+    /// Compares an entry of the file with the webhook of its name, and checks it as `webhook create` does, except for its
+    /// addresses.
     pub fn plan(context: &Context, store: &Store, entry: &WebhookEntry) -> Result<Step> {
         let refused = |invalid| entry.place.invalid(invalid);
         let mut settings = Settings::default();
@@ -88,7 +87,7 @@ impl Step {
         Ok(Step { existing, settings, is_active, secrets, differences })
     }
 
-    /// The secrets that are generated, each with the webhook's name and the key that `export` has it by.
+    /// The generated secrets, each with the name of the webhook and its key in the file.
     pub fn generated(&self) -> impl Iterator<Item = (&str, Field, &Secret)> {
         let is_one_of_two = key_kinds(&self.settings.signature_schemes).len() > 1;
         self.secrets.iter().filter_map(move |step| match step {
@@ -106,10 +105,10 @@ impl Step {
     }
 }
 
-/// A credential whose variable is not set stays as the webhook has it.
+/// Keeps the stored credential if its variable is not set.
 fn keep_credentials(settings: &mut Settings, existing: Option<&Webhook>) -> Result<(), Invalid> {
     let mut existing = existing.map(|webhook| webhook.settings.clone()).unwrap_or_default();
-    // The same value that is masked otherwise, or was not known to be a credential, is no change.
+    // The same value is no change, even if it is masked in another way or was no credential before.
     let is_same_url = existing.secret_url.is_some() && existing.full_url() == settings.full_url();
     if is_same_url || settings.secret_url.as_ref().is_some_and(|url| url.value.is_none()) {
         settings.url.clone_from(&existing.url);
@@ -139,7 +138,7 @@ fn keep_credentials(settings: &mut Settings, existing: Option<&Webhook>) -> Resu
     Ok(())
 }
 
-/// Decides on the secrets, and fills in the schemes that they can key when the file names none.
+/// The changes of secrets. Fills in the schemes if the file names none.
 fn secret_steps(
     context: &Context,
     store: &Store,
@@ -225,10 +224,10 @@ fn differences(
 
 type Values = HashMap<&'static str, Value>;
 
-/// The values of all settings, and the same as they may be shown.
+/// The values of all settings, and the same with credentials masked.
 fn values(settings: &Settings, is_active: bool) -> (Values, Values) {
     let of = |mut settings: Settings| {
-        // Where a credential comes from is no difference, and its value is compared by itself.
+        // The source of a credential is no difference; its value is compared separately.
         settings.credentials_mut().into_iter().for_each(|(_, credential)| *credential = Credential::default());
         let values = settings.values().into_iter().chain([(Field::IS_ACTIVE, is_active.into())]);
         values.map(|(field, value)| (field.key, value)).collect()
@@ -248,7 +247,7 @@ fn credentials(settings: &Settings) -> HashMap<&'static str, Vec<(String, Option
     credentials
 }
 
-/// A change as people see it; one that is masked is reported all the same.
+/// A difference as shown; one between two masked values is reported too.
 fn difference(field: Field, before: Value, after: Value) -> Difference {
     let after = if before == after { "(changed where it is masked)".into() } else { after };
     Difference { field, before, after }

@@ -1,4 +1,4 @@
-//! A plan as it is shown: what is to be done, or what was done.
+//! The view of a plan, before or after it is carried out.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -10,7 +10,6 @@ use crate::domain::webhook::Field;
 use crate::output::{Cell, Page, Text};
 use crate::store::EventTypeRow;
 
-/// What is to be done, or was.
 #[derive(Debug, Serialize)]
 pub struct ApplyView {
     dry_run: bool,
@@ -52,7 +51,7 @@ impl ApplyView {
         ApplyView { dry_run: true, ..ApplyView::done(plan) }
     }
 
-    /// The view of a plan that was carried out. New secrets are not in it: it may end in the log of a job.
+    /// The view of a plan that was carried out. It has no secrets: the output may be logged.
     pub fn done(plan: &Plan) -> ApplyView {
         let mut changes: Vec<Change> = Vec::new();
         changes.extend(plan.steps.iter().filter(|step| !step.is_empty()).map(of_webhook));
@@ -92,7 +91,7 @@ fn of_webhook(step: &Step) -> Change {
         action: if step.existing.is_some() { Action::Change } else { Action::Create },
         kind: "webhook",
         name: step.settings.name.clone(),
-        // A new webhook's name says nothing about itself.
+        // The name of a new webhook is no difference.
         fields: step
             .differences
             .iter()
@@ -137,7 +136,7 @@ impl Change {
                 text.line(Cell::bad(format!("- delete {kind} {}{with}", self.name)));
             }
         }
-        // What a new webhook does not have is not worth a line.
+        // Unset settings of a new webhook are left out.
         let is_worth = |change: &&FieldChange| self.action != Action::Create || !is_empty(&change.after);
         for FieldChange { field, before, after } in self.fields.iter().filter(is_worth) {
             match self.action {

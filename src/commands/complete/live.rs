@@ -1,4 +1,4 @@
-//! What the database and the tables of the program offer as values of options and arguments.
+//! Completion of values from the database and from tables of the program.
 
 use std::ffi::OsStr;
 use std::sync::Arc;
@@ -16,13 +16,13 @@ use crate::profile;
 use crate::settings;
 use crate::store::{DeliveryFilter, DeliveryRow, EventFilter, Place, Store, StoreError};
 
-/// A locked database is not worth the wait while somebody types.
+/// Short, because a user is waiting at the prompt.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// As many ids as somebody looks through.
+/// The most ids that are offered.
 const MOST_IDS: u64 = 100;
 
-/// The command tree with a look-up for each argument's [`Candidates`]; the database is opened when it is asked for a value.
+/// The command tree with a completer for each argument's [`Candidates`]. The database is opened when a value is completed.
 pub fn offered(command: clap::Command, database: Option<Place>) -> clap::Command {
     offered_below(command, database.map(Arc::new).as_ref())
 }
@@ -38,7 +38,7 @@ fn offered_below(command: clap::Command, database: Option<&Arc<Place>>) -> clap:
             let database = database.cloned();
             argument.add(ArgValueCandidates::new(move || values(candidates, database.as_deref())))
         }
-        // Files are the shell's own to offer: it knows the home folder and what is mounted.
+        // The shell completes file names.
         None if argument.get_action().takes_values() => argument.value_hint(ValueHint::Other),
         None => argument,
     });
@@ -62,7 +62,7 @@ fn values(candidates: Candidates, database: Option<&Place>) -> Vec<CompletionCan
     }
 }
 
-/// The event types that go on with what was typed, behind a `!` as well.
+/// The event types that begin with what was typed, also after a `!`.
 fn patterns(typed: &OsStr, database: Option<&Place>) -> Vec<CompletionCandidate> {
     let typed = typed.to_str().unwrap_or_default();
     let bare = typed.strip_prefix(TAKES_OUT).unwrap_or(typed);
@@ -77,7 +77,7 @@ fn profiles() -> Vec<CompletionCandidate> {
     names.into_iter().map(CompletionCandidate::new).collect()
 }
 
-/// What the database holds; without one, the catalogue that comes with hookctl.
+/// Values from the database; without one, the built-in catalogue.
 fn stored(candidates: Candidates, database: Option<&Place>) -> Result<Vec<CompletionCandidate>, StoreError> {
     let opened = database.map_or(Ok(None), |place| Store::open_place_read_only(place, BUSY_TIMEOUT))?;
     let store = opened.map_or_else(Store::empty, Ok)?;

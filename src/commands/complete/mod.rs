@@ -1,4 +1,4 @@
-//! `hookctl complete`, which the scripts in completions/ call: what may stand where the cursor is.
+//! `hookctl complete`, which the scripts in completions/ call: the candidates at the cursor.
 
 mod live;
 mod word;
@@ -27,11 +27,11 @@ pub struct Complete {
 }
 
 impl Complete {
-    /// Writes no error messages, which would disturb the line that is being typed: after an error there are no candidates.
+    /// Writes no error messages, which would disturb the prompt: after an error there are no candidates.
     pub fn run(self, context: &mut Context, tree: clap::Command) -> Result<Exit> {
         let typed = self.words.last().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
         let mut words: Vec<OsString> = self.words.into_iter().map(|word| word::meant(self.shell, word)).collect();
-        // What follows `help` are the words of a command.
+        // `help` is followed by the words of a command.
         let is_help = words.len() > 2 && words[1] == OsStr::new("help");
         if is_help {
             words.remove(1);
@@ -44,7 +44,7 @@ impl Complete {
         let last = words.len().saturating_sub(1);
         let mut found = complete(&mut command, words, last, None).unwrap_or_default();
         let is_switch = |candidate: &CompletionCandidate| candidate.get_id().is_some_and(|id| id.starts_with("arg::"));
-        // Options crowd out what a word can be; who wants them begins with a dash.
+        // Options are offered after a dash, or if there is nothing else.
         if !typed.starts_with('-') && !found.iter().all(is_switch) {
             found.retain(|candidate| !is_switch(candidate));
         }
@@ -66,7 +66,7 @@ fn guides(typed: &str) -> impl Iterator<Item = CompletionCandidate> {
     meant.map(|guide| CompletionCandidate::new(guide.name).help(Some(guide.about.into())))
 }
 
-/// One candidate as the shell's script takes it. A value that a line cannot hold is none.
+/// A candidate as the shell's script reads it. Values with unsafe characters are left out.
 fn line(shell: Shell, candidate: &CompletionCandidate, typed: &str) -> Option<String> {
     let value = candidate.get_value().to_str().filter(|value| !value.contains(is_unsafe))?;
     let help = candidate.get_help().map(|help| crate::output::escape(first_line(&help.to_string())).into_owned());
@@ -77,7 +77,7 @@ fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
 
-/// What `--db` names on the line, if it is there.
+/// The value of `--db` on the line.
 fn database_of(words: &[OsString]) -> Option<PathBuf> {
     let mut words = words.iter();
     while let Some(word) = words.next() {

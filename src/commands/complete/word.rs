@@ -1,22 +1,21 @@
-//! Words as each shell writes them.
+//! Quoting in each shell.
 
 use std::ffi::OsString;
 
 use super::super::completions::Shell;
 
-/// What a word of the line means. Bash, zsh and fish hand it over as it was typed, perhaps with a quote still open; the others
-/// have read it themselves.
+/// Unquotes a word of the line. Bash, zsh and fish pass it as typed, perhaps with an open quote; the others unquote it.
 pub fn meant(shell: Shell, word: OsString) -> OsString {
     match (shell, word.to_str()) {
         (Shell::Bash | Shell::Zsh | Shell::Fish, Some(text)) => unquoted(text).into(),
-        // The older shells drop an argument that is empty, so it comes quoted.
+        // Older versions drop empty arguments, so the script quotes them.
         (Shell::Powershell, Some(r#""""#)) => OsString::new(),
         _ => word,
     }
 }
 
-/// A line for the script: the value, and what it is where the shell shows that. Zsh, fish and elvish quote what they insert;
-/// for the others it is quoted here, so that no name from the database is ever read as anything but a word.
+/// A line for the script: the value, with a description if the shell shows one. Zsh, fish and elvish quote the value; for the
+/// others it is quoted here, so that a name from the database is always one word.
 pub fn line(shell: Shell, value: &str, help: Option<&str>, typed: &str) -> String {
     let help = help.unwrap_or_default();
     match shell {
@@ -34,7 +33,7 @@ pub fn line(shell: Shell, value: &str, help: Option<&str>, typed: &str) -> Strin
     }
 }
 
-/// Quoted by the quote that is open, if one is.
+/// Continues the open quote, if there is one.
 fn quoted_for_bash(value: &str, open: Option<char>) -> String {
     let behind_backslash = |is_plain: fn(char) -> bool| {
         value.chars().fold(String::new(), |mut quoted, c| {
@@ -59,7 +58,7 @@ fn quoted_for_powershell(value: &str) -> String {
     }
 }
 
-/// The word without its quotes, by the rules that the POSIX shells share.
+/// Unquotes by the rules that POSIX shells share.
 fn unquoted(word: &str) -> String {
     let mut meant = String::with_capacity(word.len());
     let mut open = None;

@@ -1,4 +1,4 @@
-//! What a configuration file holds. An unknown key is an error, so that a slip of the finger is no silent default.
+//! The contents of a configuration file. An unknown key is an error, so that a misspelled one does not become a default.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -15,7 +15,7 @@ use crate::domain::webhook::Field;
 use crate::error::Failure;
 use crate::settings;
 
-/// A file as its parser leaves it. The keys of a webhook are read one entry at a time, so that an error names the entry.
+/// The parsed file. The keys of webhooks are read later, one entry at a time, so that errors name the entry.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tables {
@@ -23,7 +23,7 @@ pub struct Tables {
     event_types: Option<Vec<EventTypeEntry>>,
 }
 
-/// A whole file. A part that is not there is left alone by `apply`, by `--prune` too.
+/// A whole file. `apply` does not touch a part that is missing, also with `--prune`.
 #[derive(Debug)]
 pub struct Configuration {
     pub webhooks: Option<Vec<WebhookEntry>>,
@@ -37,7 +37,7 @@ pub struct EventTypeEntry {
     pub name: String,
     #[serde(default)]
     pub description: String,
-    /// JSON, as text or as it is.
+    /// JSON, or JSON as a string.
     pub schema: Option<Value>,
     pub example: Option<Value>,
 }
@@ -52,7 +52,7 @@ impl EventTypeEntry {
     }
 }
 
-/// A text is JSON already, which keeps the spelling of its numbers.
+/// A string is used unchanged, so that its numbers keep their spelling.
 fn json_text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -60,20 +60,19 @@ fn json_text(value: &Value) -> String {
     }
 }
 
-/// A webhook. What is not there has the default that `webhook create` gives it, but for the owner, the state and the secret
-/// of a webhook that exists: those stay.
+/// A webhook. Missing keys have the defaults of `webhook create`; owner, state and secret of an existing webhook are kept.
 #[derive(Debug)]
 pub struct WebhookEntry {
     pub place: Place,
-    /// What the webhook is recognised by.
+    /// Identifies the webhook.
     pub name: String,
     pub change: Change,
     pub is_active: Option<bool>,
-    /// What is said about its secrets: `private_key` is the last.
+    /// Its secrets; `private_key` is the last.
     pub secrets: Vec<EntrySecret>,
 }
 
-/// A secret of a webhook, as one of its keys has it.
+/// A secret, as given by one of the keys.
 #[derive(Debug)]
 pub struct EntrySecret {
     pub field: Field,
@@ -84,12 +83,12 @@ pub struct EntrySecret {
 enum GivenSecret {
     Text(String),
     Named(SecretSource),
-    /// By `{ env = … }` or `{ file = … }`. A variable that is not set leaves the webhook the secret that it has.
+    /// By `{ env = … }` or `{ file = … }`. If the variable is not set, the webhook keeps its secret.
     Referred(SecretSource),
 }
 
 impl Tables {
-    /// In JSON, a key whose value is null is as good as not there.
+    /// In JSON, a key with the value null counts as missing.
     pub fn without_nulls(mut self) -> Tables {
         for Members(keys) in self.webhooks.iter_mut().flatten() {
             keys.retain(|(_, value)| !value.is_null());
@@ -165,7 +164,7 @@ impl WebhookEntry {
 }
 
 impl EntrySecret {
-    /// Where it is kept, if the file says so.
+    /// Its source, if the file names one.
     pub fn source(&self) -> Option<Source> {
         match &self.given {
             GivenSecret::Named(source) | GivenSecret::Referred(source) => source.source(),
@@ -173,7 +172,7 @@ impl EntrySecret {
         }
     }
 
-    /// Where it comes from: the variable, the other file, or the file itself.
+    /// The name of its source: the variable, the other file, or `the file`.
     pub fn origin(&self) -> &str {
         match &self.given {
             GivenSecret::Named(source) | GivenSecret::Referred(source) => {
@@ -183,7 +182,7 @@ impl EntrySecret {
         }
     }
 
-    /// The secret; `None` where a file refers to a variable that is not set. `place` is that of its webhook.
+    /// The secret; `None` if it refers to a variable that is not set. `place` is that of the webhook.
     pub fn read(&self, place: &Place) -> Result<Option<Secret>, Failure> {
         let option = place.field(self.field);
         let secret = match &self.given {
@@ -205,7 +204,7 @@ impl EntrySecret {
     }
 }
 
-/// Takes a secret: its text, or where it is.
+/// Takes a secret out of the keys: its text or its source.
 fn take_secret(keys: &mut Map<String, Value>, field: Field) -> Result<Option<GivenSecret>, Unreadable> {
     if !matches!(keys.get(field.key), Some(Value::Object(_))) {
         return Ok(take(keys, field)?.map(GivenSecret::Text));
@@ -218,7 +217,7 @@ fn take_secret(keys: &mut Map<String, Value>, field: Field) -> Result<Option<Giv
     }))
 }
 
-/// Takes a key that is no setting.
+/// Takes a key out that is no setting.
 fn take<T: DeserializeOwned>(keys: &mut Map<String, Value>, field: Field) -> Result<Option<T>, Unreadable> {
     let value = keys.remove(field.key).unwrap_or_default();
     Option::deserialize(value).map_err(|error| Unreadable::new(field.key, &error))

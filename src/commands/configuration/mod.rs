@@ -1,4 +1,4 @@
-//! Webhooks and event types as a file: what `export` writes and `apply` reads.
+//! The configuration file, which `export` writes and `apply` reads.
 
 pub mod entry;
 pub mod place;
@@ -14,10 +14,10 @@ use entry::{Configuration, Tables};
 
 /// The longest JSON file, in bytes.
 const LONGEST_JSON: usize = 16 * 1024 * 1024;
-/// The longest TOML file, in bytes: its parser takes some 50 times as much memory.
+/// The longest TOML file, in bytes: its parser needs about 50 times as much memory.
 const LONGEST_TOML: usize = 4 * 1024 * 1024;
 
-/// Reads a file, or stdin for `-`: JSON when it is named so or begins with a brace, else TOML.
+/// Reads a file, or stdin for `-`: JSON if its name ends in .json or it begins with a brace, else TOML.
 pub fn read(name: &str) -> Result<Configuration, Failure> {
     let bytes = read_input("FILE", name, LONGEST_JSON)?;
     let text = String::from_utf8(bytes).map_err(|_| Failure::option("FILE", "not UTF-8"))?;
@@ -40,7 +40,7 @@ pub fn parse(text: &str, is_named_json: bool) -> Result<Configuration, Failure> 
 
 fn from_toml<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
     if text.len() > LONGEST_TOML {
-        let reason = format!("it holds more than {LONGEST_TOML} bytes of TOML, the most there may be");
+        let reason = format!("it holds more than {LONGEST_TOML} bytes of TOML, the limit");
         return Err(Failure::option("FILE", reason).hint("write it as JSON: hookctl export --format json"));
     }
     toml::from_str(text).map_err(|error| {

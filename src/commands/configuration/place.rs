@@ -14,7 +14,7 @@ impl Place {
         Place(format!("{list}[{index}] ({name})"))
     }
 
-    /// A key of the entry, in the place of an option: `FILE: webhooks[2] (crm): timeout_seconds`.
+    /// A key of the entry, where messages name an option: `FILE: webhooks[2] (crm): timeout_seconds`.
     pub fn key(&self, key: &str) -> String {
         format!("FILE: {}: {key}", self.0)
     }

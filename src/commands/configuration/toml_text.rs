@@ -1,5 +1,4 @@
-//! Values as TOML 1.0. Written here, not by the library, so that no unsafe character is ever left raw: every string is a basic
-//! one, in which each can be escaped.
+//! Writes values as TOML 1.0. The library would leave unsafe characters unescaped; here every string is a basic one.
 
 use std::fmt::Write as _;
 
@@ -7,7 +6,7 @@ use serde_json::Value;
 
 use crate::output::is_unsafe;
 
-/// `key = value`, of several lines when the value is a text of several.
+/// `key = value`; a text of several lines is written as such.
 pub fn assignment(key: &str, value: &Value) -> String {
     match value {
         Value::String(text) if text.contains('\n') => {
@@ -27,7 +26,7 @@ fn inline(value: &Value) -> String {
             let members = members.iter().map(|(key, value)| format!("\"{}\" = {}", escaped(key), inline(value)));
             format!("{{ {} }}", members.collect::<Vec<_>>().join(", "))
         }
-        // TOML has no null; nobody writes one.
+        // TOML has no null; it does not occur.
         Value::Null => "\"\"".to_owned(),
         value @ (Value::Bool(_) | Value::Number(_)) => value.to_string(),
     }

@@ -60,7 +60,7 @@ impl Backup {
     }
 }
 
-/// The file that cannot be opened is not the database, of which the store speaks.
+/// Says that the backup cannot be written, where the store speaks of the database.
 fn unwritable(error: StoreError) -> anyhow::Error {
     match error {
         StoreError::CannotOpen { path, reason } => {

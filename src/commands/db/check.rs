@@ -29,14 +29,13 @@ pub struct Check {
     fix: bool,
 }
 
-/// What was checked, and what was found.
 #[derive(Debug, Serialize)]
 struct CheckView {
     path: String,
     ok: bool,
     checks: Vec<CheckedView>,
     findings: Vec<FindingView>,
-    /// What is worth knowing, and no damage.
+    /// Remarks that are no problems.
     notes: Vec<NoteView>,
 }
 
@@ -162,10 +161,10 @@ fn look(context: &mut Context, file: Option<&Path>) -> Result<(Vec<FindingView>,
     Ok((findings, notes))
 }
 
-/// The check of the file with the key of the database.
+/// The check of the key file.
 const KEY_FILE: &str = "key_file";
 
-/// A file on a file system without shared memory, one that lost its log, or a backup.
+/// For a file on a file system without shared memory, one that lost its log, or a backup.
 const NOT_IN_WAL: NoteView = NoteView {
     check: "journal",
     message: "rollback journal, as in every backup; write-ahead logging is turned on by the next command that writes, \

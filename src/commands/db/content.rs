@@ -1,4 +1,4 @@
-//! What is in a database, as `hookctl db info` shows it.
+//! The contents of a database, as `hookctl db info` shows them.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use crate::domain::time::Timestamp;
 use crate::output::{Cell, Text};
 use crate::store::{Backlog, Sealing, Store};
 
-/// What `db info` shows of every database, whatever holds it.
+/// The part of `db info` that files and servers share.
 #[derive(Debug, Serialize)]
 pub struct Content {
     credentials: SealingView,
@@ -22,7 +22,7 @@ pub struct Content {
 }
 
 impl Content {
-    /// `rows` are those of each table.
+    /// `rows` counts the rows of each table.
     pub fn load(
         context: &Context,
         store: &Store,
@@ -51,7 +51,7 @@ impl Content {
     }
 }
 
-/// How many secrets and credentials are encrypted, and how many are not; and the file of the key, where there is one.
+/// How many secrets and credentials are encrypted or in clear, and the key file if there is one.
 #[derive(Debug, Serialize)]
 struct SealingView {
     encrypted: u64,

@@ -119,7 +119,7 @@ fn refuse_same(from: &Place, to: &Place) -> Result<(), Failure> {
     }
 }
 
-/// A row of hookctl's own outbox is no event yet, and belongs to the server that it is on.
+/// Rows of hookctl's own outbox are no events yet and are not copied.
 fn refuse_waiting(source: &Store, place: &Place) -> Result<()> {
     let is_waiting = source.own_outbox().map_or(Ok(false), |outbox| outbox.is_waiting())?;
     if !is_waiting {

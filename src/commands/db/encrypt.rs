@@ -35,7 +35,7 @@ impl Encrypt {
             return Err(already_encrypted().into());
         }
         let to = read_or_make(context, "--key-file", &self.key_file)?;
-        // With this key it is finished, with another one it is for rotate-key.
+        // With the same key an interrupted run is finished; a new key needs rotate-key.
         let from = data_key().ok().flatten().filter(|from| **from == to);
         match rekey(context, &store, Rekeying { from, to: Some(&to) }) {
             Err(error) if is_encrypted && error.downcast_ref().is_some_and(StoreError::is_of_key) => {

@@ -1,4 +1,4 @@
-//! The files of a database as the file system sees them.
+//! Sizes and modes of files.
 
 use std::path::{Path, PathBuf};
 
@@ -7,17 +7,17 @@ use anyhow::Result;
 use crate::context::Context;
 use crate::error::{Failure, Kind};
 
-/// How many bytes a file has; 0 when it is not there.
+/// The size of a file in bytes; 0 if it does not exist.
 pub fn size(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |metadata| metadata.len())
 }
 
-/// A file's permissions in octal, `0600`; `None` where there is no file or no such thing.
+/// A file's mode in octal, `0600`; `None` if there is no file, or the system has no modes.
 pub fn mode(path: &Path) -> Option<String> {
     permissions(path).map(|mode| format!("{mode:04o}"))
 }
 
-/// The database's file, which must be there. `instead` says what does the same for a server.
+/// The database file, which must exist. `instead` is the hint for a server.
 pub fn existing(context: &Context, instead: &str) -> Result<PathBuf> {
     let path = context.database_file(instead)?;
     if path.exists() {

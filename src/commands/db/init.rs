@@ -92,7 +92,7 @@ impl Init {
     }
 }
 
-/// The group must get nothing else into its hands.
+/// Refuses a folder with other files, which the group would get access to.
 fn check_folder(path: &Path) -> Result<(), Failure> {
     let folder = folder_of(path).display();
     match foreign_entry(path) {
@@ -117,10 +117,10 @@ fn share(path: &Path, group: u32) -> Result<(), Failure> {
 
 #[cfg(not(unix))]
 fn share(_: &Path, _: u32) -> Result<(), Failure> {
-    Err(Failure::option("--group", "this system has no groups of files"))
+    Err(Failure::option("--group", "files have no groups on this system"))
 }
 
-/// The number of a group, which is given by name or number.
+/// The id of a group given by name or number.
 fn group_id(group: &str) -> Result<u32, Failure> {
     if let Ok(number) = group.parse() {
         return Ok(number);
@@ -134,7 +134,7 @@ fn group_id(group: &str) -> Result<u32, Failure> {
         fields.into_iter().find(|fields| fields[0] == group).and_then(|fields| fields.get(2)?.parse().ok())
     };
     let local = std::fs::read_to_string("/etc/group").ok().and_then(|lines| number(&lines));
-    // Groups may also come from a directory service, which the system's own program asks.
+    // getent also asks directory services.
     let asked = || std::process::Command::new("getent").args(["group", group]).output().ok();
     local.or_else(|| number(&String::from_utf8(asked()?.stdout).ok()?)).ok_or_else(unknown)
 }

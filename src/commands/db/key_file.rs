@@ -1,4 +1,4 @@
-//! The file that holds a key: made for its owner alone, and durable before anything is encrypted with it.
+//! Key files: created with mode 0600, and durable before anything is encrypted with the key.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use crate::random::Random;
 use crate::settings;
 use crate::store::{DataKey, Rekeying, Store};
 
-/// Reads the key in a file, or makes the file with a new one.
+/// Reads the key from a file, or creates the file with a new key.
 pub fn read_or_make(context: &mut Context, option: &str, name: &str) -> Result<DataKey> {
     let path = Path::new(name);
     if !path.exists() {
@@ -27,7 +27,7 @@ pub fn read_or_make(context: &mut Context, option: &str, name: &str) -> Result<D
     Ok(DataKey::new(bytes))
 }
 
-/// Writes all secrets and credentials anew, in one transaction, and removes what they were from the write-ahead log.
+/// Re-encrypts all secrets and credentials in one transaction, and removes the old values from the write-ahead log.
 pub fn rekey(context: &mut Context, store: &Store, keys: Rekeying<'_>) -> Result<RekeyView> {
     let changed = store.transaction(|| store.rekey(keys))?;
     context.erase_deleted(store);

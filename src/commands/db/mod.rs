@@ -18,7 +18,6 @@ pub mod vacuum;
 
 use clap::Subcommand;
 
-/// The commands about the database file.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Examples:
   hookctl db info

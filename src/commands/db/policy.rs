@@ -43,7 +43,7 @@ pub struct Policy {
     off: bool,
 }
 
-/// A value to be set; `None` takes it away.
+/// A value to set; `None` unsets it.
 #[derive(Clone, Copy, Debug)]
 struct Setting(Option<i64>);
 

@@ -12,7 +12,7 @@ use crate::error::{Failure, Kind};
 use crate::output::{Page, Text};
 use crate::store::{Info, Store, StoreError, is_database_file};
 
-/// Put a backup in the place of the database; the old file is kept beside it
+/// Replace the database by a backup; the old file is kept beside it
 ///
 /// The backup is checked first. The new file has the owner, group and mode of the old one. Asks, or needs --yes, when there
 /// is a database. Refused while another process has the database open. What the backup still has waiting is sent by the next drain, also what was delivered after it was taken:
@@ -92,7 +92,7 @@ impl Restore {
         Ok(Exit::DONE)
     }
 
-    /// The backup, open and found sound.
+    /// The opened backup, after its checks.
     fn verified(&self, context: &mut Context) -> Result<(Store, Info)> {
         let shown = self.file.display();
         let Some(backup) = Store::open_to_copy(&self.file, context.busy_timeout())? else {

@@ -14,7 +14,8 @@ use crate::store::{Rekeying, data_key};
 /// a run that was cut off is run again. Backups from before keep the old key.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  hookctl db rotate-key --new-key-file new.key")]
+  hookctl db encrypt --key-file old.key && HOOKCTL_KEY_FILE=old.key \\
+      hookctl db rotate-key --new-key-file new.key")]
 pub struct RotateKey {
     /// The file of the new key: 32 bytes, made when it is not there
     #[arg(long, value_name = "FILE")]

@@ -42,7 +42,7 @@ impl Page for ServerView {
     }
 }
 
-/// Shows the server; `store` is the database on it, where there is one.
+/// Shows the server; `store` is the database on it, if there is one.
 pub fn show(context: &mut Context, server: &Server, store: Option<Store>) -> Result<Exit> {
     let exists = store.is_some();
     let store = store.map_or_else(Store::empty, Ok)?;

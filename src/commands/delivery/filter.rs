@@ -1,4 +1,4 @@
-//! The filters of the log, shared by every command that means several deliveries.
+//! The filters that commands about several deliveries share.
 
 use std::time::Duration;
 
@@ -59,7 +59,6 @@ pub struct Filters {
 }
 
 impl Filters {
-    /// Whether no filter was given.
     pub fn is_empty(&self) -> bool {
         let Filters { statuses, webhooks, owner, event_type, entity, key, .. } = self;
         let Filters { event_id, error_types, status_codes, longer_than, since, until, .. } = self;
@@ -77,7 +76,7 @@ impl Filters {
             && until.is_none()
     }
 
-    /// The store's filter: names looked up, times resolved.
+    /// The filter for the store, with names and times resolved.
     pub fn resolve(&self, context: &Context, store: &Store) -> Result<DeliveryFilter> {
         if let Some(pattern) = &self.event_type {
             event_type::check_pattern(pattern).map_err(|error| Failure::option("--type", error))?;
@@ -125,7 +124,7 @@ fn unknown(kind: &str, text: &str, known: &[&str]) -> String {
     format!("no such {kind}; {advice}use {}", known.join(", "))
 }
 
-/// `503` is one code, `5xx` a hundred.
+/// `503` is one code, `5xx` a range of a hundred.
 fn status_code(text: &str) -> Result<(u16, u16), String> {
     let wrong = || "not a status code; write 503, or 5xx".to_owned();
     if let Some(class) = text.strip_suffix("xx").or_else(|| text.strip_suffix("XX")) {

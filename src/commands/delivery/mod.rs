@@ -1,4 +1,4 @@
-//! `hookctl delivery`: the log, and what can be done about what it says.
+//! `hookctl delivery`: the log of deliveries.
 
 pub mod cancel;
 pub mod filter;

@@ -40,7 +40,7 @@ pub struct Prune {
     dry_run: bool,
 }
 
-/// Deliveries that would go, of one webhook and status.
+/// How many deliveries of one webhook and status would be deleted.
 #[derive(Debug, Serialize)]
 struct Prunable {
     webhook: String,
@@ -117,7 +117,7 @@ fn preview(context: &mut Context, filter: &PruneFilter) -> Result<Exit> {
     Ok(Exit::DONE)
 }
 
-/// How many events that never had a delivery go; none when only deliveries with certain statuses are meant.
+/// How many events that never had a delivery are deleted; none with --status.
 fn bare_events(store: &Store, filter: &PruneFilter) -> Result<u64> {
     if filter.statuses.is_empty() { Ok(store.count_bare_events(filter.before)?) } else { Ok(0) }
 }

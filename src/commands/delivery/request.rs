@@ -1,4 +1,4 @@
-//! A request as it is sent, and as it may be shown: headers and bytes as text, credentials masked.
+//! Requests as they are shown: headers and bytes as text, credentials masked.
 
 use std::borrow::Cow;
 
@@ -14,10 +14,10 @@ use crate::http::Surroundings;
 use crate::output::Text;
 use crate::store::{Outgoing, Payload};
 
-/// What takes the place of a number that is not known yet.
+/// Shown instead of a delivery id that does not exist yet.
 const UNKNOWN: &str = "(a number)";
 
-/// Headers as an object; a name that comes twice has its values joined by a comma (RFC 9110 §5.3).
+/// Headers, serialised as an object; values of the same name are joined by a comma (RFC 9110 §5.3).
 #[derive(Clone, Debug)]
 pub struct Pairs(pub Vec<(String, String)>);
 
@@ -50,10 +50,10 @@ impl Serialize for Bytes {
     }
 }
 
-/// What one request of a webhook carries.
+/// What a request is made from, besides its webhook.
 #[derive(Clone, Copy, Debug)]
 pub struct Sent<'a> {
-    /// `None` for one that is not stored.
+    /// `None` if it is not stored.
     pub delivery_id: Option<i64>,
     pub attempt_number: u32,
     pub payload: &'a Payload,
@@ -69,7 +69,7 @@ pub struct RequestView {
 }
 
 impl RequestView {
-    /// The request by the webhook's settings of now.
+    /// The request by the webhook's present settings.
     pub fn new(outgoing: Outgoing, sent: Sent<'_>) -> Result<RequestView> {
         let Sent { delivery_id, attempt_number, payload, timestamp } = sent;
         let mut clients = Clients::new(Surroundings::default(), 0);

@@ -52,7 +52,7 @@ struct RetryView {
     deliveries: Vec<DeliveryRow>,
 }
 
-/// So many deliveries are listed one by one in the report.
+/// The most deliveries that the report lists.
 const MOST_LISTED: usize = 100;
 
 impl Page for RetryView {
@@ -83,7 +83,7 @@ impl Retry {
             return Ok(Exit::DONE);
         }
         let now = context.now();
-        // Payloads and bodies of a group are in memory where expressions run.
+        // Groups are smaller if expressions are evaluated: payloads and bodies are in memory.
         let group = GROUP.min(usize::try_from(part_size(&store.subscribers()?)).unwrap_or(GROUP));
         let retried = selected.change(
             &store,
@@ -139,7 +139,7 @@ impl Retry {
     }
 }
 
-/// Puts the first deliveries into the view as they are now.
+/// Adds the first deliveries to the view, in their present state.
 fn list(view: &mut RetryView, store: &Store, due: &[(i64, i64)]) -> Result<()> {
     for (_, id) in due.iter().take(MOST_LISTED) {
         view.deliveries.extend(store.delivery(*id)?);

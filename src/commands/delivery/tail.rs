@@ -15,9 +15,9 @@ use crate::output::{Cell, Look, Row};
 use crate::signals::Stop;
 use crate::store::{DeliveryFilter, LoggedAttempt, Store, StoreError};
 
-/// How long between two looks at the log.
+/// The interval of polling the log.
 const PAUSE: Duration = Duration::from_millis(200);
-/// Attempts read at once.
+/// How many attempts are read at once.
 const PAGE: u64 = 200;
 
 /// Follow the log as attempts end
@@ -87,7 +87,7 @@ impl Tail {
     }
 }
 
-/// Waits for the database to be made; everything in it is new then. `None` when a signal came first.
+/// Waits until the database exists; `None` if a signal came first.
 fn wait_for_store(context: &mut Context, stop: &Stop) -> Result<Option<Store>> {
     context.out.notice("there is no database yet; waiting for it");
     while !stop.is_asked() {
@@ -99,11 +99,11 @@ fn wait_for_store(context: &mut Context, stop: &Stop) -> Result<Option<Store>> {
     Ok(None)
 }
 
-/// Attempts in the order of recording, for as long as no signal comes.
+/// Yields attempts in the order of recording, until a signal.
 struct Follower {
     store: Store,
     filter: DeliveryFilter,
-    /// The last row looked at.
+    /// The last row read.
     after: i64,
     waiting: VecDeque<LoggedAttempt>,
     stop: Stop,
@@ -118,7 +118,7 @@ impl Iterator for Follower {
                 return Some(Ok(attempt));
             }
             match self.look() {
-                // Somebody recovers or restores the file; it will be there again.
+                // Another process may be recovering or restoring the file.
                 Ok(()) | Err(StoreError::Busy | StoreError::Again) => {}
                 Err(error) => return Some(Err(error.into())),
             }
@@ -134,7 +134,7 @@ impl Follower {
     fn look(&mut self) -> Result<(), StoreError> {
         let upto = self.store.last_attempt_row()?;
         if upto <= self.after {
-            // The newest rows may have been deleted; their numbers come again.
+            // The newest rows may have been deleted; their ids are used again.
             self.after = upto;
             return Ok(());
         }

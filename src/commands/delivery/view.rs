@@ -49,7 +49,7 @@ pub fn status_cell(status: Status) -> Cell {
     }
 }
 
-/// A delivery whole: payload, request, attempts.
+/// A delivery with payload, request and attempts.
 #[derive(Debug, Serialize)]
 pub struct DeliveryPage {
     #[serde(flatten)]
@@ -57,7 +57,7 @@ pub struct DeliveryPage {
     waiting: Option<Waiting>,
     payload_hash: String,
     payload: Bytes,
-    /// What a transform made of it, which is sent in its place.
+    /// The body made by a transform, which is sent instead of the payload.
     body: Option<Bytes>,
     request: RequestView,
     attempts: Vec<AttemptView>,
@@ -80,7 +80,6 @@ struct AttemptView {
 }
 
 impl DeliveryPage {
-    /// Reads a delivery with its payload, its request and its attempts.
     pub fn load(context: &Context, store: &Store, id: i64) -> Result<DeliveryPage> {
         let delivery = store.delivery(id)?.ok_or_else(|| {
             Failure::new(Kind::NotFound, format!("no delivery {id}")).hint("see `hookctl delivery list`")
@@ -114,7 +113,6 @@ impl DeliveryPage {
         })
     }
 
-    /// Where the delivery is in its life.
     pub fn status(&self) -> Status {
         self.delivery.status
     }

@@ -1,4 +1,4 @@
-//! What keeps an open delivery from going out just now.
+//! Why an open delivery is not sent now.
 
 use anyhow::Result;
 use serde::Serialize;
@@ -13,7 +13,7 @@ pub struct Waiting {
     /// For programs: `attempt`, `enable`, `resume`, `receiver`, `breaker`, `retry`, `order` or `drain`.
     #[serde(rename = "for")]
     pub cause: &'static str,
-    /// When that ends by itself.
+    /// When the wait ends by itself.
     pub until: Option<Timestamp>,
     /// For people.
     #[serde(skip)]
@@ -21,7 +21,7 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// What a delivery of `webhook` waits for at `now`; `None` when it is finished.
+    /// What a delivery of `webhook` waits for at `now`; `None` if it is finished.
     pub fn of(store: &Store, delivery: &DeliveryRow, webhook: &Webhook, now: Timestamp) -> Result<Option<Waiting>> {
         let Some(due_at) = delivery.due_at.filter(|_| delivery.status.is_open()) else { return Ok(None) };
         let waiting = |cause, until, told: &str| Ok(Some(Waiting { cause, until, told: told.to_owned() }));

@@ -1,4 +1,4 @@
-//! Where the tour takes place: a temporary folder, and the commands that run in it.
+//! The stage of the tour: a temporary folder and the commands that run in it.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -12,21 +12,21 @@ use serde::Serialize;
 
 use crate::domain::time::Timestamp;
 
-/// One command and what it said.
+/// One command with its output.
 #[derive(Debug, Serialize)]
 pub struct Step {
-    /// What is shown, where a part begins.
+    /// The heading, if a part begins here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<&'static str>,
     /// The command as a user types it.
     pub command: String,
-    /// Its exit code; `None` while it runs in the background, and for what only the shell does.
+    /// Its exit code; `None` for a background command and a shell built-in.
     pub exit_code: Option<i32>,
-    /// What it wrote: its data, then its messages.
+    /// Its stdout, then its stderr.
     pub output: String,
 }
 
-/// A temporary folder and the background commands in it. Dropping it ends them and removes the folder.
+/// A temporary folder with background commands. Dropping it stops them and removes the folder.
 pub struct Scene {
     folder: PathBuf,
     now: Option<Timestamp>,
@@ -44,7 +44,7 @@ struct Background {
 const PATIENCE: Duration = Duration::from_secs(3);
 
 impl Scene {
-    /// An empty folder that only its owner can read; `mark` makes its name new. Commands run at `now`, if it is fixed.
+    /// An empty folder with mode 0700; `mark` makes its name unique. If `now` is given, the clock of commands is fixed.
     pub fn new(mark: u64, now: Option<Timestamp>) -> Result<Scene> {
         let folder = std::env::temp_dir().join(format!("hookctl-demo-{mark:016x}"));
         let mut builder = fs::DirBuilder::new();
@@ -63,19 +63,19 @@ impl Scene {
         self.title = Some(title);
     }
 
-    /// Goes into the folder and names the database there, as a shell does.
+    /// Shows `cd` to the folder, and the variable that names the database.
     pub fn enter(&mut self) {
         self.shell(format!("cd {}", self.folder.display()));
         self.shell("export HOOKCTL_DB=demo.db".to_owned());
     }
 
-    /// Moves the clock of all commands to come, as a shell does.
+    /// Moves the clock of all later commands.
     pub fn move_clock(&mut self, now: Timestamp) {
         self.now = Some(now);
         self.shell(format!("export HOOKCTL_NOW={}", now.rfc3339()));
     }
 
-    /// Runs a command to its end, which must be `exit_code`; its data.
+    /// Runs a command that must exit with `exit_code`; returns its stdout.
     pub fn run(&mut self, arguments: &[&str], exit_code: i32) -> Result<String> {
         let output = self.command(arguments)?.output().context("cannot run hookctl")?;
         let data = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -88,7 +88,7 @@ impl Scene {
         Ok(data)
     }
 
-    /// Runs a command to its end with its data written to a file of the folder.
+    /// Runs a command with stdout redirected to a file.
     pub fn run_into(&mut self, arguments: &[&str], file: &str) -> Result<()> {
         let data = File::create(self.folder.join(file)).with_context(|| format!("cannot write {file}"))?;
         let output = self.command(arguments)?.stdout(data).output().context("cannot run hookctl")?;
@@ -101,7 +101,7 @@ impl Scene {
         Ok(())
     }
 
-    /// Starts a listener whose data goes to a file of the folder; the URL that it listens at.
+    /// Starts a listener with stdout redirected to a file; returns its URL.
     pub fn listen(&mut self, arguments: &[&str], log: &str) -> Result<String> {
         let data = File::create(self.folder.join(log)).with_context(|| format!("cannot write {log}"))?;
         let mut child =
@@ -119,7 +119,7 @@ impl Scene {
         }
     }
 
-    /// Waits for the end of the listener that writes to that file, and shows the file.
+    /// Waits until the listener that writes to that file ends, and shows the file.
     pub fn show_log(&mut self, log: &str) -> Result<String> {
         let deadline = Instant::now() + PATIENCE;
         for background in self.background.iter_mut().filter(|background| background.log == log) {
@@ -135,7 +135,7 @@ impl Scene {
         Ok(text)
     }
 
-    /// Ends everything and removes the folder; what was shown.
+    /// Stops everything and removes the folder; returns what was shown.
     pub fn end(mut self) -> Vec<Step> {
         std::mem::take(&mut self.steps)
     }
@@ -148,7 +148,7 @@ impl Scene {
         self.steps.push(Step { title: self.title.take(), command, exit_code, output });
     }
 
-    /// This very program, in the folder, seeing nothing of the user's settings.
+    /// This program in the folder, without the user's settings.
     fn command(&self, arguments: &[&str]) -> Result<Command> {
         let program = std::env::current_exe().context("cannot tell where hookctl itself is")?;
         let mut command = Command::new(program);
@@ -164,7 +164,7 @@ impl Scene {
 impl Drop for Scene {
     fn drop(&mut self) {
         for Background { child, .. } in &mut self.background {
-            // One that ended by itself cannot be killed, and need not be.
+            // Killing fails if the process has ended, which is fine.
             let _ = child.kill();
             let _ = child.wait();
         }

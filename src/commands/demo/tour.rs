@@ -1,4 +1,4 @@
-//! The tour itself: what is typed, in which order, and how it reads.
+//! The steps of the tour and their texts.
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
@@ -10,7 +10,7 @@ use crate::signals::Stop;
 
 /// The event that is emitted.
 const EVENT: &str = "invoice-42-paid";
-/// How far the clock is moved for the retry, in milliseconds: past the first delay of 60 s and its jitter.
+/// How far the clock is moved for the retry, in milliseconds: beyond the first delay of 60 s with jitter.
 const LATER_MS: i64 = 120_000;
 
 #[derive(Debug, Serialize)]
@@ -33,7 +33,7 @@ impl Page for Tour {
     }
 }
 
-/// Plays the parts one after the other, until the end or until the program is asked to stop.
+/// Runs the parts in order, until the end or a signal.
 pub fn play(scene: &mut Scene, now: Timestamp, stop: &Stop) -> Result<()> {
     let parts: [fn(&mut Scene, Timestamp) -> Result<()>; 5] =
         [receive_and_create, emit, fail_and_wait, retry, read_the_log];
@@ -42,7 +42,7 @@ pub fn play(scene: &mut Scene, now: Timestamp, stop: &Stop) -> Result<()> {
             break;
         }
         match part(scene, now) {
-            // Ctrl-C reaches the commands of the tour too, and the one under way fails by it.
+            // Ctrl-C also reaches the running command, which then fails.
             Err(_) if stop.is_asked() => break,
             done => done?,
         }

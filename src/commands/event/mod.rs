@@ -1,4 +1,4 @@
-//! `hookctl event`: what was emitted.
+//! `hookctl event`: emitted events.
 
 pub mod list;
 pub mod resend;

@@ -57,7 +57,7 @@ pub struct Resend {
     /// To this webhook [repeatable]
     #[arg(short, long = "webhook", value_name = "WEBHOOK", add = Candidates::Webhooks)]
     webhooks: Vec<String>,
-    /// At most so many events, oldest first
+    /// At most this many events, oldest first
     #[arg(long, value_name = "N", value_parser = arguments::at_least_one)]
     limit: Option<u64>,
     /// Show how many there are, by webhook; store and send nothing
@@ -196,7 +196,7 @@ impl Resend {
         Backfill::by_rows(store, webhooks, &rows, scope)
     }
 
-    /// Sends what was stored: of events that were named, those deliveries alone; else everything that their webhooks owe.
+    /// Sends the stored deliveries: of named events only those, else everything that is due for their webhooks.
     fn send(
         &self,
         context: &mut Context,
@@ -241,7 +241,7 @@ impl Resend {
     }
 }
 
-/// Webhooks that were named must be allowed to have the events.
+/// Checks that named webhooks may get the events, by their owners.
 fn check_owners(event: &EventRow, webhooks: &[Subscriber]) -> Result<(), Failure> {
     let (event_type, of_event) = (&event.event_type, event.owner.as_deref());
     let crosses = |webhook: &&Subscriber| !owner::may_reach(event_type, of_event, webhook.owner.as_deref());

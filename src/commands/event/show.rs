@@ -49,7 +49,7 @@ impl Show {
     }
 }
 
-/// The payload of an event is not there any more.
+/// The failure for an event whose payload was pruned.
 pub fn pruned(event_id: &str) -> Failure {
     Failure::new(Kind::NotFound, format!("the payload of event '{event_id}' was pruned; only its id is remembered"))
         .hint("`hookctl db policy` says how long the log is kept")

@@ -35,7 +35,7 @@ pub struct EventPage {
     pub payload_hash: Option<String>,
     /// The payload as text; null once it was pruned.
     pub payload: Option<Bytes>,
-    /// What it adds to requests; values that are credentials by their name are masked.
+    /// The headers it adds to requests; values of headers that usually carry credentials are masked.
     pub headers: Pairs,
     /// Its deliveries, oldest first.
     pub deliveries: Vec<DeliveryRow>,

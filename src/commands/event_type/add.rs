@@ -13,7 +13,7 @@ use crate::store::EventTypeRow;
 /// Add an event type of your own, or change one
 ///
 /// Adding one again changes what is given. A schema and an example are about the data of its events: `emit` refuses data that the
-/// schema refuses, and names what is wrong by JSON pointers; what --payload sends as it is, is not checked. `emit --example` and
+/// schema refuses, and names what is wrong by JSON pointers; payloads given by --payload are not checked. `emit --example` and
 /// `webhook test --type` send the example. What a schema refers to in other files or on the web is not read. A built-in type
 /// keeps its description, and may have a schema and an example.
 #[derive(Args, Debug)]

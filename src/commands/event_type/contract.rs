@@ -1,4 +1,4 @@
-//! What the data of an event type is like: a schema and an example, and whether they go together.
+//! The schema and the example of an event type, and whether they match.
 
 use crate::commands::arguments::read_input;
 use crate::domain::event::PAYLOAD_LIMIT;
@@ -14,7 +14,7 @@ pub struct Contract<'a> {
     pub example: Option<&'a str>,
 }
 
-/// What is wrong, and with which of the two: `schema` or `example`.
+/// The error, and which of the two has it: `schema` or `example`.
 #[derive(Debug)]
 pub struct Wrong {
     pub field: &'static str,
@@ -36,12 +36,12 @@ impl Contract<'_> {
 
 fn check_example(text: &str) -> Result<(), String> {
     if text.len() > PAYLOAD_LIMIT {
-        return Err(format!("longer than {PAYLOAD_LIMIT} bytes, the most there may be"));
+        return Err(format!("longer than {PAYLOAD_LIMIT} bytes, the limit"));
     }
     json::parse(text.as_bytes()).map(drop).map_err(|error| error.to_string())
 }
 
-/// The data of an example of this type, where it has one of its own. An error where any other is refused by its schema.
+/// The type's own example data. An error if it has none and its schema refuses the generated one.
 pub fn own_example(row: Option<EventTypeRow>) -> Result<Option<String>, Failure> {
     let Some(EventTypeRow { name, schema, example, .. }) = row else { return Ok(None) };
     let Some(schema) = schema.filter(|_| example.is_none()) else { return Ok(example) };
@@ -53,7 +53,7 @@ pub fn own_example(row: Option<EventTypeRow>) -> Result<Option<String>, Failure>
     Err(Failure::invalid(reason).hint(format!("give it one: hookctl event-type add {name} --example FILE")))
 }
 
-/// Reads a schema or an example from a file; `none` takes away what there is.
+/// Reads a schema or an example from a file; `none` removes it.
 pub fn read(option: &str, file: &str) -> Result<Option<String>, Failure> {
     if file == "none" {
         return Ok(None);

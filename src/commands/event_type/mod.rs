@@ -10,7 +10,6 @@ pub mod view;
 
 use clap::Subcommand;
 
-/// The commands about event types.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Examples:
   hookctl event-type list

@@ -1,10 +1,10 @@
-//! The failure of commands that take a type which the catalogue does not have.
+//! The failure for a type that is not in the catalogue.
 
 use crate::domain::event_type::nearest;
 use crate::error::{Failure, Kind};
 use crate::store::EventTypeRow;
 
-/// No such type; the hint names the nearest that the catalogue has.
+/// The hint names the nearest type in the catalogue.
 pub fn not_found(event_type: &str, known: &[EventTypeRow]) -> Failure {
     let hint = match nearest(event_type, known.iter().map(|known| known.name.as_str())) {
         Some(nearest) => format!("did you mean '{nearest}'?"),

@@ -46,7 +46,7 @@ impl Show {
     }
 }
 
-/// An envelope as `emit --example` would make it; none where it would make none.
+/// The envelope that `emit --example` would make, if any.
 fn example(row: &EventTypeRow, context: &Context) -> Option<Result<Box<RawValue>>> {
     let own = own_example(Some(row.clone())).ok()?;
     let content = example::content(&row.name, own.as_deref());

@@ -62,16 +62,15 @@ impl Page for EventTypeView {
     }
 }
 
-/// An event type with who wants it and what it looks like.
+/// An event type with its subscribers, schema and example.
 #[derive(Debug, Serialize)]
 pub struct EventTypePage {
     #[serde(flatten)]
     pub event_type: EventTypeView,
     /// The webhooks that subscribe to it.
     pub webhooks: Vec<String>,
-    /// What its data must go with.
     pub schema: Option<Box<RawValue>>,
-    /// An envelope as it would be sent; `None` where the type has a schema and no example that goes with it.
+    /// An envelope as it would be sent; `None` if the type has a schema and no example that matches it.
     pub example: Option<Box<RawValue>>,
 }
 

@@ -1,4 +1,4 @@
-//! The guides: files of docs/ that `hookctl help GUIDE` shows as they are.
+//! The guides: files of docs/ that `hookctl help GUIDE` shows.
 
 pub struct Guide {
     pub name: &'static str,

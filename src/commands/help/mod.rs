@@ -25,7 +25,7 @@ pub struct Help {
 }
 
 impl Help {
-    /// What `hookctl` alone shows.
+    /// Without arguments: the overview.
     pub fn overview() -> Help {
         Help { words: Vec::new() }
     }
@@ -40,7 +40,7 @@ impl Help {
     }
 }
 
-/// What `--help` says of the command that the words lead to.
+/// The output of `--help` for the command that the words name.
 fn of_command(mut tree: clap::Command, words: &[String]) -> Result<String, Failure> {
     tree.build();
     let mut command = &mut tree;

@@ -1,10 +1,9 @@
-//! What `hookctl` alone prints: its commands, grouped by what they are for.
+//! The output of `hookctl` without arguments: its commands in groups.
 
 use std::fmt::Write as _;
 
 use super::guides::GUIDES;
 
-/// Every command under the heading of its group.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Webhooks", &["webhook", "event-type"]),
     ("Events and delivery", &["emit", "event", "outbox", "drain", "delivery"]),
@@ -14,7 +13,6 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Administration", &["db", "export", "apply", "completions", "man", "help"]),
 ];
 
-/// The overview of that command tree.
 pub fn overview(command: &clap::Command) -> String {
     let about = |command: &clap::Command| command.get_about().map(ToString::to_string).unwrap_or_default();
     let mut text = format!("{}\n", about(command));

@@ -11,19 +11,19 @@ use crate::new_file::{NewFile, Readers};
 /// The extension of recordings.
 pub const EXTENSION: &str = "http";
 
-/// Names have six digits, so that they sort.
+/// File names have six digits, so that they sort.
 const MOST: u64 = 999_999;
 
-/// Writes recordings into a folder, under the numbers after those that are there.
+/// Writes recordings into a folder, numbered after the existing ones.
 pub struct Recorder {
     folder: PathBuf,
-    /// The highest number that was there.
+    /// The highest number that existed.
     before: u64,
     with_secrets: bool,
 }
 
 impl Recorder {
-    /// Makes the folder, for its owner alone, where it is not there.
+    /// Creates the folder with mode 0700 if it does not exist.
     pub fn new(folder: &str, with_secrets: bool) -> Result<Recorder, Failure> {
         let folder = PathBuf::from(folder);
         let failed = |error: io::Error| {
@@ -43,7 +43,7 @@ impl Recorder {
         Ok(Recorder { folder, before, with_secrets })
     }
 
-    /// Writes the recording of the request of that number, in order of arrival; the path of its file.
+    /// Writes the recording of the n-th request; returns its path.
     pub fn write(&self, number: u64, mut recording: Recording) -> Result<PathBuf, Failure> {
         if !self.with_secrets {
             recording.mask();
@@ -58,7 +58,7 @@ impl Recorder {
             };
             match write() {
                 Ok(()) => return Ok(path),
-                // Another listener records into the same folder.
+                // Another listener is recording into the same folder.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => {
                     let message = format!("--record: cannot write '{}': {error}", path.display());

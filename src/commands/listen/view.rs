@@ -1,4 +1,4 @@
-//! One request as `listen` shows it.
+//! The view of a request.
 
 use serde::Serialize;
 
@@ -21,15 +21,15 @@ pub struct RequestView {
     pub answered: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verification: Option<VerifyView>,
-    /// Why nothing came back from where the request was to be passed on to.
+    /// Why forwarding failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forward_error: Option<String>,
-    /// The file that it was recorded in.
+    /// The path of the recording.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recorded: Option<String>,
 }
 
-/// Names and values as text: JSON holds nothing else; what is no UTF-8 shows as `\xNN`, and a credential by its name masked.
+/// Headers as text: bytes that are not UTF-8 become `\xNN`, and headers that usually carry credentials are masked.
 pub fn headers(message: &Message) -> Pairs {
     let text = |value: Vec<u8>| String::from_utf8(value).unwrap_or_else(|error| escape_bytes(error.as_bytes()));
     let headers: Vec<_> = message.headers().into_iter().map(|(name, value)| (name, text(value))).collect();
@@ -64,7 +64,7 @@ impl Page for RequestView {
     }
 }
 
-/// On a terminal JSON is spread over lines; anywhere else a body is what it is.
+/// On a terminal JSON is indented; otherwise the body is unchanged.
 pub fn body(text: &mut Text, body: &[u8]) {
     match json::parse(body) {
         Ok(value) if text.look().is_terminal() => text.block(json::indented(value)),

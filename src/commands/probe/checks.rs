@@ -1,22 +1,21 @@
-//! The checks as data: one row each. A new check is a row here and, where its requests are new, a [`Sample`].
+//! The table of checks. A new check is a row here and, if it sends new kinds of requests, a [`Sample`].
 
 use super::sample::{Age, Sample};
 use crate::domain::signature::{Form, Part, Scheme};
 
-/// One thing that a receiver must do.
 #[derive(Debug)]
 pub struct Check {
     pub name: &'static str,
-    /// What the scheme must have for the check to make sense.
+    /// What the scheme must have for the check to apply.
     pub needs: Need,
-    /// What is sent, in order.
+    /// The requests, in order.
     pub samples: &'static [Sample],
     pub expects: Expect,
-    /// What is expected, for people.
+    /// The expectation, for people.
     pub expected: &'static str,
 }
 
-/// What a check needs of the scheme, or of the command line.
+/// A requirement on the scheme or the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
     Nothing,
@@ -30,16 +29,16 @@ pub enum Need {
     Command,
 }
 
-/// What must come back.
+/// The expected answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expect {
     /// A 2xx to each.
     Taken,
-    /// Any other whole answer to each.
+    /// Any other complete answer to each.
     Refused,
-    /// A 4xx to each request of this run that had to be refused and was.
+    /// A 4xx to each refused request of this run that had to be refused.
     RefusedBy4xx,
-    /// A whole answer to each, and no 5xx.
+    /// A complete answer to each, and no 5xx.
     Survived,
     /// A 2xx to each, or 415.
     TakenUnlessTypeUnknown,
@@ -177,7 +176,7 @@ pub const ALL: &[Check] = &[
 ];
 
 impl Need {
-    /// Why a check with this need cannot be judged; `None` when it can.
+    /// Why a check with this requirement does not apply; `None` if it does.
     pub fn lacking(self, scheme: &Scheme, has_command: bool) -> Option<String> {
         let name = scheme.name;
         match self {
@@ -190,7 +189,7 @@ impl Need {
     }
 }
 
-/// The names, for the command line.
+/// The names for the command line.
 pub fn names() -> impl Iterator<Item = &'static str> {
     ALL.iter().map(|check| check.name)
 }

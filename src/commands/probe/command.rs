@@ -1,4 +1,4 @@
-//! The command that says whether an event was handled once.
+//! The command of --duplicate-check.
 
 use std::process::{Command, Stdio};
 
@@ -7,7 +7,7 @@ use crate::error::{Failure, Kind};
 /// The variable that holds the id of the event.
 const EVENT_ID: &str = "HOOKCTL_EVENT_ID";
 
-/// Runs the command in a shell: whether it ended well, and how it ended.
+/// Runs the command in a shell: whether it exited with 0, and how it ended.
 pub fn run(command: &str, event_id: &str) -> Result<(bool, String), Failure> {
     let (shell, option) = if cfg!(windows) { ("cmd", "/C") } else { ("sh", "-c") };
     let mut process = Command::new(shell);

@@ -1,4 +1,4 @@
-//! The report in the XML that JUnit made common, for CI systems. The template library escapes what it writes.
+//! The report as JUnit XML, for CI systems. The template library escapes values.
 
 use std::time::Duration;
 
@@ -8,11 +8,10 @@ use super::view::{CheckResult, CheckView, ProbeView};
 use crate::domain::time::Timestamp;
 use crate::output::escape;
 
-/// The whole file.
 pub fn render(view: &ProbeView, started: Timestamp) -> String {
     let took: Duration = view.checks.iter().map(|check| check.took).sum();
     let [failures, skipped] = [CheckResult::Fail, CheckResult::NotJudged].map(|of| view.count(of));
-    // JUnit's times have no zone.
+    // JUnit times have no time zone.
     let timestamp = started.rfc3339();
     let timestamp = timestamp.split('.').next().unwrap_or_default();
     let suite = html! {

@@ -117,7 +117,7 @@ pub struct Probe {
     junit: Option<String>,
 }
 
-/// What every check may reach without a flag.
+/// Reachable without a flag.
 const LOOPBACK: &str = "127.0.0.0/8,::1/128";
 
 impl Probe {
@@ -188,7 +188,7 @@ impl Probe {
         Ok(())
     }
 
-    /// What makes the requests, for each scheme.
+    /// The makers of requests, one for each scheme.
     fn makers(&self, context: &Context, keyed: Keyed, settings: Settings, url: &str) -> Result<Vec<Maker>> {
         let Keyed { schemes, secrets, method, secret_option, .. } = keyed;
         let secrets: Vec<_> = secrets.into_iter().map(|kept| kept.secret).collect();
@@ -222,7 +222,7 @@ impl Probe {
         json::parse(&data).map(ToOwned::to_owned).map_err(|error| Failure::option("--data", error))
     }
 
-    /// What may be called: loopback, what the flags say, and what is allowed for every webhook.
+    /// The allowed addresses: loopback, those of the options, and those allowed for every webhook.
     fn policy(&self, context: &Context) -> Result<AddressPolicy, Failure> {
         let read = |text: &str| parse_networks(text).map_err(|error| Failure::option("--allow-network", error));
         let mut allow_networks = read(LOOPBACK)?;
@@ -233,7 +233,7 @@ impl Probe {
         Ok(AddressPolicy { allow_private: self.allow_private, allow_networks })
     }
 
-    /// The webhook's, or those of a new one.
+    /// The settings of the webhook, else the defaults.
     fn settings(&self, context: &mut Context) -> Result<Settings> {
         let Some(name) = &self.options.webhook else { return Ok(Settings::default()) };
         let store = context.store_to_read()?;
@@ -244,7 +244,7 @@ impl Probe {
     }
 }
 
-/// The scheme that the receiver takes, those that sign most first; the first of these where it takes none.
+/// The first scheme that the receiver accepts, starting with those that sign most; the first one if it accepts none.
 fn choose(makers: &[Maker], mut is_taken: impl FnMut(&Maker) -> Result<bool>) -> Result<&Maker> {
     let mut makers: Vec<&Maker> = makers.iter().collect();
     makers.sort_by_key(|maker| std::cmp::Reverse(maker.scheme.content.len()));

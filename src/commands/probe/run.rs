@@ -1,4 +1,4 @@
-//! Sends what the checks need and judges what comes back.
+//! Sends the requests of checks and judges the answers.
 
 use std::time::{Duration, Instant};
 
@@ -14,12 +14,11 @@ use crate::error::{Failure, Kind};
 use crate::http::{Client, OutgoingRequest, Target};
 use crate::random::Random;
 
-/// After so many requests in a row without an answer in time, the rest is not sent.
+/// After this many consecutive time-outs no more requests are sent.
 const MOST_TIMEOUTS: usize = 2;
-/// How long a request is waited for at least; what takes longer than it should is still seen to work.
+/// The least deadline of a request, so that slow answers are still seen.
 const SHORTEST_DEADLINE: Duration = Duration::from_secs(5);
 
-/// One probe of one receiver.
 pub struct Run<'a> {
     pub maker: &'a Maker,
     pub client: &'a Client,
@@ -31,7 +30,7 @@ pub struct Run<'a> {
     history: Vec<Seen>,
 }
 
-/// What came back to one request.
+/// A request that was sent, and its answer.
 #[derive(Clone, Debug)]
 struct Seen {
     sample: Sample,
@@ -41,11 +40,11 @@ struct Seen {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Answer {
-    /// A whole one, with this status.
+    /// A complete one, with this status.
     Status(u16),
-    /// None in time.
+    /// No answer in time.
     Late(String),
-    /// None, or none that is whole.
+    /// No answer, or an incomplete one.
     Broken(String),
 }
 
@@ -54,12 +53,11 @@ impl<'a> Run<'a> {
         Run { maker, client, target, within, duplicate_check: None, random, history: Vec::new() }
     }
 
-    /// Whether the receiver takes a right request.
+    /// Whether the receiver accepts a right request.
     pub fn is_taken(&mut self) -> Result<bool> {
         Ok(self.send(Sample::Right, None)?.1.is_taken())
     }
 
-    /// Makes one check.
     pub fn check(&mut self, check: &Check) -> Result<CheckView> {
         let started = Instant::now();
         let (outcome, seen) = self.judge(check)?;
@@ -74,7 +72,7 @@ impl<'a> Run<'a> {
         if let Some(reason) = check.needs.lacking(&self.maker.scheme, self.duplicate_check.is_some()) {
             return Ok((CheckResult::NotJudged, reason));
         }
-        // The slowest answer so far is known without another request.
+        // The slowest answer so far is known.
         let is_known = check.expects == Expect::InTime && !self.history.is_empty();
         let samples = if is_known { &[] } else { check.samples };
         let before = self.history.len();
@@ -108,7 +106,7 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Sends one request. An error when nothing can be sent, or the first one does not reach the receiver.
+    /// Sends one request. An error if nothing can be sent, or the first one does not reach the receiver.
     fn send(&mut self, sample: Sample, of: Option<&Made>) -> Result<(Made, &Seen)> {
         let made = self.maker.make(sample, &mut self.random, of)?;
         let headers: Vec<(&str, &str)> =
@@ -131,7 +129,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// An error when the first request did not reach the receiver.
+/// An error if the first request did not reach the receiver.
 fn check_reached(outcome: &Outcome) -> Result<(), Failure> {
     let (None, Some(error)) = (&outcome.answer, &outcome.error) else { return Ok(()) };
     match error.error_type {
@@ -149,7 +147,7 @@ fn check_reached(outcome: &Outcome) -> Result<(), Failure> {
     }
 }
 
-/// Of what was refused everything must be so by a 4xx; what was taken is another check's fault.
+/// Every refusal must be a 4xx; wrongly accepted requests fail other checks.
 fn refused_by_4xx(history: &[Seen]) -> (CheckResult, String) {
     let wrong: Vec<Seen> = history.iter().filter(|seen| seen.sample.must_be_refused()).cloned().collect();
     let (taken, refused): (Vec<Seen>, Vec<Seen>) = wrong.into_iter().partition(Seen::is_taken);
@@ -172,7 +170,7 @@ fn in_time(history: &[Seen], within: Duration) -> (CheckResult, String) {
     (CheckResult::of(slowest.took <= within), seen)
 }
 
-/// `401`, or `200 (right one first), 401 (right one last)`; what is said of several is said once.
+/// `401`, or `200 (right one first), 401 (right one last)`; equal answers are named once.
 fn told(seen: &[Seen]) -> String {
     match seen {
         [one] => one.answer.text(),

@@ -1,4 +1,4 @@
-//! The requests that are sent: right ones, and ones that are wrong in one way.
+//! The requests of checks: right ones, and ones with one fault.
 
 use serde_json::value::RawValue;
 
@@ -11,33 +11,32 @@ use crate::domain::signature::{Form, Message, Scheme, Signer, TimePlace, TimeUni
 use crate::domain::time::Timestamp;
 use crate::random::Random;
 
-/// Older, or further in the future, than any receiver should accept, in milliseconds: more than twice the tolerance of every
-/// scheme.
+/// An offset from now that every receiver should refuse, in milliseconds: more than twice the tolerance of every scheme.
 const FAR: i64 = 11 * 60_000;
 
-/// A request, and what is special about it.
+/// A kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sample {
     Right,
-    /// The event of the sample before, signed anew.
+    /// The event of the previous sample, signed anew.
     Again,
     NoSignature,
     /// A well-formed signature with one digit changed.
     WrongSignature,
-    /// Text that is no signature, in the place of one.
+    /// Text that is no signature.
     MalformedSignature,
     OtherSecret,
     ChangedBody,
     ChangedId,
     ChangedTimestamp,
     Aged(Age),
-    /// JSON with blanks, escapes and numbers as no library writes them.
+    /// JSON with white space, escapes and numbers that no library writes.
     UnusualJson,
     /// Two signatures, the right one first.
     RightBeforeOther,
     /// Two signatures, the right one last.
     OtherBeforeRight,
-    /// As many bytes as hookctl sends at most.
+    /// The largest body that hookctl sends.
     Large,
     Empty,
     /// Another `Content-Type`.
@@ -51,7 +50,7 @@ pub enum Age {
 }
 
 impl Sample {
-    /// What it is, for people.
+    /// Its description.
     pub fn name(self) -> &'static str {
         match self {
             Sample::Right => "right signature",
@@ -74,7 +73,7 @@ impl Sample {
         }
     }
 
-    /// Whether a right receiver refuses it.
+    /// Whether a correct receiver refuses it.
     pub fn must_be_refused(self) -> bool {
         matches!(
             self,
@@ -90,19 +89,19 @@ impl Sample {
     }
 }
 
-/// What all requests of a probe have in common.
+/// Makes the requests of a probe.
 #[derive(Clone, Debug)]
 pub struct Maker {
     pub scheme: Scheme,
     /// The receiver's secrets, the newest first; at least one.
     pub secrets: Vec<Secret>,
-    /// One that it does not have.
+    /// A secret that the receiver does not have.
     pub other: Secret,
     pub method: String,
     /// The URL that is signed.
     pub url: String,
     pub content_type: String,
-    /// The webhook's own.
+    /// The webhook's own headers.
     pub headers: Vec<(String, String)>,
     pub event_type: String,
     pub data: Box<RawValue>,
@@ -176,7 +175,7 @@ impl Maker {
         }
     }
 
-    /// The envelope in a spelling that is lost when it is read and written again.
+    /// The envelope in a spelling that parsing and serialising would change.
     fn unusual_json(&self, event_id: &str, now: Timestamp, time_field: Option<String>) -> Vec<u8> {
         let event_type: String =
             self.event_type.chars().fold(String::new(), |text, c| text + &format!("\\u{:04x}", c as u32));
@@ -190,7 +189,7 @@ impl Maker {
         .into_bytes()
     }
 
-    /// Changes what was signed, or its signature.
+    /// Makes the fault of the sample, after signing.
     fn spoil(
         &self,
         sample: Sample,
@@ -256,7 +255,7 @@ impl Maker {
         }
     }
 
-    /// Where the first signature begins in the header's value.
+    /// The start of the first signature in the header's value.
     fn signature_start(&self, value: &str) -> usize {
         let after = |text: &str| value.find(text).map_or(0, |at| at + text.len());
         match &self.scheme.form {
@@ -273,18 +272,18 @@ fn replace(headers: &mut [(String, String)], name: &str, change: impl FnOnce(&mu
     }
 }
 
-/// Another digit at that place, which hex and base64 both have.
+/// Another digit at that position, valid in hex and base64.
 fn change_digit(text: &mut String, at: usize) {
     let other = if text[at..].starts_with('0') { "1" } else { "0" };
     text.replace_range(at..=at, other);
 }
 
-/// An object with one more member, the first.
+/// The object with another member, as the first.
 fn with_member(object: &[u8], member: &str) -> Vec<u8> {
     [b"{", member.as_bytes(), b",", object.strip_prefix(b"{").unwrap_or(object)].concat()
 }
 
-/// An object with a member that makes it so many bytes long; as it is where it is longer.
+/// The object padded to `length` bytes by another member; unchanged if it is longer.
 fn padded(object: &[u8], length: usize) -> Vec<u8> {
     let member = |filler: usize| format!("\"padding\":\"{}\"", "x".repeat(filler));
     match length.checked_sub(with_member(object, &member(0)).len()) {
@@ -317,7 +316,7 @@ mod tests {
         }
     }
 
-    /// What hookctl's own verification says of the sample: a reason why it is not valid, or none.
+    /// Why hookctl's own verification refuses the sample; `None` if it is valid.
     fn judged(maker: &Maker, sample: Sample) -> Option<Reason> {
         let made = maker.make(sample, &mut Random::new().unwrap(), None).unwrap();
         let headers: Vec<_> = made.headers.into_iter().map(|(name, value)| (name, value.into_bytes())).collect();

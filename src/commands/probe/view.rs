@@ -6,10 +6,9 @@ use serde::Serialize;
 
 use crate::output::{Cell, Page, Text};
 
-/// What was found of one receiver.
 #[derive(Debug, Serialize)]
 pub struct ProbeView {
-    /// With its query values masked.
+    /// With query values masked.
     pub url: String,
     pub scheme: &'static str,
     pub checks: Vec<CheckView>,
@@ -20,7 +19,7 @@ pub struct CheckView {
     pub name: &'static str,
     pub result: CheckResult,
     pub expected: String,
-    /// What came back; or why it is not judged.
+    /// The answers, or why it was not judged.
     pub seen: String,
     #[serde(skip)]
     pub took: Duration,

@@ -1,4 +1,4 @@
-//! What happens to a recorded request before it goes out again.
+//! Prepares recorded requests for sending.
 
 use anyhow::Result;
 use url::Url;
@@ -22,18 +22,17 @@ pub struct Edits {
     pub resigning: Option<Resigning>,
 }
 
-/// A request that can go.
+/// A request that can be sent.
 pub struct Prepared {
-    /// Where to.
     pub url: Url,
     pub request: Message,
     /// The bytes to send.
     pub wire: Vec<u8>,
-    /// The headers that are left out, because their values were not recorded.
+    /// The headers that are left out because their values were not recorded.
     pub left_out: Vec<String>,
 }
 
-/// A request that cannot go.
+/// A request that cannot be sent.
 pub struct Refused {
     pub url: Url,
     pub request: Message,
@@ -41,7 +40,7 @@ pub struct Refused {
 }
 
 impl Edits {
-    /// Where the request that `file` records goes, and whether that is this machine.
+    /// The URL for the recording in `file`, and whether it is on this machine.
     pub fn destination(&self, file: &str, recording: &Recording, direct: &Direct) -> Result<(Url, bool), Failure> {
         let (url, named_by) = match &self.to {
             Some(url) => (url.clone(), "--to"),
@@ -51,7 +50,7 @@ impl Edits {
         Ok((url, is_this_machine))
     }
 
-    /// The request as it goes, or why it cannot.
+    /// The request as it is sent, or why it cannot be.
     pub fn prepare(
         &self,
         file: &str,
@@ -102,7 +101,7 @@ impl Resigning {
         Ok(Resigning { schemes: keyed.schemes, signers, url: keyed.url, method })
     }
 
-    /// The recorded id stays: it is the same event.
+    /// Keeps the recorded id: it is the same event.
     fn sign(&self, request: &mut Message, url: &Url, now: Timestamp) -> Result<(), String> {
         let url = self.url.clone().unwrap_or_else(|| reach::full_url(url, &request.target));
         let method = self.method.clone().unwrap_or_else(|| request.method.clone());

@@ -1,4 +1,4 @@
-//! The files that are replayed.
+//! Recordings.
 
 use std::fs;
 use std::io::Read;
@@ -8,15 +8,14 @@ use crate::commands::listen::record::EXTENSION;
 use crate::domain::recording::Recording;
 use crate::error::Failure;
 
-/// The longest recording, in bytes: more than a body and a head that `listen` takes.
+/// The longest recording, in bytes: more than `listen` accepts as head and body.
 const LONGEST: u64 = 4 * 1024 * 1024;
 
-/// One recorded request's file.
 pub struct Source {
     path: PathBuf,
 }
 
-/// The files that are named, and those in the folders that are, by name.
+/// The named files, and the recordings in named folders, sorted by name.
 pub fn find(named: &[String]) -> Result<Vec<Source>, Failure> {
     let mut sources = Vec::new();
     for name in named {
@@ -37,7 +36,7 @@ fn in_folder(folder: &Path) -> Result<Vec<Source>, Failure> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
-        // A pipe or device of that name would be waited for without an end.
+        // Reading a pipe or device could block for ever.
         if path.extension().is_some_and(|extension| extension == EXTENSION) && path.is_file() {
             paths.push(path);
         }
@@ -51,7 +50,7 @@ fn in_folder(folder: &Path) -> Result<Vec<Source>, Failure> {
 }
 
 impl Source {
-    /// The path as messages and tables show it.
+    /// The path for messages and tables.
     pub fn shown(&self) -> String {
         self.path.display().to_string()
     }
@@ -63,7 +62,7 @@ impl Source {
             .and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes))
             .map_err(|error| fail(format!("cannot read it: {error}")))?;
         if bytes.len() as u64 > LONGEST {
-            return Err(fail(format!("it holds more than {LONGEST} bytes, the most there may be")));
+            return Err(fail(format!("it holds more than {LONGEST} bytes, the limit")));
         }
         Recording::parse(&bytes).map_err(|error| fail(error.to_string()))
     }

@@ -1,4 +1,4 @@
-//! What was sent and what was answered.
+//! The view of replayed requests.
 
 use std::time::Duration;
 
@@ -12,16 +12,16 @@ use crate::domain::recording::{MASKED, is_credential};
 use crate::http::{DirectError, RawAnswer};
 use crate::output::{Cell, Look, Page, Row, Text};
 
-/// So much of an answer's body is shown, in bytes.
+/// How much of an answer's body is shown, in bytes.
 const BODY_SHOWN: usize = 64 * 1024;
 
-/// One request that went, or could not.
+/// One request that was sent or could not be.
 #[derive(Debug, Serialize)]
 pub struct Answered {
     file: String,
     method: String,
     url: String,
-    /// Not recorded, and so not sent.
+    /// Headers that were not recorded, and so not sent.
     left_out: Vec<String>,
     response_status_code: Option<u16>,
     duration_ms: Option<u64>,
@@ -90,7 +90,7 @@ impl Row for Answered {
     }
 }
 
-/// One request that would go.
+/// One request that would be sent.
 #[derive(Debug, Serialize)]
 pub struct Planned {
     file: String,
@@ -103,7 +103,7 @@ pub struct Planned {
 }
 
 impl Planned {
-    /// Credentials that were recorded, or that a scheme signs with, are masked here too.
+    /// Masks recorded credentials and values that schemes sign with.
     pub fn new(file: String, prepared: Result<Prepared, Refused>) -> Planned {
         let (url, mut request, left_out, error) = match prepared {
             Ok(Prepared { url, request, left_out, .. }) => (url, request, left_out, None),

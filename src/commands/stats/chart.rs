@@ -1,4 +1,4 @@
-//! A course over time as a drawing (SVG) that stands in a page.
+//! Charts of a time series as SVG in a page.
 
 use maud::{Markup, html};
 
@@ -10,23 +10,23 @@ use crate::domain::statistics::Measures;
 
 const WIDTH: f64 = 360.0;
 const HEIGHT: f64 = 128.0;
-/// The room for the scale at the left, and for the times below.
+/// The margins for the scale at the left and the times below.
 const LEFT: f64 = 38.0;
 const RIGHT: f64 = 4.0;
 const TOP: f64 = 8.0;
 const BOTTOM: f64 = 18.0;
 
-/// A course and its steps of time.
+/// A time series and its intervals.
 #[derive(Clone, Copy, Debug)]
 pub struct Chart<'a> {
     pub steps: Steps,
-    /// What was counted in each.
+    /// The counts of each interval.
     pub course: &'a [Measures],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Deliveries, by what became of them.
+    /// Deliveries by status.
     Volume,
     /// The share of finished deliveries that succeeded.
     SuccessRate,
@@ -35,7 +35,7 @@ pub enum Kind {
 }
 
 impl Chart<'_> {
-    /// The drawing. Every step shows its numbers when pointed at.
+    /// The chart. Every interval has a tooltip with its numbers.
     pub fn draw(&self, kind: Kind) -> Markup {
         let scale = self.scale(kind);
         let quantile =
@@ -91,7 +91,7 @@ impl Chart<'_> {
         }
     }
 
-    /// A line through the steps that have a value; it breaks where there is none, and a value alone is a dot.
+    /// A line through the intervals with a value; it has gaps where there is none, and a single value is a dot.
     fn line(&self, class: &str, value: impl Fn(&Measures) -> Option<f64>) -> Markup {
         let points: Vec<Option<(f64, f64)>> = self
             .course
@@ -107,7 +107,7 @@ impl Chart<'_> {
             @for run in runs {
                 @match run[..] {
                     [] => {}
-                    // A line without length, but with round ends, is a dot.
+                    // A line of length 0 with round ends is a dot.
                     [(x, y)] => path.(class) style="stroke-width:6" d={ "M" (tenths(x)) " " (tenths(y)) "h0.01" } {},
                     _ => path.(class) d=(path_through(&run)) {},
                 }
@@ -134,7 +134,7 @@ impl Chart<'_> {
         }
     }
 
-    /// Where a step begins and how wide it is.
+    /// The left edge and the width of an interval.
     fn column(&self, index: usize) -> (f64, f64) {
         let width = (WIDTH - LEFT - RIGHT) / self.course.len().max(1) as f64;
         (LEFT + width * index as f64, width)
@@ -182,7 +182,7 @@ fn mark_text(kind: Kind, value: f64) -> String {
     }
 }
 
-/// The height of a share of the scale.
+/// The y coordinate of a share of the scale.
 fn y_of(share: f64) -> f64 {
     TOP + (HEIGHT - TOP - BOTTOM) * (1.0 - share)
 }
@@ -192,7 +192,7 @@ fn path_through(points: &[(f64, f64)]) -> String {
     format!("M{}", points.join("L"))
 }
 
-/// The bars of one step, from below: class, height and the lower edge.
+/// The bars of one interval, from the bottom: class, height and lower edge.
 fn stacked(measures: &Measures, scale: Scale) -> Vec<(&'static str, f64, f64)> {
     let parts =
         [("good", measures.successful), ("bad", measures.failed), ("wait", measures.waiting + measures.cancelled)];
@@ -200,13 +200,13 @@ fn stacked(measures: &Measures, scale: Scale) -> Vec<(&'static str, f64, f64)> {
     let bar = |(class, count)| {
         let (foot, top) = (y_of(scale.share(below as f64)), y_of(scale.share((below + count) as f64)));
         below += count;
-        // What failed must be seen beside a thousand that did not.
+        // Failures must be visible beside a thousand successes.
         (class, (foot - top).max(if class == "bad" { 1.5 } else { 0.4 }), foot)
     };
     parts.into_iter().filter(|(_, count)| *count > 0).map(bar).collect()
 }
 
-/// A length or place in the drawing.
+/// Formats a length or coordinate.
 fn tenths(length: f64) -> String {
     format!("{length:.1}")
 }

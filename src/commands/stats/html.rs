@@ -1,4 +1,4 @@
-//! One page with charts. It loads nothing and runs no script, and what comes from outside is escaped by the template library.
+//! The HTML page with charts. It loads nothing and runs no script; the template library escapes values.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -10,9 +10,9 @@ use crate::domain::time::Timestamp;
 use crate::domain::webhook::{Condition, State};
 use crate::output::escape;
 
-/// How many webhooks have charts; the table has all.
+/// The most webhooks with charts; the table has all.
 const MOST_CHARTED: usize = 20;
-/// How many event types the table has.
+/// The most event types in the table.
 const MOST_TYPES: usize = 30;
 
 pub fn render(view: &StatsView, tally: &Tally) -> String {
@@ -23,7 +23,7 @@ pub fn render(view: &StatsView, tally: &Tally) -> String {
         html lang="en" {
             head {
                 meta charset="utf-8";
-                // The browser enforces it too: nothing is loaded or run.
+                // The browser enforces that nothing is loaded or run.
                 meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="referrer" content="no-referrer";
@@ -113,7 +113,7 @@ fn troubles(view: &StatsView) -> Markup {
     }
 }
 
-/// The state in a word: what is wrong with an active webhook, else its state.
+/// The condition of an active webhook, else its state.
 fn state(row: &WebhookStats) -> &'static str {
     match (row.state, row.condition) {
         (Some(State::Disabled), _) => "disabled",
@@ -248,7 +248,7 @@ fn minute(time: Timestamp) -> String {
     time.date_time().format("%Y-%m-%d %H:%M").to_string()
 }
 
-/// A number with its thousands apart: `12 345`, by a narrow blank that does not break.
+/// A number with thousands separated by a narrow no-break space: `12 345`.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! What is known of the webhooks that the log is about: their names, how they are, and what failed last.
+//! Names, states and last failures of the webhooks in the log.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,7 @@ pub struct Known {
     pub last_failures: Vec<FailedAttempt>,
 }
 
-/// A webhook apart from its numbers.
+/// What is shown of a webhook besides its numbers.
 #[derive(Debug)]
 pub struct About {
     pub name: String,
@@ -26,7 +26,7 @@ pub struct About {
     pub last_failed_delivery: Option<i64>,
 }
 
-/// How many of the last failures are listed.
+/// How many last failures are listed.
 const MOST_FAILURES: u64 = 5;
 
 impl Known {

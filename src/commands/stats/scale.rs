@@ -1,13 +1,13 @@
-//! The scale at the left of a chart: where a value stands, and which values are marked.
+//! The vertical scale of a chart.
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Scale {
-    /// From 0 to `most`, in proportion.
+    /// Linear, from 0 to `most`.
     Linear {
         /// The value at the top.
         most: f64,
     },
-    /// From one power of ten to another, a step for each, so that milliseconds can be seen beside half a minute.
+    /// Logarithmic, from one power of ten to another, so that milliseconds are visible beside half a minute.
     Powers {
         /// The exponent at the bottom.
         low: i32,
@@ -17,7 +17,7 @@ pub enum Scale {
 }
 
 impl Scale {
-    /// From 0 to a round number that holds `highest`.
+    /// From 0 to a round number of at least `highest`.
     pub fn linear(highest: f64) -> Scale {
         if highest <= 1.0 {
             return Scale::Linear { most: 1.0 };
@@ -28,14 +28,14 @@ impl Scale {
         Scale::Linear { most: most.unwrap_or(10.0 * power) }
     }
 
-    /// Powers of ten that hold both; what is below 1 counts as 1.
+    /// Powers of ten around both values; values below 1 count as 1.
     pub fn powers(lowest: f64, highest: f64) -> Scale {
         let low = lowest.max(1.0).log10().floor() as i32;
         let high = highest.max(1.0).log10().ceil() as i32;
         Scale::Powers { low, high: high.max(low + 1) }
     }
 
-    /// The height of a value, 0.0 at the bottom to 1.0 at the top.
+    /// The height of a value, from 0.0 at the bottom to 1.0 at the top.
     pub fn share(self, value: f64) -> f64 {
         let share = match self {
             Scale::Linear { most } => value / most,
@@ -44,7 +44,7 @@ impl Scale {
         share.clamp(0.0, 1.0)
     }
 
-    /// The values that are marked, from the bottom to the top.
+    /// The values with a mark, from the bottom to the top.
     pub fn marks(self) -> Vec<f64> {
         match self {
             Scale::Linear { most } => vec![0.0, most / 2.0, most],

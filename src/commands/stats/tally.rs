@@ -1,4 +1,4 @@
-//! The log of a window, counted in every way that is shown, in two passes and memory that does not grow with the log.
+//! Counts the log of a window by webhook, type, hour and error type, in two passes and constant memory.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,12 +7,12 @@ use crate::domain::statistics::{AttemptSample, DeliverySample, Measures};
 use crate::domain::time::Timestamp;
 use crate::store::{Store, StoreError, Window};
 
-/// At most so many steps of time in a chart.
+/// The most intervals in a chart.
 const MOST_STEPS: i64 = 60;
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
-/// How long a step may be, in milliseconds.
+/// The lengths of intervals, in milliseconds.
 const STEPS: [i64; 12] = [
     MINUTE,
     5 * MINUTE,
@@ -28,7 +28,7 @@ const STEPS: [i64; 12] = [
     365 * DAY,
 ];
 
-/// What is counted besides the sum and its course.
+/// Which time series are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Course {
     /// Of all webhooks together.
@@ -48,7 +48,7 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// The shortest steps of which few enough reach from `since` to `until`.
+    /// The shortest intervals of which at most [`MOST_STEPS`] cover the time from `since` to `until`.
     pub fn between(since: Timestamp, until: Timestamp) -> Steps {
         let (since, until) = (since.millis(), until.millis().max(since.millis()));
         let length = STEPS.into_iter().find(|length| (until - since) / length <= MOST_STEPS).unwrap_or(365 * DAY);
@@ -56,12 +56,12 @@ impl Steps {
         Steps { start, length, count: ((until - start) / length + 1) as usize }
     }
 
-    /// The step that a time belongs to; one past the end, as after a change of the clock, belongs to the last.
+    /// The interval of a time; a time past the end, as after a change of the clock, belongs to the last.
     fn index(self, time: Timestamp) -> usize {
         (((time.millis() - self.start) / self.length).max(0) as usize).min(self.count - 1)
     }
 
-    /// When a step begins.
+    /// The start of an interval.
     pub fn time(self, index: usize) -> Timestamp {
         Timestamp::from_millis(self.start + index as i64 * self.length)
     }
@@ -78,18 +78,17 @@ pub struct Tally {
     pub by_hour: BTreeMap<i64, Measures>,
     /// Failed attempts by error type.
     pub by_error_type: HashMap<ErrorType, u64>,
-    /// The end of the window. What lies past it, as after a change of the clock, counts as of then: a row from the
-    /// year 9999 must not make millions of quiet hours.
+    /// The end of the window. Later times, as after a change of the clock, count as this: a row from the year 9999 must not
+    /// make millions of empty hours.
     until: Timestamp,
-    /// The steps of the courses.
+    /// The intervals of the time series.
     pub steps: Steps,
     pub course: Vec<Measures>,
-    /// The same of each webhook, with [`Course::OfEach`].
+    /// The time series of each webhook, with [`Course::OfEach`].
     pub courses: HashMap<i64, Vec<Measures>>,
 }
 
 impl Tally {
-    /// Counts what the window holds.
     pub fn of(store: &Store, window: &Window, until: Timestamp, course: Course) -> Result<Tally, StoreError> {
         let steps = Steps::between(window.since, until);
         let mut tally = Tally {
@@ -123,7 +122,7 @@ impl Tally {
         }
     }
 
-    /// Adds to every group that something of this webhook, type and time belongs to.
+    /// Adds to the groups of this webhook, type and time.
     fn each(&mut self, webhook: i64, event_type: &str, at: Timestamp, course: Course, add: impl Fn(&mut Measures)) {
         add(&mut self.total);
         add(self.by_webhook.entry(webhook).or_default());

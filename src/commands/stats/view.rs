@@ -16,12 +16,12 @@ use crate::domain::webhook::{Condition, State};
 use crate::output::{Cell, Look, Page, Row, Text, bar, sparkline};
 use crate::store::FailedAttempt;
 
-/// How wide bars are, in columns.
+/// The width of bars, in columns.
 const BAR: usize = 8;
-/// How many rows of each kind the overview shows.
+/// The most rows of each table in the overview.
 const MOST_ROWS: usize = 10;
 
-/// What is counted, in the words of the JSON output.
+/// The numbers, with the keys of the JSON output.
 #[derive(Clone, Debug, Serialize)]
 pub struct Numbers {
     /// Deliveries created in the time.
@@ -38,16 +38,14 @@ pub struct Numbers {
     /// Successful among attempts, 0 to 1.
     pub attempt_success_rate: Option<Rounded>,
     attempts_per_delivery: Option<Rounded>,
-    /// Half of the attempts took no longer, in milliseconds.
+    /// The median duration, in milliseconds.
     pub p50_ms: Option<u64>,
-    /// Nine of ten attempts took no longer.
     pub p90_ms: Option<u64>,
-    /// Of a hundred attempts, 99 took no longer.
     pub p99_ms: Option<u64>,
     pub max_ms: Option<u64>,
 }
 
-/// A ratio, with four decimals in data.
+/// A ratio, serialised with four decimals.
 #[derive(Clone, Copy, Debug)]
 pub struct Rounded(pub f64);
 
@@ -105,7 +103,7 @@ impl Numbers {
         self.attempts > 0 && self.failed_attempts == self.attempts
     }
 
-    /// The success of attempts beside that of finished deliveries, which says nothing of what is still retried.
+    /// The success rate of attempts, and that of finished deliveries, which does not include those still being retried.
     fn rates_text(&self) -> Cell {
         let told = |rate: Option<Rounded>| rate.map_or_else(|| "none finished".to_owned(), percent);
         let Some(attempts) = self.attempt_success_rate else { return Cell::missing() };
@@ -132,7 +130,6 @@ impl Numbers {
     }
 }
 
-/// The statistics of one webhook.
 #[derive(Clone, Debug, Serialize)]
 pub struct WebhookStats {
     pub webhook: String,
@@ -141,15 +138,14 @@ pub struct WebhookStats {
     pub numbers: Numbers,
     pub state: Option<State>,
     pub condition: Option<Condition>,
-    /// The error of its last attempt, where that failed.
+    /// The error of its last attempt, if that failed.
     pub last_error: Option<String>,
-    /// The delivery that had it.
+    /// The delivery of that attempt.
     pub last_failed_delivery: Option<i64>,
     #[serde(skip)]
     most: u64,
 }
 
-/// The statistics of one event type.
 #[derive(Clone, Debug, Serialize)]
 pub struct EventTypeStats {
     pub event_type: String,
@@ -159,7 +155,6 @@ pub struct EventTypeStats {
     most: u64,
 }
 
-/// The statistics of one hour.
 #[derive(Clone, Debug, Serialize)]
 pub struct HourStats {
     hour: Timestamp,
@@ -174,7 +169,7 @@ pub struct HourStats {
 pub struct ErrorTypeStats {
     pub error_type: ErrorType,
     pub attempts: u64,
-    /// Of all attempts that failed, 0 to 1.
+    /// The share of all failed attempts, 0 to 1.
     pub share: Rounded,
     #[serde(skip)]
     most: u64,
@@ -201,7 +196,7 @@ row_of_numbers!(HourStats, "hour (utc)", |row| {
 });
 
 impl WebhookStats {
-    /// Its state, in red where every attempt failed, whatever it is called.
+    /// Its state, in red if every attempt failed.
     pub fn state_cell(&self) -> Cell {
         match self.state {
             None => Cell::missing(),
@@ -224,7 +219,7 @@ impl Row for WebhookStats {
     }
 }
 
-/// A webhook whose last attempt failed, and the command that looks at it.
+/// A webhook whose last attempt failed, with the command that shows it.
 struct Trouble<'a>(&'a WebhookStats);
 
 impl Serialize for Trouble<'_> {
@@ -259,7 +254,7 @@ impl Row for ErrorTypeStats {
     }
 }
 
-/// Everything about a window of time.
+/// The statistics of a window of time.
 #[derive(Debug, Serialize)]
 pub struct StatsView {
     /// The beginning of the window.
@@ -268,12 +263,12 @@ pub struct StatsView {
     pub until: Timestamp,
     #[serde(flatten)]
     pub total: Numbers,
-    /// Webhook by webhook, the busiest first.
+    /// The busiest first.
     pub by_webhook: Vec<WebhookStats>,
-    /// Type by type, the most frequent first.
+    /// The most frequent first.
     pub by_event_type: Vec<EventTypeStats>,
     pub by_hour: Vec<HourStats>,
-    /// Error type by error type, the most frequent first.
+    /// The most frequent first.
     pub by_error_type: Vec<ErrorTypeStats>,
     /// The newest first.
     pub last_failures: Vec<FailedAttempt>,
@@ -284,7 +279,6 @@ pub struct StatsView {
 }
 
 impl StatsView {
-    /// The view of a tally.
     pub fn new(tally: &Tally, since: Timestamp, until: Timestamp, known: &Known) -> StatsView {
         let failed: u64 = tally.by_error_type.values().sum();
         let most_failed = tally.by_error_type.values().copied().max().unwrap_or(0);
@@ -340,7 +334,7 @@ impl StatsView {
     }
 }
 
-/// Every hour from the first in which something happened to the last; the quiet ones between are there too.
+/// Every hour from the first to the last with activity, with the empty ones between.
 fn hours(tally: &Tally) -> Vec<HourStats> {
     let most = most_of(tally.by_hour.values());
     let ends = tally.by_hour.first_key_value().zip(tally.by_hour.last_key_value());
@@ -405,7 +399,7 @@ fn rows<R: Row>(text: &mut Text, title: &str, rows: &[R]) {
     }
 }
 
-/// A success rate in the colour of how good it is.
+/// A success rate, coloured by how good it is.
 fn rate_cell(rate: Rounded) -> Cell {
     rate_meaning(rate, &percent(rate))
 }
@@ -422,7 +416,7 @@ fn worst_rate(rates: [Option<Rounded>; 2]) -> Option<Rounded> {
     rates.into_iter().flatten().min_by(|a, b| a.0.total_cmp(&b.0))
 }
 
-/// `98.4%`, `100%`; a hundred only when it is all.
+/// `98.4%`, `100%`; never rounded up to 100.
 pub fn percent(Rounded(share): Rounded) -> String {
     let tenths = (share * 1_000.0).floor() / 10.0;
     if share >= 1.0 || share <= 0.0 { format!("{tenths:.0}%") } else { format!("{tenths:.1}%") }

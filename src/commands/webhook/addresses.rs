@@ -1,7 +1,6 @@
-//! Whether the addresses that webhooks lead to may be called, asked before the webhooks are stored.
+//! Checks the addresses of webhooks before they are stored.
 //!
-//! A name that cannot be looked up in time is let through: it may be known by the time something is sent, and every request
-//! is checked again.
+//! A name that cannot be resolved in time is accepted: every request is checked again.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,20 +16,19 @@ use crate::domain::target_url;
 use crate::domain::webhook::{Field, Invalid, Settings};
 use crate::http::{Egress, LookUps, Surroundings, Target, refusal};
 
-/// How long one look-up may take.
+/// The time limit of one look-up.
 const LONGEST_LOOK_UP: Duration = Duration::from_secs(2);
-/// How long all look-ups of one command may take together.
+/// The time limit of all look-ups of one command together.
 const LONGEST_LOOK_UPS: Duration = Duration::from_secs(5);
-/// How many look-ups are made at once.
+/// The most look-ups at once.
 const MOST_AT_ONCE: usize = 16;
 
-/// Checks the addresses that one webhook leads to.
+/// Checks the addresses of one webhook.
 pub fn check(context: &Context, settings: &Settings) -> Result<(), Invalid> {
     check_all(context, &[settings]).pop().map_or(Ok(()), |(_, invalid)| Err(invalid))
 }
 
-/// Checks the addresses of many webhooks; each name is looked up once. What is refused, with its place in the list, the
-/// first one last.
+/// Checks the addresses of many webhooks; each name is resolved once. Returns the refused ones by index, in reverse order.
 pub fn check_all(context: &Context, all: &[&Settings]) -> Vec<(usize, Invalid)> {
     let (questions, mut refused) = questions(&context.surroundings(), all);
     let (look_ups, deadline) = (LookUps::new(), Instant::now() + LONGEST_LOOK_UPS);
@@ -41,7 +39,7 @@ pub fn check_all(context: &Context, all: &[&Settings]) -> Vec<(usize, Invalid)> 
     refused
 }
 
-/// What is to be looked up for these webhooks, and those whose URL cannot be called at all.
+/// The look-ups for these webhooks, and the webhooks whose URL cannot be called at all.
 fn questions(surroundings: &Surroundings, all: &[&Settings]) -> (Vec<Question>, Vec<(usize, Invalid)>) {
     let (mut questions, mut refused) = (HashMap::new(), Vec::new());
     for (index, settings) in all.iter().enumerate() {
@@ -56,7 +54,7 @@ fn questions(surroundings: &Surroundings, all: &[&Settings]) -> (Vec<Question>, 
     (questions.into_values().collect(), refused)
 }
 
-/// Whether a policy refuses the addresses of a host, and for which webhooks that is asked.
+/// A look-up: a host, a policy, and the webhooks that have both.
 struct Question {
     egress: Egress,
     host: String,
@@ -75,7 +73,7 @@ impl Question {
         Ok(Question { egress, host, is_name: matches!(url.host(), Some(Host::Domain(_))), target, askers: Vec::new() })
     }
 
-    /// The refused address; `None` when there is none, or the time is over before a name could be looked up.
+    /// The refused address; `None` if there is none, or the name was not resolved in time.
     fn answer(&self, look_ups: &Arc<LookUps>, deadline: Instant) -> Option<BlockedAddress> {
         let left = deadline.saturating_duration_since(Instant::now()).min(LONGEST_LOOK_UP);
         if self.is_name && left.is_zero() {
@@ -85,7 +83,7 @@ impl Question {
     }
 }
 
-/// Answers questions, several at a time.
+/// Makes the look-ups on several threads.
 fn ask<Q: Sync, A: Send>(questions: &[Q], answer: impl Fn(&Q) -> Option<A> + Sync) -> Vec<(&Q, A)> {
     let next = AtomicUsize::new(0);
     let answers = Mutex::new(Vec::new());
@@ -98,7 +96,7 @@ fn ask<Q: Sync, A: Send>(questions: &[Q], answer: impl Fn(&Q) -> Option<A> + Syn
     };
     thread::scope(|scope| {
         for _ in 1..questions.len().min(MOST_AT_ONCE) {
-            // Where no thread can be started, this one does all of it.
+            // If no thread can be started, this one does all of it.
             let _ = thread::Builder::new().spawn_scoped(scope, work);
         }
         work();

@@ -135,7 +135,7 @@ pub struct Change {
 }
 
 impl Change {
-    /// The change that the keys of a file ask for; an error is that of the first key that cannot be read.
+    /// The change that the keys of a file make. The error is that of the first unreadable key.
     pub fn from_keys(mut keys: Map<String, Value>) -> Result<Change, Unreadable> {
         let mut header_envs = Vec::new();
         if let Some(Value::Object(headers)) = keys.get_mut(Field::HEADERS.key) {
@@ -150,12 +150,12 @@ impl Change {
         Ok(Change { egress: read(egress)?, hmac: read(hmac)?, header_envs, ..read(keys)? })
     }
 
-    /// Whether it names a URL, as one or as a credential.
+    /// Whether a URL is given, also as a credential.
     pub fn has_url(&self) -> bool {
         self.url.is_some() || self.secret_url.is_some() || self.secret_url_file.is_some()
     }
 
-    /// What to say of credentials that are arguments: others can see them, and there is a better way to give them.
+    /// Notices about credentials in arguments, which other users can see.
     pub fn exposed(&self, is_chat: bool) -> Vec<String> {
         let seen = "was an argument, which other users of the machine can see; better:";
         let url = self.url.as_deref().and_then(|url| target_url::parse(url).ok());
@@ -170,7 +170,7 @@ impl Change {
         url.into_iter().chain(header).collect()
     }
 
-    /// Writes what was given into `settings`, each value checked by itself.
+    /// Sets the given values, each checked by itself.
     pub fn apply(&self, settings: &mut Settings) -> Result<(), Invalid> {
         macro_rules! set {
             ($($given:expr => $set:ident;)*) => {
@@ -178,10 +178,10 @@ impl Change {
             };
         }
         if let Some(order) = self.order {
-            // Before the retries, which are then as given.
+            // Before the retries, which take precedence.
             settings.set_order(order);
         }
-        // Before the content type, which is then as given.
+        // Before the content type, which takes precedence.
         self.apply_shape(settings)?;
         set! {
             self.url.as_deref() => set_url;
@@ -195,7 +195,7 @@ impl Change {
             self.signature_schemes.as_deref() => set_signature_schemes;
             self.max_retries.as_deref() => set_max_retries;
             self.retry_delay => set_retry_delay;
-            // After the two above, which take a schedule away.
+            // After the two above, which remove a schedule.
             self.retry_schedule.as_deref() => set_retry_schedule;
             self.disable_after => set_disable_after;
             self.rate_limit.as_deref() => set_rate_limit;
@@ -252,7 +252,7 @@ fn check_expression(field: Field, expression: &str) -> Result<(), Invalid> {
 fn read<T: DeserializeOwned>(keys: Map<String, Value>) -> Result<T, Unreadable> {
     let table = Value::Object(keys);
     T::deserialize(&table).map_err(|error| {
-        // The library does not say which key it was: each is tried alone.
+        // The library does not name the key, so each one is tried alone.
         let unreadable = |(key, value): (&String, &Value)| {
             let alone = Value::from(Map::from_iter([(key.clone(), value.clone())]));
             T::deserialize(&alone).err().map(|error| Unreadable::new(key, &error))
@@ -262,7 +262,7 @@ fn read<T: DeserializeOwned>(keys: Map<String, Value>) -> Result<T, Unreadable> 
     })
 }
 
-/// A key of a file that cannot be read.
+/// An unreadable key of a file.
 #[derive(Debug)]
 pub struct Unreadable {
     pub key: String,
@@ -274,7 +274,7 @@ impl Unreadable {
         let reason = error.to_string();
         let reason = match Field::of_key(key) {
             None => "no such key".to_owned(),
-            // The library's own messages repeat the value.
+            // The library's message would repeat the value.
             Some(field) if field.is_credential && reason.starts_with("invalid ") => {
                 "not of the type that it has in `hookctl export`".to_owned()
             }
@@ -284,7 +284,7 @@ impl Unreadable {
     }
 }
 
-/// A text as the option takes it: also a number, or a list whose items the option takes with commas between.
+/// The value of the option: text, a number, or a list, which is joined with commas.
 fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     match Value::deserialize(deserializer)? {
         Value::String(text) => Ok(Some(text)),
@@ -293,7 +293,7 @@ fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D:
     }
 }
 
-/// A list, or a text with commas between the items.
+/// A list, or a text separated by commas.
 fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
     match Value::deserialize(deserializer)? {
         Value::String(text) => Ok(Some(text.split(',').map(str::to_owned).collect())),
@@ -301,7 +301,7 @@ fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>
     }
 }
 
-/// A length of time: seconds, whole or not, or a text such as `30s`.
+/// A duration: a number of seconds, or a text such as `30s`.
 fn length<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     let length = match Value::deserialize(deserializer)? {
         Value::String(text) => duration::parse(&text).ok(),
@@ -316,7 +316,7 @@ fn length<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>
         .ok_or_else(|| D::Error::custom("not a length of time; write a number of seconds, or a text such as \"30s\""))
 }
 
-/// Names with their values, or a list of `Name: value`.
+/// An object of names and values, or a list of `Name: value`.
 fn headers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<(String, String)>>, D::Error> {
     let lines = match Value::deserialize(deserializer)? {
         Value::Object(members) => {

@@ -57,7 +57,7 @@ pub struct Create {
 impl Create {
     pub fn run(mut self, context: &mut Context) -> Result<Exit> {
         context.refuse_if_read_only()?;
-        // Before anything is asked for: an answer is no argument.
+        // Before the dialog: answers are no arguments.
         let preset = self.change.preset.as_deref().and_then(Preset::find);
         let exposed = self.change.exposed(preset.is_some_and(Preset::is_chat));
         if self.is_incomplete()
@@ -100,7 +100,7 @@ impl Create {
         Ok(Exit::DONE)
     }
 
-    /// Whether something is missing that can be asked for; with --secret-stdin the answers would be the secret.
+    /// Whether something is missing that the dialog asks for. With --secret-stdin, stdin is the secret.
     fn is_incomplete(&self) -> bool {
         let is_whole = self.name.is_some() && self.change.has_url() && self.change.events.is_some();
         !is_whole && !self.secret.secret_stdin
@@ -114,8 +114,7 @@ impl Create {
         Ok(())
     }
 
-    /// The secret that was given, and new ones where it leaves a scheme without one; fills in the schemes when none was
-    /// asked for.
+    /// The given secret, and new ones for schemes without one. Fills in the schemes if none was given.
     fn secrets(&self, context: &mut Context, settings: &mut Settings) -> Result<Vec<NewSecret>> {
         let is_asked_for = self.secret.is_given() || self.change.signature_schemes.is_some();
         if self.no_secret || (settings.shape.is_chat() && !is_asked_for) {

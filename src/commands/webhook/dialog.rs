@@ -1,4 +1,4 @@
-//! `webhook create` at a terminal: asks for what is missing, and shows the command that needs no questions.
+//! The dialog of `webhook create`: asks for missing values, and shows the command that needs no questions.
 
 use anyhow::Result;
 
@@ -18,7 +18,7 @@ use crate::store::EventTypeRow;
 const EVENT_TYPES: &str = "Event types";
 const SIGNATURE: &str = "Signature scheme";
 
-/// What was given on the command line, to be completed.
+/// The values of the command line, to be completed.
 pub struct Draft {
     pub name: Option<String>,
     pub change: Change,
@@ -26,8 +26,7 @@ pub struct Draft {
     pub is_unsigned: bool,
 }
 
-/// Asks for everything that is needed and was not given, in the order of the command line. Each answer meets the rules of its
-/// option; what was given is checked before the first question.
+/// Asks for missing values. Answers are checked like options; given values are checked before the first question.
 pub fn ask(mut draft: Draft, secret: &SecretSource, context: &mut Context, prompt: &Prompt) -> Result<Draft> {
     let mut settings = Settings::default();
     draft.change.apply(&mut settings)?;
@@ -72,7 +71,7 @@ fn free_name(context: &mut Context, text: &str) -> Result<String> {
     }
 }
 
-/// Asks for the URL where none was given, and whether a private address is meant where it leads to one.
+/// Asks for the URL if none was given, and whether to allow a private address.
 fn ask_for_url(
     draft: &mut Draft,
     answers: &mut Vec<String>,
@@ -100,7 +99,7 @@ fn ask_for_url(
             settings.addresses.allow_private = true;
         }
         if !is_given {
-            // The URL of a chat is a credential, which is no argument.
+            // The URL of a chat is a credential, which must not be an argument.
             answers.extend(match settings.shape.is_chat() {
                 true => ["--secret-url-file".to_owned(), "FILE".to_owned()],
                 false => ["--url".to_owned(), url.clone()],
@@ -115,7 +114,7 @@ fn masked_url(url: &str) -> String {
     target_url::parse(url).map_or_else(|_| MASKED.to_owned(), |url| masked::secret_url(&url))
 }
 
-/// A URL that may be called, and whether only as long as private addresses are allowed.
+/// A URL that may be called, and whether this needs --allow-private.
 fn reachable_url(context: &Context, settings: &Settings, text: &str) -> Result<(String, bool)> {
     let mut settings = settings.clone();
     settings.set_url(text)?;
@@ -128,7 +127,7 @@ fn reachable_url(context: &Context, settings: &Settings, text: &str) -> Result<(
     }
 }
 
-/// Patterns, each checked, without repetitions.
+/// Checked patterns without duplicates.
 fn checked_patterns(patterns: &[String]) -> Result<Vec<String>> {
     let mut settings = Settings::default();
     settings.set_events(patterns)?;
@@ -137,7 +136,7 @@ fn checked_patterns(patterns: &[String]) -> Result<Vec<String>> {
 
 fn event_types(context: &mut Context, prompt: &Prompt) -> Result<Vec<String>> {
     let mut known = context.store_to_read()?.event_types()?;
-    // One's own first: the sort keeps the names in their order.
+    // The user's own first; the sort is stable.
     known.sort_by_key(|known| known.is_builtin);
     let width = known.iter().map(|known| known.name.chars().count()).max().unwrap_or(0);
     let line = |name: &str, description: &str| format!("{name:width$}  {description}");
@@ -166,7 +165,7 @@ fn event_types(context: &mut Context, prompt: &Prompt) -> Result<Vec<String>> {
     checked_patterns(&events)
 }
 
-/// The scheme that is chosen, as arguments; a secret that was given is there to sign with.
+/// The chosen scheme as arguments; `given` is a secret that was given.
 fn signature(prompt: &Prompt, settings: &Settings, given: Option<Secret>) -> Result<Vec<String>> {
     let fits = |scheme: &&Scheme| {
         let signature_schemes = vec![scheme.name.to_owned()];
@@ -176,7 +175,7 @@ fn signature(prompt: &Prompt, settings: &Settings, given: Option<Secret>) -> Res
     };
     let line = |name: &str, title: &str| format!("{name:<12} {title}");
     let usual = default_schemes(given.as_ref()).join(", ");
-    // What is shown, and the arguments that say it.
+    // Each choice with its arguments.
     let mut choices = vec![(format!("{usual} (the default)"), vec![])];
     for scheme in schemes::ALL.iter().filter(fits) {
         choices.push((line(scheme.name, scheme.title), vec!["--signature", scheme.name]));
@@ -190,13 +189,13 @@ fn signature(prompt: &Prompt, settings: &Settings, given: Option<Secret>) -> Res
     Ok(arguments.into_iter().map(str::to_owned).collect())
 }
 
-/// The command that was given with the answers as its arguments, for a shell.
+/// The command line with the answers added as arguments, quoted for a shell.
 fn command_line(name: Option<String>, options: Vec<String>) -> String {
     let mut words: Vec<String> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let end_of_options = words.iter().position(|word| word == "--").unwrap_or(words.len());
     let rest = words.split_off(end_of_options);
     match name {
-        // It would be taken for an option.
+        // It would be parsed as an option.
         Some(name) if name.starts_with('-') => words.extend(options.into_iter().chain(["--".to_owned(), name])),
         name => words.extend(name.into_iter().chain(options).chain(rest)),
     }

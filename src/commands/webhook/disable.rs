@@ -11,7 +11,7 @@ use crate::domain::delivery::Status;
 use crate::domain::webhook::DISABLED_BY_HAND;
 use crate::store::DeliveryFilter;
 
-/// Stop deliveries to webhooks; what is due waits, and new events are not owed to them
+/// Stop deliveries to webhooks; waiting deliveries are kept, new events create none
 ///
 /// Deliveries that a webhook already has are kept until it is enabled again. `webhook enable` says which events it missed and
 /// how to catch them up; `webhook pause` misses none.

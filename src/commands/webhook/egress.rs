@@ -1,4 +1,4 @@
-//! A change of how requests leave the network: options of create, update and probe, and keys of a configuration file.
+//! A change of the network settings: options of create, update and probe, and keys of a configuration file.
 
 use std::str::FromStr;
 
@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::domain::webhook::{EgressSettings, Field, Invalid, LONGEST_CLIENT_PEM, Settings};
 use crate::http::{ClientError, Egress, check_client};
 
-/// The longest file with a password, in bytes; an endless device ends here.
+/// The size limit of a file with a password, in bytes, so that an endless device is refused.
 const LONGEST_PASSWORD: usize = 4_096;
 
 /// The settings that are to be different; what is not given stays as it is.
@@ -57,7 +57,7 @@ impl EgressChange {
         FIELDS.iter().any(|field| field.key == key)
     }
 
-    /// Writes what was given into `egress`.
+    /// Sets the given values.
     pub fn apply(&self, egress: &mut EgressSettings) -> Result<(), Invalid> {
         egress.system_roots = self.system_roots.unwrap_or(egress.system_roots);
         egress.proxy_resolves = self.proxy_resolves.unwrap_or(egress.proxy_resolves);
@@ -78,13 +78,13 @@ impl EgressChange {
         Ok(())
     }
 
-    /// Whether the certificate or the key of the client is to be different.
+    /// Whether the client certificate or its key is changed.
     pub fn presents_anew(&self) -> bool {
         self.client_cert.is_some() || self.client_key.is_some()
     }
 }
 
-/// Checks a certificate and its key, where the settings have both: they belong together, and are valid now.
+/// Checks that the client certificate and its key, if any, belong together and are valid now.
 pub fn check_identity(context: &Context, settings: &Settings) -> Result<(), Invalid> {
     let egress = Egress::new(settings, &context.surroundings());
     egress.identity.map_or(Ok(()), |identity| check_client(&identity, context.now())).map_err(|error| match error {

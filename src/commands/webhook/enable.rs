@@ -70,7 +70,7 @@ impl Enable {
     }
 }
 
-/// What became of the events that a webhook missed.
+/// A webhook's missed events, counted or delivered.
 enum Outcome {
     Counted(Missed),
     Delivered(CatchUp),

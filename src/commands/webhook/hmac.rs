@@ -1,4 +1,4 @@
-//! A change of what a webhook says about the scheme `hmac`: options of create and update, and keys of a configuration file.
+//! A change of the settings of the scheme `hmac`: options of create and update, and keys of a configuration file.
 
 use clap::Args;
 use serde::Deserialize;
@@ -32,7 +32,7 @@ impl HmacChange {
         FIELDS.iter().any(|field| field.key == key)
     }
 
-    /// Writes what was given into `hmac`.
+    /// Sets the given values.
     pub fn apply(&self, hmac: &mut HmacSettings) -> Result<(), Invalid> {
         self.signature_header.as_deref().map_or(Ok(()), |name| hmac.set_header(name))?;
         self.signature_prefix.as_deref().map_or(Ok(()), |text| hmac.set_prefix(text))?;

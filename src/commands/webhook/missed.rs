@@ -1,4 +1,4 @@
-//! What a webhook missed while it was disabled: counted, reported with the command that delivers it, or delivered.
+//! The events that a webhook missed while it was disabled: counts, reports or delivers them.
 
 use anyhow::Result;
 
@@ -9,24 +9,24 @@ use crate::domain::time::Timestamp;
 use crate::domain::webhook::{State, Webhook};
 use crate::store::{EventFilter, Store, Subscriber};
 
-/// What a webhook missed, and since when; `None` where it was not disabled.
+/// How many events a webhook missed since it was disabled.
 #[derive(Debug)]
 pub struct Missed {
     pub events: u64,
     since: Option<Timestamp>,
 }
 
-/// The missed events of a webhook that are being delivered.
+/// The delivery of a webhook's missed events.
 #[derive(Debug)]
 pub struct CatchUp {
     pub missed: Missed,
     subscriber: Option<Subscriber>,
-    /// The rows from here on may hold events that came meanwhile.
+    /// Rows from here on may be events that were emitted meanwhile.
     next: i64,
 }
 
 impl Missed {
-    /// Counts the events since `webhook`, as it was, was disabled: those that it wants now and has no delivery of.
+    /// Counts the events since `webhook` was disabled that it wants now and has no delivery of.
     pub fn count(store: &Store, webhook: &Webhook) -> Result<Missed> {
         let since = disabled_since(webhook);
         let webhooks = subscriber(store, webhook, since)?.into_iter().collect();
@@ -34,7 +34,7 @@ impl Missed {
         Ok(Missed { events: backfill.preview(store, None)?.deliveries, since })
     }
 
-    /// Says how many there are, and the command that delivers them, if they are not delivered anyhow.
+    /// Reports how many there are, and unless they were delivered, the command that delivers them.
     pub fn report(&self, context: &mut Context, name: &str, is_backfilled: bool) {
         let Missed { events: 1.., since: Some(since) } = self else { return };
         let since = since.rfc3339();
@@ -51,13 +51,13 @@ impl Missed {
 }
 
 impl CatchUp {
-    /// Makes deliveries of what a webhook missed while it is still disabled, each portion in a transaction of its own.
+    /// Creates the deliveries while the webhook is still disabled, one transaction for each portion.
     pub fn run(context: &Context, store: &Store, webhook: &Webhook) -> Result<CatchUp> {
         let since = disabled_since(webhook);
         let subscriber = subscriber(store, webhook, since)?;
         let mut catch_up = CatchUp { missed: Missed { events: 0, since }, subscriber, next: i64::MIN };
         let webhooks: Vec<Subscriber> = catch_up.subscriber.clone().into_iter().collect();
-        // Events come in meanwhile: it ends when a look finds few.
+        // New events arrive meanwhile: repeat until few are left.
         loop {
             let newest = store.newest_event()?;
             let backfill = Backfill::by_filter(store, webhooks.clone(), filter(since), Scope::Missing)?;
@@ -67,7 +67,7 @@ impl CatchUp {
                 found += store.transaction(|| backfill.carry_out_part(store, part, &prepared, now))?;
             }
             catch_up.missed.events += found;
-            // On a server an event can appear below newer ones: it is as late as its transaction was long.
+            // On a server an event may become visible after newer ones, when its transaction commits.
             let few = part_size(&webhooks);
             catch_up.next = newest.saturating_sub(few);
             if found < few as u64 {
@@ -76,7 +76,7 @@ impl CatchUp {
         }
     }
 
-    /// Makes deliveries of what was emitted since, in the caller's transaction.
+    /// Creates the deliveries of events that were emitted since, in the caller's transaction.
     pub fn finish(&mut self, store: &Store, now: Timestamp) -> Result<()> {
         let Some(subscriber) = &self.subscriber else { return Ok(()) };
         let filter = filter(self.missed.since);
@@ -89,7 +89,7 @@ impl CatchUp {
     }
 }
 
-/// `None` where nothing can have been missed.
+/// `None` if nothing can have been missed.
 fn subscriber(store: &Store, webhook: &Webhook, since: Option<Timestamp>) -> Result<Option<Subscriber>> {
     let all = if since.is_some() { store.subscribers()? } else { Vec::new() };
     Ok(all.into_iter().find(|subscriber| subscriber.id == webhook.id))

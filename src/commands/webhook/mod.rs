@@ -1,4 +1,4 @@
-//! `hookctl webhook`: the webhooks themselves.
+//! `hookctl webhook`
 
 pub mod addresses;
 pub mod change;

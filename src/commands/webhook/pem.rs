@@ -1,4 +1,4 @@
-//! Certificates as options and files give them.
+//! Certificates given by options and files.
 
 use std::convert::Infallible;
 use std::str::FromStr;
@@ -16,7 +16,6 @@ pub enum Pem {
     Text(String),
 }
 
-/// As the option takes it.
 impl FromStr for Pem {
     type Err = Infallible;
 
@@ -25,7 +24,6 @@ impl FromStr for Pem {
     }
 }
 
-/// As a file takes it.
 impl From<String> for Pem {
     fn from(text: String) -> Pem {
         Pem::Text(text)
@@ -33,7 +31,7 @@ impl From<String> for Pem {
 }
 
 impl Pem {
-    /// The certificates, at most so many bytes of them.
+    /// The certificates; an error if they are longer than `longest` bytes.
     pub fn read(&self, field: Field, longest: usize) -> Result<String, Invalid> {
         let bytes = match self {
             Pem::Text(text) if text.contains("-----BEGIN") => return Ok(text.clone()),

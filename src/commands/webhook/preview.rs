@@ -45,11 +45,10 @@ pub struct Preview {
 
 const TEST: &str = "`hookctl webhook test`";
 
-/// The event that is looked at.
 struct Event {
     payload: Payload,
     owner: Option<String>,
-    /// The webhook that it is about, which does not get it.
+    /// The webhook that the event is about, which does not get it.
     about: Option<i64>,
 }
 
@@ -60,9 +59,9 @@ struct PreviewPage {
     detail: String,
     method: String,
     url: String,
-    /// Null as the body is: a signature is made from it.
+    /// Null without a body, because the signature needs it.
     headers: Option<Pairs>,
-    /// Null where the transform fails.
+    /// Null if the transform fails.
     body: Option<Bytes>,
     #[serde(skip)]
     title: String,
@@ -127,7 +126,7 @@ fn made_up(context: &Context, store: &Store, sample: &Sample<'_>) -> Result<Even
     Ok(Event { payload, owner: event.owner, about: event.about })
 }
 
-/// `shaped` is what the webhook gets of the event, whatever its filter says.
+/// `shaped_unfiltered` is the body that the webhook would get, whatever its filter says.
 fn verdict(
     store: &Store,
     webhook: &Webhook,

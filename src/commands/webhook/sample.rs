@@ -1,4 +1,4 @@
-//! An event that is made up to try a webhook out.
+//! Made-up events to test a webhook.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ use crate::domain::{example, json};
 use crate::error::Failure;
 use crate::store::Store;
 
-/// What a test says that names no type.
+/// The data of a test without --type.
 const MESSAGE: &[u8] = br#"{"message":"This is a test sent by hookctl."}"#;
 
 /// The example of a type, or a webhook.test.
@@ -39,7 +39,7 @@ impl<'a> Sample<'a> {
     }
 
     pub fn event(&self, context: &Context, store: &Store) -> Result<NewEvent> {
-        // Data that is given needs no example.
+        // Given data replaces the example.
         let example = match (self.event_type, &self.data) {
             (Some(name), None) => own_example(store.event_type(name)?)?,
             _ => None,

@@ -1,4 +1,4 @@
-//! Secrets and the schemes that they can key.
+//! Secrets and the schemes that use them.
 
 use std::collections::BTreeSet;
 
@@ -12,16 +12,15 @@ use crate::error::Failure;
 use crate::output::{Cell, Text};
 use crate::random::Random;
 
-/// A secret that a webhook gets.
 #[derive(Debug)]
 pub struct NewSecret {
     pub secret: Secret,
-    /// Where it came from; `None` for one that was made, or came by stdin.
+    /// `None` if it was generated or came from stdin.
     pub source: Option<Source>,
     pub is_generated: bool,
 }
 
-/// The schemes of a webhook that names none: those that its secret can key. A new one keys both.
+/// The default schemes: those that fit the secret. A generated secret fits both.
 pub fn default_schemes(secret: Option<&Secret>) -> Vec<String> {
     let names: &[&str] = match secret.map(|secret| (secret.kind(), secret.can_key_standard())) {
         Some((KeyKind::Ed25519, _)) => &["standard-v1a"],
@@ -31,13 +30,13 @@ pub fn default_schemes(secret: Option<&Secret>) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-/// The kinds of secrets that these schemes take.
+/// The kinds of secrets that these schemes need.
 pub fn key_kinds(schemes: &[String]) -> BTreeSet<KeyKind> {
     schemes.iter().filter_map(|name| Scheme::find(name)).map(Scheme::key_kind).collect()
 }
 
-/// What to set so that each scheme has a secret of its kind: the given one, and new ones where `known` has none either. An
-/// error names `option`.
+/// The secrets to set so that each scheme has one of its kind: the given one, and new ones where `known` has none either.
+/// Errors name `option`.
 pub fn secrets_for(
     schemes: &[String],
     given: Option<(Secret, Option<Source>)>,
@@ -62,34 +61,35 @@ pub fn secrets_for(
     Ok(new)
 }
 
-/// Refuses a secret of a kind that none of the schemes takes.
+/// Refuses a secret of a kind that none of the schemes uses.
 pub fn check_kind(schemes: &[String], secret: &Secret, option: &str) -> Result<(), Failure> {
     let error = match secret.kind() {
         kind if key_kinds(schemes).contains(&kind) || schemes.is_empty() => return Ok(()),
         KeyKind::Ed25519 => SecretError::Ed25519,
         KeyKind::Symmetric => SecretError::NotEd25519,
     };
-    Err(Failure::option(option, format!("cannot key the scheme {}: {error}", schemes[0])))
+    Err(Failure::option(option, format!("it cannot be used with the scheme {}: {error}", schemes[0])))
 }
 
-/// Checks that each of these schemes can be keyed by the first of the secrets that is of its kind; an error names `option`.
+/// Checks that each scheme can use the first secret of its kind; errors name `option`.
 pub fn check_keys(schemes: &[String], secrets: &[&Secret], option: &str) -> Result<(), Failure> {
     for scheme in schemes.iter().filter_map(|name| Scheme::find(name)) {
-        Signer::new(scheme, secrets)
-            .map_err(|error| Failure::option(option, format!("cannot key the scheme {}: {error}", scheme.name)))?;
+        Signer::new(scheme, secrets).map_err(|error| {
+            Failure::option(option, format!("it cannot be used with the scheme {}: {error}", scheme.name))
+        })?;
     }
     Ok(())
 }
 
-/// Secrets that are handed over once.
+/// Secrets that are shown once.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct ShownSecrets {
-    /// The symmetric one; the private key where that is the only one.
+    /// The symmetric one, or the private key if it is the only one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub private_key: Option<String>,
-    /// What the receiver verifies with, of a private key.
+    /// The public key of a private key, for the receiver.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_key: Option<String>,
 }

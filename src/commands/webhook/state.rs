@@ -1,4 +1,4 @@
-//! A webhook after its state was changed: enabled, disabled, paused, resumed.
+//! Changes of state: enable, disable, pause, resume.
 
 use anyhow::Result;
 use serde::Serialize;
@@ -20,7 +20,7 @@ pub struct StateView {
     /// Deliveries that are not finished.
     pub waiting: u64,
     pub cancelled_deliveries: u64,
-    /// Events that it would have got while it was disabled and has no delivery of; `enable` alone counts them.
+    /// Events that it missed while it was disabled; only `enable` counts them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub missed_events: Option<u64>,
 }
@@ -74,7 +74,7 @@ pub fn change(
     })
 }
 
-/// Refuses a webhook that is disabled; `why` is a clause about it.
+/// Refuses a disabled webhook; `why` is a clause about it.
 pub fn refuse_disabled(webhook: &Webhook, why: &str) -> Result<(), Failure> {
     if webhook.health.state() != State::Disabled {
         return Ok(());
@@ -84,7 +84,7 @@ pub fn refuse_disabled(webhook: &Webhook, why: &str) -> Result<(), Failure> {
         .hint(format!("`hookctl webhook enable {}` makes it active", shell_words::quote(name))))
 }
 
-/// Prints webhooks after the change; how many deliveries wait for them.
+/// Prints webhooks after the change; returns how many deliveries wait for them.
 pub fn print(context: &mut Context, views: Vec<StateView>) -> Result<u64> {
     let waiting = views.iter().map(|view| view.waiting).sum();
     context.out.list(views.into_iter().map(Ok), "")?;

@@ -19,7 +19,7 @@ use crate::store::Store;
 
 /// Change a webhook's settings
 ///
-/// What is not named stays as it is. A new secret by --secret-… replaces the old one at once; to let both count for a
+/// Settings that are not given stay unchanged. A new secret by --secret-… replaces the old one at once; to let both count for a
 /// while, use `hookctl webhook secret rotate`.
 #[derive(Args, Debug)]
 #[command(
@@ -166,7 +166,7 @@ impl Update {
         Ok(settings)
     }
 
-    /// The secrets to set: the one given, and new ones where a scheme has none.
+    /// The secrets to set: the given one, and new ones for schemes without one.
     fn new_secrets(
         &self,
         context: &mut Context,
@@ -175,7 +175,7 @@ impl Update {
         settings: &Settings,
         given: Option<Secret>,
     ) -> Result<Vec<NewSecret>> {
-        // What changes neither needs no secret, and so no key.
+        // Other changes need no secret, and so no encryption key.
         if given.is_none() && self.change.signature_schemes.is_none() {
             return Ok(Vec::new());
         }

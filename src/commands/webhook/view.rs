@@ -11,7 +11,7 @@ use crate::domain::webhook::{Condition, Order, Settings, State, Webhook};
 use crate::http::client_cert_expiry;
 use crate::output::{Cell, Look, Page, Row, Text};
 
-/// A webhook with TimeTracker's keys and hookctl's own; never the secret, but for the one time it is created.
+/// A webhook with TimeTracker's keys and hookctl's own; with its secret only when it is created.
 #[derive(Clone, Debug, Serialize)]
 pub struct WebhookView {
     id: i64,
@@ -153,7 +153,7 @@ impl WebhookView {
         text.field("Disable after", disable_after);
     }
 
-    /// What only some webhooks have.
+    /// The fields that only some webhooks have.
     fn describe_limits(&self, text: &mut Text) {
         let settings = &self.settings;
         if let Some(limit) = settings.rate_limit {
@@ -206,12 +206,12 @@ impl WebhookView {
         }
     }
 
-    /// How long a failed delivery is tried for.
+    /// How long a failed delivery is retried.
     fn retry_span(&self) -> String {
         duration::rough(Duration::from_millis(self.settings.retry.span_ms().unsigned_abs()), 2)
     }
 
-    /// The delay before each retry, and how long that is: `after 1m, then 2m, then 4m (3 in 7m)`.
+    /// The delay before each retry, and the total: `after 1m, then 2m, then 4m (3 in 7m)`.
     fn retry_times(&self) -> String {
         let times: Vec<String> = self
             .settings
@@ -231,7 +231,7 @@ impl WebhookView {
     }
 }
 
-/// One word: what is wrong with an active webhook, else its state.
+/// The condition of an active webhook, else its state.
 pub fn state_cell(state: State, condition: Option<Condition>) -> Cell {
     match (state, condition) {
         (State::Disabled, _) => Cell::bad("disabled"),
@@ -300,7 +300,7 @@ impl Row for WebhookView {
 }
 
 impl WebhookView {
-    /// One whose last attempt failed is not shown as a healthy one, before it counts as failing either.
+    /// A webhook whose last attempt failed is not shown as healthy, even before it counts as failing.
     fn state_cell(&self) -> Cell {
         match (self.state, self.condition) {
             (State::Active, None) if self.failing_since.is_some() => Cell::warn("active"),

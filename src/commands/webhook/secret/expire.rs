@@ -35,7 +35,6 @@ impl Expire {
     }
 }
 
-/// What became of the old secrets.
 #[derive(Debug, Serialize)]
 struct ExpireView {
     webhook: String,

@@ -7,7 +7,6 @@ pub mod rotate;
 
 use clap::Subcommand;
 
-/// The commands about a webhook's secrets.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Examples:
   hookctl webhook secret rotate crm   # both secrets sign for a day

@@ -58,7 +58,7 @@ struct PublicKeyView {
     webhook_id: i64,
     public_key: String,
     created_at: Timestamp,
-    /// Those that sign as well, until their overlap is over.
+    /// Old keys that also sign until their overlap ends.
     previous: Vec<KeyView>,
 }
 

@@ -19,7 +19,7 @@ use crate::error::Failure;
 use crate::output::{Page, Text};
 use crate::random::Random;
 
-/// A longer overlap is no rotation.
+/// The longest overlap.
 const LONGEST_OVERLAP: Duration = Duration::from_secs(365 * 86_400);
 
 /// Set a new secret; the old one stays valid during the overlap
@@ -49,7 +49,7 @@ impl Rotate {
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         context.refuse_if_read_only()?;
         if self.overlap > LONGEST_OVERLAP {
-            return Err(Failure::option("--overlap", "longer than 365d, the longest there may be").into());
+            return Err(Failure::option("--overlap", "must be at most 365d").into());
         }
         let given = self.secret.read()?;
         let store = context.store_to_write()?;
@@ -92,7 +92,7 @@ impl Rotate {
         Ok(Exit::DONE)
     }
 
-    /// The secret that was given, or a new one of each kind that the webhook signs with.
+    /// The given secret, or a new one of each kind that the webhook signs with.
     fn new_secrets(&self, webhook: &Webhook, given: Option<&Secret>) -> Result<Vec<Secret>> {
         let settings = &webhook.settings;
         let schemes = &settings.signature_schemes;
@@ -120,7 +120,7 @@ impl Rotate {
     }
 }
 
-/// The schemes that these secrets key and whose header holds a single signature, so that there is no overlap for them.
+/// The schemes of these secrets whose header has a single signature, so that they have no overlap.
 fn single_valued<'a>(schemes: &'a [String], new: &[Secret]) -> Vec<&'a str> {
     let is_single = |name: &&str| {
         Scheme::find(name).is_some_and(|scheme| {
@@ -130,7 +130,6 @@ fn single_valued<'a>(schemes: &'a [String], new: &[Secret]) -> Vec<&'a str> {
     schemes.iter().map(String::as_str).filter(is_single).collect()
 }
 
-/// What became of the secrets.
 #[derive(Serialize)]
 struct RotateView {
     webhook: String,
@@ -138,7 +137,7 @@ struct RotateView {
     #[serde(flatten)]
     secrets: ShownSecrets,
     created_at: Timestamp,
-    /// When the old secret ends; none when it has ended.
+    /// When the old secret expires; null if it has.
     previous_expires_at: Option<Timestamp>,
     #[serde(skip)]
     had_previous: bool,
