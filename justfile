@@ -38,7 +38,7 @@ fuzz TARGET SECONDS="60":
 
 # Changes of one place in a file, each run against the unit tests, with cargo-mutants: `just mutants src/store/claims.rs`
 mutants FILE:
-    cargo mutants --in-place --file {{FILE}} --timeout 120 -- --bin hookctl -- delivery:: domain:: store::
+    cargo mutants --in-place --file {{FILE}} --timeout 120 -- --bin hookctl -- delivery:: domain:: http:: store::
 
 # The benchmarks, or one: `just bench emit`
 bench NAME="":

@@ -103,6 +103,8 @@ fn a_webhook_that_another_process_finds_overloaded_gets_nothing_more() {
 fn a_webhook_changed_in_the_middle_of_a_drain_gets_the_rest_by_its_new_settings() {
     let (env, receiver, drain) = in_the_middle();
     let before = claims(&env);
+    std::thread::sleep(Duration::from_millis(700));
+    assert_eq!(claims(&env), before, "nothing is given back while the settings are as they were");
     env.hookctl(["webhook", "update", "crm", "--url", &receiver.url_at("/new")]).run().ok();
     wait_until("what no worker had begun is claimed anew", || claims(&env).intersection(&before).count() == 16);
     receiver.release();

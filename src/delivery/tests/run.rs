@@ -1,6 +1,9 @@
-//! Whole runs against addresses where nobody listens, where something fails on this side.
+//! Whole runs against addresses where nobody listens or answers, where something fails on this side.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::PathBuf;
+use std::thread;
 use std::time::Duration;
 
 use super::{NOW, emit, event, options, stored};
@@ -13,13 +16,49 @@ use crate::store::{NewClaim, Store, StoreError};
 
 /// A file with a webhook whose receiver refuses every connection.
 fn refused(folder: &tempfile::TempDir) -> PathBuf {
+    with_receiver(folder, "http://127.0.0.1:9/")
+}
+
+fn with_receiver(folder: &tempfile::TempDir, url: &str) -> PathBuf {
     let path = folder.path().join("hookctl.db");
     let store = Store::open(&path, Duration::from_millis(50)).unwrap();
     stored(&store, "crm", |settings| {
-        settings.url = "http://127.0.0.1:9/".to_owned();
+        settings.url = url.to_owned();
         settings.addresses.allow_private = true;
     });
     path
+}
+
+/// The URL of a receiver that is overloaded by the first request, and answers no other.
+fn overloaded() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        let mut held = Vec::new();
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            if held.is_empty() {
+                let _ = stream.read(&mut [0; 16 * 1024]).unwrap();
+                stream.write_all(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n").unwrap();
+            }
+            held.push(stream);
+        }
+    });
+    url
+}
+
+#[test]
+fn what_was_claimed_ahead_goes_back_with_the_result_that_holds_its_webhook_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&with_receiver(&folder, &overloaded()), Duration::from_secs(5)).unwrap();
+    let deliveries = emit(&store, 0..10, 2);
+    let mut engine = Engine::new(&store, options(2), Random::new().unwrap());
+    engine.add_deliveries(deliveries);
+    while engine.summary().retrying == 0 {
+        engine.turn().unwrap();
+    }
+    let due = store.count_due(NOW, &[]).unwrap();
+    assert!(due >= 7, "{due} are due: one was answered, and two are in flight at the most");
 }
 
 #[test]
