@@ -8,7 +8,9 @@ use crate::support::{Bench, Target, median, number, report, rounds};
 struct Figures {
     drain: f64,
     list: f64,
+    of_entity: f64,
     webhooks: f64,
+    status: f64,
     emit: f64,
 }
 
@@ -20,6 +22,8 @@ pub fn run() {
     let (empty, full) = (Bench::new(), Bench::new());
     for bench in [&empty, &full] {
         bench.webhook("one", &receiver.url, &[]);
+        // Old enough to look for, and none so old that it goes.
+        bench.run(&["db", "policy", "--keep", "3650d", "-q"]);
     }
     full.fill_finished(count);
     let pairs: Vec<(Figures, Figures)> = (0..rounds(5)).map(|_| (figures(&empty), figures(&full))).collect();
@@ -28,6 +32,8 @@ pub fn run() {
     println!("beside {count} finished deliveries, to the same on an empty log");
     report("  drain of 10,000 due, rate", 1.0 / ratio(|figures| figures.drain), "×", Target::AtLeast(0.9));
     report("  delivery list, a page", ratio(|figures| figures.list), "×", Target::AtMost(2.0));
+    report("  delivery list, a page of one entity", ratio(|figures| figures.of_entity), "×", Target::AtMost(2.0));
+    report("  status", ratio(|figures| figures.status), "×", Target::AtMost(2.0));
     report("  webhook list", ratio(|figures| figures.webhooks), "×", Target::AtMost(2.0));
     report("  emit", ratio(|figures| figures.emit), "×", Target::AtMost(2.0));
 }
@@ -39,7 +45,9 @@ fn figures(bench: &Bench) -> Figures {
     Figures {
         drain: seconds(&["drain", "-q", "--strict"]),
         list: several(&["delivery", "list"]),
+        of_entity: several(&["delivery", "list", "--entity", "invoice:42"]),
         webhooks: several(&["webhook", "list"]),
+        status: several(&["status"]),
         emit: several(&["emit", "invoice.paid", "--data", "{}", "-q"]),
     }
 }

@@ -29,8 +29,9 @@ const FILL: &str = "
     PRAGMA cache_size = -500000;
     BEGIN;
     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count)
-    INSERT INTO events (id, event_id, event_type, payload, fingerprint, created_at)
-        SELECT i, printf('evt_%026d', i), 'invoice.paid', x'7b7d', randomblob(16), 1700000000000 + i FROM n;
+    INSERT INTO events (id, event_id, event_type, payload, fingerprint, entity_type, entity_id, key, created_at)
+        SELECT i, printf('evt_%026d', i), 'invoice.paid', x'7b7d', randomblob(16), 'invoice', i % 100000,
+            'customer-' || i % 10000, 1700000000000 + i FROM n;
     INSERT INTO deliveries (id, webhook_id, event_id, event_type, status, attempt_count, created_at, started_at,
             completed_at, duration_ms, response_status_code)
         SELECT id, 1, id, 'invoice.paid', 'success', 1, created_at, created_at, created_at, 3, 200 FROM events;
