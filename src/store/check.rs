@@ -1,7 +1,6 @@
 //! Checks for damage: of the file, its schema, and relations between rows.
 
 use super::dialect::Dialect;
-use super::postgres::Postgres;
 use super::row::{one, pair};
 use super::value::params;
 use super::{Engine, Result, Store};
@@ -58,6 +57,11 @@ impl Check {
             Check::Journal => "journal",
         }
     }
+
+    /// Whether it is about the file: on a server these are the server's own to keep.
+    fn is_of_file(self) -> bool {
+        matches!(self, Check::Integrity | Check::Journal)
+    }
 }
 
 /// A problem that was found.
@@ -77,11 +81,9 @@ const LONGEST_LEASE_MS: i64 = LONGEST_TIMEOUT_MS + 60_000;
 
 impl Store {
     /// The checks that apply to this database, in their order.
-    pub fn checks(&self) -> &'static [Check] {
-        match &self.engine {
-            Engine::Sqlite(_) => &Check::ALL,
-            Engine::Postgres(_) => &Postgres::CHECKS,
-        }
+    pub fn checks(&self) -> Vec<Check> {
+        let is_file = matches!(self.engine, Engine::Sqlite(_));
+        Check::ALL.into_iter().filter(|check| is_file || !check.is_of_file()).collect()
     }
 
     /// Runs one check on a snapshot of its own. `Integrity` reads the whole file.

@@ -137,7 +137,7 @@ fn look(context: &mut Context, file: Option<&Path>) -> Result<(Vec<FindingView>,
     let progress = context.out.progress("Checking", Some(store.checks().len() as u64));
     let mut findings = Vec::new();
     for check in store.checks() {
-        let found = store.check(*check, now)?.into_iter();
+        let found = store.check(check, now)?.into_iter();
         findings.extend(found.map(|finding| FindingView {
             check: check.name(),
             message: finding.message,

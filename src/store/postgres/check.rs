@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use super::engine::Postgres;
 use crate::store::check::{Check, Finding};
 use crate::store::dialect::Dialect;
 use crate::store::migrations::MIGRATIONS;
@@ -33,18 +32,6 @@ impl Store {
         let found: BTreeSet<String> = self.rows(names, &[], one)?.into_iter().collect();
         Ok(made().into_iter().filter(|made| !found.contains(&made.name)).collect())
     }
-}
-
-impl Postgres {
-    pub(in crate::store) const CHECKS: [Check; 7] = [
-        Check::ForeignKeys,
-        Check::Schema,
-        Check::Counters,
-        Check::Deliveries,
-        Check::Claims,
-        Check::Attempts,
-        Check::Clock,
-    ];
 }
 
 /// A table or an index that the migrations make.
