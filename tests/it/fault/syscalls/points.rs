@@ -170,18 +170,21 @@ pub fn points(command: Hookctl, trace: &Path) -> Vec<Point> {
     points
 }
 
-/// Some of the points in the short form, each kind of fault and call among them; all in the long form.
-pub fn chosen(mut points: Vec<Point>, most: usize, dice: &mut Dice) -> Vec<Point> {
+/// Some of the points in the short form, kills and errors by turns, each kind of fault and call among them; all in the long form.
+pub fn chosen(points: Vec<Point>, most: usize, dice: &mut Dice) -> Vec<Point> {
     if super::super::scale() > 1 {
         return points;
     }
+    let (mut next, mut other): (Vec<Point>, Vec<Point>) =
+        points.into_iter().partition(|point| point.fault == Fault::Kill);
     let mut chosen = Vec::new();
     let mut kinds = BTreeSet::new();
-    while chosen.len() < most && !points.is_empty() {
-        let point = points.swap_remove(dice.below(points.len() as u64) as usize);
+    while chosen.len() < most && !next.is_empty() {
+        let point = next.swap_remove(dice.below(next.len() as u64) as usize);
         // A kind is not taken again before half of the room is used.
         if kinds.insert(format!("{:?}{}", point.fault, point.call)) || chosen.len() >= most / 2 {
             chosen.push(point);
+            std::mem::swap(&mut next, &mut other);
         }
     }
     chosen
