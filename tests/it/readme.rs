@@ -136,10 +136,10 @@ fn every_file_that_a_document_links_to_is_there() {
 fn the_two_commands_that_build_are_the_ones_that_are_promised() {
     let lines = commands("Try it");
     assert_eq!(lines, ["cargo run --release --locked -- demo", "cargo test --locked"]);
-    assert!(file(".ci/run").contains("\ncargo test --locked"), "the check runs the tests by the same command");
+    assert!(file(".ci/run").contains("\ntry cargo test --locked\n"), "the check runs the tests by the same command");
     let recipes = file("justfile");
     for step in ["cargo fmt --check", "cargo clippy --all-targets --locked -- -D warnings", "cargo test --locked"] {
-        let ci = file(".ci/run");
+        let ci = file(".ci/run").replace("\ntry ", "\n");
         assert!(ci.contains(&format!("\n{step}")) && recipes.contains(&format!("\n    {step}")), "{step}");
     }
 }
