@@ -27,7 +27,7 @@ mod lazily;
 mod negative;
 mod refusal;
 
-/// Administer outgoing webhooks: one binary, one SQLite file, no service to run
+/// Send and manage webhooks: one binary, one SQLite file, no service to run
 #[derive(Debug, Parser)]
 #[command(name = "hookctl", version, disable_help_subcommand = true, after_long_help = include_str!("cli/reference.txt"))]
 pub struct Cli {
@@ -44,8 +44,8 @@ pub struct Cli {
     db: Option<PathBuf>,
     #[arg(skip)]
     is_database_argument: bool,
-    /// Take options that are not given from this section of $XDG_CONFIG_HOME/hookctl/config.toml: db, output, owner, color,
-    /// allow_networks, proxy, key_file, outbox
+    /// Take options that are not given from this section of $XDG_CONFIG_HOME/hookctl/config.toml: db, output, owner (of
+    /// webhooks that are created), color, allow_networks, proxy, key_file, outbox
     #[arg(
         short,
         long,
@@ -102,7 +102,7 @@ pub enum Command {
     /// The catalogue of event types
     #[command(subcommand)]
     EventType(Lazily<commands::event_type::Command>),
-    /// Take in what applications leave in their own transactions
+    /// Take in events that applications write (transactional outbox)
     #[command(subcommand)]
     Outbox(Lazily<commands::outbox::Command>),
     Drain(Lazily<commands::drain::Drain>),

@@ -17,10 +17,11 @@ use crate::store::{EventTypeRow, Store, StoreError, WebhookFilter};
 
 /// Write webhooks and event types as a TOML or JSON file
 ///
-/// `hookctl apply` reads it back, and changes nothing. No credential is in the file: where one belongs stands the variable or
-/// the file that it came from, else `{ env = "HOOKCTL_WEBHOOK_FIELD" }`; a webhook keeps what it has where that variable is not
-/// set when the file is applied. --with-secrets writes the credentials themselves. `is_active` is written for disabled webhooks
-/// alone, so that applying the file does not resume what hookctl disabled meanwhile. --output json writes JSON too.
+/// `hookctl apply` reads it back, and changes nothing. No credential is in the file: in its place is the variable or
+/// the file that it came from, else `{ env = "HOOKCTL_WEBHOOK_FIELD" }`; if that variable is not set when the file is
+/// applied, a webhook keeps what it has. --with-secrets writes the credentials themselves. `is_active` is written for
+/// disabled webhooks alone, so that applying the file does not enable what hookctl disabled meanwhile. --output json
+/// writes JSON too.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl export > hookctl.toml

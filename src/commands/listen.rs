@@ -27,14 +27,15 @@ use crate::signals::Stop;
 
 /// Receive webhooks on 127.0.0.1 and print each request as it comes
 ///
-/// The first line on stderr tells the URL, even with --quiet: `listening on http://127.0.0.1:PORT/`. Each request that was
-/// answered is a block of text, or one JSON object a line with `-o json` and `-o jsonl`. It goes on until Ctrl-C, SIGTERM,
-/// or --count; with --verify and --count it exits with 4 when a signature was not valid.
+/// The first line on stderr is the URL, even with --quiet: `listening on http://127.0.0.1:PORT/`. Each request is a
+/// block of text, or one JSON object a line with `-o json` and `-o jsonl`. It goes on until Ctrl-C, SIGTERM, or
+/// --count; with --verify and --count it exits with 4 when a signature was not valid.
 ///
 /// Values of headers that usually carry credentials, such as Authorization, are masked in the output.
 ///
-/// --record writes each request to a file of its own, byte for byte, for `hookctl replay`; see `hookctl help developing`.
-/// --forward-to passes requests on to a receiver and answers what it answers, or 502 where nothing comes back.
+/// --record writes each request to a file of its own, byte for byte, for `hookctl replay`; see
+/// `hookctl help developing`. --forward-to forwards requests to a receiver and returns its response, or 502 if there is
+/// none.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl listen --port 8000
@@ -51,34 +52,35 @@ pub struct Listen {
     /// The port to listen at; 0 for any free one
     #[arg(long, value_name = "PORT", default_value = "0", value_parser = port)]
     port: u16,
-    /// The status codes of the first, second, … answer; the last one repeats
+    /// The status codes of the first, second, … response; the last one repeats
     #[arg(long, value_name = "STATUS", default_value = "200", conflicts_with = "forward_to", value_delimiter = ',', value_parser = parse_status)]
     respond: Vec<u16>,
-    /// How long to wait before each answer
+    /// How long to wait before each response
     #[arg(long, value_name = "DURATION", value_parser = arguments::duration)]
     delay: Option<Duration>,
-    /// The Retry-After of every answer that is not a 2xx, in whole seconds
+    /// The Retry-After of every response that is not a 2xx, in whole seconds
     #[arg(long, value_name = "DURATION", value_parser = arguments::duration, conflicts_with = "forward_to")]
     retry_after: Option<Duration>,
     /// End after this many requests
     #[arg(long, value_name = "N", value_parser = arguments::at_least_one)]
     count: Option<u64>,
-    /// The address to listen at; others than loopback ones let other machines in
+    /// The address to listen at; one that is not loopback lets other machines in
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     bind: IpAddr,
-    /// Write each request to a new file in this folder, which is made where it is not there
+    /// Write each request to a new file in this folder, which is made if it does not exist
     #[arg(long, value_name = "DIR", help_heading = "Recording and forwarding")]
     record: Option<String>,
     /// Record credentials too: Authorization, Cookie, API key and token headers
     #[arg(long, requires = "record", help_heading = "Recording and forwarding")]
     record_secrets: bool,
-    /// Pass each request on to exactly this URL, and answer what comes back
+    /// Forward each request to exactly this URL, and return its response
     #[arg(long, value_name = "URL", help_heading = "Recording and forwarding")]
     forward_to: Option<String>,
-    /// Let --forward-to name another machine than this one
+    /// Let --forward-to name another machine
     #[arg(long, requires = "forward_to", help_heading = "Recording and forwarding")]
     allow_remote: bool,
-    /// Verify the signature of each request, as `hookctl verify` does; -w takes the webhook's secrets of when it begins
+    /// Verify the signature of each request, as `hookctl verify` does; -w reads the webhook's secrets once, at the
+    /// start
     #[arg(long)]
     verify: bool,
     #[command(flatten)]

@@ -19,9 +19,9 @@ use crate::store::{AttemptCount, Store, WebhookFilter, WebhookState};
 
 /// Counters and states in the Prometheus text format
 ///
-/// Metrics whose names end in _total, and the histogram, are counters: they only grow, and pruning the log takes nothing
-/// from them. hookctl_deliveries is a gauge, for a retry by hand makes a failed delivery wait again. Tests are not counted.
-/// The format is the same whatever --output says.
+/// Metrics whose names end in _total, and the histogram, are counters: they only grow, and pruning the log takes
+/// nothing from them. hookctl_deliveries is a gauge, because a retry by hand makes a failed delivery wait again.
+/// Tests are not counted. The format does not depend on --output.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl metrics

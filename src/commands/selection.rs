@@ -25,7 +25,7 @@ pub struct Selection {
     /// At most this many, newest first; reports how many were left out
     #[arg(long, value_name = "N", value_parser = arguments::at_least_one)]
     limit: Option<u64>,
-    /// Show how many are meant, by webhook, and do nothing
+    /// Show how many match, by webhook, and do nothing
     #[arg(long)]
     pub dry_run: bool,
 }

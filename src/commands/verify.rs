@@ -25,9 +25,10 @@ const LONGEST_HEAD: usize = 4 * 1024 * 1024;
 /// timestamp-in-future. The exact reason, and what would have matched, is written to stderr. The body is read from FILE,
 /// or from stdin, byte for byte.
 ///
-/// The scheme is never chosen by what the request looks like. With a bare secret it is timetracker unless --scheme names
-/// another. With -w it is the webhook's own: every one of them whose header is there must be right, and at least one must be
-/// there; name one with --scheme to demand it. With -w all live secrets count, those still in their overlap included.
+/// The scheme is never chosen by what the request looks like. With a bare secret it is timetracker unless --scheme
+/// names another. With -w it is the webhook's own: every one of them whose header is there must be valid, and at
+/// least one must be there; --scheme demands one. With -w all live secrets count, those still in their overlap
+/// included.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl verify --scheme github --secret-env SECRET \\

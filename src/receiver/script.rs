@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct Script {
     /// The status codes of the first, second, … request over all connections; the last one repeats; empty means 200.
     pub respond: Vec<u16>,
-    /// How long to wait before each answer.
+    /// How long to wait before each response.
     pub delay: Duration,
     /// The `Retry-After` of every answer that is not a 2xx; rounded up to whole seconds.
     pub retry_after: Option<Duration>,

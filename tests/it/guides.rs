@@ -58,7 +58,7 @@ fn the_commands_of_outbox_run() {
 #[test]
 fn the_commands_of_shaping_run() {
     let guide = Guide::run("shaping", "");
-    for told in ["no: its filter says no", "\"amount\":1200.00", "Invoice paid: Example invoice"] {
+    for told in ["belongs to bolt", "no: its filter says no", "\"amount\":1200.00", "Invoice paid: Example invoice"] {
         assert!(guide.told.contains(told), "{told}: {}", guide.told);
     }
     assert_eq!(guide.requests(), 11, "{}", guide.told);
@@ -80,6 +80,42 @@ fn the_commands_of_secrets_run() {
     assert_eq!(live, "1", "no overlap is left");
     assert!(!guide.env.path().join("new.secret").exists());
     assert!(guide.told.ends_with("valid (standard)\n") || guide.told.ends_with("valid\n"), "{}", guide.told);
+}
+
+#[test]
+fn the_commands_of_egress_run() {
+    if installed(&["openssl"], "openssl").is_none() {
+        return;
+    }
+    let guide = Guide::run("egress", "");
+    assert_eq!(guide.requests(), 0, "it sets up webhooks alone");
+    let list = guide.env.hookctl(["webhook", "show", "crm", "-o", "json"]).run().ok().json();
+    assert_eq!(
+        (&list["has_ca_cert"], &list["proxy"]),
+        (&true.into(), &"http://hookctl@proxy.corp.example:3128".into())
+    );
+}
+
+#[test]
+fn the_commands_of_troubleshooting_catch_up_after_an_outage() {
+    // A receiver that was down, one delivery that is to be retried, one that was given up, and one missed meanwhile.
+    let before = "
+        hookctl webhook create crm --url http://127.0.0.1:9/ -e 'invoice.*' > crm.txt
+        hookctl emit invoice.paid --data '{}' > emitted.txt
+        hookctl webhook update crm --max-retries 0 > crm.txt
+        hookctl emit invoice.sent --data '{}' > emitted.txt
+        hookctl webhook disable crm > crm.txt
+        hookctl emit invoice.overdue --data '{}' > emitted.txt
+        hookctl webhook update crm --url https://crm.example.com/hooks > crm.txt
+    ";
+    let guide = Guide::run("troubleshooting", before);
+    let sent: Vec<_> =
+        guide.receiver.requests().iter().map(|sent| sent.header("x-webhook-event").unwrap().to_owned()).collect();
+    for event_type in ["webhook.test", "invoice.paid", "invoice.sent", "invoice.overdue"] {
+        assert!(sent.iter().any(|sent| sent == event_type), "{event_type}: {sent:?}\n{}", guide.told);
+    }
+    let delivered = guide.env.sql_value("SELECT count(*) FROM deliveries WHERE status = 'success'");
+    assert_eq!(delivered, "4", "{}", guide.told);
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn update_has_the_options_of_create_and_no_default() {
 }
 
 /// Files of docs/ that are read in the repository and are no guides.
-const REFERENCE: [&str; 3] = ["comparison", "faults", "reference"];
+const REFERENCE: [&str; 2] = ["comparison", "faults"];
 
 #[test]
 fn every_guide_is_listed_and_shown_as_its_file_stands() {

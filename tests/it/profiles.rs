@@ -139,7 +139,10 @@ fn a_guide_at_a_terminal_is_rendered_and_goes_through_a_pager() {
     let shown = guide("cat > paged.txt").raw;
     assert!(shown.is_empty(), "{shown}");
     let paged = std::fs::read_to_string(env.path().join("paged.txt")).unwrap();
-    assert!(paged.starts_with("\u{1b}[1mMonitoring\u{1b}[0m\n") && !paged.contains("```"), "{paged}");
+    assert!(
+        paged.starts_with("\u{1b}[1mMonitoring, and running the drain\u{1b}[0m\n") && !paged.contains("```"),
+        "{paged}"
+    );
     for direct in ["", "cat", "no-such-pager"] {
         let shown = guide(direct).raw;
         assert!(shown.contains("Monitoring") && !shown.contains("```") && !shown.contains("##"), "{direct}: {shown}");

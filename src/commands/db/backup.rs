@@ -16,8 +16,8 @@ use crate::store::StoreError;
 
 /// Copy the database into a new file, while others go on writing
 ///
-/// The copy is the database as it was at one moment, in one file that only its owner can read; it holds the secrets. A file
-/// that is there is not overwritten.
+/// The copy is the database as it was at one moment, in one file that only its owner can read; it holds the secrets.
+/// An existing file is not overwritten.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl db backup hookctl-$(date +%F).db")]

@@ -14,9 +14,9 @@ use crate::store::{CopiedTable, Place, Store, is_database_file};
 
 /// Copy everything into another database: from a file to a server, and back
 ///
-/// The copy is the database as it was at one moment; others may write to it meanwhile, but what they write then is not in the
-/// copy: stop what emits and drains first. The copy is read back, counted and compared before it counts. Ids, claims and
-/// counters stay what they are. A database that holds anything is refused.
+/// The copy is the database as it was at one moment; others may write to it meanwhile, but what they write then is
+/// not in the copy: stop what emits and drains first. The copy is read back, counted and compared. Ids, claims and
+/// counters stay the same. A target that is not empty is refused.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl --db hookctl.db db copy postgres://app@db.example/hooks

@@ -7,7 +7,7 @@ use super::key_file::rekey;
 use crate::context::{Context, Exit};
 use crate::store::{Rekeying, data_key};
 
-/// Write secrets and credentials in clear again
+/// Write secrets and credentials in plain text again
 ///
 /// HOOKCTL_KEY_FILE names the key. All happens in one transaction. Unset it afterwards: with a key, new secrets are encrypted.
 #[derive(Args, Debug)]

@@ -12,16 +12,17 @@ use crate::store::{Rekeying, StoreError, data_key};
 
 /// Encrypt secrets and credentials with a key
 ///
-/// Signing secrets, and headers, URLs, client keys and passwords that are credentials; payloads, answers and names are not
-/// encrypted. The file of the key is made where it is not there. From then on what reads or writes a credential needs the key:
-/// HOOKCTL_KEY_FILE names the file, HOOKCTL_KEY holds the key itself, or systemd hands over a credential hookctl.key. Everything
-/// else works without it. Backups are as encrypted as the database; older ones are not. All happens in one transaction.
+/// Signing secrets, and headers, URLs, client keys and passwords that are credentials; payloads, responses and names
+/// are not encrypted. The key file is made if it does not exist. From then on what reads or writes a credential needs
+/// the key, a drain from cron too: HOOKCTL_KEY_FILE names the file, HOOKCTL_KEY holds the key itself, or systemd
+/// hands over a credential hookctl.key. Everything else works without it. Backups are as encrypted as the database;
+/// older ones are not. All happens in one transaction.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl db encrypt --key-file hookctl.key
   hookctl db info")]
 pub struct Encrypt {
-    /// The file of the key: 32 bytes, made when it is not there
+    /// The key file: 32 bytes, made if it does not exist
     #[arg(long, value_name = "FILE")]
     key_file: String,
 }

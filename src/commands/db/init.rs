@@ -15,11 +15,12 @@ use crate::store::foreign_entry;
 
 /// Make the database, and say who may use it
 ///
-/// Commands that write make the database when it is not there, for its owner alone. With --group every member of the group can
-/// use it: the application's user emits, another drains. The folder gets the mode 2770, the files 0660; it must hold nothing
-/// but the database. Members read the secrets, so choose them well. Done again it changes nothing.
-/// On a server the schema `hookctl` belongs to the role that made it, and no other can read it; --owner-role gives it away.
-/// With --grant a role of an application may call `hookctl.emit` in SQL, and can read nothing.
+/// Commands that write make the database when it is not there, for its owner alone. With --group every member of the
+/// group can use it: the application's user emits, another drains. The folder gets the mode 2770, the files 0660; it
+/// must hold nothing but the database. Members read the secrets, so choose them well. Repeating it changes nothing.
+/// On a server the schema `hookctl` belongs to the role that made it, and no other can read it; --owner-role makes
+/// another role its owner. With --grant a role of an application may call `hookctl.emit` in SQL, and can read
+/// nothing.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl db init

@@ -18,10 +18,11 @@ use crate::store::Retention;
 
 /// Show or set how long finished deliveries are kept; drain deletes what is older
 ///
-/// It is off until it is set. `hookctl drain` applies it when nothing is left to send, in short steps, for 10 seconds at the
-/// most or, with --watch, for as long as it pauses. Deliveries go with their attempts, and with their last delivery what is in
-/// an event; its id and fingerprint are remembered, so that the same event again is a duplicate. Deliveries that wait are kept.
-/// A file does not shrink by that, it fills again: `hookctl db vacuum` gives the space back.
+/// It is off until it is set. `hookctl drain` applies it when nothing is left to send, in short steps, for 10 seconds
+/// at most or, with --watch, for as long as it pauses. Deliveries are deleted with their attempts, and the content of
+/// an event with its last delivery; its id and fingerprint are remembered, so that the same event again is a
+/// duplicate. Waiting deliveries are kept. The file does not shrink, its space is used again: `hookctl db vacuum`
+/// returns it to the file system.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl db policy --keep 30d --keep-failed 90d
@@ -29,16 +30,16 @@ use crate::store::Retention;
   hookctl db policy --max-size off
   hookctl db policy --off")]
 pub struct Policy {
-    /// Keep finished deliveries for so long after their last attempt; off for ever
+    /// Keep finished deliveries for this long after their last attempt; off keeps them forever
     #[arg(long, value_name = "DURATION", value_parser = keep)]
     keep: Option<Setting>,
-    /// Keep those that ended as failed for so long instead; off as the others
+    /// Keep those that ended as failed for this long instead; off: as the others
     #[arg(long, value_name = "DURATION", value_parser = keep)]
     keep_failed: Option<Setting>,
-    /// Delete the oldest finished deliveries while the database holds more, such as 500M or 2G; off never
+    /// Delete the oldest finished deliveries while the database is larger, such as 500M or 2G; off for no limit
     #[arg(long, value_name = "SIZE", value_parser = max_size)]
     max_size: Option<Setting>,
-    /// Delete nothing any more
+    /// Stop deleting: remove the policy
     #[arg(long, conflicts_with_all = ["keep", "keep_failed", "max_size"])]
     off: bool,
 }

@@ -14,9 +14,10 @@ use crate::store::{Info, Store, StoreError, is_database_file};
 
 /// Replace the database by a backup; the old file is kept beside it
 ///
-/// The backup is checked first. The new file has the owner, group and mode of the old one. Asks, or needs --yes, when there
-/// is a database. Refused while another process has the database open. What the backup still has waiting is sent by the next drain, also what was delivered after it was taken:
-/// receivers drop such repeats by the event id.
+/// The backup is checked first. The new file has the owner, group and mode of the old one. Asks, or needs --yes, when
+/// there is a database. Refused while another process has the database open. Deliveries that wait in the backup are
+/// sent by the next drain, also those that were delivered after it was taken: receivers can drop duplicates by the
+/// event id.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl db restore hookctl-2026-01-31.db --yes")]

@@ -10,14 +10,14 @@ use crate::store::{Rekeying, data_key};
 
 /// Encrypt secrets and credentials with another key
 ///
-/// HOOKCTL_KEY_FILE names the key of now. The file of the new key is made where it is not there. All happens in one transaction:
-/// a run that was cut off is run again. Backups from before keep the old key.
+/// HOOKCTL_KEY_FILE names the current key. The new key file is made if it does not exist. All happens in one
+/// transaction: if it is killed, run it again. Older backups keep the old key.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl db encrypt --key-file old.key && HOOKCTL_KEY_FILE=old.key \\
       hookctl db rotate-key --new-key-file new.key")]
 pub struct RotateKey {
-    /// The file of the new key: 32 bytes, made when it is not there
+    /// The new key file: 32 bytes, made if it does not exist
     #[arg(long, value_name = "FILE")]
     new_key_file: String,
 }

@@ -13,8 +13,8 @@ use crate::output::{Page, Text};
 
 /// Give unused space back to the file system
 ///
-/// Rewrites the file, for which the disk needs as much free space as the file has; others wait meanwhile. Worth it after a
-/// large prune.
+/// Rewrites the file: the disk needs as much free space as the file's size, and other commands wait meanwhile. Useful
+/// after a large prune.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl delivery prune --older-than 30d --yes && hookctl db vacuum")]

@@ -44,7 +44,7 @@ pub struct Filters {
     /// Only if the last attempt ended with this error type [repeatable, or with commas]
     #[arg(long = "error-type", value_name = "TYPE", add = Candidates::ErrorTypes, value_delimiter = ',', value_parser = error_type)]
     pub error_types: Vec<ErrorType>,
-    /// Only if the last answer had this status code: 503, or 5xx [repeatable, or with commas]
+    /// Only if the last response had this status code: 503, or 5xx [repeatable, or with commas]
     #[arg(long = "status-code", value_name = "CODE", value_delimiter = ',', value_parser = status_code)]
     pub status_codes: Vec<(u16, u16)>,
     /// Only if the last attempt took longer

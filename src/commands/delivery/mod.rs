@@ -15,8 +15,8 @@ use clap::Subcommand;
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Examples:
-  hookctl delivery list --status failed  # what was not delivered
-  hookctl delivery show 42               # and why")]
+  hookctl delivery list --status retrying,failed  # what is not delivered
+  hookctl delivery show 42                        # and why")]
 pub enum Command {
     #[command(visible_alias = "ls")]
     List(list::List),

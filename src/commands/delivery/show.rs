@@ -8,12 +8,12 @@ use crate::commands::arguments;
 use crate::commands::candidates::Candidates;
 use crate::context::{Context, Exit};
 
-/// Show one delivery: payload, request, and each attempt with its answer
+/// Show one delivery: payload, request, and each attempt with its response
 ///
-/// The request is that of the last attempt, made with the webhook's present settings and secrets. Values of headers that
-/// usually carry credentials, and of the URL's query, are masked. A body made by a transform is shown as `body`, beside
-/// the event's payload. For a delivery that is not finished it says what it waits for, in JSON as `waiting.for`: attempt,
-/// enable, resume, receiver, breaker, retry, order or drain.
+/// The request is that of the last attempt, made with the webhook's current settings and secrets. Values of headers
+/// that usually carry credentials, and of the URL's query, are masked. A body made by a transform is shown as `body`,
+/// beside the event's payload. For a delivery that is not finished it says what it waits for, in JSON as
+/// `waiting.for`: attempt, enable, resume, receiver, breaker, retry, order or drain.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl delivery show 42

@@ -10,7 +10,7 @@ use crate::domain::custom_headers;
 use crate::domain::owner::Owner;
 use crate::jq::Expression;
 
-/// Accept an event and deliver it to the webhooks that want it
+/// Accept an event and deliver it to the webhooks subscribed to it
 ///
 /// The event and its deliveries are stored, durably and together, before the first request is sent: what was accepted is
 /// delivered, now or by the next `hookctl drain`. A failed delivery is retried by drain and is no failure of emit, unless
@@ -38,10 +38,10 @@ pub struct Emit {
     /// The data: JSON, @FILE, or - for stdin; sent inside the envelope. The schema of the type, if it has one, must accept it
     #[arg(long, value_name = "JSON", conflicts_with = "payload", help_heading = "Content")]
     pub(super) data: Option<String>,
-    /// Send the bytes of this file, or of stdin with -, as they are, without an envelope; no schema is asked about them
+    /// Send the bytes of this file, or of stdin with -, as they are, without an envelope; they are not validated
     #[arg(long, value_name = "FILE", conflicts_with_all = ["user", "entity", "action", "description"], help_heading = "Content")]
     pub(super) payload: Option<String>,
-    /// Fill what no option says with an example, as `hookctl event-type show` has it
+    /// Fill what no option gives from the example of the type, as `hookctl event-type show` has it
     #[arg(long, conflicts_with = "payload", help_heading = "Content")]
     pub(super) example: bool,
     /// Edit the data by a jq expression, whose one result is the new data [repeatable]
@@ -62,25 +62,26 @@ pub struct Emit {
     /// The event's id; the same id and content again is a duplicate, which sends nothing
     #[arg(long, value_name = "ID", help_heading = "Content")]
     pub(super) event_id: Option<String>,
-    /// What it belongs to, such as customer-7, to be found by; a webhook with --ordered=key keeps the order of each key
+    /// Its ordering key, such as customer-7; a webhook with --ordered=key keeps the order of each key, and lists find
+    /// it by the key
     #[arg(long, value_name = "KEY")]
     pub(super) key: Option<String>,
     /// Drop the event when the same type and content was accepted within this time
     #[arg(long, value_name = "DURATION", value_parser = arguments::duration)]
     pub(super) dedupe: Option<Duration>,
-    /// A header that every receiver of it gets; what a webhook has of that name goes before it [repeatable]
+    /// A header that every receiver of it gets; a webhook's own header of that name wins [repeatable]
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = custom_headers::parse_line)]
     pub(super) headers: Vec<(String, String)>,
-    /// Only to this webhook, if it wants the event [repeatable]
+    /// Only to this webhook, if it subscribes to the event [repeatable]
     #[arg(short, long = "webhook", value_name = "WEBHOOK", add = Candidates::Webhooks)]
     pub(super) webhooks: Vec<String>,
-    /// Only to this owner's webhooks
+    /// Only to this owner's webhooks; without it, to those of every owner
     #[arg(long, value_name = "OWNER", value_parser = arguments::owner)]
     pub(super) owner: Option<Owner>,
     /// Store only; the next drain sends
     #[arg(long)]
     pub(super) enqueue: bool,
-    /// Exit with 5 unless every delivery ended in success; an event that nobody wants is not delivered either
+    /// Exit with 5 unless every delivery ended in success; an event without a delivery is not delivered either
     #[arg(long, conflicts_with = "enqueue")]
     pub(super) strict: bool,
     /// Show which webhooks would get it, and why not the others; store and send nothing

@@ -18,14 +18,15 @@ use crate::error::Failure;
 use crate::output::{Cell, Page, Text};
 use crate::store::{EventFilter, EventRow, Store, Subscriber};
 
-/// Deliver events of the past to webhooks that did not have them
+/// Deliver past events to webhooks that did not get them
 ///
-/// Events are named by id or by filters. They go, oldest first, to every active webhook that wants them now and has no
-/// delivery of them. Webhooks named with -w get them whatever they subscribe to, and what they had is delivered again;
-/// --missing asks their subscriptions and leaves out what they had. A new webhook gets history the same way. An event of an
-/// owner goes to that owner's webhooks alone.
+/// Events are named by id or by filters. They go, oldest first, to every active webhook that now subscribes to them
+/// and has no delivery of them. Webhooks named with -w get them whatever they subscribe to, and again if they had
+/// them; with --missing they get only what they subscribe to and did not have. A new webhook gets past events in the
+/// same way. Deliveries that failed are not missing: see `hookctl delivery retry`. An event of an owner goes to that
+/// owner's webhooks alone.
 ///
-/// Broken off and repeated with --missing, it goes on where it was. Exits with 5 when an attempt failed.
+/// If it is interrupted, run it again with --missing: it continues. Exits with 5 when an attempt failed.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl event resend order-7-paid
@@ -39,7 +40,7 @@ pub struct Resend {
     /// Their event ids
     #[arg(value_name = "ID", add = Candidates::Events, conflicts_with_all = ["event_type", "owner", "since", "until", "limit"])]
     ids: Vec<String>,
-    /// Only to webhooks that want them and have no delivery of them
+    /// Only to webhooks that subscribe to them and have no delivery of them
     #[arg(long)]
     missing: bool,
     /// Only events of this type, or pattern

@@ -12,10 +12,10 @@ use crate::store::EventTypeRow;
 
 /// Add an event type of your own, or change one
 ///
-/// Adding one again changes what is given. A schema and an example are about the data of its events: `emit` refuses data that the
-/// schema refuses, and names what is wrong by JSON pointers; payloads given by --payload are not checked. `emit --example` and
-/// `webhook test --type` send the example. What a schema refers to in other files or on the web is not read. A built-in type
-/// keeps its description, and may have a schema and an example.
+/// Adding one again changes what is given. A schema and an example are about the data of its events: `emit` refuses
+/// data that does not match the schema, with JSON pointers to what is wrong; --payload is not validated.
+/// `emit --example` and `webhook test --type` send the example. References to other files or the web in a schema are
+/// not followed. A built-in type keeps its description, and may have a schema and an example.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl event-type add order.shipped --description 'An order was shipped'
@@ -31,7 +31,7 @@ pub struct Add {
     /// What it means, for people
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
-    /// A JSON Schema that the data of its events must go with; none for no schema
+    /// A JSON Schema that the data of its events must match; none for no schema
     #[arg(long, value_name = "FILE")]
     schema: Option<String>,
     /// The data of an event as an example, JSON; none for no example

@@ -9,7 +9,7 @@ pub struct Guide {
 pub const GUIDES: &[Guide] = &[
     Guide {
         name: "receiving",
-        about: "Receivers in Python, Node, Go, Rust and shell, signatures checked",
+        about: "Receivers in Python, Node, Go, Rust and shell",
         text: include_str!("../../../docs/receiving.md"),
     },
     Guide {
@@ -19,34 +19,35 @@ pub const GUIDES: &[Guide] = &[
     },
     Guide {
         name: "outbox",
-        about: "Emitting in the transaction of an application",
+        about: "Transactional outbox: emit in an application's transaction",
         text: include_str!("../../../docs/outbox.md"),
     },
     Guide {
         name: "shaping",
-        about: "Filters, transforms, messages for chats, order, schemas",
+        about: "Filters, transforms, owners, chat messages, order, schemas",
         text: include_str!("../../../docs/shaping.md"),
     },
     Guide {
         name: "secrets",
-        about: "Where secrets are, and how to change one at no loss",
+        about: "Where secrets are kept, and how to rotate them without loss",
         text: include_str!("../../../docs/secrets.md"),
     },
     Guide {
         name: "egress",
-        about: "Proxies, client certificates, and whom TLS trusts",
+        about: "Proxies, client certificates, private certificate authorities",
         text: include_str!("../../../docs/egress.md"),
     },
     Guide {
-        name: "monitoring",
-        about: "Checks, metrics, alert rules and reports",
-        text: include_str!("../../../docs/monitoring.md"),
+        name: "troubleshooting",
+        about: "When deliveries fail: causes, and catching up after an outage",
+        text: include_str!("../../../docs/troubleshooting.md"),
     },
     Guide {
-        name: "backup",
-        about: "Copies of the database, and how to put one back",
-        text: include_str!("../../../docs/backup.md"),
+        name: "monitoring",
+        about: "Running the drain, checks, metrics, alert rules and reports",
+        text: include_str!("../../../docs/monitoring.md"),
     },
+    Guide { name: "backup", about: "Backup, restore and retention", text: include_str!("../../../docs/backup.md") },
     Guide {
         name: "postgres",
         about: "Several machines on one PostgreSQL database",
@@ -56,6 +57,11 @@ pub const GUIDES: &[Guide] = &[
         name: "timetracker",
         about: "Moving from TimeTracker's webhooks",
         text: include_str!("../../../docs/timetracker.md"),
+    },
+    Guide {
+        name: "reference",
+        about: "Exit codes, environment, statuses, error types, keys of files",
+        text: include_str!("../../../docs/reference.md"),
     },
 ];
 

@@ -13,7 +13,7 @@ use crate::error::Failure;
 
 /// Show the help of a command, or a guide
 ///
-/// Without a word it lists the commands and the guides there are. At a terminal a guide is shown by PAGER, or less.
+/// Without arguments it lists all commands and guides. At a terminal a guide is shown by PAGER, or less.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl help webhook create

@@ -24,7 +24,7 @@ pub fn overview(command: &clap::Command) -> String {
     }
     text += "\nGuides, shown by `hookctl help GUIDE`:\n";
     for guide in GUIDES {
-        let _ = writeln!(text, "  {:11}  {}", guide.name, guide.about);
+        let _ = writeln!(text, "  {:15}  {}", guide.name, guide.about);
     }
     text + "\nhookctl demo is a guided tour. hookctl help COMMAND explains a command, and\n\
             hookctl --help the options, exit codes and the environment.\n"

@@ -8,9 +8,9 @@ use super::source::RejectedRows;
 use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
 
-/// Delete rejected rows: their events are given up
+/// Delete rejected rows: their events are discarded
 ///
-/// Rows that wait to be taken in are never deleted by it.
+/// It never deletes rows that wait to be taken in.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl outbox discard app.db --yes

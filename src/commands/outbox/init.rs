@@ -11,10 +11,10 @@ use crate::context::{Context, Exit};
 use crate::error::Failure;
 use crate::store::{Place, init_outbox, outbox_statements};
 
-/// Make the table that an application leaves events in
+/// Make the table that an application writes events into
 ///
-/// It is hookctl_outbox, in the application's own database: on a server in the current schema. Nothing else is touched there,
-/// and where the table is there already it is left as it is. Who runs this owns the table; the application needs the right to
+/// It is hookctl_outbox, in the application's own database: on a server in the current schema. Nothing else is
+/// changed there, and an existing table is kept. Who runs this owns the table; the application needs the right to
 /// insert, hookctl to select, update and delete.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:

@@ -8,9 +8,9 @@ use super::source::RejectedRows;
 use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
 
-/// Take the mark from rejected rows, so that the next drain tries them again
+/// Let the next drain try rejected rows again
 ///
-/// For rows that were mended, or whose reason has gone: `hookctl outbox status` shows them.
+/// For rows that were fixed, or whose reason is gone: `hookctl outbox status` shows them.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl outbox retry app.db

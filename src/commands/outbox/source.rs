@@ -45,7 +45,7 @@ pub struct RejectedRows {
     /// Only this row, by its id [repeatable]
     #[arg(long = "row", value_name = "ID", value_parser = row_id)]
     pub rows: Vec<i64>,
-    /// The application's database [default: what hookctl.emit left on the server of --db]
+    /// The application's database [default: the rows of hookctl.emit on the server of --db]
     #[arg(value_name = "SOURCE")]
     source: Option<OsString>,
 }

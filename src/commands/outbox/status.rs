@@ -16,7 +16,8 @@ use crate::store::{Outbox, Rejection, StoreError, Use};
 
 /// How many events wait in an outbox, since when, and which were rejected
 ///
-/// Without SOURCE it lists the outboxes of HOOKCTL_OUTBOX or the profile, and what hookctl.emit left on the server of --db.
+/// Without SOURCE it lists the outboxes of HOOKCTL_OUTBOX or the profile, and the rows of hookctl.emit on the server
+/// of --db.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl outbox status app.db

@@ -34,23 +34,23 @@ use crate::http::{Client, Egress, Shared, Target};
 use crate::new_file::Readers;
 use crate::random::Random;
 
-/// Check a receiver: send it right and wrong requests
+/// Test a receiver with valid and forged requests
 ///
-/// The receiver must know the secret. It gets right requests, and requests that are wrong in one way each, such as a changed
-/// body or an old timestamp; each check tells what was expected and what was seen. What the scheme cannot say is not judged:
-/// a scheme that signs no time has no request that is too old. Nothing is stored.
+/// The receiver must know the secret. It gets valid requests, and requests that are wrong in one way each, such as a
+/// changed body or an old timestamp; each check shows what was expected and what was seen. A check that does not
+/// apply to the scheme is not judged: a scheme that signs no time has no request that is too old. Nothing is stored.
 ///
-/// With -w the webhook's secrets, scheme, method, headers and content type are used, and its certificates and proxy; with
-/// several schemes, the one that the receiver takes. Loopback addresses need no flag.
+/// With -w the webhook's secrets, scheme, method, headers and content type are used, and its certificates and proxy;
+/// with several schemes, the one that the receiver accepts. Loopback addresses need no flag.
 #[derive(Args, Debug)]
 #[command(
     mut_arg("webhook", |arg| arg.help("Use the secrets, schemes, method, headers and content type of this webhook")),
     mut_arg("url", |arg| arg.help("The URL that is signed, where the scheme signs it (square, hubspot-v3) [default: URL]")),
     mut_arg("method", |arg| arg.help("The method of the requests [default: the webhook's, else POST]")),
     after_help = "Checks:
-  valid              takes a right signature
+  valid              accepts a valid signature
   missing            refuses a request without one
-  wrong              refuses a wrong one
+  wrong              refuses an invalid one
   other-secret       refuses one of another secret
   changed-body       refuses a body that was changed after signing
   changed-id         refuses a changed id, where the scheme signs one
@@ -58,13 +58,13 @@ use crate::random::Random;
   too-old            refuses what was signed 11 minutes ago
   from-future        refuses what will be signed in 11 minutes
   raw-bytes          verifies the bytes as they came, however their JSON is written
-  rotation           takes either of two signatures, where the scheme has lists
+  rotation           accepts either of two signatures, where the scheme has lists
   wrong-is-4xx       answers what it refuses with 4xx, not 5xx
-  large-body         takes 1 MiB
+  large-body         accepts 1 MiB
   empty-body         survives an empty body
-  content-type       takes other content types, or answers 415
+  content-type       accepts other content types, or answers 415
   answer-time        answers in time
-  duplicate          handles an event that comes twice once, as --duplicate-check finds
+  duplicate          handles an event that arrives twice once, as --duplicate-check finds
 
 Examples:
   hookctl probe http://localhost:8000/ --scheme github --secret-env SECRET
@@ -98,7 +98,7 @@ pub struct Probe {
     /// Only this check [repeatable, or with commas]
     #[arg(long, value_name = "CHECK", value_delimiter = ',', value_parser = PossibleValuesParser::new(checks::names()), hide_possible_values = true, help_heading = "Requests")]
     only: Vec<String>,
-    /// How long an answer may take
+    /// How long a response may take
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = arguments::duration, help_heading = "Requests")]
     answer_within: Duration,
     /// A shell command that exits with 0 when the event $HOOKCTL_EVENT_ID, which was sent twice, was handled once

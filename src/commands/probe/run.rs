@@ -23,7 +23,7 @@ pub struct Run<'a> {
     pub maker: &'a Maker,
     pub client: &'a Client,
     pub target: &'a Target,
-    /// How long an answer may take.
+    /// How long a response may take.
     pub within: Duration,
     pub duplicate_check: Option<&'a str>,
     pub random: Random,

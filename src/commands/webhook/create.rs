@@ -18,7 +18,7 @@ use crate::domain::webhook::Settings;
 use crate::error::Failure;
 use crate::output::Prompt;
 
-/// Register a webhook: a receiver and the event types it wants
+/// Register a webhook: a receiver and the event types it subscribes to
 ///
 /// Its secret is generated, unless one is given, and shown this once. Deliveries are signed with the schemes
 /// `timetracker` and `standard` (Standard Webhooks) unless --signature says otherwise. At a terminal it asks for what is

@@ -13,8 +13,8 @@ use crate::store::DeliveryFilter;
 
 /// Stop deliveries to webhooks; waiting deliveries are kept, new events create none
 ///
-/// Deliveries that a webhook already has are kept until it is enabled again. `webhook enable` says which events it missed and
-/// how to catch them up; `webhook pause` misses none.
+/// Deliveries that a webhook already has are kept until it is enabled again. `webhook enable` says how many events it
+/// missed and how to deliver them; a paused webhook misses none.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl webhook disable crm

@@ -21,8 +21,8 @@ pub struct EgressChange {
     /// Trust the certificate authorities of this machine too
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Network")]
     pub system_roots: Option<bool>,
-    /// Send through this proxy: http://, https:// or socks5://HOST:PORT, with USER@ where it wants a login; none for no
-    /// proxy, default for what HOOKCTL_PROXY says
+    /// Send through this proxy: http://, https:// or socks5://HOST:PORT, with USER@ where it needs a login; none for
+    /// no proxy, default for HOOKCTL_PROXY
     #[arg(long, value_name = "URL", help_heading = "Network")]
     pub proxy: Option<String>,
     /// The password of the proxy's user is in this environment variable
@@ -32,7 +32,7 @@ pub struct EgressChange {
     #[arg(long, value_name = "FILE", value_parser = GivenCredential::file, help_heading = "Network")]
     #[serde(skip)]
     pub proxy_password_file: Option<GivenCredential>,
-    /// Leave the receiver's name to the proxy; the addresses that it leads to are not checked then
+    /// Let the proxy resolve the receiver's name; its addresses are not checked then
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Network")]
     pub proxy_resolves: Option<bool>,
     /// Present this certificate to the receiver (PEM file: its own, then intermediates); none for no certificate

@@ -9,12 +9,12 @@ use crate::commands::candidates::Candidates;
 use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
 
-/// Make webhooks active, with a closed breaker and no failures on record
+/// Make webhooks active, close the circuit breaker, and reset the count of failures
 ///
-/// What waited goes out with the next drain. Events that were emitted while a webhook was disabled are not owed to it: how
-/// many it missed is said, with the command that catches them up. --backfill does that at once: the missed events become
-/// deliveries, oldest first, before the webhook is active again, so that an ordered one keeps its order. Broken off and
-/// repeated, it goes on where it was. A paused webhook is resumed.
+/// Waiting deliveries are sent by the next drain. A webhook gets no deliveries for events that were emitted while it
+/// was disabled: the output says how many it missed, and the command that delivers them. --backfill does that at
+/// once: the missed events become deliveries, oldest first, before the webhook is active again, so that an ordered
+/// one keeps its order. If it is interrupted, run it again: it continues. A paused webhook is resumed.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl webhook enable crm && hookctl drain -w crm
@@ -23,7 +23,7 @@ pub struct Enable {
     /// Their names or ids
     #[arg(value_name = "WEBHOOK", add = Candidates::Webhooks, required = true)]
     webhooks: Vec<String>,
-    /// Deliver what they missed while they were disabled
+    /// Queue the events that they missed while they were disabled
     #[arg(long)]
     backfill: bool,
 }

@@ -27,7 +27,7 @@ pub struct List {
     /// Only disabled ones
     #[arg(long)]
     inactive: bool,
-    /// Only those whose last attempts failed, five or more in a row, or that are left alone for it
+    /// Only those whose last five or more attempts failed, or whose circuit breaker is open
     #[arg(long)]
     failing: bool,
     /// Only those that subscribe to this event type

@@ -8,7 +8,7 @@ use crate::commands::candidates::Candidates;
 use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
 
-/// Keep deliveries to webhooks back; events go on being owed to them
+/// Stop sending to webhooks; new events are queued for them
 ///
 /// For maintenance of a receiver, or while a leaked secret is replaced: nothing is sent until `webhook resume`, and nothing is
 /// missed. `webhook disable` is for a receiver that is to get no more events.

@@ -17,12 +17,12 @@ use crate::error::Failure;
 use crate::output::{Cell, Page, Text};
 use crate::store::{EventHeaders, Payload, Store};
 
-/// Show what a webhook would be sent of an event, and whether it wants it
+/// Show the request that a webhook would get for an event, and whether it would get it
 ///
-/// The event is one that is stored (--event), the example of a type (--type), or else what `hookctl webhook test` sends, which
-/// every webhook gets. Of the others the webhook's patterns, its owner, whether it is enabled and its filter decide; the request is
-/// shown either way, by the settings of now: its headers, and the body that the transform or the preset makes. Nothing is sent
-/// or stored.
+/// The event is one that is stored (--event), the example of a type (--type), or else what `hookctl webhook test`
+/// sends, which every webhook gets. Whether it would get one of the others depends on its patterns, owner, state and
+/// filter; the request is shown either way, with the current settings: headers, and the body that the transform or
+/// the preset makes. Nothing is sent or stored.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl webhook preview crm --type invoice.paid

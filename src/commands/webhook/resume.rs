@@ -8,9 +8,9 @@ use crate::commands::candidates::Candidates;
 use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
 
-/// Let the deliveries of paused webhooks go
+/// Send to paused webhooks again
 ///
-/// What waited goes out with the next drain. A webhook that is disabled is made active by `webhook enable`.
+/// Waiting deliveries are sent by the next drain. A webhook that is disabled is made active by `webhook enable`.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl webhook resume crm && hookctl drain -w crm")]

@@ -12,13 +12,13 @@ use crate::delivery::{Case, Gates, sends, shape};
 use crate::domain::delivery::Status;
 use crate::store::{NewDelivery, Offer};
 
-/// Send one event now and tell what came back
+/// Send one event now and show the response
 ///
 /// The event is a webhook.test, or with --type the example of that type, as `hookctl event-type show` has it. No other webhook
 /// gets it, now or by a backfill.
 ///
-/// It reaches the webhook whatever it subscribes to and filters, active or not, in the form of its transform or preset, and waits
-/// for nothing: neither --concurrency nor --rate-limit counts for it. It is logged, never retried, and not counted. Exits with 5
+/// It is sent whatever the webhook subscribes to and filters, active or not, in the form of its transform or preset,
+/// and without waiting for --concurrency or --rate-limit. It is logged, never retried, and not counted. Exits with 5
 /// when it was not delivered.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:

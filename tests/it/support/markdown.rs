@@ -49,7 +49,8 @@ pub fn blocks(text: &str) -> Vec<Block> {
 /// The commands of a crontab without their times, and without the lines that set variables; a crontab writes `%` as `\%`.
 pub fn crontab(code: &str) -> Vec<String> {
     let command = |line: &str| line.splitn(6, ' ').nth(5).expect("five fields and a command").replace("\\%", "%");
-    code.lines().filter(|line| !line.starts_with("PATH=")).map(command).collect()
+    let sets_variable = |line: &&str| line.split_once('=').is_some_and(|(name, _)| !name.contains([' ', '*']));
+    code.lines().filter(|line| !sets_variable(line)).map(command).collect()
 }
 
 /// A shell that runs a script in the environment's folder, with the binary under test as `hookctl`, and fails with the first

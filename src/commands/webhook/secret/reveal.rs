@@ -15,9 +15,9 @@ use crate::store::StoredSecret;
 
 /// Print the secret, and the other credentials
 ///
-/// Where requests are signed, the first line is the secret that signs, and nothing else. During the overlap of a rotation a line follows for each old
-/// secret, with the time of its end. Then come the other credentials of the webhook: its URL, where that is one, headers, the
-/// client key, the password of its proxy. --read-only refuses.
+/// If requests are signed, the first line is the current secret, and nothing else. During the overlap of a rotation a
+/// line follows for each old secret, with its expiry. Then come the other credentials of the webhook: its URL, if
+/// that is one, headers, the client key, the password of its proxy. --read-only refuses.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl webhook secret reveal crm

@@ -24,11 +24,11 @@ const LONGEST_OVERLAP: Duration = Duration::from_secs(365 * 86_400);
 
 /// Set a new secret; the old one stays valid during the overlap
 ///
-/// The new secret is generated, unless one is given, and shown this once. It signs from now on. During the overlap headers
-/// that hold a list, such as those of standard and stripe, carry a signature of the old secret as well, so that receivers may
-/// change over one by one; a header that holds a single signature carries the new one. When the overlap is over the old
-/// secret is deleted by the next command that writes. A webhook that signs with an ed25519 key and with a shared secret gets
-/// both anew; one that is given replaces that of its kind.
+/// The new secret is generated, unless one is given, and shown this once. It signs from now on. During the overlap,
+/// schemes whose header holds a list (standard, stripe and others) sign with the old secret as well; schemes with a
+/// single signature (timetracker, github and others) switch at once: give their receivers both secrets first. After
+/// the overlap the next command that writes deletes the old secret. A webhook that signs with an ed25519 key and with
+/// a shared secret gets new ones for both; one that is given replaces that of its kind.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl webhook secret rotate crm
