@@ -136,7 +136,11 @@ impl Context {
     pub fn store_to_read(&mut self) -> Result<Store> {
         match self.store_if_any()? {
             Some(store) => Ok(store),
-            None => Ok(Store::empty()?),
+            None => {
+                let place = self.place()?;
+                self.out.notice(&format!("there is no database at {place} yet (--db, HOOKCTL_DB)"));
+                Ok(Store::empty()?)
+            }
         }
     }
 

@@ -45,6 +45,10 @@ pub fn failure(error: &clap::Error, arguments: &[OsString]) -> Failure {
             }
             _ => advised(error, first_paragraph(&error.render().to_string())),
         },
+        ErrorKind::UnknownArgument if text_of(ContextKind::InvalidArg).starts_with("--secret") => Failure::invalid(
+            format!("unexpected argument '{}'", text_of(ContextKind::InvalidArg)),
+        )
+        .hint("arguments are seen by others: a secret is given by --secret-env, --secret-file or --secret-stdin"),
         ErrorKind::UnknownArgument => {
             advised(error, format!("unexpected argument '{}'", text_of(ContextKind::InvalidArg)))
         }

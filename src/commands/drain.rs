@@ -7,19 +7,19 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
-use super::arguments;
 use super::outbox::intake::{Intake, Taken};
 use super::outbox::source;
 use super::pruning::Pruning;
 use super::sending::{self, Sending, Tally, broken_off};
 use super::wording::counted;
+use super::{arguments, held_back};
 use crate::commands::candidates::Candidates;
 use crate::context::{Context, Exit};
 use crate::delivery::{Summary, wait_out};
 use crate::domain::time::Timestamp;
 use crate::output::{Cell, Look, Row};
 use crate::signals::Stop;
-use crate::store::{LastDrain, Removed, Retention, Store, StoreError};
+use crate::store::{Due, DueQuery, LastDrain, Removed, Retention, Store, StoreError};
 
 /// Attempt every delivery that is due, then stop; run it from cron
 ///
@@ -140,7 +140,7 @@ impl DrainView {
             line += &format!("; {} rejected", counted(self.rejected, "row", "rows"));
         }
         if self.deferred > 0 {
-            line += &format!("; {} held back (rate limit, pause or order)", self.deferred);
+            line += &format!("; {} held back", self.deferred);
         }
         if self.remaining_due > self.deferred {
             line += &format!("; {} still due", self.remaining_due - self.deferred);
@@ -207,18 +207,20 @@ impl Drain {
         let webhooks = run.webhooks.as_slice();
         let tally = sending.tally();
         let told = drained.and_then(|locked_out| {
-            let remaining_due = store.count_due(context.now(), webhooks)?;
-            let deferred = match remaining_due {
-                0 => 0,
-                _ => sending.engine.count_held_back(webhooks)?.min(remaining_due),
-            };
+            let query = DueQuery { now: context.now(), webhooks, with_retries: false, with_idle: true };
+            let due = store.due_by_webhook(&query)?;
+            let remaining_due: u64 = due.iter().filter(|row| row.is_sent()).map(|row| row.due).sum();
+            let held_back = if remaining_due == 0 { Vec::new() } else { sending.engine.held_back(webhooks)? };
+            let deferred = held_back.iter().map(|held| held.count).sum::<u64>().min(remaining_due);
             let duration_ms = started.elapsed().as_millis() as u64;
-            Ok((DrainView { tally, taken_in, rejected, deferred, remaining_due, duration_ms }, locked_out))
+            let view = DrainView { tally, taken_in, rejected, deferred, remaining_due, duration_ms };
+            Ok((view, locked_out, held_back, due))
         });
         let recorded = counted(tally.claimed, "attempt is", "attempts are");
-        let (view, locked_out) =
+        let (view, locked_out, held_back, due) =
             told.map_err(|error| broken_off(error, &format!("{recorded} recorded ({})", tally.told())))?;
         context.out.report(&view, &view.line())?;
+        held_back::tell(context, &held_back, &due);
         if let Some(exit) = sending.stop.exit() {
             return Ok(exit);
         }
@@ -369,8 +371,10 @@ impl Drain {
     fn show_due(&self, context: &mut Context) -> Result<Exit> {
         let store = context.store_to_read()?;
         let webhooks = context.webhook_ids(&store, &self.webhooks)?;
-        let rows = store.due_by_webhook(context.now(), &webhooks, self.all)?;
-        let rows = rows.into_iter().map(|(webhook, due)| Ok(DueRow { webhook, due }));
+        let query = DueQuery { now: context.now(), webhooks: &webhooks, with_retries: self.all, with_idle: true };
+        let (sent, idle): (Vec<_>, Vec<_>) = store.due_by_webhook(&query)?.into_iter().partition(Due::is_sent);
+        held_back::tell(context, &[], &idle);
+        let rows = sent.into_iter().map(|row| Ok(DueRow { webhook: row.webhook, due: row.due }));
         context.out.list(rows, "nothing is due; `hookctl delivery list` shows what waits for its next try")?;
         Ok(Exit::DONE)
     }

@@ -32,6 +32,7 @@ pub mod event_type;
 pub mod export;
 pub mod failures;
 pub mod given_credential;
+pub mod held_back;
 pub mod help;
 pub mod listen;
 pub mod man;

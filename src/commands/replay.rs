@@ -131,6 +131,9 @@ impl Replay {
                 .hint("add --resign to sign the requests anew")
                 .into());
         }
+        if !self.resign && !self.set.is_empty() {
+            context.out.notice("the recorded signatures are of the body as it was; --resign signs what is sent");
+        }
         let resigning = if self.resign { Some(Resigning::new(context, options)?) } else { None };
         Ok(Edits { to, set: self.set.clone(), resigning })
     }

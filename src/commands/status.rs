@@ -58,6 +58,9 @@ struct StatusView {
     outboxes: Outboxes,
     /// Null where there is none yet.
     database: Option<DatabasePart>,
+    /// Where it is, or would be.
+    #[serde(skip)]
+    place: String,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -134,7 +137,7 @@ impl Row for NotWell {
 /// As in the list of webhooks; a webhook with any failure is not shown as healthy.
 fn not_well_cell(state: State, condition: Option<Condition>) -> Cell {
     match (state, condition) {
-        (State::Active, None) => Cell::warn("active"),
+        (State::Active, None) => Cell::warn("some failed"),
         (state, condition) => state_cell(state, condition),
     }
 }
@@ -174,7 +177,10 @@ impl Page for StatusView {
             Some(bytes) => format!("{}, {}", database.place, size(bytes)),
             None => database.place.clone(),
         });
-        text.field("Database", database.map_or_else(|| Cell::warn("none yet"), Cell::plain));
+        text.field(
+            "Database",
+            database.map_or_else(|| Cell::bad(format!("there is none at {}", self.place)), Cell::plain),
+        );
         if !self.webhooks_not_well.is_empty() {
             text.blank();
             text.heading("Webhooks that are not well");
@@ -205,8 +211,10 @@ impl StatusView {
         text.field("Last hour", attempts);
         if hour.deliveries > 0 {
             let told = format!(
-                "{} deliveries, {} delivered so far, {} failed",
-                hour.deliveries, hour.successful_deliveries, hour.failed_deliveries
+                "{}, {} delivered so far, {} failed",
+                counted(hour.deliveries, "delivery", "deliveries"),
+                hour.successful_deliveries,
+                hour.failed_deliveries
             );
             text.field("Created", if hour.failed_deliveries > 0 { Cell::bad(told) } else { Cell::plain(told) });
         }
@@ -240,6 +248,7 @@ impl Status {
         let store = found.map_or_else(Store::empty, Ok)?;
         let mut view = store.snapshot(|| self.find(context, &store, database))?;
         view.outboxes = standing::all(context, Some(&store))?;
+        view.place = place.to_string();
         Ok(view)
     }
 
@@ -275,6 +284,7 @@ impl Status {
             last_drain: store.last_drain()?.map(DrainPart::from),
             outboxes: Outboxes::default(),
             database,
+            place: String::new(),
         })
     }
 }

@@ -17,7 +17,7 @@ use super::step::Step;
 use super::webhook_cache::WebhookCache;
 use crate::clock::Clock;
 use crate::domain::time::Timestamp;
-use crate::domain::webhook::Order;
+use crate::domain::webhook::{Health, Order, Pause};
 use crate::store::{
     ClaimCost, Claimed, LEASE_MARGIN_MS, LaneClaim, LaneClaimed, Lease, Payload, RateCost, StateRead, Store, StoreError,
 };
@@ -38,6 +38,28 @@ pub(super) struct Claimer {
     gates: Gates,
     waits_for_rate: bool,
     locked_out: LockedOut,
+}
+
+/// Why the due deliveries of a webhook are not sent now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    Pause(Pause),
+    RateLimit,
+    /// One goes at a time, and that one failed or is under way.
+    Order,
+    /// As many are under way as may be at once.
+    Concurrency,
+    /// The database's key is not there.
+    Key,
+}
+
+/// Due deliveries of a webhook that are not sent now.
+#[derive(Clone, Debug)]
+pub struct HeldBack {
+    /// Its name; empty where it cannot be read without the database's key.
+    pub webhook: String,
+    pub count: u64,
+    pub hold: Hold,
 }
 
 /// Lanes that claim in one transaction, in their order.
@@ -272,35 +294,48 @@ impl Claimer {
         self.webhooks.version(webhook_id)
     }
 
-    /// How many due deliveries, of all webhooks or of these, are held back by the state of their webhook.
-    pub(super) fn count_held_back(&mut self, store: &Store, clock: Clock, webhooks: &[i64]) -> Result<u64, StoreError> {
+    /// The due deliveries, of all webhooks or of these, that are not sent now, by webhook.
+    pub(super) fn held_back(
+        &mut self,
+        store: &Store,
+        clock: Clock,
+        webhooks: &[i64],
+    ) -> Result<Vec<HeldBack>, StoreError> {
         let now = clock.now();
         let due: Vec<i64> = store.due_webhooks(now)?;
         let due: Vec<i64> = due.into_iter().filter(|id| webhooks.is_empty() || webhooks.contains(id)).collect();
-        let mut held_back = 0;
+        let mut held_back = Vec::new();
         for (id, health, version) in store.healths(&due)? {
-            let webhook = match self.webhooks.get(store, id, version, now) {
-                Err(error) if error.is_of_key() => {
-                    held_back += store.count_due(now, &[id])?;
-                    continue;
-                }
-                webhook => webhook?,
+            let (webhook, hold) = match self.webhooks.get(store, id, version, now) {
+                Err(error) if error.is_of_key() => (String::new(), Some(Hold::Key)),
+                webhook => match webhook? {
+                    Some(webhook) => (webhook.settings.name.clone(), hold(store, &webhook, &health, clock)?),
+                    None => continue,
+                },
             };
-            let Some(webhook) = webhook else { continue };
-            let is_full = match webhook.settings.concurrency {
-                Some(at_once) => store.count_claims(id, now, lease_end(&webhook, now))? >= at_once as usize,
-                None => false,
-            };
-            let is_waiting = match Passage::of(&health, webhook.settings.rate_limit, clock, 1) {
-                Passage::Closed | Passage::After(_) => true,
-                Passage::UpTo(_) | Passage::Probe => webhook.settings.order.is_kept() || is_full,
-            };
-            if is_waiting {
-                held_back += store.count_due(now, &[id])?;
+            if let Some(hold) = hold {
+                held_back.push(HeldBack { webhook, count: store.count_due(now, &[id])?, hold });
             }
         }
         Ok(held_back)
     }
+}
+
+/// What holds back the due deliveries of a webhook; `None` for those that the next drain sends.
+fn hold(store: &Store, webhook: &Prepared, health: &Health, clock: Clock) -> Result<Option<Hold>, StoreError> {
+    let (now, settings) = (clock.now(), &webhook.settings);
+    if let Some(pause) = health.pause(now) {
+        return Ok(Some(Hold::Pause(pause)));
+    }
+    if let Passage::After(_) = Passage::of(health, settings.rate_limit, clock, 1) {
+        return Ok(Some(Hold::RateLimit));
+    }
+    if settings.order.is_kept() {
+        return Ok(Some(Hold::Order));
+    }
+    let Some(at_once) = settings.concurrency else { return Ok(None) };
+    let is_full = store.count_claims(webhook.webhook_id, now, lease_end(webhook, now))? >= at_once as usize;
+    Ok(is_full.then_some(Hold::Concurrency))
 }
 
 /// Of the lanes that are still to claim in a turn, how many claim in one transaction: those that can use up the room.

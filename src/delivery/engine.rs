@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::claimer::{Claimer, Terms, Turns, lanes_at_once};
+use super::claimer::{Claimer, HeldBack, Terms, Turns, lanes_at_once};
 use super::fairness::WorkerShares;
 use super::in_flight::InFlight;
 use super::job::{EndedJob, Ending, Job, cut_off, with_payloads};
@@ -147,9 +147,9 @@ impl<'a> Engine<'a> {
         self.claimer.take_locked_out()
     }
 
-    /// How many due deliveries, of all webhooks or of these, are held back by the state of their webhook.
-    pub fn count_held_back(&mut self, webhooks: &[i64]) -> Result<u64, StoreError> {
-        self.claimer.count_held_back(self.store, self.options.clock, webhooks)
+    /// The due deliveries, of all webhooks or of these, that are not sent now, by webhook.
+    pub fn held_back(&mut self, webhooks: &[i64]) -> Result<Vec<HeldBack>, StoreError> {
+        self.claimer.held_back(self.store, self.options.clock, webhooks)
     }
 
     /// Turns until there is nothing left to do, or the time is up, or the program is asked to stop. Errors are those of

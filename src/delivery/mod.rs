@@ -31,6 +31,7 @@ mod workers;
 pub use accept::{
     AcceptOptions, Acceptance, Matching, SentAtOnce, accept, accept_durably, accept_shaped, sends, stored,
 };
+pub use claimer::{HeldBack, Hold};
 pub use engine::Engine;
 pub use outage::wait_out;
 pub use prepared::{Clients, Prepared, Request, USER_AGENT};

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
-use rustls::AlertDescription;
+use rustls::{AlertDescription, CertificateError};
 
 use super::local;
 use super::target::Target;
@@ -165,6 +165,9 @@ pub fn tls_reason(error: &io::Error) -> String {
     match inner {
         Some(rustls::Error::AlertReceived(AlertDescription::CertificateRequired)) => {
             "the receiver asks for a client certificate; give one with --client-cert and --client-key".to_owned()
+        }
+        Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+            format!("{error}; --ca-cert or --system-roots trusts an authority of your own")
         }
         Some(rustls::Error::AlertReceived(AlertDescription::CertificateExpired)) => {
             "the receiver says that the client certificate expired".to_owned()

@@ -23,6 +23,34 @@ pub struct Backlog {
     pub oldest_due: Option<Timestamp>,
 }
 
+/// Which due deliveries are counted.
+#[derive(Clone, Copy, Debug)]
+pub struct DueQuery<'a> {
+    pub now: Timestamp,
+    /// Of these webhooks; of all without any.
+    pub webhooks: &'a [i64],
+    /// Retries whose time has not come, too.
+    pub with_retries: bool,
+    /// Of disabled and paused webhooks, too.
+    pub with_idle: bool,
+}
+
+/// How many deliveries of a webhook are due.
+#[derive(Clone, Debug)]
+pub struct Due {
+    pub webhook: String,
+    pub due: u64,
+    pub is_active: bool,
+    pub is_paused: bool,
+}
+
+impl Due {
+    /// Whether a drain sends them.
+    pub fn is_sent(&self) -> bool {
+        self.is_active && !self.is_paused
+    }
+}
+
 impl Store {
     pub(super) fn backlog(&self, now: Timestamp) -> Result<Backlog> {
         let open = "SELECT count(*) FILTER (WHERE status = 'pending'), count(*) FILTER (WHERE status = 'retrying'),
@@ -40,22 +68,26 @@ impl Store {
 
     /// How many deliveries of webhooks that are active and not paused are due at `now`; of all webhooks, or of these.
     pub fn count_due(&self, now: Timestamp, webhooks: &[i64]) -> Result<u64> {
-        Ok(self.due_by_webhook(now, webhooks, false)?.into_iter().map(|(_, count)| count).sum())
+        let query = DueQuery { now, webhooks, with_retries: false, with_idle: false };
+        Ok(self.due_by_webhook(&query)?.into_iter().map(|row| row.due).sum())
     }
 
-    /// The active webhooks, but for paused ones, with deliveries due at `now`, by name, with how many; `all` counts retries whose time has not
-    /// come, too.
-    pub fn due_by_webhook(&self, now: Timestamp, webhooks: &[i64], all: bool) -> Result<Vec<(String, u64)>> {
+    /// The webhooks with deliveries due, by name.
+    pub fn due_by_webhook(&self, query: &DueQuery<'_>) -> Result<Vec<Due>> {
+        let DueQuery { now, webhooks, with_retries, with_idle } = *query;
         let sql = format!(
-            "SELECT o.name, o.due FROM (
-                SELECT w.name, (SELECT count(*) FROM deliveries d WHERE d.webhook_id = w.id
-                                  AND (d.due_at <= $1 OR ($2 AND d.due_at > $1 AND d.claim_token IS NULL))) AS due
+            "SELECT o.name, o.due, o.is_active, o.is_paused FROM (
+                SELECT w.name, s.is_active, s.paused_at IS NOT NULL AS is_paused,
+                    (SELECT count(*) FROM deliveries d WHERE d.webhook_id = w.id
+                       AND (d.due_at <= $1 OR ($2 AND d.due_at > $1 AND d.claim_token IS NULL))) AS due
                 FROM webhooks w JOIN webhook_state s ON s.webhook_id = w.id
-                WHERE s.is_active AND s.paused_at IS NULL AND ($3 OR {})) o
+                WHERE ($3 OR (s.is_active AND s.paused_at IS NULL)) AND ($4 OR {})) o
              WHERE o.due > 0 ORDER BY o.name",
-            self.dialect().one_of("w.id", "$4")
+            self.dialect().one_of("w.id", "$5")
         );
-        self.rows(&sql, params![now, all, webhooks.is_empty(), webhooks], pair)
+        self.rows(&sql, params![now, with_retries, with_idle, webhooks.is_empty(), webhooks], |row| {
+            Ok(Due { webhook: row.next()?, due: row.next()?, is_active: row.next()?, is_paused: row.next()? })
+        })
     }
 
     /// Makes every waiting delivery of webhooks that are active and not paused due now; of all webhooks, or of these.

@@ -51,7 +51,7 @@ mod webhooks;
 pub use accept::{Accepted, Intake, NewClaim, NewDelivery, Offer, Sends};
 pub use attempt_log::LoggedAttempt;
 pub use backfill::Past;
-pub use backlog::Backlog;
+pub use backlog::{Backlog, Due, DueQuery};
 pub use bodies::{Anew, PastEvent, ShapedDelivery};
 pub use check::{Check, Finding};
 pub use cipher::{DataKey, key as data_key, use_key};

@@ -30,6 +30,12 @@ impl Store {
         self.rows(sql, params![webhook_id, now], from_row)
     }
 
+    /// When the last of a webhook's old secrets expires; `None` where it has none at `now`.
+    pub fn overlap_end(&self, webhook_id: i64, now: Timestamp) -> Result<Option<Timestamp>> {
+        let sql = "SELECT max(expires_at) FROM secrets WHERE webhook_id = $1 AND expires_at > $2";
+        self.only(sql, params![webhook_id, now], one)
+    }
+
     /// The sources of the secrets that sign, one of each kind. The values are not decrypted.
     pub fn secret_references(&self, webhook_id: i64) -> Result<Vec<(KeyKind, Credential)>> {
         let sql = "SELECT is_ed25519, source FROM secrets WHERE webhook_id = $1 AND expires_at IS NULL

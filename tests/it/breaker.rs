@@ -36,6 +36,13 @@ fn failures_to_connect_put_off_the_other_deliveries_at_no_cost() {
     assert!(env.at(0, &["webhook", "show", "crm"]).ok().text().contains("Paused until"));
     let drained = env.json_at(59, &["drain"]);
     assert_eq!((&drained["claimed"], &drained["deferred"]), (&0.into(), &(20 - made).into()));
+    let told = format!(
+        "note: crm: {} not sent: its receiver could not be reached, and its circuit breaker is open until \
+         2026-01-01T00:01:00.000Z; `hookctl webhook enable crm` closes it\n",
+        20 - made
+    );
+    let drained = env.at(59, &["drain"]).ok().err();
+    assert!(drained.ends_with(&told), "{drained}");
 }
 
 #[test]

@@ -162,6 +162,51 @@ fn a_database_that_was_made_is_told_with_quiet_too() {
 }
 
 #[test]
+fn a_database_that_is_not_there_does_not_look_like_one_where_all_is_well() {
+    only_on_files!();
+    let env = TestEnv::new();
+    let place = env.database().display().to_string();
+    for args in [&["webhook", "list"][..], &["delivery", "list"], &["stats"], &["export"], &["drain", "--dry-run"]] {
+        let run = env.hookctl(args.iter().copied()).run().ok();
+        assert!(run.err().contains(&format!("note: there is no database at {place} yet")), "{args:?}: {run:?}");
+        assert_eq!(env.hookctl(args.iter().copied()).arg("-q").run().ok().err(), "");
+    }
+    assert!(env.hookctl(["status"]).run().ok().text().contains(&format!("there is none at {place}")));
+    let check = env.hookctl(["db", "check"]).run().fails(1);
+    assert!(check.err().starts_with(&format!("error: there is no database at {place}\n")), "{check:?}");
+    assert!(!env.database().exists());
+}
+
+#[test]
+fn a_drain_says_of_what_it_does_not_send_why_and_what_sends_it() {
+    let (env, receiver) = (TestEnv::new(), TestReceiver::start(200));
+    for (name, options) in [("off", &[][..]), ("my hook", &[]), ("rated", &["--rate-limit", "1/h"])] {
+        env.create(name, &receiver.url(), options);
+    }
+    env.enqueue(0, 3);
+    env.at(0, &["webhook", "disable", "off"]).ok();
+    env.at(0, &["webhook", "pause", "my hook"]).ok();
+    let drained = env.at(0, &["drain"]).ok();
+    assert!(drained.err().starts_with("1 attempted") && drained.err().contains("; 2 held back"), "{drained:?}");
+    let idle = "note: my hook: 3 not sent: it is paused; `hookctl webhook resume 'my hook'`\n\
+        note: off: 3 not sent: it is disabled; `hookctl webhook enable off`\n";
+    assert!(
+        drained.err().ends_with(&format!("note: rated: 2 not sent: its rate limit is used up\n{idle}")),
+        "{drained:?}"
+    );
+    assert!(env.at(0, &["drain", "--dry-run"]).ok().err().contains(idle));
+    let retried = env.at(0, &["delivery", "retry", "-w", "my hook", "--status", "pending", "--yes"]);
+    assert!(retried.err().contains("my hook: 3 not sent: it is paused"), "{retried:?}");
+}
+
+#[test]
+fn a_secret_given_as_an_argument_is_refused_with_the_ways_to_give_it() {
+    let run =
+        TestEnv::new().hookctl(["webhook", "create", "crm", "--url", "http://x/", "--secret", "abc"]).run().fails(2);
+    assert!(run.err().contains("--secret-env, --secret-file or --secret-stdin") && !run.err().contains("no-secret"));
+}
+
+#[test]
 fn a_rotation_that_a_scheme_cannot_overlap_warns() {
     let env = TestEnv::new();
     env.create("both", "http://127.0.0.1:9/", &[]);
@@ -170,7 +215,10 @@ fn a_rotation_that_a_scheme_cannot_overlap_warns() {
     let told = rotate(&["both"]);
     assert!(told.starts_with("warning: a header of timetracker holds one signature"), "{told}");
     assert_eq!(rotate(&["lists"]), "");
+    let shown = |name: &str| env.hookctl(["webhook", "show", name]).run().ok().text();
+    assert!(shown("lists").contains("Old secret until"), "{}", shown("lists"));
     assert_eq!(rotate(&["both", "--overlap", "0"]), "", "no overlap was asked for");
+    assert!(!shown("both").contains("Old secret"), "{}", shown("both"));
 }
 
 #[test]

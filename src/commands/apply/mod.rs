@@ -66,7 +66,7 @@ impl Apply {
         }
         let configuration = configuration::read(&self.file)?;
         // A wrong file must not create a database.
-        let store = context.store_to_read()?;
+        let store = context.store_if_any()?.map_or_else(Store::empty, Ok)?;
         let rest = if self.prune { Rest::Deleted } else { Rest::Kept };
         let plan = Plan::make(context, &store, &configuration, rest)?;
         drop(store);

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use serde::Serialize;
 
+use super::files::no_database;
 use crate::context::{Context, Exit};
 use crate::output::{Cell, Page, Text};
 use crate::store::{AccessFault, AccessFaultKind, access_faults, has_second_name};
@@ -96,6 +97,9 @@ impl Check {
             context.refuse_if_read_only()?;
         }
         let place = context.place()?;
+        if context.store_if_any()?.is_none() {
+            return Err(no_database(&place));
+        }
         let file = place.file();
         let (before, mut notes) = look(context, file)?;
         let mut findings = before.clone();

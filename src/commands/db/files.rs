@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use crate::context::Context;
 use crate::error::{Failure, Kind};
+use crate::store::Place;
 
 /// The size of a file in bytes; 0 if it does not exist.
 pub fn size(path: &Path) -> u64 {
@@ -23,9 +24,13 @@ pub fn existing(context: &Context, instead: &str) -> Result<PathBuf> {
     if path.exists() {
         return Ok(path);
     }
-    Err(Failure::new(Kind::Failed, format!("there is no database at {}", path.display()))
-        .hint("name another file with --db or HOOKCTL_DB")
-        .into())
+    Err(no_database(&Place::File(path)))
+}
+
+pub fn no_database(place: &Place) -> anyhow::Error {
+    Failure::new(Kind::Failed, format!("there is no database at {place}"))
+        .hint("name another one with --db or HOOKCTL_DB")
+        .into()
 }
 
 #[cfg(unix)]

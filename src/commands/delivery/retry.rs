@@ -10,11 +10,11 @@ use crate::commands::backfill::part_size;
 use crate::commands::selection::{GROUP, Selection};
 use crate::commands::sending::{self, Sending, Tally, broken_off};
 use crate::commands::wording::counted;
-use crate::commands::{arguments, reshaping};
+use crate::commands::{arguments, held_back, reshaping};
 use crate::context::{Context, Exit};
 use crate::domain::delivery::Status;
 use crate::output::{Page, Text};
-use crate::store::{DeliveryRow, Store};
+use crate::store::{DeliveryRow, DueQuery, Store};
 
 /// Make deliveries due again by hand, and attempt them
 ///
@@ -129,7 +129,9 @@ impl Retry {
         view.tally = sending.tally();
         let waiting = view.retried - view.tally.claimed;
         if sent.is_ok() && waiting > 0 {
-            context.out.notice(&format!("{waiting} wait: their webhook is disabled, paused, rate-limited or ordered"));
+            let meant: Vec<i64> = webhooks.into_iter().collect();
+            let query = DueQuery { now: context.now(), webhooks: &meant, with_retries: false, with_idle: true };
+            held_back::tell(context, &sending.engine.held_back(&meant)?, &store.due_by_webhook(&query)?);
         }
         let is_listed = list(&mut view, &store, &due);
         context.out.outcome(&view)?;

@@ -105,9 +105,12 @@ impl Numbers {
 
     /// The success rate of attempts, and that of finished deliveries, which does not include those still being retried.
     fn rates_text(&self) -> Cell {
-        let told = |rate: Option<Rounded>| rate.map_or_else(|| "none finished".to_owned(), percent);
         let Some(attempts) = self.attempt_success_rate else { return Cell::missing() };
-        let text = format!("{} of attempts, {} of finished deliveries", percent(attempts), told(self.success_rate));
+        let finished = match self.success_rate {
+            Some(rate) => format!("{} of finished deliveries", percent(rate)),
+            None => "no delivery finished".to_owned(),
+        };
+        let text = format!("{} of attempts, {finished}", percent(attempts));
         worst_rate([Some(attempts), self.success_rate])
             .map_or_else(|| Cell::plain(&text), |rate| rate_meaning(rate, &text))
     }

@@ -25,7 +25,9 @@ impl Show {
         let store = context.store_to_read()?;
         let webhook = context.webhook(&store, &self.webhook)?;
         let waiting = store.count_open(webhook.id)?;
-        context.out.page(&WebhookView::new(&webhook, waiting, context.now()))?;
+        let mut view = WebhookView::new(&webhook, waiting, context.now());
+        view.previous_secret_expires_at = store.overlap_end(webhook.id, context.now())?;
+        context.out.page(&view)?;
         Ok(Exit::DONE)
     }
 }

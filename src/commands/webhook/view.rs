@@ -42,6 +42,9 @@ pub struct WebhookView {
     created_by: Option<String>,
     created_at: Timestamp,
     updated_at: Timestamp,
+    /// Until when an old secret signs too. Set by `show` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previous_secret_expires_at: Option<Timestamp>,
     /// Set on create only.
     #[serde(flatten)]
     pub secrets: ShownSecrets,
@@ -90,6 +93,7 @@ impl WebhookView {
             created_by: webhook.created_by.clone(),
             created_at: webhook.created_at,
             updated_at: webhook.updated_at,
+            previous_secret_expires_at: None,
             secrets: ShownSecrets::default(),
         }
     }
@@ -111,7 +115,7 @@ impl WebhookView {
                 Some(Condition::Unreachable) => "the receiver could not be reached",
                 _ => "the receiver refused many requests in a row",
             };
-            text.field("Breaker", Cell::warn(format!("open: {reason}; one probe goes out after the pause")));
+            text.field("Breaker", Cell::warn(format!("open: {reason}; `hookctl webhook enable` closes it")));
             text.field("Paused until", until);
         }
         if let Some(until) = self.held_until.filter(|until| *until > text.look().now()) {
@@ -143,6 +147,10 @@ impl WebhookView {
         for scheme in settings.schemes().filter(|scheme| scheme.name == "hmac") {
             let (header, value) = (&scheme.header, scheme.value_template());
             text.field("hmac", format!("{header}: {value}, {}", scheme.algorithm.name()));
+        }
+        if self.previous_secret_expires_at.is_some() {
+            let until = text.look().exact(self.previous_secret_expires_at);
+            text.field("Old secret until", until);
         }
         text.field("Timeout", duration::of_millis(settings.timeout_ms));
         text.field("Retries", self.retry_times());

@@ -5,11 +5,12 @@ use std::time::Duration;
 use super::claiming::{Run, ids, keyed};
 use super::{NOW, claim, emit, options};
 use crate::clock::Clock;
+use crate::delivery::Hold;
 use crate::delivery::in_flight::InFlight;
 use crate::delivery::passage::is_blocked;
 use crate::delivery::run::{Gates, RunOptions};
 use crate::domain::rate_limit::RateLimit;
-use crate::domain::webhook::{Health, Order, Settings};
+use crate::domain::webhook::{Health, Order, Pause, Settings};
 use crate::store::Lease;
 
 #[test]
@@ -47,7 +48,8 @@ fn a_concurrency_that_was_given_counts_the_claims_of_other_processes() {
     other.claimer.lanes.drain(&[]);
     assert_eq!(other.count(crm), 0);
     assert!(other.claimer.lanes.is_empty(), "others send as many as may be sent at once");
-    assert_eq!(other.claimer.count_held_back(&other.store, Clock::new(Some(NOW)), &[]).unwrap(), 17);
+    let held_back = other.claimer.held_back(&other.store, Clock::new(Some(NOW)), &[]).unwrap();
+    assert_eq!(held_back.iter().map(|held| (held.count, held.hold)).collect::<Vec<_>>(), [(17, Hold::Concurrency)]);
 }
 
 #[test]
@@ -219,10 +221,20 @@ fn what_is_due_and_held_back_is_counted_by_what_holds_it() {
     run.change_health(open, |health| health.breaker.open_until = Some(NOW.plus_millis(1_000)));
     run.change_health(rated, |health| health.rate_next_us = 3_600_000_000);
     run.change_health(disabled, |health| health.is_active = false);
-    let mut count = |webhooks: &[i64]| run.claimer.count_held_back(&run.store, run.clock, webhooks).unwrap();
-    assert_eq!(count(&[]), 4 * 3, "held, open, ordered, rated");
-    assert_eq!((count(&[held]), count(&[ordered, open])), (3, 6));
-    assert_eq!(count(&[disabled]), 0, "nothing is due of it");
+    let mut held_back = |webhooks: &[i64]| -> Vec<(String, u64, Hold)> {
+        let held_back = run.claimer.held_back(&run.store, run.clock, webhooks).unwrap();
+        held_back.into_iter().map(|held| (held.webhook, held.count, held.hold)).collect()
+    };
+    let until = NOW.plus_millis(1_000);
+    let expected = [
+        ("held", Hold::Pause(Pause::Held(until))),
+        ("open", Hold::Pause(Pause::Refusing(until))),
+        ("ordered", Hold::Order),
+        ("rated", Hold::RateLimit),
+    ];
+    assert_eq!(held_back(&[]), expected.map(|(name, hold)| (name.to_owned(), 3, hold)));
+    assert_eq!((held_back(&[held]).len(), held_back(&[ordered, open]).len()), (1, 2));
+    assert_eq!(held_back(&[disabled]), [], "nothing is due of it");
 }
 
 #[test]
