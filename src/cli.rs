@@ -29,62 +29,39 @@ mod refusal;
 
 /// Send and manage webhooks: one binary, one SQLite file, no service to run
 #[derive(Debug, Parser)]
-#[command(name = "hookctl", version, disable_help_subcommand = true, after_long_help = include_str!("cli/reference.txt"))]
+#[command(name = "hookctl", version, disable_help_subcommand = true, next_help_heading = "Global options")]
+#[command(after_long_help = include_str!("cli/reference.txt"))]
 pub struct Cli {
     /// The SQLite file, made on first use by commands that write [default: $XDG_DATA_HOME/hookctl/hookctl.db]; or a PostgreSQL
     /// database, postgres://user@host/database
-    #[arg(
-        long,
-        value_name = "PATH|URL",
-        env = "HOOKCTL_DB",
-        hide_env_values = true,
-        global = true,
-        help_heading = "Global options"
-    )]
+    #[arg(long, value_name = "PATH|URL", env = "HOOKCTL_DB", hide_env_values = true, global = true)]
     db: Option<PathBuf>,
     #[arg(skip)]
     is_database_argument: bool,
     /// Take options that are not given from this section of $XDG_CONFIG_HOME/hookctl/config.toml: db, output, owner (of
     /// webhooks that are created), color, allow_networks, proxy, key_file, outbox
-    #[arg(
-        short,
-        long,
-        value_name = "PROFILE",
-        env = "HOOKCTL_PROFILE",
-        hide_env_values = true,
-        global = true,
-        add = Candidates::Profiles,
-        help_heading = "Global options"
-    )]
+    #[arg(short, long, value_name = "PROFILE", env = "HOOKCTL_PROFILE", hide_env_values = true, global = true, add = Candidates::Profiles)]
     profile: Option<String>,
     /// Format of the data on stdout [default: table]
-    #[arg(
-        short,
-        long,
-        value_name = "FORMAT",
-        env = "HOOKCTL_OUTPUT",
-        hide_env_values = true,
-        global = true,
-        help_heading = "Global options"
-    )]
+    #[arg(short, long, value_name = "FORMAT", env = "HOOKCTL_OUTPUT", hide_env_values = true, global = true)]
     output: Option<Format>,
     /// Filter the JSON output by this jq expression: one result a line, strings without quotes
-    #[arg(long, value_name = "EXPR", global = true, help_heading = "Global options")]
+    #[arg(long, value_name = "EXPR", global = true)]
     jq: Option<String>,
     /// When to use colour [default: auto] [env: NO_COLOR, CLICOLOR_FORCE]
-    #[arg(long, value_name = "WHEN", global = true, help_heading = "Global options")]
+    #[arg(long, value_name = "WHEN", global = true)]
     color: Option<ColorChoice>,
     /// No notices and no progress, for cron; errors, rejected lines and the creation of a database are still reported
-    #[arg(short, long, global = true, help_heading = "Global options")]
+    #[arg(short, long, global = true)]
     quiet: bool,
     /// Log each attempt on stderr; twice: also claims, look-ups, connections [env: HOOKCTL_LOG, HOOKCTL_LOG_FORMAT]
-    #[arg(short, long, action = ArgAction::Count, global = true, help_heading = "Global options")]
+    #[arg(short, long, action = ArgAction::Count, global = true)]
     verbose: u8,
     /// Refuse every command that writes or shows a secret, and open the file read-only
-    #[arg(long, env = "HOOKCTL_READ_ONLY", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new(), global = true, help_heading = "Global options")]
+    #[arg(long, env = "HOOKCTL_READ_ONLY", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new(), global = true)]
     read_only: bool,
     /// Answer yes to the question that destructive commands ask
-    #[arg(short, long, global = true, help_heading = "Global options")]
+    #[arg(short, long, global = true)]
     yes: bool,
     #[command(subcommand)]
     command: Option<Command>,
@@ -134,33 +111,19 @@ pub enum Command {
 
 impl Command {
     fn run(self, context: &mut Context) -> Result<Exit> {
-        match self {
-            Command::Webhook(command) => command.0.run(context),
-            Command::Emit(command) => command.0.run(context),
-            Command::Event(command) => command.0.run(context),
-            Command::EventType(command) => command.0.run(context),
-            Command::Outbox(command) => command.0.run(context),
-            Command::Drain(command) => command.0.run(context),
-            Command::Delivery(command) => command.0.run(context),
-            Command::Listen(command) => command.0.run(context),
-            Command::Replay(command) => command.0.run(context),
-            Command::Probe(command) => command.0.run(context),
-            Command::Demo(command) => command.0.run(context),
-            Command::Sign(command) => command.0.run(context),
-            Command::Verify(command) => command.0.run(context),
-            Command::Schemes(command) => command.0.run(context),
-            Command::Db(command) => command.0.run(context),
-            Command::Status(command) => command.0.run(context),
-            Command::Stats(command) => command.0.run(context),
-            Command::Check(command) => command.0.run(context),
-            Command::Metrics(command) => command.0.run(context),
-            Command::Export(command) => command.0.run(context),
-            Command::Apply(command) => command.0.run(context),
-            Command::Completions(command) => command.0.run(context),
-            Command::Man(command) => command.0.run(context, command_tree()),
-            Command::Help(command) => command.0.run(context, command_tree()),
-            Command::Complete(command) => command.0.run(context, command_tree()),
+        macro_rules! run {
+            ($($variant:ident),+; with the tree: $($reader:ident),+) => {
+                match self {
+                    $(Command::$variant(Lazily(command)) => command.run(context).map(Into::into),)+
+                    $(Command::$reader(Lazily(command)) => command.run(context, command_tree()).map(Into::into),)+
+                }
+            };
         }
+        run!(
+            Webhook, Emit, Event, EventType, Outbox, Drain, Delivery, Listen, Replay, Probe, Demo, Sign, Verify, Schemes,
+            Db, Status, Stats, Check, Metrics, Export, Apply, Completions;
+            with the tree: Man, Help, Complete
+        )
     }
 }
 
@@ -254,7 +217,7 @@ impl Cli {
         };
         let done = match command {
             Some(command) => command.run(&mut context),
-            None => Help::overview().run(&mut context, command_tree()),
+            None => Help::overview().run(&mut context, command_tree()).map(Into::into),
         };
         let done = done.and_then(|exit| context.out.flush().map(|()| exit));
         let trips = crate::store::round_trips();

@@ -39,6 +39,13 @@ impl Exit {
     }
 }
 
+/// Of what ends without an error and has nothing more to say.
+impl From<()> for Exit {
+    fn from((): ()) -> Exit {
+        Exit::DONE
+    }
+}
+
 /// The kinds of failure, each with its exit code and its stable name for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
-use crate::context::{Context, Exit};
+use crate::context::Context;
 
 /// Print the completion script of a shell
 ///
@@ -44,8 +44,7 @@ impl Shell {
 }
 
 impl Completions {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
-        context.out.bytes(self.shell.script().as_bytes())?;
-        Ok(Exit::DONE)
+    pub fn run(self, context: &mut Context) -> Result<()> {
+        context.out.bytes(self.shell.script().as_bytes())
     }
 }

@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::configuration::toml_text::assignment;
-use crate::context::{Context, Exit};
+use crate::context::Context;
 use crate::domain::credential::{Credential, HeaderValue, Source};
 use crate::domain::webhook::{Field, Webhook};
 use crate::output::{Format, Page, Text};
@@ -49,7 +49,7 @@ enum FileFormat {
 const SECRETS: [Field; 2] = [Field::SECRET, Field::PRIVATE_KEY];
 
 impl Export {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         if self.with_secrets {
             context.refuse_to_show_credentials()?;
         }
@@ -60,8 +60,7 @@ impl Export {
             FileFormat::Toml => Format::Table,
             FileFormat::Json => Format::Json,
         });
-        context.out.page_in(format, &view)?;
-        Ok(Exit::DONE)
+        context.out.page_in(format, &view)
     }
 
     fn collect(&self, context: &Context, store: &Store) -> Result<ExportView> {

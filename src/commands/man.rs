@@ -9,7 +9,7 @@ use clap::{Args, Command};
 use clap_mangen::Man as Renderer;
 use clap_mangen::roff::{Roff, bold, roman};
 
-use crate::context::{Context, Exit};
+use crate::context::Context;
 
 /// The date on every page: that of the last change of their text.
 const DATE: &str = "2026-11-25";
@@ -28,12 +28,12 @@ pub struct Man {
 }
 
 impl Man {
-    pub fn run(self, context: &mut Context, tree: Command) -> Result<Exit> {
+    pub fn run(self, context: &mut Context, tree: Command) -> Result<()> {
         let mut command = tree.disable_help_subcommand(true);
         command.build();
         let Some(dir) = self.dir else {
             context.out.bytes(&page(&command, None)?)?;
-            return Ok(Exit::DONE);
+            return Ok(());
         };
         let fail = || format!("--dir: cannot write to '{}'", dir.display());
         fs::create_dir_all(&dir).with_context(fail)?;
@@ -42,7 +42,7 @@ impl Man {
             fs::write(dir.join(name), text).with_context(fail)?;
         }
         context.out.notice(&format!("{} pages are in {}", pages.len(), dir.display()));
-        Ok(Exit::DONE)
+        Ok(())
     }
 }
 

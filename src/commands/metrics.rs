@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::outbox::standing::{self, OutboxView, Outboxes};
 use super::replace_file::replace;
-use crate::context::{Context, Exit};
+use crate::context::Context;
 use crate::domain::statistics::DURATION_BOUNDS_MS;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::Webhook;
@@ -33,7 +33,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         let store = context.store_to_read()?;
         let now = context.now();
         let mut text = store.snapshot(|| render(&store, now))?;
@@ -43,7 +43,7 @@ impl Metrics {
             None | Some("-") => context.out.bytes(text.as_bytes())?,
             Some(file) => replace(context, "--file", file, Readers::Everybody, text.as_bytes())?,
         }
-        Ok(Exit::DONE)
+        Ok(())
     }
 }
 

@@ -1,12 +1,12 @@
 //! One file per command: its options with their help, and what it does. The folders are the command tree.
 
-/// Makes the enum `Command` of a folder run the command that was chosen.
+/// Makes the enum `Command` of a folder run the command that was chosen. A command that has one exit code, 0, returns `()`.
 macro_rules! run_chosen {
     ($($variant:ident),+) => {
         impl Command {
             pub fn run(self, context: &mut $crate::context::Context) -> anyhow::Result<$crate::context::Exit> {
                 match self {
-                    $(Command::$variant(command) => command.run(context)),+
+                    $(Command::$variant(command) => command.run(context).map(Into::into)),+
                 }
             }
         }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
-use crate::context::{Context, Exit};
+use crate::context::Context;
 use crate::domain::duration;
 use crate::domain::signature::{Scheme, schemes};
 use crate::output::{Cell, Look, Row};
@@ -21,10 +21,9 @@ use crate::output::{Cell, Look, Row};
 pub struct Schemes {}
 
 impl Schemes {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         let rows = schemes::ALL.iter().map(|scheme| Ok(SchemeView::new(scheme)));
-        context.out.list(rows, "there are no schemes")?;
-        Ok(Exit::DONE)
+        context.out.list(rows, "there are no schemes")
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use super::arguments::{LONGEST_BODY, read_input};
 use super::signature_options::{self, SignatureOptions};
-use crate::context::{Context, Exit};
+use crate::context::Context;
 use crate::domain::event;
 use crate::domain::signature::{Message, Scheme, Signer};
 use crate::domain::time::Timestamp;
@@ -43,7 +43,7 @@ pub struct Sign {
 }
 
 impl Sign {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         if let Some(id) = &self.id {
             event::check_id(id).map_err(|error| Failure::option("--id", error))?;
         }
@@ -80,8 +80,7 @@ impl Sign {
             scheme: keyed.schemes[0].name,
             schemes: keyed.schemes.iter().map(|scheme| scheme.name).collect(),
             headers: headers.map(|(name, value)| (name.to_owned(), value)).collect(),
-        })?;
-        Ok(Exit::DONE)
+        })
     }
 }
 

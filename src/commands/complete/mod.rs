@@ -13,7 +13,7 @@ use clap_complete::engine::complete;
 
 use super::completions::Shell;
 use super::help::GUIDES;
-use crate::context::{Context, Exit};
+use crate::context::Context;
 use crate::output::is_unsafe;
 
 /// Answer a shell that completes a line
@@ -28,7 +28,7 @@ pub struct Complete {
 
 impl Complete {
     /// Writes no error messages, which would disturb the prompt: after an error there are no candidates.
-    pub fn run(self, context: &mut Context, tree: clap::Command) -> Result<Exit> {
+    pub fn run(self, context: &mut Context, tree: clap::Command) -> Result<()> {
         let typed = self.words.last().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
         let mut words: Vec<OsString> = self.words.into_iter().map(|word| word::meant(self.shell, word)).collect();
         // `help` is followed by the words of a command.
@@ -57,7 +57,7 @@ impl Complete {
                 context.out.bytes(line.as_bytes())?;
             }
         }
-        Ok(Exit::DONE)
+        Ok(())
     }
 }
 

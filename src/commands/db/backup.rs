@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::files;
 use crate::commands::replace_file::{refuse_database, refuse_missing_folder};
 use crate::commands::wording::size;
-use crate::context::{Context, Exit};
+use crate::context::Context;
 use crate::error::{Failure, Kind};
 use crate::output::{Page, Text};
 use crate::store::StoreError;
@@ -41,7 +41,7 @@ impl Page for BackupView {
 }
 
 impl Backup {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         files::existing(context, "save it with `pg_dump -n hookctl`; `db copy FILE` makes a file of it")?;
         refuse_database(context, "FILE", &self.file)?;
         if self.file.symlink_metadata().is_ok() {
@@ -55,8 +55,7 @@ impl Backup {
         store.back_up(&self.file, |done, total| progress.set_of(done, total)).map_err(unwritable)?;
         progress.finish();
         let view = BackupView { size_bytes: files::size(&self.file), path: self.file };
-        context.out.page(&view)?;
-        Ok(Exit::DONE)
+        context.out.page(&view)
     }
 }
 

@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::commands::wording::counted;
-use crate::context::{Context, Exit};
+use crate::context::Context;
 use crate::error::{Failure, Kind};
 use crate::output::{Page, Text};
 use crate::store::{CopiedTable, Place, Store, is_database_file};
@@ -60,7 +60,7 @@ impl Page for CopyView {
 }
 
 impl Copy {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         if !self.dry_run {
             context.refuse_if_read_only()?;
         }
@@ -95,10 +95,9 @@ impl Copy {
         }
         let line = format!("{} copied from {from} to {to}", counted(view.rows, "row", "rows"));
         match self.dry_run {
-            true => context.out.page(&view)?,
-            false => context.out.report(&view, &line)?,
+            true => context.out.page(&view),
+            false => context.out.report(&view, &line),
         }
-        Ok(Exit::DONE)
     }
 }
 

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::key_file::rekey;
-use crate::context::{Context, Exit};
+use crate::context::Context;
 use crate::store::{Rekeying, data_key};
 
 /// Write secrets and credentials in plain text again
@@ -16,12 +16,11 @@ use crate::store::{Rekeying, data_key};
 pub struct Decrypt {}
 
 impl Decrypt {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         context.refuse_if_read_only()?;
         let store = context.store_to_write()?;
         let from = data_key()?;
         let view = rekey(context, &store, Rekeying { from, to: None })?;
-        context.out.page(&view)?;
-        Ok(Exit::DONE)
+        context.out.page(&view)
     }
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::key_file::{read_or_make, rekey};
-use crate::context::{Context, Exit};
+use crate::context::Context;
 use crate::error::Failure;
 use crate::store::{Rekeying, StoreError, data_key};
 
@@ -28,7 +28,7 @@ pub struct Encrypt {
 }
 
 impl Encrypt {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         context.refuse_if_read_only()?;
         let store = context.store_to_write()?;
         let is_encrypted = store.is_encrypted()?;
@@ -51,8 +51,7 @@ impl Encrypt {
                          HOOKCTL_KEY_FILE={name} before the first webhook is created"
                     ));
                 }
-                context.out.page(&view)?;
-                Ok(Exit::DONE)
+                context.out.page(&view)
             }
         }
     }

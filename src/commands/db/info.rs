@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::content::Content;
 use super::{files, server};
 use crate::commands::wording::size;
-use crate::context::{Context, Exit};
+use crate::context::Context;
 use crate::new_file::folder_of;
 use crate::output::{Cell, Page, Text};
 use crate::store::{AccessFaultKind, Place, Store, access_faults, sidecar};
@@ -72,7 +72,7 @@ impl Page for InfoView {
 }
 
 impl Info {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         let place = context.place()?;
         let store = context.store_if_any()?;
         let path = match place {
@@ -97,7 +97,6 @@ impl Info {
             sqlite_version: file.sqlite_version,
             content: Content::load(context, &store, info.backlog, info.rows)?,
         };
-        context.out.page(&view)?;
-        Ok(Exit::DONE)
+        context.out.page(&view)
     }
 }

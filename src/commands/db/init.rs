@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::files;
-use crate::context::{Context, Exit};
+use crate::context::Context;
 use crate::error::{Failure, Kind};
 use crate::new_file::folder_of;
 use crate::output::{Page, Text};
@@ -66,7 +66,7 @@ impl Page for InitView {
 }
 
 impl Init {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         let place = context.place()?;
         let group = self.group.as_deref().map(group_id).transpose()?;
         if let Some(group) = group {
@@ -88,8 +88,7 @@ impl Init {
         let mode = place.file().and_then(files::mode);
         let folder_mode = place.file().and_then(|path| files::mode(folder_of(path)));
         let Init { group, owner_role, grant: granted } = self;
-        context.out.page(&InitView { place: place.to_string(), group, mode, folder_mode, owner_role, granted })?;
-        Ok(Exit::DONE)
+        context.out.page(&InitView { place: place.to_string(), group, mode, folder_mode, owner_role, granted })
     }
 }
 

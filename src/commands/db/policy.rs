@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::commands::arguments;
 use crate::commands::wording::{counted, size};
-use crate::context::{Context, Exit};
+use crate::context::Context;
 use crate::domain::duration;
 use crate::domain::policy::parse_size;
 use crate::domain::time::Timestamp;
@@ -76,7 +76,7 @@ impl Page for PolicyView {
 }
 
 impl Policy {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         let given = [self.keep, self.keep_failed, self.max_size];
         let store = match self.off || given.iter().any(Option::is_some) {
             true => context.store_to_write()?,
@@ -108,8 +108,7 @@ impl Policy {
             applied_at,
             pruned_deliveries: pruned.deliveries,
             pruned_events: pruned.events,
-        })?;
-        Ok(Exit::DONE)
+        })
     }
 }
 

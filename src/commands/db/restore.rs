@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::commands::wording::counted;
-use crate::context::{Context, Exit};
+use crate::context::Context;
 use crate::error::{Failure, Kind};
 use crate::output::{Page, Text};
 use crate::store::{Info, Store, StoreError, is_database_file};
@@ -49,7 +49,7 @@ impl Page for RestoreView {
 }
 
 impl Restore {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         context.refuse_if_read_only()?;
         let target = context.database_file(
             "restore a dump with `pg_restore`; `--db FILE db copy URL` fills an empty database from a file",
@@ -89,8 +89,7 @@ impl Restore {
             restored_from: self.file,
             kept: restored.kept,
         };
-        context.out.page(&view)?;
-        Ok(Exit::DONE)
+        context.out.page(&view)
     }
 
     /// The opened backup, after its checks.

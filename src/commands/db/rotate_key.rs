@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::key_file::{read_or_make, rekey};
-use crate::context::{Context, Exit};
+use crate::context::Context;
 use crate::error::Failure;
 use crate::store::{Rekeying, data_key};
 
@@ -23,7 +23,7 @@ pub struct RotateKey {
 }
 
 impl RotateKey {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         context.refuse_if_read_only()?;
         let store = context.store_to_write()?;
         let from = data_key()?;
@@ -35,7 +35,6 @@ impl RotateKey {
         }
         let to = read_or_make(context, "--new-key-file", &self.new_key_file)?;
         let view = rekey(context, &store, Rekeying { from, to: Some(&to) })?;
-        context.out.page(&view)?;
-        Ok(Exit::DONE)
+        context.out.page(&view)
     }
 }

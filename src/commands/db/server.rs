@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::content::Content;
 use crate::commands::wording::size;
-use crate::context::{Context, Exit};
+use crate::context::Context;
 use crate::output::{Cell, Page, Text};
 use crate::store::{Server, Store};
 
@@ -43,7 +43,7 @@ impl Page for ServerView {
 }
 
 /// Shows the server; `store` is the database on it, if there is one.
-pub fn show(context: &mut Context, server: &Server, store: Option<Store>) -> Result<Exit> {
+pub fn show(context: &mut Context, server: &Server, store: Option<Store>) -> Result<()> {
     let exists = store.is_some();
     let store = store.map_or_else(Store::empty, Ok)?;
     let (facts, info) = (Store::server_info(server)?, store.info(context.now())?);
@@ -61,6 +61,5 @@ pub fn show(context: &mut Context, server: &Server, store: Option<Store>) -> Res
         size_bytes: facts.size_bytes,
         content: Content::load(context, &store, info.backlog, rows)?,
     };
-    context.out.page(&view)?;
-    Ok(Exit::DONE)
+    context.out.page(&view)
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::files;
 use crate::commands::wording::size;
-use crate::context::{Context, Exit};
+use crate::context::Context;
 use crate::output::{Page, Text};
 
 /// Give unused space back to the file system
@@ -35,7 +35,7 @@ impl Page for VacuumView {
 }
 
 impl Vacuum {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         context.refuse_if_read_only()?;
         let path = files::existing(
             context,
@@ -45,7 +45,6 @@ impl Vacuum {
         let size_before_bytes = files::size(&path);
         store.vacuum()?;
         let view = VacuumView { size_bytes: files::size(&path), path, size_before_bytes };
-        context.out.page(&view)?;
-        Ok(Exit::DONE)
+        context.out.page(&view)
     }
 }

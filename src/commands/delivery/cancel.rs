@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::commands::selection::{GROUP, Selection};
 use crate::commands::wording::counted;
-use crate::context::{Context, Exit};
+use crate::context::Context;
 use crate::domain::delivery::Status;
 use crate::error::Failure;
 use crate::output::{Page, Text};
@@ -44,7 +44,7 @@ impl Page for CancelView {
 }
 
 impl Cancel {
-    pub fn run(mut self, context: &mut Context) -> Result<Exit> {
+    pub fn run(mut self, context: &mut Context) -> Result<()> {
         self.selection.check("hookctl delivery cancel ID..., or -w WEBHOOK for all that wait for it")?;
         let statuses = &mut self.selection.filters.statuses;
         let is_given = !statuses.is_empty();
@@ -57,7 +57,7 @@ impl Cancel {
         let selected = self.selection.select(context, &store, &[Status::Pending, Status::Retrying])?;
         if is_dry_run {
             selected.preview(context, &store)?;
-            return Ok(Exit::DONE);
+            return Ok(());
         }
         let count = selected.ids.len() as u64;
         if self.selection.is_by_filters() && count > 0 {
@@ -66,7 +66,6 @@ impl Cancel {
         let cancelled = selected.change(&store, GROUP, |_| Ok(()), |ids, ()| store.cancel_deliveries(ids))?;
         let cancelled = cancelled.into_iter().sum::<usize>() as u64;
         let view = CancelView { cancelled, finished: count - cancelled, left_out: selected.left_out };
-        context.out.outcome(&view)?;
-        Ok(Exit::DONE)
+        context.out.outcome(&view)
     }
 }

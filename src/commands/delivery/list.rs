@@ -6,7 +6,7 @@ use clap::Args;
 use super::filter::Filters;
 use crate::commands::arguments;
 use crate::commands::paging::{self, Limit};
-use crate::context::{Context, Exit};
+use crate::context::Context;
 use crate::store::{DeliveryFilter, DeliveryRow};
 
 /// List deliveries, newest first
@@ -28,7 +28,7 @@ pub struct List {
 }
 
 impl List {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         let store = context.store_to_read()?;
         let filter = self.filters.resolve(context, &store)?;
         let limit = self.limit.rows(&context.out);
@@ -46,7 +46,6 @@ impl List {
             true => "no deliveries yet; `hookctl emit TYPE --data JSON` makes some",
             false => "no deliveries match; see the newest with `hookctl delivery list`",
         };
-        paging::show(context, limit, rows, empty, count)?;
-        Ok(Exit::DONE)
+        paging::show(context, limit, rows, empty, count)
     }
 }

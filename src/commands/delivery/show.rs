@@ -6,7 +6,7 @@ use clap::Args;
 use super::view::DeliveryPage;
 use crate::commands::arguments;
 use crate::commands::candidates::Candidates;
-use crate::context::{Context, Exit};
+use crate::context::Context;
 
 /// Show one delivery: payload, request, and each attempt with its response
 ///
@@ -25,10 +25,9 @@ pub struct Show {
 }
 
 impl Show {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         let store = context.store_to_read()?;
         let page = DeliveryPage::load(context, &store, self.id)?;
-        context.out.page(&page)?;
-        Ok(Exit::DONE)
+        context.out.page(&page)
     }
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::options::Emit;
 use crate::commands::verdict::Verdict;
-use crate::context::{Context, Exit};
+use crate::context::Context;
 use crate::delivery::{Case, Matching, Schemas, shape};
 use crate::domain::event::NewEvent;
 use crate::domain::event_draft::Field;
@@ -43,7 +43,7 @@ impl Row for Candidate {
 }
 
 /// Shows the candidates; stores and sends nothing.
-pub(super) fn run(emit: &Emit, event: &NewEvent, store: &Store, context: &mut Context) -> Result<Exit> {
+pub(super) fn run(emit: &Emit, event: &NewEvent, store: &Store, context: &mut Context) -> Result<()> {
     if let Some(reason) = Schemas::default().refusal_of(store, event)? {
         return Err(Failure::option(Field::Data.option(), reason).into());
     }
@@ -67,6 +67,5 @@ pub(super) fn run(emit: &Emit, event: &NewEvent, store: &Store, context: &mut Co
         .collect();
     context
         .out
-        .list(candidates.into_iter().map(Ok), "there are no webhooks; the event would be stored and go to nobody")?;
-    Ok(Exit::DONE)
+        .list(candidates.into_iter().map(Ok), "there are no webhooks; the event would be stored and go to nobody")
 }

@@ -51,7 +51,8 @@ impl Emit {
         let mut envelope = draft.payload.is_none().then(|| draft.clone());
         let mut event = draft.into_event(context.now(), id).map_err(failure)?;
         if let Some(store) = read.filter(|_| self.dry_run) {
-            return dry_run::run(&self, &event, &store, context);
+            dry_run::run(&self, &event, &store, context)?;
+            return Ok(Exit::DONE);
         }
         let store = context.store_to_emit()?;
         store.leave_short_log()?;

@@ -6,7 +6,7 @@ use clap::Args;
 use crate::commands::arguments::{self, Moment};
 use crate::commands::candidates::Candidates;
 use crate::commands::paging::{self, Limit};
-use crate::context::{Context, Exit};
+use crate::context::Context;
 use crate::domain::event_type;
 use crate::domain::owner::Owner;
 use crate::error::Failure;
@@ -48,7 +48,7 @@ pub struct List {
 }
 
 impl List {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         if let Some(event_type) = &self.event_type {
             event_type::check_pattern(event_type).map_err(|error| Failure::option("--type", error))?;
         }
@@ -88,7 +88,6 @@ impl List {
             |before, limit| Ok(store.events(&EventFilter { before, limit: Some(limit), ..filter.clone() })?),
         );
         let count = |most| Ok(store.count_events(&EventFilter { before, limit: Some(most), ..filter.clone() })?);
-        paging::show(context, limit, rows, empty, count)?;
-        Ok(Exit::DONE)
+        paging::show(context, limit, rows, empty, count)
     }
 }

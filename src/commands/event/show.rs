@@ -6,7 +6,7 @@ use clap::Args;
 use super::view::EventPage;
 use crate::commands::candidates::Candidates;
 use crate::commands::delivery::request::{Bytes, Pairs};
-use crate::context::{Context, Exit};
+use crate::context::Context;
 use crate::domain::event::payload_hash;
 use crate::error::{Failure, Kind};
 
@@ -25,14 +25,14 @@ pub struct Show {
 }
 
 impl Show {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         let store = context.store_to_read()?;
         let event = context.event(&store, &self.id)?;
         let payload = store.payload(event.id)?;
         if self.payload {
             let payload = payload.ok_or_else(|| pruned(&self.id))?;
             context.out.bytes(&payload)?;
-            return Ok(Exit::DONE);
+            return Ok(());
         }
         let deliveries = store.deliveries_of_event(event.id)?;
         let headers = store.event_headers(event.id)?;
@@ -44,8 +44,7 @@ impl Show {
             headers: Pairs(headers.collect()),
             deliveries,
         };
-        context.out.page(&page)?;
-        Ok(Exit::DONE)
+        context.out.page(&page)
     }
 }
 

@@ -5,7 +5,7 @@ use clap::Args;
 
 use super::contract::{Contract, read};
 use super::view::EventTypeView;
-use crate::context::{Context, Exit};
+use crate::context::Context;
 use crate::domain::event_type::{self, check_description};
 use crate::error::{Failure, Kind};
 use crate::store::EventTypeRow;
@@ -40,7 +40,7 @@ pub struct Add {
 }
 
 impl Add {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         event_type::check(&self.event_type).map_err(|error| Failure::option("TYPE", error))?;
         if let Some(description) = &self.description {
             check_description(description)
@@ -72,7 +72,6 @@ impl Add {
             store.save_event_type(&row)?;
             Ok(row)
         })?;
-        context.out.page(&EventTypeView::from(row))?;
-        Ok(Exit::DONE)
+        context.out.page(&EventTypeView::from(row))
     }
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::view::EventTypeView;
-use crate::context::{Context, Exit};
+use crate::context::Context;
 
 /// List the catalogue
 #[derive(Args, Debug)]
@@ -14,10 +14,9 @@ use crate::context::{Context, Exit};
 pub struct List {}
 
 impl List {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         let store = context.store_to_read()?;
         let rows = store.event_types()?.into_iter().map(|row| Ok(EventTypeView::from(row)));
-        context.out.list(rows, "the catalogue is empty")?;
-        Ok(Exit::DONE)
+        context.out.list(rows, "the catalogue is empty")
     }
 }

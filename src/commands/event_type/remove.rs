@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::not_found::not_found;
 use crate::commands::candidates::Candidates;
-use crate::context::{Context, Exit};
+use crate::context::Context;
 use crate::error::Failure;
 
 /// Remove an event type of your own
@@ -22,13 +22,13 @@ pub struct Remove {
 }
 
 impl Remove {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         let store = context.store_to_write()?;
         let is_removed = store.transaction(|| store.remove_event_type(&self.event_type))?;
         if is_removed {
             let line = format!("'{}' is removed; `hookctl event-type add` brings it back", self.event_type);
             context.out.report(&RemovedView { name: self.event_type, removed: true }, &line)?;
-            return Ok(Exit::DONE);
+            return Ok(());
         }
         if store.knows_event_type(&self.event_type)? {
             return Err(

@@ -8,7 +8,7 @@ use super::contract::own_example;
 use super::not_found::not_found;
 use super::view::{EventTypePage, EventTypeView};
 use crate::commands::candidates::Candidates;
-use crate::context::{Context, Exit};
+use crate::context::Context;
 use crate::domain::{event_type, example};
 use crate::store::EventTypeRow;
 
@@ -23,7 +23,7 @@ pub struct Show {
 }
 
 impl Show {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         let store = context.store_to_read()?;
         let known = store.event_types()?;
         let Some(row) = known.iter().find(|known| known.name == self.event_type) else {
@@ -41,8 +41,7 @@ impl Show {
             event_type: EventTypeView::from(row.clone()),
             webhooks,
         };
-        context.out.page(&page)?;
-        Ok(Exit::DONE)
+        context.out.page(&page)
     }
 }
 

@@ -6,64 +6,28 @@ pub struct Guide {
     pub text: &'static str,
 }
 
-pub const GUIDES: &[Guide] = &[
-    Guide {
-        name: "receiving",
-        about: "Receivers in Python, Node, Go, Rust and shell",
-        text: include_str!("../../../docs/receiving.md"),
-    },
-    Guide {
-        name: "developing",
-        about: "From nothing to a verified receiver in ten minutes, and in CI",
-        text: include_str!("../../../docs/developing.md"),
-    },
-    Guide {
-        name: "outbox",
-        about: "Transactional outbox: emit in an application's transaction",
-        text: include_str!("../../../docs/outbox.md"),
-    },
-    Guide {
-        name: "shaping",
-        about: "Filters, transforms, owners, chat messages, order, schemas",
-        text: include_str!("../../../docs/shaping.md"),
-    },
-    Guide {
-        name: "secrets",
-        about: "Where secrets are kept, and how to rotate them without loss",
-        text: include_str!("../../../docs/secrets.md"),
-    },
-    Guide {
-        name: "egress",
-        about: "Proxies, client certificates, private certificate authorities",
-        text: include_str!("../../../docs/egress.md"),
-    },
-    Guide {
-        name: "troubleshooting",
-        about: "When deliveries fail: causes, and catching up after an outage",
-        text: include_str!("../../../docs/troubleshooting.md"),
-    },
-    Guide {
-        name: "monitoring",
-        about: "Running the drain, checks, metrics, alert rules and reports",
-        text: include_str!("../../../docs/monitoring.md"),
-    },
-    Guide { name: "backup", about: "Backup, restore and retention", text: include_str!("../../../docs/backup.md") },
-    Guide {
-        name: "postgres",
-        about: "Several machines on one PostgreSQL database",
-        text: include_str!("../../../docs/postgres.md"),
-    },
-    Guide {
-        name: "timetracker",
-        about: "Moving from TimeTracker's webhooks",
-        text: include_str!("../../../docs/timetracker.md"),
-    },
-    Guide {
-        name: "reference",
-        about: "Exit codes, environment, statuses, error types, keys of files",
-        text: include_str!("../../../docs/reference.md"),
-    },
-];
+/// Each of them is the file of its name in docs/.
+macro_rules! guides {
+    ($($name:literal: $about:literal;)*) => {
+        pub const GUIDES: &[Guide] =
+            &[$(Guide { name: $name, about: $about, text: include_str!(concat!("../../../docs/", $name, ".md")) }),*];
+    };
+}
+
+guides! {
+    "receiving": "Receivers in Python, Node, Go, Rust and shell";
+    "developing": "From nothing to a verified receiver in ten minutes, and in CI";
+    "outbox": "Transactional outbox: emit in an application's transaction";
+    "shaping": "Filters, transforms, owners, chat messages, order, schemas";
+    "secrets": "Where secrets are kept, and how to rotate them without loss";
+    "egress": "Proxies, client certificates, private certificate authorities";
+    "troubleshooting": "When deliveries fail: causes, and catching up after an outage";
+    "monitoring": "Running the drain, checks, metrics, alert rules and reports";
+    "backup": "Backup, restore and retention";
+    "postgres": "Several machines on one PostgreSQL database";
+    "timetracker": "Moving from TimeTracker's webhooks";
+    "reference": "Exit codes, environment, statuses, error types, keys of files";
+}
 
 #[cfg(test)]
 mod tests {

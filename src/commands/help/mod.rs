@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Args;
 
 pub use self::guides::GUIDES;
-use crate::context::{Context, Exit};
+use crate::context::Context;
 use crate::domain::event_type::nearest;
 use crate::error::Failure;
 
@@ -30,13 +30,12 @@ impl Help {
         Help { words: Vec::new() }
     }
 
-    pub fn run(self, context: &mut Context, tree: clap::Command) -> Result<Exit> {
+    pub fn run(self, context: &mut Context, tree: clap::Command) -> Result<()> {
         let guide = GUIDES.iter().find(|guide| self.words == [guide.name]);
         match guide {
-            Some(guide) => context.out.guide(guide.text, context.settings.pager.as_deref())?,
-            None => context.out.bytes(of_command(tree, &self.words)?.as_bytes())?,
+            Some(guide) => context.out.guide(guide.text, context.settings.pager.as_deref()),
+            None => context.out.bytes(of_command(tree, &self.words)?.as_bytes()),
         }
-        Ok(Exit::DONE)
     }
 }
 

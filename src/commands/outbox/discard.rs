@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::source::RejectedRows;
 use crate::commands::wording::counted;
-use crate::context::{Context, Exit};
+use crate::context::Context;
 
 /// Delete rejected rows: their events are discarded
 ///
@@ -26,7 +26,7 @@ struct DiscardView {
 }
 
 impl Discard {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         context.refuse_if_read_only()?;
         context.confirm(match self.rejected.rows.len() {
             0 => "Delete every rejected row?",
@@ -35,7 +35,6 @@ impl Discard {
         })?;
         let discarded = self.rejected.change(context, |outbox| outbox.discard(&self.rejected.rows))?;
         let rows = counted(discarded, "rejected row is", "rejected rows are");
-        context.out.report(&DiscardView { discarded }, &format!("{rows} deleted"))?;
-        Ok(Exit::DONE)
+        context.out.report(&DiscardView { discarded }, &format!("{rows} deleted"))
     }
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::source::{self, patience};
-use crate::context::{Context, Exit};
+use crate::context::Context;
 use crate::error::Failure;
 use crate::store::{Place, init_outbox, outbox_statements};
 
@@ -41,14 +41,14 @@ struct InitView {
 }
 
 impl Init {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         let place = source::place(context, &self.source)?;
         if self.notify && place.file().is_some() {
             return Err(Failure::option("--notify", "a file wakes nobody; drain looks into it again and again").into());
         }
         if self.print {
             context.out.bytes(outbox_statements(&place, self.notify).as_bytes())?;
-            return Ok(Exit::DONE);
+            return Ok(());
         }
         context.refuse_if_read_only()?;
         let is_new_file = matches!(&place, Place::File(path) if !path.exists());
@@ -61,7 +61,6 @@ impl Init {
         let has = if made { "has an outbox now" } else { "has an outbox already" };
         let quoted = shell_words::quote(&source);
         let line = format!("{source} {has}; `hookctl drain --outbox {quoted}` takes its events in");
-        context.out.report(&InitView { source, made, notify: self.notify }, &line)?;
-        Ok(Exit::DONE)
+        context.out.report(&InitView { source, made, notify: self.notify }, &line)
     }
 }

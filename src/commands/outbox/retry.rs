@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::source::RejectedRows;
 use crate::commands::wording::counted;
-use crate::context::{Context, Exit};
+use crate::context::Context;
 
 /// Let the next drain try rejected rows again
 ///
@@ -26,11 +26,10 @@ struct RetryView {
 }
 
 impl Retry {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         context.refuse_if_read_only()?;
         let retried = self.rejected.change(context, |outbox| outbox.retry(&self.rejected.rows))?;
         let rows = counted(retried, "row waits", "rows wait");
-        context.out.report(&RetryView { retried }, &format!("{rows} for the next drain"))?;
-        Ok(Exit::DONE)
+        context.out.report(&RetryView { retried }, &format!("{rows} for the next drain"))
     }
 }

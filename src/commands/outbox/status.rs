@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::source;
 use super::standing::{self, OutboxView, Outboxes};
 use crate::commands::wording::more;
-use crate::context::{Context, Exit};
+use crate::context::Context;
 use crate::error::{Failure, Kind};
 use crate::output::{Cell, Look, Page, Row, Text};
 use crate::store::{Outbox, Rejection, StoreError, Use};
@@ -92,7 +92,7 @@ impl Page for StatusView {
 }
 
 impl Status {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         match &self.source {
             Some(source) => show(context, source),
             None => list(context),
@@ -100,22 +100,21 @@ impl Status {
     }
 }
 
-fn show(context: &mut Context, source: &OsString) -> Result<Exit> {
+fn show(context: &mut Context, source: &OsString) -> Result<()> {
     let place = source::place(context, source)?;
     let outbox = source::open(context, &place, Use::Look)?;
     let name = place.to_string();
     let read = OutboxView::of(name.clone(), &outbox)
         .and_then(|view| Ok(StatusView { outbox: view, rejections: rejections(&outbox)? }));
     let view = read.map_err(|error| source::failure(&name, error))?;
-    context.out.page(&view)?;
-    Ok(Exit::DONE)
+    context.out.page(&view)
 }
 
 fn rejections(outbox: &Outbox<'_>) -> Result<Vec<RejectionView>, StoreError> {
     Ok(outbox.rejections(MOST_SHOWN)?.into_iter().map(RejectionView::from).collect())
 }
 
-fn list(context: &mut Context) -> Result<Exit> {
+fn list(context: &mut Context) -> Result<()> {
     let store = context.store_if_any()?;
     let Outboxes { views, failures } = standing::all(context, store.as_ref())?;
     let none = match failures.is_empty() {
@@ -124,7 +123,7 @@ fn list(context: &mut Context) -> Result<Exit> {
     };
     context.out.list(views.into_iter().map(Ok), none)?;
     match failures.as_slice() {
-        [] => Ok(Exit::DONE),
+        [] => Ok(()),
         failures => Err(Failure::new(Kind::Failed, failures.join("; ")).into()),
     }
 }

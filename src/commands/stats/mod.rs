@@ -17,7 +17,7 @@ use super::arguments::{self, Moment};
 use super::replace_file::replace;
 use super::scope;
 use crate::commands::candidates::Candidates;
-use crate::context::{Context, Exit};
+use crate::context::Context;
 use crate::domain::owner::Owner;
 use crate::error::Failure;
 use crate::new_file::Readers;
@@ -65,7 +65,7 @@ enum Group {
 }
 
 impl Stats {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         let store = context.store_to_read()?;
         let until = context.now();
         let since = self.since.resolve(until);
@@ -81,24 +81,22 @@ impl Stats {
         }
         let empty = "nothing was delivered in that time; --since looks further back";
         match self.by {
-            None => context.out.page(&view)?,
-            Some(Group::Webhook) => context.out.list(view.by_webhook.into_iter().map(Ok), empty)?,
-            Some(Group::EventType) => context.out.list(view.by_event_type.into_iter().map(Ok), empty)?,
-            Some(Group::Hour) => context.out.list(view.by_hour.into_iter().map(Ok), empty)?,
+            None => context.out.page(&view),
+            Some(Group::Webhook) => context.out.list(view.by_webhook.into_iter().map(Ok), empty),
+            Some(Group::EventType) => context.out.list(view.by_event_type.into_iter().map(Ok), empty),
+            Some(Group::Hour) => context.out.list(view.by_hour.into_iter().map(Ok), empty),
             Some(Group::ErrorType) => {
-                context.out.list(view.by_error_type.into_iter().map(Ok), "no attempt failed in that time")?;
+                context.out.list(view.by_error_type.into_iter().map(Ok), "no attempt failed in that time")
             }
         }
-        Ok(Exit::DONE)
     }
 }
 
-fn write_page(context: &mut Context, file: &str, page: &str) -> Result<Exit> {
+fn write_page(context: &mut Context, file: &str, page: &str) -> Result<()> {
     if file == "-" {
-        context.out.bytes(page.as_bytes())?;
-        return Ok(Exit::DONE);
+        return context.out.bytes(page.as_bytes());
     }
     replace(context, "--html", file, Readers::Usual, page.as_bytes())?;
     context.out.summary(&format!("wrote {file}"));
-    Ok(Exit::DONE)
+    Ok(())
 }

@@ -11,7 +11,7 @@ use super::signing::{NewSecret, ShownSecrets, default_schemes, secrets_for};
 use super::view::WebhookView;
 use crate::commands::catalogue::warn_of_slips;
 use crate::commands::secret_source::SecretSource;
-use crate::context::{Context, Exit};
+use crate::context::Context;
 use crate::domain::presets::Preset;
 use crate::domain::secret::KeyKind;
 use crate::domain::webhook::Settings;
@@ -55,7 +55,7 @@ pub struct Create {
 }
 
 impl Create {
-    pub fn run(mut self, context: &mut Context) -> Result<Exit> {
+    pub fn run(mut self, context: &mut Context) -> Result<()> {
         context.refuse_if_read_only()?;
         // Before the dialog: answers are no arguments.
         let preset = self.change.preset.as_deref().and_then(Preset::find);
@@ -93,11 +93,10 @@ impl Create {
         if self.no_secret {
             context.out.notice("requests to this webhook are not signed (--no-secret)");
         }
-        let Some(webhook) = webhook else { return Ok(Exit::DONE) };
+        let Some(webhook) = webhook else { return Ok(()) };
         let mut view = WebhookView::new(&webhook, 0, now);
         view.secrets = ShownSecrets::of(secrets.iter().map(|new| &new.secret));
-        context.out.page(&view)?;
-        Ok(Exit::DONE)
+        context.out.page(&view)
     }
 
     /// Whether something is missing that the dialog asks for. With --secret-stdin, stdin is the secret.

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::commands::candidates::Candidates;
 use crate::commands::wording::{counted, listed};
-use crate::context::{Context, Exit};
+use crate::context::Context;
 use crate::output::{Cell, Look, Row};
 use crate::store::DeliveryFilter;
 
@@ -45,7 +45,7 @@ impl Row for Deleted {
 }
 
 impl Delete {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         context.refuse_if_read_only()?;
         let store = context.store_to_write()?;
         let mut webhooks = Vec::new();
@@ -76,7 +76,6 @@ impl Delete {
             anyhow::Ok(deleted)
         })?;
         context.erase_deleted(&store);
-        context.out.list(deleted.into_iter().map(Ok), "")?;
-        Ok(Exit::DONE)
+        context.out.list(deleted.into_iter().map(Ok), "")
     }
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use super::state::StateView;
 use crate::commands::candidates::Candidates;
 use crate::commands::wording::counted;
-use crate::context::{Context, Exit};
+use crate::context::Context;
 use crate::domain::delivery::Status;
 use crate::domain::webhook::DISABLED_BY_HAND;
 use crate::store::DeliveryFilter;
@@ -29,7 +29,7 @@ pub struct Disable {
 }
 
 impl Disable {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         let store = context.store_to_write()?;
         let now = context.now();
         let views =
@@ -63,6 +63,6 @@ impl Disable {
                 counted(waiting, "delivery waits", "deliveries wait")
             ));
         }
-        Ok(Exit::DONE)
+        Ok(())
     }
 }

@@ -7,7 +7,7 @@ use super::missed::{CatchUp, Missed};
 use super::state::StateView;
 use crate::commands::candidates::Candidates;
 use crate::commands::wording::counted;
-use crate::context::{Context, Exit};
+use crate::context::Context;
 
 /// Make webhooks active, close the circuit breaker, and reset the count of failures
 ///
@@ -29,7 +29,7 @@ pub struct Enable {
 }
 
 impl Enable {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         let store = context.store_to_write()?;
         let webhooks = self.webhooks.iter().map(|name| context.webhook(&store, name)).collect::<Result<Vec<_>>>()?;
         let mut all_missed = Vec::new();
@@ -66,7 +66,7 @@ impl Enable {
             let goes = counted(waiting, "delivery goes out", "deliveries go out");
             context.out.notice(&format!("{goes} with the next `hookctl drain`"));
         }
-        Ok(Exit::DONE)
+        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@ use super::view::WebhookView;
 use crate::commands::arguments;
 use crate::commands::candidates::Candidates;
 use crate::commands::paging::{self, Limit};
-use crate::context::{Context, Exit};
+use crate::context::Context;
 use crate::domain::event_type;
 use crate::domain::owner::Owner;
 use crate::error::Failure;
@@ -44,7 +44,7 @@ pub struct List {
 }
 
 impl List {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         if let Some(event_type) = &self.event_type {
             event_type::check(event_type).map_err(|error| Failure::option("--type", error))?;
         }
@@ -71,7 +71,6 @@ impl List {
         let (limit, all) = (self.limit.rows(&context.out), webhooks.len() as u64);
         let shown = webhooks.iter().take(usize::try_from(limit).unwrap_or(usize::MAX));
         let views = shown.map(|webhook| Ok(WebhookView::new(webhook, store.count_open(webhook.id)?, now)));
-        paging::show(context, limit, views, empty, |_| Ok(all))?;
-        Ok(Exit::DONE)
+        paging::show(context, limit, views, empty, |_| Ok(all))
     }
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use super::state;
 use crate::commands::candidates::Candidates;
 use crate::commands::wording::counted;
-use crate::context::{Context, Exit};
+use crate::context::Context;
 
 /// Stop sending to webhooks; new events are queued for them
 ///
@@ -23,7 +23,7 @@ pub struct Pause {
 }
 
 impl Pause {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         let store = context.store_to_write()?;
         let now = context.now();
         let views = state::change(context, &store, &self.webhooks, |webhook| {
@@ -35,6 +35,6 @@ impl Pause {
             let waits = counted(waiting, "delivery waits", "deliveries wait");
             context.out.notice(&format!("{waits} until `hookctl webhook resume`"));
         }
-        Ok(Exit::DONE)
+        Ok(())
     }
 }

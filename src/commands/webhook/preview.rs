@@ -9,7 +9,7 @@ use crate::commands::candidates::Candidates;
 use crate::commands::delivery::request::{Bytes, Pairs, RequestView, Sent};
 use crate::commands::event::show::pruned;
 use crate::commands::verdict::Verdict;
-use crate::context::{Context, Exit};
+use crate::context::Context;
 use crate::delivery::{self, Case, Matching, Schemas, Shaped};
 use crate::domain::event::EventParts;
 use crate::domain::webhook::{Shape, Webhook};
@@ -70,7 +70,7 @@ struct PreviewPage {
 }
 
 impl Preview {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         let sample = Sample::read(self.event_type.as_deref(), self.data.as_deref())?;
         let store = context.store_to_read()?;
         let webhook = context.webhook(&store, &self.webhook)?;
@@ -102,8 +102,7 @@ impl Preview {
         let RequestView { method, url, headers } = RequestView::new(outgoing, sent)?;
         let (wanted, Verdict { reason, detail, fails }) = (verdict.reason.is_none(), verdict);
         let (headers, body) = (Some(headers).filter(|_| is_made), Some(Bytes(payload.bytes)).filter(|_| is_made));
-        context.out.page(&PreviewPage { wanted, reason, detail, method, url, headers, body, title, fails })?;
-        Ok(Exit::DONE)
+        context.out.page(&PreviewPage { wanted, reason, detail, method, url, headers, body, title, fails })
     }
 }
 

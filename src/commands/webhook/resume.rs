@@ -6,7 +6,7 @@ use clap::Args;
 use super::state;
 use crate::commands::candidates::Candidates;
 use crate::commands::wording::counted;
-use crate::context::{Context, Exit};
+use crate::context::Context;
 
 /// Send to paused webhooks again
 ///
@@ -21,7 +21,7 @@ pub struct Resume {
 }
 
 impl Resume {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         let store = context.store_to_write()?;
         let now = context.now();
         let views = state::change(context, &store, &self.webhooks, |webhook| {
@@ -33,6 +33,6 @@ impl Resume {
             let goes = counted(waiting, "delivery goes out", "deliveries go out");
             context.out.notice(&format!("{goes} with the next `hookctl drain`"));
         }
-        Ok(Exit::DONE)
+        Ok(())
     }
 }

@@ -5,7 +5,7 @@ use clap::Args;
 
 use super::view::WebhookView;
 use crate::commands::candidates::Candidates;
-use crate::context::{Context, Exit};
+use crate::context::Context;
 
 /// Show one webhook with its settings, state and counters
 ///
@@ -21,13 +21,12 @@ pub struct Show {
 }
 
 impl Show {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         let store = context.store_to_read()?;
         let webhook = context.webhook(&store, &self.webhook)?;
         let waiting = store.count_open(webhook.id)?;
         let mut view = WebhookView::new(&webhook, waiting, context.now());
         view.previous_secret_expires_at = store.overlap_end(webhook.id, context.now())?;
-        context.out.page(&view)?;
-        Ok(Exit::DONE)
+        context.out.page(&view)
     }
 }

@@ -11,7 +11,7 @@ use super::view::WebhookView;
 use crate::commands::candidates::Candidates;
 use crate::commands::catalogue::warn_of_slips;
 use crate::commands::secret_source::SecretSource;
-use crate::context::{Context, Exit};
+use crate::context::Context;
 use crate::domain::secret::Secret;
 use crate::domain::webhook::{DISABLED_BY_HAND, Invalid, Settings};
 use crate::error::Failure;
@@ -76,7 +76,7 @@ fn without_default(argument: clap::Arg) -> clap::Arg {
 }
 
 impl Update {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         context.refuse_if_read_only()?;
         if self.changes_nothing() {
             return Err(Failure::invalid("nothing to change: no option is given")
@@ -116,11 +116,10 @@ impl Update {
         let named = self.change.events.iter().flatten().chain(&self.add_events);
         warn_of_slips(context, &store, named)?;
         self.change.exposed(settings.shape.is_chat()).iter().for_each(|notice| context.out.notice(notice));
-        let Some(webhook) = webhook else { return Ok(Exit::DONE) };
+        let Some(webhook) = webhook else { return Ok(()) };
         let mut view = WebhookView::new(&webhook, store.count_open(webhook.id)?, now);
         view.secrets = ShownSecrets::of(secrets.iter().filter(|new| new.is_generated).map(|new| &new.secret));
-        context.out.page(&view)?;
-        Ok(Exit::DONE)
+        context.out.page(&view)
     }
 
     fn changes_nothing(&self) -> bool {

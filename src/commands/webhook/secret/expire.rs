@@ -5,7 +5,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::commands::candidates::Candidates;
-use crate::context::{Context, Exit};
+use crate::context::Context;
 use crate::output::{Page, Text};
 
 /// End the overlap of a rotation: old secrets are deleted
@@ -21,7 +21,7 @@ pub struct Expire {
 }
 
 impl Expire {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         let store = context.store_to_write()?;
         let now = context.now();
         let (webhook, expired) = store.transaction(|| {
@@ -30,8 +30,7 @@ impl Expire {
             anyhow::Ok((webhook, expired))
         })?;
         context.erase_deleted(&store);
-        context.out.page(&ExpireView { webhook: webhook.settings.name, webhook_id: webhook.id, expired })?;
-        Ok(Exit::DONE)
+        context.out.page(&ExpireView { webhook: webhook.settings.name, webhook_id: webhook.id, expired })
     }
 }
 

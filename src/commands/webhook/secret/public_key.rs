@@ -5,7 +5,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::commands::candidates::Candidates;
-use crate::context::{Context, Exit};
+use crate::context::Context;
 use crate::domain::secret::KeyKind;
 use crate::domain::signature::public_key;
 use crate::domain::time::Timestamp;
@@ -28,7 +28,7 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         let store = context.store_to_read()?;
         let webhook = context.webhook(&store, &self.webhook)?;
         let mut keys = Vec::new();
@@ -47,8 +47,7 @@ impl PublicKey {
                 .into());
         };
         let previous = keys.collect();
-        context.out.page(&PublicKeyView { webhook: name, webhook_id: webhook.id, public_key, created_at, previous })?;
-        Ok(Exit::DONE)
+        context.out.page(&PublicKeyView { webhook: name, webhook_id: webhook.id, public_key, created_at, previous })
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::commands::candidates::Candidates;
 use crate::commands::signature_options::without_secret;
 use crate::commands::webhook::signing::ShownSecrets;
-use crate::context::{Context, Exit};
+use crate::context::Context;
 use crate::domain::members;
 use crate::domain::time::Timestamp;
 use crate::output::{Page, Text};
@@ -30,7 +30,7 @@ pub struct Reveal {
 }
 
 impl Reveal {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         context.refuse_to_show_credentials()?;
         let store = context.store_to_read()?;
         let mut webhook = context.webhook(&store, &self.webhook)?;
@@ -60,8 +60,7 @@ impl Reveal {
             secrets,
             previous: previous.collect(),
             credentials,
-        })?;
-        Ok(Exit::DONE)
+        })
     }
 }
 

@@ -10,7 +10,7 @@ use crate::commands::arguments;
 use crate::commands::candidates::Candidates;
 use crate::commands::secret_source::SecretSource;
 use crate::commands::webhook::signing::{ShownSecrets, check_keys, check_kind, key_kinds};
-use crate::context::{Context, Exit};
+use crate::context::Context;
 use crate::domain::secret::{KeyKind, Secret};
 use crate::domain::signature::{Form, Scheme};
 use crate::domain::time::Timestamp;
@@ -46,7 +46,7 @@ pub struct Rotate {
 }
 
 impl Rotate {
-    pub fn run(self, context: &mut Context) -> Result<Exit> {
+    pub fn run(self, context: &mut Context) -> Result<()> {
         context.refuse_if_read_only()?;
         if self.overlap > LONGEST_OVERLAP {
             return Err(Failure::option("--overlap", "must be at most 365d").into());
@@ -88,8 +88,7 @@ impl Rotate {
             created_at: now,
             previous_expires_at: expires_at,
             had_previous,
-        })?;
-        Ok(Exit::DONE)
+        })
     }
 
     /// The given secret, or a new one of each kind that the webhook signs with.
