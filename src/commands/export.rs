@@ -4,13 +4,13 @@ use std::collections::{HashMap, HashSet};
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use serde::ser::SerializeSeq;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::configuration::toml_text::assignment;
 use crate::context::Context;
 use crate::domain::credential::{Credential, HeaderValue, Source};
+use crate::domain::members::Members;
 use crate::domain::webhook::{Field, Webhook};
 use crate::output::{Format, Page, Text};
 use crate::store::{EventTypeRow, Store, StoreError, WebhookFilter};
@@ -86,7 +86,7 @@ impl Export {
             for (field, (_, secret)) in SECRETS.into_iter().zip(&secrets) {
                 values.push((field, references.to(secret, field.key)));
             }
-            webhooks.push(WebhookExport { values });
+            webhooks.push(Members(values.into_iter().map(|(field, value)| (field.key.to_owned(), value)).collect()));
         }
         let event_types = store.event_types()?.into_iter().filter(is_own).collect();
         Ok(ExportView { webhooks, event_types })
@@ -169,58 +169,10 @@ pub fn secret_variables(store: &Store) -> Result<HashMap<(String, &'static str),
     Ok(named)
 }
 
+#[derive(Serialize)]
 struct ExportView {
-    webhooks: Vec<WebhookExport>,
+    webhooks: Vec<Members<Value>>,
     event_types: Vec<EventTypeRow>,
-}
-
-struct WebhookExport {
-    values: Vec<(Field, Value)>,
-}
-
-impl WebhookExport {
-    fn members(&self) -> impl Iterator<Item = (&'static str, Value)> {
-        self.values.iter().map(|(field, value)| (field.key, value.clone()))
-    }
-}
-
-impl Serialize for ExportView {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Whole<'a> {
-            webhooks: &'a [WebhookExport],
-            event_types: EventTypes<'a>,
-        }
-        Whole { webhooks: &self.webhooks, event_types: EventTypes(&self.event_types) }.serialize(serializer)
-    }
-}
-
-impl Serialize for WebhookExport {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.members())
-    }
-}
-
-struct EventTypes<'a>(&'a [EventTypeRow]);
-
-impl Serialize for EventTypes<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Member<'a> {
-            name: &'a str,
-            description: &'a str,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            schema: &'a Option<String>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            example: &'a Option<String>,
-        }
-        let mut list = serializer.serialize_seq(Some(self.0.len()))?;
-        for row in self.0 {
-            let EventTypeRow { name, description, schema, example, .. } = row;
-            list.serialize_element(&Member { name, description, schema, example })?;
-        }
-        list.end()
-    }
 }
 
 impl Page for ExportView {
@@ -233,23 +185,20 @@ impl Page for ExportView {
         if self.event_types.is_empty() {
             text.line("event_types = []");
         }
-        for webhook in &self.webhooks {
+        for Members(values) in &self.webhooks {
             text.blank();
             text.line("[[webhooks]]");
-            for (key, value) in webhook.members() {
-                lines(text, &assignment(key, &value));
+            for (key, value) in values {
+                lines(text, &assignment(key, value));
             }
         }
         for row in &self.event_types {
             text.blank();
             text.line("[[event_types]]");
             let own = [("name", Some(&row.name)), ("description", Some(&row.description))];
-            for (key, value) in
-                own.into_iter().chain([("schema", row.schema.as_ref()), ("example", row.example.as_ref())])
-            {
-                if let Some(value) = value {
-                    lines(text, &assignment(key, &value.as_str().into()));
-                }
+            let contract = [("schema", row.schema.as_ref()), ("example", row.example.as_ref())];
+            for (key, value) in own.into_iter().chain(contract).filter_map(|(key, value)| Some((key, value?))) {
+                lines(text, &assignment(key, &value.as_str().into()));
             }
         }
     }

@@ -2,14 +2,14 @@
 
 use anyhow::Result;
 use clap::Args;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::arguments::{LONGEST_BODY, read_input};
 use super::signature_options::{self, SignatureOptions};
 use crate::context::Context;
-use crate::domain::event;
 use crate::domain::signature::{Message, Scheme, Signer};
 use crate::domain::time::Timestamp;
+use crate::domain::{event, members};
 use crate::error::Failure;
 use crate::output::{Page, Text};
 
@@ -89,7 +89,7 @@ impl Sign {
 struct SignView {
     scheme: &'static str,
     schemes: Vec<&'static str>,
-    #[serde(serialize_with = "as_object")]
+    #[serde(with = "members")]
     headers: Vec<(String, String)>,
 }
 
@@ -99,8 +99,4 @@ impl Page for SignView {
             text.line(format!("{name}: {value}"));
         }
     }
-}
-
-fn as_object<S: Serializer>(headers: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(headers.iter().map(|(name, value)| (name, value)))
 }

@@ -53,7 +53,7 @@ struct StatusView {
     webhooks_not_well: Vec<NotWell>,
     last_hour: LastHour,
     last_failures: Vec<FailedAttempt>,
-    last_drain: Option<DrainPart>,
+    last_drain: Option<LastDrain>,
     #[serde(flatten)]
     outboxes: Outboxes,
     /// Null where there is none yet.
@@ -91,19 +91,6 @@ struct LastHour {
     deliveries: u64,
     successful_deliveries: u64,
     failed_deliveries: u64,
-}
-
-#[derive(Clone, Copy, Debug, Serialize)]
-struct DrainPart {
-    ended_at: Timestamp,
-    attempted: i64,
-    succeeded: i64,
-}
-
-impl From<LastDrain> for DrainPart {
-    fn from(LastDrain { ended_at, attempted, succeeded }: LastDrain) -> DrainPart {
-        DrainPart { ended_at, attempted, succeeded }
-    }
 }
 
 impl From<&Measures> for LastHour {
@@ -281,7 +268,7 @@ impl Status {
             webhooks_not_well: not_well,
             last_hour: (&measures).into(),
             last_failures: store.last_failures(&window, MOST_FAILURES)?,
-            last_drain: store.last_drain()?.map(DrainPart::from),
+            last_drain: store.last_drain()?,
             outboxes: Outboxes::default(),
             database,
             place: String::new(),

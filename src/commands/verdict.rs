@@ -1,14 +1,18 @@
 //! Whether a webhook would get an event, and why not.
 
+use serde::Serialize;
+
 use crate::delivery::{Matching, Shaped};
 use crate::domain::attempt::{AttemptError, ErrorType};
 use crate::store::Subscriber;
 
+#[derive(Debug, Serialize)]
 pub struct Verdict {
     /// Why it would get nothing; `None` if it would get the event.
     pub reason: Option<&'static str>,
     pub detail: String,
     /// Whether an expression fails on the event, so that a failed delivery is recorded.
+    #[serde(skip)]
     pub fails: bool,
 }
 

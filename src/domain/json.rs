@@ -1,5 +1,7 @@
 //! JSON that is checked and passed on byte for byte.
 
+pub mod layout;
+
 use serde_json::value::RawValue;
 
 /// How deep objects and arrays may be nested: common parsers of receivers accept this.
@@ -24,49 +26,6 @@ pub fn parse(text: &[u8]) -> Result<&RawValue, JsonError> {
     let raw: &RawValue = serde_json::from_slice(text)?;
     check(raw.get().as_bytes())?;
     Ok(raw)
-}
-
-/// Indents JSON for people; only white space is changed.
-pub fn indented(json: &RawValue) -> String {
-    let (mut text, mut depth, mut in_string, mut is_escaped) = (String::new(), 0_usize, false, false);
-    let end_line = |text: &mut String, depth: usize| {
-        text.push('\n');
-        text.push_str(&"  ".repeat(depth));
-    };
-    for c in json.get().chars() {
-        if in_string {
-            text.push(c);
-            in_string = is_escaped || c != '"';
-            is_escaped = c == '\\' && !is_escaped;
-            continue;
-        }
-        match c {
-            '{' | '[' => {
-                text.push(c);
-                depth += 1;
-                end_line(&mut text, depth);
-            }
-            '}' | ']' => {
-                depth = depth.saturating_sub(1);
-                text.truncate(text.trim_end().len());
-                if !text.ends_with(['{', '[']) {
-                    end_line(&mut text, depth);
-                }
-                text.push(c);
-            }
-            ',' => {
-                text.push(c);
-                end_line(&mut text, depth);
-            }
-            ':' => text.push_str(": "),
-            c if c.is_ascii_whitespace() => {}
-            c => {
-                in_string = c == '"';
-                text.push(c);
-            }
-        }
-    }
-    text
 }
 
 /// Checks what the parser accepts and others do not: depth, and lone surrogates. `json` is well-formed.
@@ -129,15 +88,6 @@ mod tests {
         let deep = [vec![b'['; 10_000], vec![b']'; 10_000]].concat();
         assert!(matches!(parse(&deep), Err(JsonError::TooDeep)));
         assert!(parse(&[b'"', 0xff, b'"']).is_err());
-    }
-
-    #[test]
-    fn indented_json_keeps_all_but_the_blanks() {
-        let json = parse(br#"{"a":[1.0, -0,{}, [ ]],"b\"{\\":"x, y: [","c":null}"#).unwrap();
-        let expected =
-            "{\n  \"a\": [\n    1.0,\n    -0,\n    {},\n    []\n  ],\n  \"b\\\"{\\\\\": \"x, y: [\",\n  \"c\": null\n}";
-        assert_eq!(indented(json), expected);
-        assert_eq!(indented(parse(b" \"a\" ").unwrap()), "\"a\"");
     }
 
     #[test]

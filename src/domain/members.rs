@@ -1,4 +1,4 @@
-//! JSON objects as lists of members, so that their order is kept.
+//! JSON objects as lists of members, so that their order is kept, and repeated ones are.
 
 use std::fmt;
 use std::marker::PhantomData;

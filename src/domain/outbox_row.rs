@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde::{Serialize, Serializer};
+
 use super::custom_headers;
 use super::envelope::{Content, Entity};
 use super::event::NewEvent;
@@ -55,6 +57,12 @@ impl Found {
     /// As a time, where it is one.
     pub fn time(&self) -> Option<Timestamp> {
         self.text("").ok().flatten().and_then(|text| time(&text))
+    }
+}
+
+impl Serialize for Found {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.shown().serialize(serializer)
     }
 }
 

@@ -1,15 +1,14 @@
 //! CSV (RFC 4180 with `\n` line ends) for spreadsheets and scripts: the columns are the keys of the JSON output.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::io::{self, Write};
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::Serialize;
 use serde_json::value::RawValue;
 
 use super::escape::{escape, is_unsafe};
 use super::json;
+use crate::domain::members::Members;
 
 /// Writes rows; the header is that of the first one.
 #[derive(Default)]
@@ -23,7 +22,7 @@ impl Table {
     pub fn row<T: Serialize>(&mut self, out: &mut impl Write, value: &T) -> io::Result<()> {
         self.row.clear();
         json::compact(&mut self.row, value)?;
-        let Fields(fields) = serde_json::from_slice(&self.row)?;
+        let Members(fields) = serde_json::from_slice::<Members<&RawValue>>(&self.row)?;
         if self.header.is_none() {
             write_record(out, fields.iter().map(|(key, _)| guard(key)))?;
         }
@@ -33,33 +32,6 @@ impl Table {
             None => Cow::Borrowed(""),
         });
         write_record(out, cells)
-    }
-}
-
-/// The members of an object in their order.
-struct Fields<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Fields<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-
-        impl<'de> Visitor<'de> for Members {
-            type Value = Fields<'de>;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object, whose keys are the columns")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields = Vec::new();
-                while let Some(field) = map.next_entry()? {
-                    fields.push(field);
-                }
-                Ok(Fields(fields))
-            }
-        }
-
-        deserializer.deserialize_map(Members)
     }
 }
 

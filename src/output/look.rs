@@ -32,9 +32,4 @@ impl Look {
     pub fn ago(&self, time: Option<Timestamp>) -> Cell {
         Cell::from(time.map(|time| self.relative(time)))
     }
-
-    /// A time with its relative form: `2026-01-31T12:00:00.000Z (3m ago)`; a dash for none.
-    pub fn exact(&self, time: Option<Timestamp>) -> Cell {
-        Cell::from(time.map(|time| format!("{} ({})", time.rfc3339(), self.relative(time))))
-    }
 }

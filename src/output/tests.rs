@@ -41,8 +41,7 @@ impl Page for Webhook {
     fn describe(&self, text: &mut Text) {
         text.heading(&self.name);
         text.field("URL", &self.url);
-        let failure = text.look().exact(self.last_failure_at);
-        text.field("Last failure", failure);
+        text.time("Last failure", self.last_failure_at);
         text.blank();
         text.table(&["n", "name"], vec![vec![Cell::number(self.id), Cell::bad(&self.name)]]);
         text.block(&self.name);

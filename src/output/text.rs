@@ -9,6 +9,7 @@ use super::escape::{escape, escape_bytes};
 use super::look::Look;
 use super::row::Row;
 use super::table;
+use crate::domain::time::Timestamp;
 
 /// An object that is shown on a page.
 pub trait Page: Serialize {
@@ -43,6 +44,19 @@ impl Text {
     /// A label and a value; consecutive fields are aligned.
     pub fn field(&mut self, label: &str, value: impl Into<Cell>) {
         self.items.push(Item::Field(escape(label).into_owned(), value.into()));
+    }
+
+    /// A field that is left out when it has no value.
+    pub fn optional(&mut self, label: &str, value: Option<impl Into<Cell>>) {
+        if let Some(value) = value {
+            self.field(label, value);
+        }
+    }
+
+    /// A time with its relative form: `2026-01-31T12:00:00.000Z (3m ago)`; a dash for none.
+    pub fn time(&mut self, label: &str, time: impl Into<Option<Timestamp>>) {
+        let time = time.into().map(|time| format!("{} ({})", time.rfc3339(), self.look.relative(time)));
+        self.field(label, time);
     }
 
     pub fn blank(&mut self) {

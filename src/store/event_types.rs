@@ -1,19 +1,24 @@
 //! The catalogue of event types.
 
+use serde::Serialize;
+
 use super::row::{Row, one, pair, read_fields};
 use super::value::{Value, params};
 use super::{Result, Store};
 
 /// An event type of the catalogue.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct EventTypeRow {
     pub name: String,
     pub description: String,
     /// Whether hookctl comes with it.
+    #[serde(skip)]
     pub is_builtin: bool,
     /// The JSON Schema of its events' data.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub schema: Option<String>,
     /// Example data, JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub example: Option<String>,
 }
 

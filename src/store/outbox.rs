@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::postgres::Server;
 use super::row::{Cell, FromCell, Row, one};
 use super::value::{params, values};
@@ -80,8 +82,9 @@ pub struct Standing {
 }
 
 /// A row that was refused.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Rejection {
+    #[serde(rename = "row")]
     pub id: i64,
     pub event_id: Found,
     pub event_type: Found,

@@ -1,11 +1,13 @@
 //! The last run of `drain`, for monitoring.
 
+use serde::Serialize;
+
 use super::value::values;
 use super::{Result, Store};
 use crate::domain::time::Timestamp;
 
 /// A finished drain, counted in deliveries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct LastDrain {
     pub ended_at: Timestamp,
     pub attempted: i64,

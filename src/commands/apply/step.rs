@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use anyhow::Result;
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::commands::configuration::entry::WebhookEntry;
@@ -40,9 +41,9 @@ pub enum SecretStep {
 }
 
 /// A changed setting, as shown.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Difference {
-    pub field: Field,
+    pub field: &'static str,
     /// Null if it was not set.
     pub before: Value,
     /// Null if it is no longer set.
@@ -81,7 +82,8 @@ impl Step {
         if !differences.is_empty() {
             settings.check().map_err(refused)?;
         }
-        if differences.iter().any(|difference| [Field::CLIENT_CERT, Field::CLIENT_KEY].contains(&difference.field)) {
+        let of_identity = [Field::CLIENT_CERT.key, Field::CLIENT_KEY.key];
+        if differences.iter().any(|difference| of_identity.contains(&difference.field)) {
             check_identity(context, &settings).map_err(refused)?;
         }
         Ok(Step { existing, settings, is_active, secrets, differences })
@@ -213,12 +215,15 @@ fn differences(
         })
         .map(|field| {
             let shown = |values: &Values| values.get(field.key).cloned().unwrap_or_default();
-            difference(*field, shown(&shown_before), shown(&shown_after))
+            let (before, after) = (shown(&shown_before), shown(&shown_after));
+            // One between two masked values is reported too.
+            let after = if before == after { "(changed where it is masked)".into() } else { after };
+            Difference { field: field.key, before, after }
         })
         .collect();
     let Some(text) = shown_secret else { return differences };
     let before = if existing.is_some() { "(another, or none)".into() } else { Value::Null };
-    differences.push(Difference { field: Field::SECRET, before, after: text.into() });
+    differences.push(Difference { field: Field::SECRET.key, before, after: text.into() });
     differences
 }
 
@@ -245,10 +250,4 @@ fn credentials(settings: &Settings) -> HashMap<&'static str, Vec<(String, Option
         credentials.entry(Settings::field_of_credential(&name).key).or_default().push((name, credential.value.clone()));
     }
     credentials
-}
-
-/// A difference as shown; one between two masked values is reported too.
-fn difference(field: Field, before: Value, after: Value) -> Difference {
-    let after = if before == after { "(changed where it is masked)".into() } else { after };
-    Difference { field, before, after }
 }

@@ -25,7 +25,7 @@ struct Change {
     action: Action,
     kind: &'static str,
     name: String,
-    fields: Vec<FieldChange>,
+    fields: Vec<Difference>,
     #[serde(skip_serializing_if = "Option::is_none")]
     deliveries: Option<u64>,
 }
@@ -36,13 +36,6 @@ enum Action {
     Create,
     Change,
     Delete,
-}
-
-#[derive(Debug, Serialize)]
-struct FieldChange {
-    field: &'static str,
-    before: Value,
-    after: Value,
 }
 
 impl ApplyView {
@@ -80,25 +73,19 @@ fn of_event_type(step: &EventTypeStep) -> Change {
         action: if step.before.is_some() { Action::Change } else { Action::Create },
         kind: "event_type",
         name: step.after.name.clone(),
-        fields: fields.map(|(field, (before, after))| FieldChange { field, before, after }).collect(),
+        fields: fields.map(|(field, (before, after))| Difference { field, before, after }).collect(),
         deliveries: None,
     }
 }
 
 fn of_webhook(step: &Step) -> Change {
-    let field = |Difference { field, before, after }: Difference| FieldChange { field: field.key, before, after };
+    // The name of a new webhook is no difference.
+    let fields = step.differences.iter().filter(|difference| difference.field != Field::NAME.key);
     Change {
         action: if step.existing.is_some() { Action::Change } else { Action::Create },
         kind: "webhook",
         name: step.settings.name.clone(),
-        // The name of a new webhook is no difference.
-        fields: step
-            .differences
-            .iter()
-            .filter(|difference| difference.field != Field::NAME)
-            .cloned()
-            .map(field)
-            .collect(),
+        fields: fields.cloned().collect(),
         deliveries: None,
     }
 }
@@ -137,8 +124,8 @@ impl Change {
             }
         }
         // Unset settings of a new webhook are left out.
-        let is_worth = |change: &&FieldChange| self.action != Action::Create || !is_empty(&change.after);
-        for FieldChange { field, before, after } in self.fields.iter().filter(is_worth) {
+        let is_worth = |change: &&Difference| self.action != Action::Create || !is_empty(&change.after);
+        for Difference { field, before, after } in self.fields.iter().filter(is_worth) {
             match self.action {
                 Action::Create => text.line(format!("    {field}: {}", told(after))),
                 _ => text.line(format!("    {field}: {} → {}", told(before), told(after))),

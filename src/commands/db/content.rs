@@ -46,8 +46,7 @@ impl Content {
         text.field("Retrying", self.backlog.retrying);
         text.field("Being attempted", self.backlog.claimed);
         text.field("Due now", self.backlog.due);
-        let oldest = text.look().exact(self.oldest_due_at);
-        text.field("Oldest due", oldest);
+        text.time("Oldest due", self.oldest_due_at);
     }
 }
 

@@ -53,9 +53,7 @@ struct InitView {
 impl Page for InitView {
     fn describe(&self, text: &mut Text) {
         text.field("Database", &self.place);
-        if let Some(role) = &self.owner_role {
-            text.field("Owner", role);
-        }
+        text.optional("Owner", self.owner_role.as_ref());
         if !self.granted.is_empty() {
             text.field("May emit", self.granted.join(", "));
         }

@@ -68,8 +68,7 @@ impl Page for PolicyView {
             "Max size",
             self.max_size_bytes.map_or(Cell::dim("none"), |bytes| size(bytes.unsigned_abs()).into()),
         );
-        let applied = text.look().exact(self.applied_at);
-        text.field("Applied", applied);
+        text.time("Applied", self.applied_at);
         let deliveries = counted(self.pruned_deliveries, "delivery", "deliveries");
         text.field("Pruned so far", format!("{deliveries}, {}", counted(self.pruned_events, "event", "events")));
     }

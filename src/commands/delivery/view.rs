@@ -154,20 +154,14 @@ impl Page for DeliveryPage {
         text.field("Webhook", Cell::id(&delivery.webhook));
         text.field("Event", Cell::id(&delivery.event_id));
         text.field("Type", &delivery.event_type);
-        if let Some(key) = &delivery.key {
-            text.field("Key", key);
-        }
+        text.optional("Key", delivery.key.as_ref());
         text.field("Status", status_cell(delivery.status));
-        if let Some(error) = &delivery.error_message {
-            text.field("Error", Cell::bad(error));
-        }
-        let created = text.look().exact(Some(delivery.created_at));
-        text.field("Created", created);
+        text.optional("Error", delivery.error_message.as_ref().map(Cell::bad));
+        text.time("Created", delivery.created_at);
         if let Some(waiting) = &self.waiting {
-            let until = text.look().exact(waiting.until);
             text.field("Waits for", Cell::warn(&waiting.told));
             if waiting.until.is_some() {
-                text.field("Until", until);
+                text.time("Until", waiting.until);
             }
         }
         text.blank();
@@ -195,8 +189,7 @@ impl AttemptView {
     fn describe(&self, text: &mut Text) {
         text.blank();
         text.heading(&format!("Attempt {} ({})", self.attempt_number, self.trigger.as_str()));
-        let started = text.look().exact(Some(self.started_at));
-        text.field("Started", started);
+        text.time("Started", self.started_at);
         text.field("Took", format!("{} ms", self.duration_ms));
         if let Some(error) = &self.error_message {
             let kind = self.error_type.map_or("", ErrorType::as_str);

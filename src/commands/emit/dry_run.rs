@@ -19,10 +19,8 @@ struct Candidate {
     id: i64,
     webhook: String,
     would_deliver: bool,
-    reason: Option<&'static str>,
-    detail: String,
-    #[serde(skip)]
-    fails: bool,
+    #[serde(flatten)]
+    verdict: Verdict,
 }
 
 impl Row for Candidate {
@@ -32,12 +30,12 @@ impl Row for Candidate {
         vec![
             Cell::number(self.id),
             Cell::id(&self.webhook),
-            match (self.would_deliver, self.fails) {
+            match (self.would_deliver, self.verdict.fails) {
                 (true, _) => Cell::good("yes"),
                 (false, true) => Cell::bad("fails"),
                 (false, false) => Cell::dim("no"),
             },
-            Cell::plain(&self.detail),
+            Cell::plain(&self.verdict.detail),
         ]
     }
 }
@@ -61,8 +59,8 @@ pub(super) fn run(emit: &Emit, event: &NewEvent, store: &Store, context: &mut Co
         .into_iter()
         .zip(shaped)
         .map(|(webhook, shaped)| {
-            let Verdict { reason, detail, fails } = Verdict::new(&webhook, matching(&webhook), &shaped);
-            Candidate { id: webhook.id, webhook: webhook.name, would_deliver: reason.is_none(), reason, detail, fails }
+            let verdict = Verdict::new(&webhook, matching(&webhook), &shaped);
+            Candidate { id: webhook.id, webhook: webhook.name, would_deliver: verdict.reason.is_none(), verdict }
         })
         .collect();
     context

@@ -104,9 +104,7 @@ impl Page for ResendView {
     fn describe(&self, text: &mut Text) {
         text.field("Events", self.events as i64);
         text.field("Deliveries", self.deliveries as i64);
-        if let Some(tally) = self.tally {
-            text.field("Attempted", format!("{}: {}", tally.claimed, tally.told()));
-        }
+        text.optional("Attempted", self.tally.map(|tally| format!("{}: {}", tally.claimed, tally.told())));
         if self.by_webhook.is_empty() {
             return;
         }

@@ -45,17 +45,10 @@ impl Page for EventPage {
     fn describe(&self, text: &mut Text) {
         text.heading(&self.event.event_id);
         text.field("Type", &self.event.event_type);
-        if let Some(owner) = &self.event.owner {
-            text.field("Owner", owner);
-        }
-        if let Some(entity) = entity(&self.event) {
-            text.field("Entity", entity);
-        }
-        if let Some(key) = &self.event.key {
-            text.field("Key", key);
-        }
-        let created = text.look().exact(Some(self.event.created_at));
-        text.field("Created", created);
+        text.optional("Owner", self.event.owner.as_ref());
+        text.optional("Entity", entity(&self.event));
+        text.optional("Key", self.event.key.as_ref());
+        text.time("Created", self.event.created_at);
         let (Some(hash), Some(payload)) = (&self.payload_hash, &self.payload) else {
             text.line(Cell::dim("Pruned: only its id is remembered, so that the same event again is a duplicate."));
             return;

@@ -46,19 +46,13 @@ impl Page for RequestView {
             "Answered",
             if (200..300).contains(&self.answered) { Cell::good(status) } else { Cell::bad(status) },
         );
-        if let Some(error) = &self.forward_error {
-            text.field("Forwarded", Cell::bad(error));
-        }
+        text.optional("Forwarded", self.forward_error.as_ref().map(Cell::bad));
         if let Some(verification) = &self.verification {
             let verdict = verdict(verification);
             text.field("Signature", if verification.valid { Cell::good(verdict) } else { Cell::bad(verdict) });
         }
-        if let Some(file) = &self.recorded {
-            text.field("Recorded", file.as_str());
-        }
-        for (name, value) in &self.headers.0 {
-            text.line(format!("{name}: {value}"));
-        }
+        text.optional("Recorded", self.recorded.as_ref());
+        self.headers.describe(text);
         text.blank();
         body(text, &self.body.0);
     }
@@ -67,7 +61,7 @@ impl Page for RequestView {
 /// On a terminal JSON is indented; otherwise the body is unchanged.
 pub fn body(text: &mut Text, body: &[u8]) {
     match json::parse(body) {
-        Ok(value) if text.look().is_terminal() => text.block(json::indented(value)),
+        Ok(value) if text.look().is_terminal() => text.block(json::layout::indented(value)),
         _ => text.block(body),
     }
 }

@@ -12,7 +12,7 @@ use crate::commands::wording::more;
 use crate::context::Context;
 use crate::error::{Failure, Kind};
 use crate::output::{Cell, Look, Page, Row, Text};
-use crate::store::{Outbox, Rejection, StoreError, Use};
+use crate::store::{Rejection, Use};
 
 /// How many events wait in an outbox, since when, and which were rejected
 ///
@@ -36,37 +36,18 @@ struct StatusView {
     #[serde(flatten)]
     outbox: OutboxView,
     /// The first of them.
-    rejections: Vec<RejectionView>,
+    rejections: Vec<Rejection>,
 }
 
-#[derive(Debug, Serialize)]
-struct RejectionView {
-    row: i64,
-    event_id: Option<String>,
-    event_type: Option<String>,
-    reason: Option<String>,
-}
-
-impl From<Rejection> for RejectionView {
-    fn from(row: Rejection) -> RejectionView {
-        RejectionView {
-            row: row.id,
-            event_id: row.event_id.shown(),
-            event_type: row.event_type.shown(),
-            reason: row.reason.shown(),
-        }
-    }
-}
-
-impl Row for RejectionView {
+impl Row for Rejection {
     const COLUMNS: &'static [&'static str] = &["row", "event", "type", "reason"];
 
     fn cells(&self, _: &Look) -> Vec<Cell> {
         vec![
-            Cell::number(self.row),
-            self.event_id.clone().into(),
-            self.event_type.clone().into(),
-            self.reason.clone().into(),
+            Cell::number(self.id),
+            self.event_id.shown().into(),
+            self.event_type.shown().into(),
+            self.reason.shown().into(),
         ]
     }
 }
@@ -105,13 +86,9 @@ fn show(context: &mut Context, source: &OsString) -> Result<()> {
     let outbox = source::open(context, &place, Use::Look)?;
     let name = place.to_string();
     let read = OutboxView::of(name.clone(), &outbox)
-        .and_then(|view| Ok(StatusView { outbox: view, rejections: rejections(&outbox)? }));
+        .and_then(|view| Ok(StatusView { outbox: view, rejections: outbox.rejections(MOST_SHOWN)? }));
     let view = read.map_err(|error| source::failure(&name, error))?;
     context.out.page(&view)
-}
-
-fn rejections(outbox: &Outbox<'_>) -> Result<Vec<RejectionView>, StoreError> {
-    Ok(outbox.rejections(MOST_SHOWN)?.into_iter().map(RejectionView::from).collect())
 }
 
 fn list(context: &mut Context) -> Result<()> {

@@ -129,12 +129,8 @@ impl Page for Planned {
         if !self.left_out.is_empty() {
             text.field("Left out", self.left_out.join(", "));
         }
-        if let Some(error) = &self.error {
-            text.field("Refused", Cell::bad(error));
-        }
-        for (name, value) in &self.headers.0 {
-            text.line(format!("{name}: {value}"));
-        }
+        text.optional("Refused", self.error.as_ref().map(Cell::bad));
+        self.headers.describe(text);
         text.blank();
         view::body(text, &self.body.0);
     }

@@ -357,8 +357,7 @@ fn most_of<'a>(groups: impl Iterator<Item = &'a Measures>) -> u64 {
 
 impl Page for StatsView {
     fn describe(&self, text: &mut Text) {
-        let since = text.look().exact(Some(self.since));
-        text.field("Since", since);
+        text.time("Since", self.since);
         text.field("Deliveries", self.total.deliveries_text());
         text.field("Success", self.total.rates_text());
         text.field("Attempts", self.total.attempts_text());

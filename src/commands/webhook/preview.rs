@@ -55,8 +55,8 @@ struct Event {
 #[derive(Debug, Serialize)]
 struct PreviewPage {
     wanted: bool,
-    reason: Option<&'static str>,
-    detail: String,
+    #[serde(flatten)]
+    verdict: Verdict,
     method: String,
     url: String,
     /// Null without a body, because the signature needs it.
@@ -65,8 +65,6 @@ struct PreviewPage {
     body: Option<Bytes>,
     #[serde(skip)]
     title: String,
-    #[serde(skip)]
-    fails: bool,
 }
 
 impl Preview {
@@ -100,9 +98,9 @@ impl Preview {
         let outgoing = store.outgoing(&[webhook.id], sent.timestamp)?.pop();
         let outgoing = outgoing.context("the webhook was deleted meanwhile")?;
         let RequestView { method, url, headers } = RequestView::new(outgoing, sent)?;
-        let (wanted, Verdict { reason, detail, fails }) = (verdict.reason.is_none(), verdict);
+        let wanted = verdict.reason.is_none();
         let (headers, body) = (Some(headers).filter(|_| is_made), Some(Bytes(payload.bytes)).filter(|_| is_made));
-        context.out.page(&PreviewPage { wanted, reason, detail, method, url, headers, body, title, fails })
+        context.out.page(&PreviewPage { wanted, verdict, method, url, headers, body, title })
     }
 }
 
@@ -155,10 +153,11 @@ fn shaped(shape: &Shape, payload: &Payload, is_filtered: bool) -> Result<Shaped>
 impl Page for PreviewPage {
     fn describe(&self, text: &mut Text) {
         text.heading(&format!("Preview of {}", self.title));
-        let wanted = match (self.wanted, self.fails) {
-            (true, _) => Cell::good(format!("yes: {}", self.detail)),
-            (false, true) => Cell::bad(format!("fails: {}", self.detail)),
-            (false, false) => Cell::warn(format!("no: {}", self.detail)),
+        let detail = &self.verdict.detail;
+        let wanted = match (self.wanted, self.verdict.fails) {
+            (true, _) => Cell::good(format!("yes: {detail}")),
+            (false, true) => Cell::bad(format!("fails: {detail}")),
+            (false, false) => Cell::warn(format!("no: {detail}")),
         };
         text.field("Wanted", wanted);
         text.blank();

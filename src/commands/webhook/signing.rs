@@ -112,11 +112,8 @@ impl ShownSecrets {
     }
 
     pub fn describe(&self, text: &mut Text) {
-        let lines = [("Secret", &self.secret), ("Private key", &self.private_key), ("Public key", &self.public_key)];
-        for (label, value) in lines {
-            if let Some(value) = value {
-                text.field(label, Cell::id(value));
-            }
-        }
+        text.optional("Secret", self.secret.as_ref().map(Cell::id));
+        text.optional("Private key", self.private_key.as_ref().map(Cell::id));
+        text.optional("Public key", self.public_key.as_ref().map(Cell::id));
     }
 }

@@ -6,6 +6,8 @@ use serde::Serialize;
 
 use super::signing::ShownSecrets;
 use crate::domain::duration;
+use crate::domain::presets::Preset;
+use crate::domain::rate_limit::RateLimit;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{Condition, Order, Settings, State, Webhook};
 use crate::http::client_cert_expiry;
@@ -101,43 +103,33 @@ impl WebhookView {
     fn describe_state(&self, text: &mut Text) {
         text.field("State", self.state_cell());
         if let Some(reason) = &self.disabled_reason {
-            let at = text.look().exact(self.disabled_at);
             text.field("Disabled", Cell::bad(reason));
-            text.field("Disabled at", at);
+            text.time("Disabled at", self.disabled_at);
         }
         if self.paused_at.is_some() {
-            let at = text.look().exact(self.paused_at);
-            text.field("Paused at", at);
+            text.time("Paused at", self.paused_at);
         }
         if self.breaker.open_until.is_some() {
-            let until = text.look().exact(self.breaker.open_until);
             let reason = match self.condition {
                 Some(Condition::Unreachable) => "the receiver could not be reached",
                 _ => "the receiver refused many requests in a row",
             };
             text.field("Breaker", Cell::warn(format!("open: {reason}; `hookctl webhook enable` closes it")));
-            text.field("Paused until", until);
+            text.time("Paused until", self.breaker.open_until);
         }
         if let Some(until) = self.held_until.filter(|until| *until > text.look().now()) {
-            let until = text.look().exact(Some(until));
-            text.field("Held until", until);
+            text.time("Held until", until);
         }
         if self.failing_since.is_some() {
-            let since = text.look().exact(self.failing_since);
-            text.field("Failing since", since);
+            text.time("Failing since", self.failing_since);
         }
     }
 
     fn describe_request(&self, text: &mut Text) {
         let settings = &self.settings;
-        for (name, expression) in [("Filter", &settings.shape.filter), ("Transform", &settings.shape.transform)] {
-            if let Some(expression) = expression {
-                text.field(name, expression);
-            }
-        }
-        if let Some(preset) = settings.shape.preset {
-            text.field("Preset", preset.name());
-        }
+        text.optional("Filter", settings.shape.filter.as_ref());
+        text.optional("Transform", settings.shape.transform.as_ref());
+        text.optional("Preset", settings.shape.preset.map(Preset::name));
         text.field("Request", format!("{}, {}", settings.http_method, settings.content_type));
         for (name, value) in &settings.headers {
             text.field("Header", format!("{name}: {value}"));
@@ -164,12 +156,8 @@ impl WebhookView {
     /// The fields that only some webhooks have.
     fn describe_limits(&self, text: &mut Text) {
         let settings = &self.settings;
-        if let Some(limit) = settings.rate_limit {
-            text.field("Rate limit", limit.text());
-        }
-        if let Some(concurrency) = settings.concurrency {
-            text.field("Concurrency", concurrency);
-        }
+        text.optional("Rate limit", settings.rate_limit.map(RateLimit::text));
+        text.optional("Concurrency", settings.concurrency);
         let (of, rest) = match settings.order {
             Order::None => ("", ""),
             Order::Webhook => ("", "the rest"),
@@ -200,9 +188,7 @@ impl WebhookView {
         if egress.system_roots {
             text.field("System roots", "trusted too");
         }
-        if let Some(proxy) = &egress.proxy {
-            text.field("Proxy", proxy.to_string());
-        }
+        text.optional("Proxy", egress.proxy.as_ref().map(ToString::to_string));
         if egress.proxy_resolves {
             text.field("Names", "left to the proxy: which addresses they lead to is not checked");
         }
@@ -256,9 +242,7 @@ impl Page for WebhookView {
         let settings = &self.settings;
         text.heading(&settings.name);
         text.field("Id", self.id);
-        if let Some(description) = &settings.description {
-            text.field("Description", description);
-        }
+        text.optional("Description", settings.description.as_ref());
         text.field("URL", &settings.url);
         text.field("Events", settings.events.join(", "));
         self.describe_state(text);
@@ -273,12 +257,10 @@ impl Page for WebhookView {
             self.total_deliveries, self.successful_deliveries, self.failed_deliveries, self.waiting
         );
         text.field("Deliveries", counted);
-        let (success, failure) = (text.look().exact(self.last_success_at), text.look().exact(self.last_failure_at));
-        text.field("Last success", success);
-        text.field("Last failure", failure);
-        let (created, updated) = (text.look().exact(Some(self.created_at)), text.look().exact(Some(self.updated_at)));
-        text.field("Created", created);
-        text.field("Updated", updated);
+        text.time("Last success", self.last_success_at);
+        text.time("Last failure", self.last_failure_at);
+        text.time("Created", self.created_at);
+        text.time("Updated", self.updated_at);
         if !self.secrets.is_empty() {
             text.blank();
             self.secrets.describe(text);

@@ -1,7 +1,7 @@
 //! What to check next when a signature is not valid: small changes are tried, and those that make it match are named.
 
-use super::json_layout::Layout;
 use super::{Algorithm, Encoding, Hash, KeyForm, Overrides, Received, Scheme, Verdict, schemes, verify};
+use crate::domain::json::layout::Layout;
 use crate::domain::secret::Secret;
 
 /// Prefixes seen in the wild, tried with plain HMAC.

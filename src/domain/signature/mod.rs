@@ -2,8 +2,6 @@
 
 mod diagnose;
 mod encoding;
-mod json_fields;
-mod json_layout;
 mod key;
 mod overrides;
 mod received;

@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use super::json_fields::Fields;
 use super::scheme::is_header_name;
+use crate::domain::members::Members;
 
 /// A header: its name, and its value as bytes, without blanks around it.
 pub type Header = (String, Vec<u8>);
@@ -92,7 +92,7 @@ fn trim_blanks(mut value: &[u8]) -> &[u8] {
 }
 
 fn parse_json(text: &[u8]) -> Result<Vec<Header>, HeadersError> {
-    let Fields(fields) = serde_json::from_slice::<Fields<Value>>(text)
+    let Members(fields) = serde_json::from_slice::<Members<Value>>(text)
         .map_err(|error| HeadersError::Json { line: error.line(), column: error.column() })?;
     let mut headers = Vec::with_capacity(fields.len());
     for (name, value) in fields {

@@ -5,12 +5,12 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::json_fields::Fields;
 use super::key::VerifyingKey;
 use super::received::Header;
 use super::scheme::Values;
 use super::{Form, Scheme, TimePlace, TimeRule, TimeUnit, url_escapes};
 use crate::domain::duration;
+use crate::domain::members::Members;
 use crate::domain::secret::{Secret, SecretError};
 use crate::domain::time::Timestamp;
 
@@ -289,7 +289,7 @@ fn digits(text: &[u8]) -> Result<u64, Refusal> {
 /// The field of the body's JSON object, looked for only once the body is known to be the sender's.
 fn body_timestamp(body: &[u8], field: &str) -> Result<u64, Refusal> {
     let malformed = || (Reason::Malformed, format!("the body has no timestamp in its field {field}"));
-    let Fields(fields) = serde_json::from_slice::<Fields<&RawValue>>(body).map_err(|_| malformed())?;
+    let Members(fields) = serde_json::from_slice::<Members<&RawValue>>(body).map_err(|_| malformed())?;
     let mut found = fields.iter().filter(|(name, _)| name == field);
     match (found.next(), found.next()) {
         (Some((_, value)), None) => digits(value.get().as_bytes()),

@@ -148,8 +148,7 @@ impl Page for RotateView {
         self.secrets.describe(text);
         let old = match self.previous_expires_at {
             Some(until) => {
-                let until = text.look().exact(Some(until));
-                text.field("Old secret until", until);
+                text.time("Old secret until", until);
                 return;
             }
             None if self.had_previous => "deleted",

@@ -1,8 +1,15 @@
-//! The same JSON in the layouts that libraries write, to find out that a body was re-serialised on its way.
+//! The same JSON in the layouts that libraries write: for people, and to find out that a body was re-serialised on its way.
+
+use std::fmt::Write as _;
 
 use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 
-use super::Encoding;
+/// JSON indented for people; only white space is changed.
+pub fn indented(json: &RawValue) -> Vec<u8> {
+    let json = json.get().as_bytes();
+    Layout::Indented(2).laid_out(json, usize::MAX).unwrap_or_default()
+}
 
 /// How a library writes JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,12 +36,12 @@ impl Layout {
         serde_json::from_slice::<IgnoredAny>(body).ok()?;
         match self {
             Layout::Escaped => escaped(body),
-            _ => self.laid_out(body),
+            _ => self.laid_out(body, body.len() * MOST_GROWTH + 1_024),
         }
     }
 
-    fn laid_out(self, body: &[u8]) -> Option<Vec<u8>> {
-        let limit = body.len() * MOST_GROWTH + 1_024;
+    /// `None` if there would be more than `limit` bytes.
+    fn laid_out(self, body: &[u8], limit: usize) -> Option<Vec<u8>> {
         let mut out = Vec::with_capacity(body.len() * 2);
         let mut depth = 0;
         let mut rest = body.trim_ascii();
@@ -108,8 +115,7 @@ fn escaped(body: &[u8]) -> Option<Vec<u8>> {
             '\0'..='\x7f' => out.push(character),
             _ => {
                 for unit in character.encode_utf16(&mut [0; 2]) {
-                    out.push_str("\\u");
-                    Encoding::Hex.push(&unit.to_be_bytes(), &mut out);
+                    write!(out, "\\u{unit:04x}").expect("writing to a String cannot fail");
                 }
             }
         }
@@ -136,6 +142,15 @@ mod tests {
 
     fn serde_pretty() -> String {
         serde_json::to_string_pretty(&serde_json::json!({"a": [1, {}], "b": {"c": null}})).unwrap()
+    }
+
+    #[test]
+    fn indented_json_keeps_all_but_the_blanks() {
+        let indented = |json| String::from_utf8(indented(serde_json::from_str(json).unwrap())).unwrap();
+        let expected =
+            "{\n  \"a\": [\n    1.0,\n    -0,\n    {},\n    []\n  ],\n  \"b\\\"{\\\\\": \"x, y: [\",\n  \"c\": null\n}";
+        assert_eq!(indented(r#"{"a":[1.0, -0,{}, [ ]],"b\"{\\":"x, y: [","c":null}"#), expected);
+        assert_eq!(indented(" \"a\" "), "\"a\"");
     }
 
     #[test]
