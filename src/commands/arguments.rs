@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::domain::duration;
 use crate::domain::owner::Owner;
+use crate::domain::text::whole_number;
 use crate::domain::time::Timestamp;
 use crate::error::Failure;
 
@@ -22,23 +23,13 @@ pub fn owner(text: &str) -> Result<Owner, String> {
 
 /// A whole number of at least 1, for clap.
 pub fn at_least_one(text: &str) -> Result<u64, String> {
-    match text.parse::<u64>() {
-        Ok(number)
-            if number >= 1 && i64::try_from(number).is_ok() && text.bytes().all(|byte| byte.is_ascii_digit()) =>
-        {
-            Ok(number)
-        }
-        _ => Err("not a whole number of at least 1".to_owned()),
-    }
+    let fits = |number: &u64| *number >= 1 && i64::try_from(*number).is_ok();
+    whole_number(text).filter(fits).ok_or_else(|| "not a whole number of at least 1".to_owned())
 }
 
 /// An id as lists show it: a whole number, for clap.
 pub fn id(text: &str) -> Result<i64, String> {
-    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    is_number
-        .then(|| text.parse().ok())
-        .flatten()
-        .ok_or_else(|| "not an id; ids are whole numbers, as lists show them".to_owned())
+    whole_number(text).ok_or_else(|| "not an id; ids are whole numbers, as lists show them".to_owned())
 }
 
 /// An entity's type, and its id where one is given: `invoice`, `invoice:42`, for clap.
@@ -52,10 +43,8 @@ pub fn entity(text: &str) -> Result<(String, Option<String>), String> {
 
 /// A number of worker threads, 1 to 512, for clap.
 pub fn concurrency(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(number @ 1..=512) if text.bytes().all(|byte| byte.is_ascii_digit()) => Ok(number),
-        _ => Err("not a whole number from 1 to 512".to_owned()),
-    }
+    let fits = |number: &usize| (1..=512).contains(number);
+    whole_number(text).filter(fits).ok_or_else(|| "not a whole number from 1 to 512".to_owned())
 }
 
 /// A point in time: RFC 3339, or a duration that means "ago".

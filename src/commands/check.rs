@@ -13,6 +13,7 @@ use super::wording::{counted, listed};
 use crate::context::{Context, Exit};
 use crate::domain::duration;
 use crate::domain::owner::Owner;
+use crate::domain::text::whole_number;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::{DISABLED_BY_HAND, Health, Webhook};
 use crate::error::Failure;
@@ -295,10 +296,7 @@ fn named(names: &[String]) -> String {
 }
 
 fn count(text: &str) -> Result<u64, String> {
-    match text.parse::<u64>() {
-        Ok(number) if text.bytes().all(|byte| byte.is_ascii_digit()) => Ok(number),
-        _ => Err("not a whole number".to_owned()),
-    }
+    whole_number(text).ok_or_else(|| "not a whole number".to_owned())
 }
 
 #[cfg(test)]

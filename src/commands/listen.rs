@@ -19,6 +19,7 @@ use super::verify::{self, Tolerance, VerifyView};
 use crate::context::{Context, Exit};
 use crate::domain::recording::Recording;
 use crate::domain::signature::Received;
+use crate::domain::text::whole_number;
 use crate::domain::time::Timestamp;
 use crate::error::{Failure, Kind};
 use crate::output::escape;
@@ -137,13 +138,8 @@ impl Listen {
     /// The verifier, with --verify. A secret that does not fit the scheme is refused before the first request.
     fn verifier(&self, context: &mut Context) -> Result<Option<Verifier>> {
         if !self.verify {
-            let options = &self.signature;
-            return match options.secret.is_given() || options.webhook.is_some() || options.scheme.is_some() {
-                true => Err(Failure::invalid("a scheme, webhook or secret is given, and --verify is not")
-                    .hint("add --verify to check the signature of each request")
-                    .into()),
-                false => Ok(None),
-            };
+            self.signature.refuse_without("--verify", "check the signature of each request")?;
+            return Ok(None);
         }
         let verifier = Verifier { keyed: self.signature.resolve(context)?, tolerance: self.tolerance };
         verify::check(&verifier.keyed, context.now())?;
@@ -237,8 +233,5 @@ fn cannot_listen(place: SocketAddr, error: &std::io::Error) -> Failure {
 
 /// A port, for clap.
 fn port(text: &str) -> Result<u16, String> {
-    match text.parse() {
-        Ok(port) if text.bytes().all(|byte| byte.is_ascii_digit()) => Ok(port),
-        _ => Err("not a port; write a number from 0 to 65535".to_owned()),
-    }
+    whole_number(text).ok_or_else(|| "not a port; write a number from 0 to 65535".to_owned())
 }

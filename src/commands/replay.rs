@@ -19,7 +19,6 @@ use super::signature_options::SignatureOptions;
 use crate::clock::Clock;
 use crate::context::{Context, Exit};
 use crate::domain::recording::Recording;
-use crate::error::Failure;
 use crate::http::Direct;
 use crate::jq::Expression;
 use crate::signals::Stop;
@@ -125,16 +124,16 @@ impl Replay {
 
     fn edits(&self, context: &mut Context) -> Result<Edits> {
         let to = self.to.as_deref().map(|url| reach::url("--to", url)).transpose()?;
-        let options = &self.signature;
-        if !self.resign && (options.secret.is_given() || options.webhook.is_some() || options.scheme.is_some()) {
-            return Err(Failure::invalid("a scheme, webhook or secret is given, and --resign is not")
-                .hint("add --resign to sign the requests anew")
-                .into());
-        }
+        let resigning = match self.resign {
+            true => Some(Resigning::new(context, &self.signature)?),
+            false => {
+                self.signature.refuse_without("--resign", "sign the requests anew")?;
+                None
+            }
+        };
         if !self.resign && !self.set.is_empty() {
             context.out.notice("the recorded signatures are of the body as it was; --resign signs what is sent");
         }
-        let resigning = if self.resign { Some(Resigning::new(context, options)?) } else { None };
         Ok(Edits { to, set: self.set.clone(), resigning })
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::arguments::{LONGEST_BODY, read_input};
 use super::signature_options::{self, SignatureOptions};
 use crate::context::Context;
-use crate::domain::signature::{Message, Scheme, Signer};
+use crate::domain::signature::{Message, Scheme};
 use crate::domain::time::Timestamp;
 use crate::domain::{event, members};
 use crate::error::Failure;
@@ -59,9 +59,7 @@ impl Sign {
         if let (Some(scheme), None) = (missing(Scheme::needs_method), &keyed.method) {
             return Err(Failure::option("--method", format!("scheme {} signs the method; give it", scheme.name)).into());
         }
-        let secrets = keyed.secrets();
-        let signers = keyed.schemes.iter().map(|scheme| Signer::new(scheme, &secrets)).collect::<Result<Vec<_>, _>>();
-        let signers = signers.map_err(|error| Failure::option(keyed.secret_option, error))?;
+        let signers = keyed.signers()?;
         let body = read_input("FILE", file, LONGEST_BODY)?;
         let now = context.now();
         let id = match &self.id {

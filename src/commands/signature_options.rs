@@ -7,7 +7,8 @@ use super::secret_source::SecretSource;
 use crate::commands::candidates::Candidates;
 use crate::context::Context;
 use crate::domain::secret::Secret;
-use crate::domain::signature::{Encoding, Hash, Overrides, Scheme, schemes};
+use crate::domain::signature::{Encoding, Hash, Overrides, Scheme, Signer, schemes};
+use crate::domain::text::whole_number;
 use crate::domain::time::Timestamp;
 use crate::domain::webhook::Webhook;
 use crate::error::Failure;
@@ -79,6 +80,17 @@ impl SignatureOptions {
     /// Whether the secret is read from stdin.
     pub fn reads_stdin(&self) -> bool {
         self.secret.secret_stdin
+    }
+
+    /// Refuses a scheme, a webhook or a secret without the flag that they are for; `hint` says what the flag does.
+    pub fn refuse_without(&self, flag: &str, hint: &str) -> Result<(), Failure> {
+        match self.secret.is_given() || self.webhook.is_some() || self.scheme.is_some() {
+            true => {
+                let message = format!("a scheme, webhook or secret is given, and {flag} is not");
+                Err(Failure::invalid(message).hint(format!("add {flag} to {hint}")))
+            }
+            false => Ok(()),
+        }
     }
 
     /// Resolves the schemes and reads the secrets.
@@ -185,6 +197,14 @@ impl Keyed {
     pub fn secrets(&self) -> Vec<&Secret> {
         self.secrets.iter().map(|kept| &kept.secret).collect()
     }
+
+    /// A signer for each scheme.
+    pub fn signers(&self) -> Result<Vec<Signer>, Failure> {
+        let secrets = self.secrets();
+        let signer = |scheme| Signer::new(scheme, &secrets);
+        let signers = self.schemes.iter().map(signer).collect::<Result<_, _>>();
+        signers.map_err(|error| Failure::option(self.secret_option, error))
+    }
 }
 
 /// A scheme by its name or alias; errors name `option`.
@@ -215,7 +235,7 @@ pub fn stdin_twice(option: &str, first: &str, second: &str) -> Failure {
 /// A number past the year 9999 in seconds is milliseconds, which HubSpot and Linear send.
 pub fn time(text: &str) -> Result<Timestamp, String> {
     let count = || {
-        let count = text.parse::<i64>().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))?;
+        let count: i64 = whole_number(text)?;
         let fits = |millis: &i64| *millis <= Timestamp::MAX.millis();
         count.checked_mul(1_000).filter(fits).or(Some(count).filter(fits)).map(Timestamp::from_millis)
     };

@@ -135,7 +135,8 @@ fn check_value(name: &str, value: &str) -> Result<(), HeaderError> {
     }
 }
 
-fn is_token(text: &str) -> bool {
+/// Whether it is a token, as header names are (RFC 9110 section 5.6.2).
+pub fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 

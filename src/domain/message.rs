@@ -1,6 +1,7 @@
 //! A request as it is on the wire, kept so that it can be sent again byte for byte.
 
 use super::signature::{Header, parse_header};
+use super::text::whole_number;
 
 /// The most header lines of a request.
 const HEADER_LIMIT: usize = 256;
@@ -155,8 +156,7 @@ impl Message {
 }
 
 fn is_length(value: &[u8], length: usize) -> bool {
-    let digits = std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-    digits.and_then(|digits| digits.parse().ok()) == Some(length)
+    std::str::from_utf8(value).ok().and_then(whole_number) == Some(length)
 }
 
 /// Name and value of a header line, the value without blanks around it.

@@ -1,6 +1,7 @@
 //! How long the log of finished deliveries is kept.
 
 use super::delivery::Status;
+use super::text::whole_number;
 use super::time::Timestamp;
 
 /// What is pruned automatically; `None` is nothing.
@@ -41,8 +42,7 @@ pub fn parse_size(text: &str) -> Result<i64, SizeError> {
         }
         _ => (text, 0),
     };
-    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    let number: i64 = digits.parse().ok().filter(|_| is_number).ok_or(SizeError)?;
+    let number: i64 = whole_number(digits).ok_or(SizeError)?;
     number.checked_mul(1024_i64.pow(exponent)).filter(|bytes| *bytes >= 1024 * 1024).ok_or(SizeError)
 }
 

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::text::whole_number;
+
 /// At most `count` requests in each `period_ms`, evenly spaced, with a burst of a tenth of the count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
@@ -37,19 +39,13 @@ impl RateLimit {
     /// Reads `10/s`, `600/m` or `5000/h`.
     pub fn parse(text: &str) -> Result<RateLimit, RateLimitError> {
         let (count, unit) = text.split_once('/').ok_or(RateLimitError)?;
-        if !count.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(RateLimitError);
-        }
-        let count = count.parse().map_err(|_| RateLimitError)?;
+        let count = whole_number(count).filter(|count| (1..=100_000).contains(count)).ok_or(RateLimitError)?;
         let period_ms = match unit {
             "s" => 1_000,
             "m" => 60_000,
             "h" => 3_600_000,
             _ => return Err(RateLimitError),
         };
-        if !(1..=100_000).contains(&count) {
-            return Err(RateLimitError);
-        }
         Ok(RateLimit { count, period_ms })
     }
 

@@ -1,5 +1,7 @@
 //! Text that people give: which characters are dangerous in it, and how long it may be.
 
+use std::str::FromStr;
+
 /// The most characters of a description.
 pub const LONGEST_DESCRIPTION: usize = 2_000;
 
@@ -39,6 +41,11 @@ pub fn describe(c: char) -> String {
         c if c.is_control() => format!("the control character U+{:04X}", u32::from(c)),
         c => format!("the invisible character U+{:04X}", u32::from(c)),
     }
+}
+
+/// A whole number written in ASCII digits alone: no sign, no blank.
+pub fn whole_number<N: FromStr>(text: &str) -> Option<N> {
+    text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// The first `most` characters of a text for a message; one that is longer ends in `…`.

@@ -2,6 +2,8 @@
 
 use std::io::{self, ErrorKind, Read};
 
+use crate::domain::text::whole_number;
+
 /// The longest head, chunk line or trailer line, in bytes.
 const HEAD_LIMIT: usize = 64 * 1024;
 /// The longest answer, in bytes.
@@ -98,11 +100,8 @@ impl Head {
         match (&self.codings[..], &self.lengths[..]) {
             ([], []) => Ok(Framing::Close),
             ([], [first, others @ ..]) if others.iter().all(|other| other == first) => {
-                let digits =
-                    std::str::from_utf8(first).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-                let length = digits
-                    .and_then(|digits| digits.parse().ok())
-                    .ok_or_else(|| bad("its Content-Length is not a number"))?;
+                let length = std::str::from_utf8(first).ok().and_then(whole_number);
+                let length = length.ok_or_else(|| bad("its Content-Length is not a number"))?;
                 if length > ANSWER_LIMIT { Err(too_long()) } else { Ok(Framing::Length(length)) }
             }
             ([coding], []) if self.version == 1 && coding.eq_ignore_ascii_case(b"chunked") => Ok(Framing::Chunked),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::domain::text::whole_number;
+
 /// How the receiver answers. The default is always 200, at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Script {
@@ -31,11 +33,9 @@ impl Script {
 
 /// Parses a final status code, 200 to 999; 1xx codes are interim (RFC 9110, section 15.2).
 pub fn parse_status(text: &str) -> Result<u16, String> {
-    let digits = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit());
-    match text.parse::<u16>() {
-        Ok(status) if digits && is_final(status) => Ok(status),
-        _ => Err("a status code to answer with is a number from 200 to 999".to_owned()),
-    }
+    whole_number(text)
+        .filter(|status| text.len() == 3 && is_final(*status))
+        .ok_or_else(|| "a status code to answer with is a number from 200 to 999".to_owned())
 }
 
 /// Whether it is a final status code of three digits.

@@ -31,7 +31,7 @@ pub struct EventRow {
 }
 
 /// Filters on the list of events.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EventFilter {
     /// An event type or pattern.
     pub event_type: Option<String>,

@@ -5,7 +5,7 @@ use super::row::one;
 use super::{Result, Store};
 
 /// The entity and the key to filter by.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Subject {
     pub entity_type: Option<String>,
     pub entity_id: Option<String>,

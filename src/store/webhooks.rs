@@ -14,7 +14,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::webhook::{Counters, FAILURES_TO_REPORT, Order, Settings, Shape, Webhook};
 
 /// Which webhooks a list shows.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct WebhookFilter {
     /// Only active, or only inactive ones.
     pub is_active: Option<bool>,

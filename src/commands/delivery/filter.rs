@@ -17,7 +17,7 @@ use crate::error::Failure;
 use crate::store::{DeliveryFilter, Store};
 
 /// Which deliveries match; without any filter, all.
-#[derive(Args, Clone, Debug, Default)]
+#[derive(Args, Clone, Debug, Default, PartialEq)]
 #[command(next_help_heading = "Filters")]
 pub struct Filters {
     /// Only with this status: pending, retrying, success, failed, cancelled [repeatable, or with commas]
@@ -60,20 +60,7 @@ pub struct Filters {
 
 impl Filters {
     pub fn is_empty(&self) -> bool {
-        let Filters { statuses, webhooks, owner, event_type, entity, key, .. } = self;
-        let Filters { event_id, error_types, status_codes, longer_than, since, until, .. } = self;
-        statuses.is_empty()
-            && webhooks.is_empty()
-            && owner.is_none()
-            && event_type.is_none()
-            && entity.is_none()
-            && key.is_none()
-            && event_id.is_none()
-            && error_types.is_empty()
-            && status_codes.is_empty()
-            && longer_than.is_none()
-            && since.is_none()
-            && until.is_none()
+        *self == Filters::default()
     }
 
     /// The filter for the store, with names and times resolved.

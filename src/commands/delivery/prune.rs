@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
+use serde_json::json;
 
 use super::filter;
 use crate::commands::arguments;
@@ -56,12 +57,6 @@ impl Row for Prunable {
     }
 }
 
-#[derive(Debug, Serialize)]
-struct PruneView {
-    deleted_deliveries: u64,
-    deleted_events: u64,
-}
-
 impl Prune {
     pub fn run(self, context: &mut Context) -> Result<Exit> {
         if self.statuses.iter().any(|status| status.is_open()) {
@@ -94,13 +89,13 @@ impl Prune {
         let removed = pruning.removed;
         progress.finish();
         context.erase_deleted(&store);
-        let view = PruneView { deleted_deliveries: removed.deliveries, deleted_events: removed.events };
+        let report = json!({ "deleted_deliveries": removed.deliveries, "deleted_events": removed.events });
         let line = format!(
             "{} and {} deleted",
             counted(removed.deliveries, "delivery", "deliveries"),
             counted(removed.events, "event", "events")
         );
-        context.out.report(&view, &line)?;
+        context.out.report(&report, &line)?;
         Ok(stop.exit().unwrap_or(Exit::DONE))
     }
 }

@@ -54,18 +54,6 @@ impl List {
         }
         let store = context.store_to_read()?;
         let now = context.now();
-        let is_whole = self.event_type.is_none()
-            && self.owner.is_none()
-            && self.entity.is_none()
-            && self.key.is_none()
-            && self.event_id.is_none()
-            && self.since.is_none()
-            && self.until.is_none()
-            && self.before.is_none();
-        let empty = match is_whole {
-            true => "no events yet; `hookctl emit TYPE --data JSON` makes one",
-            false => "no events match; see the newest with `hookctl event list`",
-        };
         let filter = EventFilter {
             event_type: self.event_type,
             owner: self.owner,
@@ -75,6 +63,10 @@ impl List {
             until: self.until.map(|moment| moment.resolve(now)),
             before: None,
             limit: None,
+        };
+        let empty = match filter == EventFilter::default() && self.before.is_none() {
+            true => "no events yet; `hookctl emit TYPE --data JSON` makes one",
+            false => "no events match; see the newest with `hookctl event list`",
         };
         let before = match &self.before {
             Some(id) => Some(context.event(&store, id)?.id),

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
-use serde::Serialize;
+use serde_json::json;
 
 use super::not_found::not_found;
 use crate::commands::candidates::Candidates;
@@ -27,7 +27,7 @@ impl Remove {
         let is_removed = store.transaction(|| store.remove_event_type(&self.event_type))?;
         if is_removed {
             let line = format!("'{}' is removed; `hookctl event-type add` brings it back", self.event_type);
-            context.out.report(&RemovedView { name: self.event_type, removed: true }, &line)?;
+            context.out.report(&json!({ "name": self.event_type, "removed": true }), &line)?;
             return Ok(());
         }
         if store.knows_event_type(&self.event_type)? {
@@ -37,10 +37,4 @@ impl Remove {
         }
         Err(not_found(&self.event_type, &store.event_types()?).into())
     }
-}
-
-#[derive(Debug, Serialize)]
-struct RemovedView {
-    name: String,
-    removed: bool,
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::domain::recording::Recording;
+use crate::domain::text::whole_number;
 use crate::error::{Failure, Kind};
 use crate::new_file::{NewFile, Readers};
 
@@ -83,5 +84,5 @@ fn make(folder: &Path) -> io::Result<()> {
 
 fn number(path: &Path) -> Option<u64> {
     let name = path.file_name()?.to_str()?.strip_suffix(".http")?;
-    name.parse().ok().filter(|_| name.len() == 6 && name.bytes().all(|byte| byte.is_ascii_digit()))
+    whole_number(name).filter(|_| name.len() == 6)
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
-use serde::Serialize;
+use serde_json::json;
 
 use super::source::RejectedRows;
 use crate::commands::wording::counted;
@@ -20,11 +20,6 @@ pub struct Discard {
     rejected: RejectedRows,
 }
 
-#[derive(Debug, Serialize)]
-struct DiscardView {
-    discarded: u64,
-}
-
 impl Discard {
     pub fn run(self, context: &mut Context) -> Result<()> {
         context.refuse_if_read_only()?;
@@ -35,6 +30,6 @@ impl Discard {
         })?;
         let discarded = self.rejected.change(context, |outbox| outbox.discard(&self.rejected.rows))?;
         let rows = counted(discarded, "rejected row is", "rejected rows are");
-        context.out.report(&DiscardView { discarded }, &format!("{rows} deleted"))
+        context.out.report(&json!({ "discarded": discarded }), &format!("{rows} deleted"))
     }
 }

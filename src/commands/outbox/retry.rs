@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
-use serde::Serialize;
+use serde_json::json;
 
 use super::source::RejectedRows;
 use crate::commands::wording::counted;
@@ -20,16 +20,11 @@ pub struct Retry {
     rejected: RejectedRows,
 }
 
-#[derive(Debug, Serialize)]
-struct RetryView {
-    retried: u64,
-}
-
 impl Retry {
     pub fn run(self, context: &mut Context) -> Result<()> {
         context.refuse_if_read_only()?;
         let retried = self.rejected.change(context, |outbox| outbox.retry(&self.rejected.rows))?;
         let rows = counted(retried, "row waits", "rows wait");
-        context.out.report(&RetryView { retried }, &format!("{rows} for the next drain"))
+        context.out.report(&json!({ "retried": retried }), &format!("{rows} for the next drain"))
     }
 }

@@ -48,108 +48,87 @@ pub enum Expect {
     Once,
 }
 
+/// A signed request that a receiver must take.
+const TAKEN: Check =
+    Check { name: "", needs: Need::Nothing, samples: &[Sample::Right], expects: Expect::Taken, expected: "" };
+
+/// A request that a receiver must refuse.
+const REFUSED: Check = Check { expects: Expect::Refused, ..TAKEN };
+
 pub const ALL: &[Check] = &[
-    Check {
-        name: "valid",
-        needs: Need::Nothing,
-        samples: &[Sample::Right],
-        expects: Expect::Taken,
-        expected: "2xx to a right signature",
-    },
-    Check {
-        name: "missing",
-        needs: Need::Nothing,
-        samples: &[Sample::NoSignature],
-        expects: Expect::Refused,
-        expected: "no 2xx without a signature",
-    },
-    Check {
-        name: "wrong",
-        needs: Need::Nothing,
-        samples: &[Sample::WrongSignature],
-        expects: Expect::Refused,
-        expected: "no 2xx to a wrong signature",
-    },
+    Check { name: "valid", expected: "2xx to a right signature", ..TAKEN },
+    Check { name: "missing", samples: &[Sample::NoSignature], expected: "no 2xx without a signature", ..REFUSED },
+    Check { name: "wrong", samples: &[Sample::WrongSignature], expected: "no 2xx to a wrong signature", ..REFUSED },
     Check {
         name: "other-secret",
-        needs: Need::Nothing,
         samples: &[Sample::OtherSecret],
-        expects: Expect::Refused,
         expected: "no 2xx to the signature of another secret",
+        ..REFUSED
     },
     Check {
         name: "changed-body",
-        needs: Need::Nothing,
         samples: &[Sample::ChangedBody],
-        expects: Expect::Refused,
         expected: "no 2xx to a body that was changed after signing",
+        ..REFUSED
     },
     Check {
         name: "changed-id",
         needs: Need::Id,
         samples: &[Sample::ChangedId],
-        expects: Expect::Refused,
         expected: "no 2xx to an id that was changed after signing",
+        ..REFUSED
     },
     Check {
         name: "changed-timestamp",
         needs: Need::Time,
         samples: &[Sample::ChangedTimestamp],
-        expects: Expect::Refused,
         expected: "no 2xx to a timestamp that was changed after signing",
+        ..REFUSED
     },
     Check {
         name: "too-old",
         needs: Need::Time,
         samples: &[Sample::Aged(Age::Old)],
-        expects: Expect::Refused,
         expected: "no 2xx to a request that was signed long ago",
+        ..REFUSED
     },
     Check {
         name: "from-future",
         needs: Need::Time,
         samples: &[Sample::Aged(Age::Future)],
-        expects: Expect::Refused,
         expected: "no 2xx to a request that was signed in the future",
+        ..REFUSED
     },
     Check {
         name: "raw-bytes",
-        needs: Need::Nothing,
         samples: &[Sample::UnusualJson],
-        expects: Expect::Taken,
         expected: "2xx to a signed body whose JSON is written unusually",
+        ..TAKEN
     },
     Check {
         name: "rotation",
         needs: Need::List,
         samples: &[Sample::RightBeforeOther, Sample::OtherBeforeRight],
-        expects: Expect::Taken,
         expected: "2xx when one of two signatures is right",
+        ..TAKEN
     },
     Check {
         name: "wrong-is-4xx",
-        needs: Need::Nothing,
         samples: &[Sample::NoSignature, Sample::WrongSignature, Sample::MalformedSignature],
         expects: Expect::RefusedBy4xx,
         expected: "4xx, not 5xx, to what is refused",
+        ..TAKEN
     },
-    Check {
-        name: "large-body",
-        needs: Need::Nothing,
-        samples: &[Sample::Large],
-        expects: Expect::Taken,
-        expected: "2xx to a signed body of 1 MiB",
-    },
+    Check { name: "large-body", samples: &[Sample::Large], expected: "2xx to a signed body of 1 MiB", ..TAKEN },
     Check {
         name: "empty-body",
-        needs: Need::Nothing,
         samples: &[Sample::Empty],
         expects: Expect::Survived,
         expected: "an answer below 500 to a signed empty body",
+        ..TAKEN
     },
     Check {
         name: "content-type",
-        needs: Need::Nothing,
         samples: &[
             Sample::Type("application/json; charset=utf-8"),
             Sample::Type("application/cloudevents+json"),
@@ -158,20 +137,16 @@ pub const ALL: &[Check] = &[
         ],
         expects: Expect::TakenUnlessTypeUnknown,
         expected: "2xx, or 415, to other content types",
+        ..TAKEN
     },
-    Check {
-        name: "answer-time",
-        needs: Need::Nothing,
-        samples: &[Sample::Right],
-        expects: Expect::InTime,
-        expected: "every answer within",
-    },
+    Check { name: "answer-time", expects: Expect::InTime, expected: "every answer within", ..TAKEN },
     Check {
         name: "duplicate",
         needs: Need::Command,
         samples: &[Sample::Right, Sample::Again],
         expects: Expect::Once,
         expected: "2xx to an event that comes twice, handled once",
+        ..TAKEN
     },
 ];
 

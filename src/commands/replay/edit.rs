@@ -94,9 +94,7 @@ pub struct Resigning {
 impl Resigning {
     pub fn new(context: &mut Context, options: &SignatureOptions) -> Result<Resigning> {
         let keyed: Keyed = options.resolve(context)?;
-        let secrets = keyed.secrets();
-        let signers = keyed.schemes.iter().map(|scheme| Signer::new(scheme, &secrets)).collect::<Result<Vec<_>, _>>();
-        let signers = signers.map_err(|error| Failure::option(keyed.secret_option, error))?;
+        let signers = keyed.signers()?;
         let method = options.method.as_ref().map(|method| method.to_ascii_uppercase());
         Ok(Resigning { schemes: keyed.schemes, signers, url: keyed.url, method })
     }

@@ -54,16 +54,11 @@ impl List {
             _ => None,
         };
         let store = context.store_to_read()?;
-        let is_whole = is_active.is_none()
-            && !self.failing
-            && self.event_type.is_none()
-            && self.owner.is_none()
-            && self.before.is_none();
-        let empty = match is_whole {
+        let filter = WebhookFilter { is_active, is_failing: self.failing, owner: self.owner, before: self.before };
+        let empty = match filter == WebhookFilter::default() && self.event_type.is_none() {
             true => "no webhooks yet; make one with `hookctl webhook create NAME --url URL -e PATTERN`",
             false => "no webhooks match; see them all with `hookctl webhook list`",
         };
-        let filter = WebhookFilter { is_active, is_failing: self.failing, owner: self.owner, before: self.before };
         let (mut webhooks, now) = (store.webhooks(&filter)?, context.now());
         if let Some(event_type) = &self.event_type {
             webhooks.retain(|webhook| webhook.settings.subscribes_to(event_type));

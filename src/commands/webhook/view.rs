@@ -141,8 +141,7 @@ impl WebhookView {
             text.field("hmac", format!("{header}: {value}, {}", scheme.algorithm.name()));
         }
         if self.previous_secret_expires_at.is_some() {
-            let until = text.look().exact(self.previous_secret_expires_at);
-            text.field("Old secret until", until);
+            text.time("Old secret until", self.previous_secret_expires_at);
         }
         text.field("Timeout", duration::of_millis(settings.timeout_ms));
         text.field("Retries", self.retry_times());

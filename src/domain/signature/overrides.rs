@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::scheme::is_header_name;
 use super::{Algorithm, Encoding, Form, Hash, Scheme};
+use crate::domain::custom_headers::is_token;
 
 /// What the user may change about `hmac` and the convoy schemes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl Scheme {
             };
         }
         if let Some(header) = &overrides.header {
-            if !is_header_name(header) {
+            if !is_token(header) {
                 return Err(OverrideError::HeaderName);
             }
             changed.header = Cow::Owned(header.clone());

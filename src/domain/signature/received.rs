@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::scheme::is_header_name;
+use crate::domain::custom_headers::is_token;
 use crate::domain::members::Members;
 
 /// A header: its name, and its value as bytes, without blanks around it.
@@ -44,7 +44,7 @@ pub fn parse_headers(text: &[u8]) -> Result<Vec<Header>, HeadersError> {
 /// one that no request can carry is malformed when a scheme reads it.
 pub fn parse_header(line: &[u8]) -> Option<Header> {
     let colon = line.iter().position(|byte| *byte == b':')?;
-    let name = str::from_utf8(&line[..colon]).ok().filter(|name| is_header_name(name))?;
+    let name = str::from_utf8(&line[..colon]).ok().filter(|name| is_token(name))?;
     let value = trim_blanks(&line[colon + 1..]);
     Some((name.to_owned(), value.to_vec()))
 }

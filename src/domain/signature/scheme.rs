@@ -269,11 +269,6 @@ impl<'a> Values<'a> {
     }
 }
 
-/// Whether `name` is a token (RFC 9110 section 5.6.2).
-pub(super) fn is_header_name(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::schemes;

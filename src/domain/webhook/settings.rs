@@ -24,7 +24,7 @@ use crate::domain::rate_limit::RateLimit;
 use crate::domain::retry::{LONGEST_DELAY_MS, MOST_RETRIES, RetryPolicy};
 use crate::domain::secret::{MASKED, Secret};
 use crate::domain::signature::{Scheme, schemes};
-use crate::domain::text::{LONGEST_DESCRIPTION, TextError, check_lines};
+use crate::domain::text::{self, LONGEST_DESCRIPTION, TextError, check_lines};
 use crate::domain::{custom_headers, event_type, members, seconds, target_url};
 
 /// How many patterns a webhook may have.
@@ -456,10 +456,8 @@ impl Settings {
 }
 
 fn whole_number(field: Field, text: &str, least: u32, most: u32) -> Result<u32, Invalid> {
-    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse()
-        .ok()
-        .filter(|number| is_number && (least..=most).contains(number))
+    text::whole_number(text)
+        .filter(|number| (least..=most).contains(number))
         .ok_or_else(|| field.invalid(format!("not a whole number from {least} to {most}")))
 }
 
