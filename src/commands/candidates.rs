@@ -11,8 +11,6 @@ pub enum Candidates {
     Patterns,
     Events,
     Deliveries,
-    Statuses,
-    ErrorTypes,
     Schemes,
     /// Sections of `config.toml`.
     Profiles,

@@ -35,43 +35,19 @@ pub enum ErrorType {
     UnknownError,
 }
 
-impl ErrorType {
-    /// Every error type, in the order of the documentation.
-    pub const ALL: [ErrorType; 11] = [
-        ErrorType::HttpError,
-        ErrorType::Timeout,
-        ErrorType::ConnectionError,
-        ErrorType::DnsError,
-        ErrorType::TlsError,
-        ErrorType::ProtocolError,
-        ErrorType::BlockedAddress,
-        ErrorType::ProxyError,
-        ErrorType::FilterError,
-        ErrorType::TransformError,
-        ErrorType::UnknownError,
-    ];
-
-    /// Its name in the database and in output.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            ErrorType::HttpError => "http_error",
-            ErrorType::Timeout => "timeout",
-            ErrorType::ConnectionError => "connection_error",
-            ErrorType::DnsError => "dns_error",
-            ErrorType::TlsError => "tls_error",
-            ErrorType::ProtocolError => "protocol_error",
-            ErrorType::BlockedAddress => "blocked_address",
-            ErrorType::ProxyError => "proxy_error",
-            ErrorType::FilterError => "filter_error",
-            ErrorType::TransformError => "transform_error",
-            ErrorType::UnknownError => "unknown_error",
-        }
-    }
-
-    /// The error type of that name.
-    pub fn from_name(name: &str) -> Option<ErrorType> {
-        Self::ALL.into_iter().find(|error_type| error_type.as_str() == name)
-    }
+names! {
+    ErrorType:
+    HttpError = "http_error",
+    Timeout = "timeout",
+    ConnectionError = "connection_error",
+    DnsError = "dns_error",
+    TlsError = "tls_error",
+    ProtocolError = "protocol_error",
+    BlockedAddress = "blocked_address",
+    ProxyError = "proxy_error",
+    FilterError = "filter_error",
+    TransformError = "transform_error",
+    UnknownError = "unknown_error",
 }
 
 /// What made an attempt happen.

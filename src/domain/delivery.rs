@@ -22,27 +22,16 @@ pub enum Status {
     Cancelled,
 }
 
+names! {
+    Status:
+    Pending = "pending",
+    Retrying = "retrying",
+    Success = "success",
+    Failed = "failed",
+    Cancelled = "cancelled",
+}
+
 impl Status {
-    /// Every status, in the order of a delivery's life.
-    pub const ALL: [Status; 5] =
-        [Status::Pending, Status::Retrying, Status::Success, Status::Failed, Status::Cancelled];
-
-    /// Its name in the database and in output.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Status::Pending => "pending",
-            Status::Retrying => "retrying",
-            Status::Success => "success",
-            Status::Failed => "failed",
-            Status::Cancelled => "cancelled",
-        }
-    }
-
-    /// The status of that name.
-    pub fn from_name(name: &str) -> Option<Status> {
-        Self::ALL.into_iter().find(|status| status.as_str() == name)
-    }
-
     /// Whether there will be another attempt.
     pub fn is_open(self) -> bool {
         matches!(self, Status::Pending | Status::Retrying)

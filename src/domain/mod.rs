@@ -1,5 +1,27 @@
 //! The rules, pure: no SQL, no sockets, no clock, no environment, and no randomness that is not passed in.
 
+/// The names of an enum's variants, in the database and in output, in the order of the documentation.
+macro_rules! names {
+    ($kind:ident: $($variant:ident = $name:literal,)+) => {
+        impl $kind {
+            pub const NAMES: &[&str] = &[$($name),+];
+
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $($kind::$variant => $name,)+
+                }
+            }
+
+            pub fn from_name(name: &str) -> Option<$kind> {
+                match name {
+                    $($name => Some($kind::$variant),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
 pub mod attempt;
 pub mod breaker;
 pub mod credential;

@@ -8,8 +8,6 @@ use clap::ValueHint;
 use clap_complete::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate};
 
 use crate::commands::candidates::Candidates;
-use crate::domain::attempt::ErrorType;
-use crate::domain::delivery::Status;
 use crate::domain::event_type::TAKES_OUT;
 use crate::domain::signature::schemes;
 use crate::profile;
@@ -47,8 +45,6 @@ fn offered_below(command: clap::Command, database: Option<&Arc<Place>>) -> clap:
 
 fn values(candidates: Candidates, database: Option<&Place>) -> Vec<CompletionCandidate> {
     match candidates {
-        Candidates::Statuses => Status::ALL.iter().map(|status| CompletionCandidate::new(status.as_str())).collect(),
-        Candidates::ErrorTypes => ErrorType::ALL.iter().map(|kind| CompletionCandidate::new(kind.as_str())).collect(),
         Candidates::Schemes => {
             schemes::ALL.iter().map(|scheme| described(scheme.name.to_owned(), scheme.title.to_owned())).collect()
         }

@@ -21,7 +21,7 @@ use crate::store::{DeliveryFilter, Store};
 #[command(next_help_heading = "Filters")]
 pub struct Filters {
     /// Only with this status: pending, retrying, success, failed, cancelled [repeatable, or with commas]
-    #[arg(long = "status", value_name = "STATUS", add = Candidates::Statuses, value_delimiter = ',', value_parser = status)]
+    #[arg(long = "status", value_name = "STATUS", add = Candidates::Words(Status::NAMES), value_delimiter = ',', value_parser = status)]
     pub statuses: Vec<Status>,
     /// Only of this webhook [repeatable]
     #[arg(short, long = "webhook", value_name = "WEBHOOK", add = Candidates::Webhooks)]
@@ -42,7 +42,7 @@ pub struct Filters {
     #[arg(long, value_name = "ID", add = Candidates::Events)]
     pub event_id: Option<String>,
     /// Only if the last attempt ended with this error type [repeatable, or with commas]
-    #[arg(long = "error-type", value_name = "TYPE", add = Candidates::ErrorTypes, value_delimiter = ',', value_parser = error_type)]
+    #[arg(long = "error-type", value_name = "TYPE", add = Candidates::Words(ErrorType::NAMES), value_delimiter = ',', value_parser = error_type)]
     pub error_types: Vec<ErrorType>,
     /// Only if the last response had this status code: 503, or 5xx [repeatable, or with commas]
     #[arg(long = "status-code", value_name = "CODE", value_delimiter = ',', value_parser = status_code)]
@@ -92,17 +92,11 @@ impl Filters {
 
 /// A status by its name, for clap.
 pub fn status(text: &str) -> Result<Status, String> {
-    Status::from_name(text).ok_or_else(|| {
-        let names: Vec<&str> = Status::ALL.into_iter().map(Status::as_str).collect();
-        unknown("status", text, &names)
-    })
+    Status::from_name(text).ok_or_else(|| unknown("status", text, Status::NAMES))
 }
 
 fn error_type(text: &str) -> Result<ErrorType, String> {
-    ErrorType::from_name(text).ok_or_else(|| {
-        let names: Vec<&str> = ErrorType::ALL.into_iter().map(ErrorType::as_str).collect();
-        unknown("error type", text, &names)
-    })
+    ErrorType::from_name(text).ok_or_else(|| unknown("error type", text, ErrorType::NAMES))
 }
 
 fn unknown(kind: &str, text: &str, known: &[&str]) -> String {

@@ -34,7 +34,7 @@ pub struct Prune {
     #[arg(long, value_name = "DURATION", value_parser = arguments::duration)]
     older_than: Duration,
     /// Only with this status: success, failed, cancelled [repeatable, or with commas]
-    #[arg(long = "status", value_name = "STATUS", add = Candidates::Statuses, value_delimiter = ',', value_parser = filter::status)]
+    #[arg(long = "status", value_name = "STATUS", add = Candidates::Words(Status::NAMES), value_delimiter = ',', value_parser = filter::status)]
     statuses: Vec<Status>,
     /// Show how many would be deleted, by webhook and status; delete nothing
     #[arg(long)]
