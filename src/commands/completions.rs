@@ -20,7 +20,6 @@ pub struct Completions {
     shell: Shell,
 }
 
-/// The shells that completion is written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Shell {
     Bash,

@@ -63,7 +63,6 @@ fn render(store: &Store, now: Timestamp) -> Result<Exposition> {
     Ok(text)
 }
 
-/// The metrics of an outbox.
 type Measure<'a> = &'a dyn Fn(&OutboxView) -> f64;
 
 /// The outboxes of the environment or the profile, and the database's own. Unreadable ones are left out.

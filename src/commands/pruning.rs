@@ -65,7 +65,6 @@ impl<'a> Pruning<'a> {
         Ok(())
     }
 
-    /// Applies a policy at `now`.
     pub fn apply(&mut self, policy: Policy, now: Timestamp) -> Result<()> {
         for (statuses, before) in policy.by_age(now) {
             self.deliveries(&PruneFilter { before, statuses }, |_| {})?;

@@ -67,7 +67,6 @@ fn is_sqlite(file: &Path) -> bool {
     read.is_ok() && start == *b"SQLite format 3\0"
 }
 
-/// Refuses a file whose folder does not exist.
 pub fn refuse_missing_folder(option: &str, target: &Path) -> Result<(), Failure> {
     let folder = folder_of(target);
     match folder.metadata() {

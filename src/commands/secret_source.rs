@@ -27,7 +27,6 @@ pub struct SecretSource {
 const LONGEST: usize = 4_096;
 
 impl SecretSource {
-    /// Whether one of the options was given.
     pub fn is_given(&self) -> bool {
         self.secret_file.is_some() || self.secret_env.is_some() || self.secret_stdin
     }

@@ -13,7 +13,6 @@ use crate::store::Store;
 /// The most webhooks that a message names.
 const MOST_NAMED: usize = 5;
 
-/// A run of the engine.
 pub struct Sending<'a> {
     pub engine: Engine<'a>,
     pub stop: Stop,

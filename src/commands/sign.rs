@@ -82,7 +82,6 @@ impl Sign {
     }
 }
 
-/// The headers of a signed request.
 #[derive(Debug, Serialize)]
 struct SignView {
     scheme: &'static str,

@@ -66,7 +66,6 @@ pub struct Keyed {
     pub secret_option: &'static str,
 }
 
-/// A secret with its role.
 #[derive(Debug)]
 pub struct KeptSecret {
     pub secret: Secret,
@@ -77,7 +76,6 @@ pub struct KeptSecret {
 }
 
 impl SignatureOptions {
-    /// Whether the secret is read from stdin.
     pub fn reads_stdin(&self) -> bool {
         self.secret.secret_stdin
     }
@@ -198,7 +196,6 @@ impl Keyed {
         self.secrets.iter().map(|kept| &kept.secret).collect()
     }
 
-    /// A signer for each scheme.
     pub fn signers(&self) -> Result<Vec<Signer>, Failure> {
         let secrets = self.secrets();
         let signer = |scheme| Signer::new(scheme, &secrets);

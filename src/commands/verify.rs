@@ -226,7 +226,6 @@ fn tell(context: &mut Context, view: &VerifyView, keyed: &Keyed) {
 
 #[derive(Debug, Default, Serialize)]
 pub struct VerifyView {
-    /// Whether the signature is right.
     pub valid: bool,
     /// The scheme that decided.
     scheme: &'static str,

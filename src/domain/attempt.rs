@@ -63,7 +63,6 @@ pub enum Trigger {
 }
 
 impl Trigger {
-    /// Its name in the database and in output.
     pub fn as_str(self) -> &'static str {
         match self {
             Trigger::Scheduled => "scheduled",
@@ -95,7 +94,6 @@ impl Answer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttemptError {
     pub error_type: ErrorType,
-    /// One line: what happened, and with what.
     pub message: String,
 }
 

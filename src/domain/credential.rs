@@ -11,9 +11,7 @@ use super::secret::{MASKED, Secret};
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
-    /// The environment variable of that name.
     Env(String),
-    /// The file at that path.
     File(String),
 }
 

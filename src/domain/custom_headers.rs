@@ -17,39 +17,30 @@ pub const MAX_EVENT_BYTES: usize = 16 * 1024;
 /// Why a header may not be a webhook's or an event's own. No message repeats a value: it may be a credential.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderError {
-    /// There is no `Name: value`.
     #[error("a header is written 'Name: value'; the colon is missing")]
     NoColon,
     /// The name is not a token of RFC 9110 section 5.6.2.
     #[error("the header name {0:?} is not valid; use letters, digits and hyphens")]
     Name(String),
-    /// The name is longer than [`MAX_NAME_LENGTH`].
     #[error("a header name is too long; the limit is 128 characters")]
     NameTooLong,
     /// The value holds something else than visible ASCII and blanks.
     #[error("the value of header {0} holds a character that may not be sent; use visible ASCII")]
     Value(String),
-    /// The value is longer than [`MAX_VALUE_LENGTH`].
     #[error("the value of header {0} is too long; the limit is 8192 bytes")]
     ValueTooLong(String),
-    /// The name is hookctl's or HTTP's own.
     #[error("the header {name} cannot be set: {reason}")]
     Reserved {
-        /// The name as given.
         name: String,
         /// Whose it is, and what to do instead.
         reason: &'static str,
     },
-    /// The name was given twice.
     #[error("the header {0} is given twice; each may be given once")]
     Twice(String),
-    /// More than [`MAX_HEADERS`].
     #[error("too many headers; the limit is 50")]
     TooMany,
-    /// More than [`MAX_EVENT_BYTES`].
     #[error("the headers are too long; the limit of all together is 16384 bytes")]
     TooLong,
-    /// Not a media type.
     #[error("the content type is not valid; write one such as application/json")]
     ContentType,
 }

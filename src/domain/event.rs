@@ -69,7 +69,6 @@ pub struct NewEvent {
     pub event_type: String,
     /// The exact bytes that are sent and signed.
     pub payload: Vec<u8>,
-    /// See [`Fingerprint`].
     pub fingerprint: Fingerprint,
     /// Only this owner's webhooks get it, when set.
     pub owner: Option<String>,

@@ -27,7 +27,6 @@ const OPERATIONAL: [&str; 4] = [WEBHOOK_FAILING, WEBHOOK_RECOVERED, WEBHOOK_DISA
 pub enum EventTypeError {
     #[error("an event type is empty")]
     Empty,
-    /// Longer than [`LONGEST`].
     #[error("an event type has {0} characters; the limit is {LONGEST}")]
     TooLong(usize),
     /// A character other than letters, digits, `.`, `_`, `-`, `:` or `/`.

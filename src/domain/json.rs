@@ -10,10 +10,8 @@ pub const DEEPEST: usize = 128;
 /// Why a text is refused as JSON.
 #[derive(Debug, thiserror::Error)]
 pub enum JsonError {
-    /// Not JSON; the message tells line and column.
     #[error("not valid JSON: {0}")]
     Syntax(#[from] serde_json::Error),
-    /// Nested deeper than [`DEEPEST`].
     #[error("not accepted: the JSON is nested deeper than {DEEPEST} levels")]
     TooDeep,
     /// Half of a UTF-16 surrogate pair, which no UTF-8 text can hold.

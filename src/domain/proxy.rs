@@ -12,7 +12,6 @@ const MAX_LENGTH: usize = 2_048;
 /// The longest user name and password: RFC 1929 has one byte for their length.
 const LONGEST_PART: usize = 255;
 
-/// The protocol of a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ProxyScheme {
     Http,
@@ -113,7 +112,6 @@ impl ProxyLogin {
     }
 }
 
-/// Checks a password for a proxy.
 pub fn check_password(text: &str) -> Result<(), ProxyError> {
     let is_right = (1..=LONGEST_PART).contains(&text.len()) && !text.chars().any(char::is_control);
     if is_right { Ok(()) } else { Err(ProxyError::Login) }
@@ -150,7 +148,6 @@ impl fmt::Display for Proxy {
     }
 }
 
-/// A webhook's choice of proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProxyChoice {
     /// No proxy, whatever the environment or the profile says.

@@ -8,7 +8,6 @@ use super::text::whole_number;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct RateLimit {
-    /// Requests per period.
     pub count: u32,
     /// The period: a second, a minute or an hour, in milliseconds.
     pub period_ms: i64,

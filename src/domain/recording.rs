@@ -28,7 +28,6 @@ const VERSION: &str = "1";
 /// Name and value of one line of the front matter.
 pub type Field = (String, String);
 
-/// One recorded request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recording {
     pub received: Timestamp,
@@ -74,7 +73,6 @@ impl Recording {
         Ok(Recording { received, at, notes: notes.collect(), request: Message { body: body.to_vec(), ..head } })
     }
 
-    /// The file.
     pub fn to_bytes(&self) -> Vec<u8> {
         let Message { method, target, version, lines, body } = &self.request;
         let mut head = format!("{FORMAT}: {VERSION}\nreceived: {}\nat: {}\n", self.received.rfc3339(), self.at);

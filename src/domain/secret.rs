@@ -39,7 +39,6 @@ pub struct Secret(Vec<u8>);
 pub enum SecretError {
     #[error("the secret is empty")]
     Empty,
-    /// More than 1,024 bytes.
     #[error("the secret is longer than 1024 bytes")]
     TooLong,
     /// A line break, NUL, escape and the like.
@@ -48,13 +47,8 @@ pub enum SecretError {
     /// The part after the prefix is not what the key needs.
     #[error("the secret is not strict base64 (RFC 4648 section 4, with its padding); {wanted}")]
     NotBase64 { wanted: &'static str },
-    /// Base64, but of the wrong number of bytes.
     #[error("the secret is a key of {bytes} bytes; {wanted}")]
-    WrongLength {
-        /// How long the decoded key is.
-        bytes: usize,
-        wanted: &'static str,
-    },
+    WrongLength { bytes: usize, wanted: &'static str },
     /// A symmetric secret where an ed25519 key is needed.
     #[error("the secret is not an ed25519 key; standard-v1a signs with whsk_ and verifies with whpk_ or whsk_")]
     NotEd25519,
@@ -67,7 +61,6 @@ pub enum SecretError {
     /// Bytes that are no point of the curve, or a private key beside another's public key.
     #[error("the secret is not a valid ed25519 key")]
     BrokenKey,
-    /// A list of secrets without one in it.
     #[error("there is no secret to sign or verify with")]
     None,
 }

@@ -35,7 +35,6 @@ pub struct AttemptSample<'a> {
     pub error_type: Option<ErrorType>,
 }
 
-/// Deliveries and attempts, counted and measured.
 #[derive(Clone, Debug, Default)]
 pub struct Measures {
     pub successful: u64,
@@ -51,7 +50,6 @@ pub struct Measures {
     pub attempts: u64,
     /// Attempts that ended in the period and failed.
     pub failed_attempts: u64,
-    /// Durations of the attempts.
     pub durations: Histogram,
 }
 

@@ -35,7 +35,6 @@ pub const FAILURES_TO_REPORT: u32 = 5;
 pub struct Health {
     /// Whether deliveries are sent.
     pub is_active: bool,
-    /// Why it was disabled, for people.
     pub disabled_reason: Option<String>,
     pub disabled_at: Option<Timestamp>,
     /// Since when it is paused by hand.
@@ -51,9 +50,7 @@ pub struct Health {
     pub rate_next_us: i64,
     /// When an attempt last ended.
     pub last_delivery_at: Option<Timestamp>,
-    /// When an attempt last succeeded.
     pub last_success_at: Option<Timestamp>,
-    /// When an attempt last failed.
     pub last_failure_at: Option<Timestamp>,
 }
 

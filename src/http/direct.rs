@@ -26,7 +26,6 @@ pub enum Reach {
     Beyond(AddressPolicy),
 }
 
-/// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum DirectError {
     /// Another machine than this one, which is not allowed.

@@ -13,11 +13,9 @@ pub struct Egress {
     pub policy: AddressPolicy,
     /// Roots besides the built-in ones, PEM.
     pub ca_cert: Option<String>,
-    /// Whether the system's root certificates are trusted too.
     pub system_roots: bool,
     pub identity: Option<ClientPem>,
     pub proxy: Option<ProxyLogin>,
-    /// Whether the proxy resolves host names.
     pub proxy_resolves: bool,
 }
 

@@ -26,7 +26,6 @@ use crate::domain::proxy::{ProxyLogin, ProxyScheme};
 /// The longest answer to CONNECT, in bytes.
 const LONGEST_ANSWER: usize = 16 * 1024;
 
-/// A proxy that connections go through.
 pub struct Gateway {
     pub login: ProxyLogin,
     /// Whether the proxy gets the host name. Otherwise it gets the address that the guard allowed.

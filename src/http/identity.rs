@@ -53,7 +53,6 @@ pub fn check_client(pem: &ClientPem, now: Timestamp) -> Result<(), ClientError> 
     Ok(())
 }
 
-/// When a client's certificate expires.
 pub fn client_cert_expiry(pem: &str) -> Option<Timestamp> {
     validity(pem).ok().map(|(_, until)| until)
 }
@@ -78,7 +77,6 @@ fn version(pem: &str) -> Result<Version, ClientError> {
     first(pem).map(|certificate| certificate.tbs_certificate.version)
 }
 
-/// The validity period of the first certificate.
 fn validity(pem: &str) -> Result<(Timestamp, Timestamp), ClientError> {
     let validity = first(pem)?.tbs_certificate.validity;
     let time = |time: x509_cert::time::Time| {

@@ -27,7 +27,6 @@ const STACK: usize = 512 * 1024;
 /// Asks for the addresses of a host name.
 pub type Ask = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
 
-/// Why a host name has no addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LookUpFailure {
     /// The look-up failed on this machine.

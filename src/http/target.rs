@@ -12,7 +12,6 @@ pub enum ClientError {
     ClientCertificate(String),
     #[error("the client key cannot be used: {0}")]
     ClientKey(String),
-    /// The HTTP library refuses the URL.
     #[error("the URL cannot be called: {0}")]
     Url(String),
 }

@@ -37,7 +37,6 @@ impl Tls {
         Tls { added: self.added.clone(), system_roots: self.system_roots, identity: None, config: OnceLock::new() }
     }
 
-    /// Starts TLS on a connection to that host.
     pub fn open(
         &self,
         wire: Box<dyn Transport>,
@@ -116,7 +115,6 @@ impl fmt::Debug for Tls {
     }
 }
 
-/// A TLS connection with its buffers.
 pub struct TlsWire {
     stream: StreamOwned<ClientConnection, TransportAdapter>,
     buffers: LazyBuffers,

@@ -17,7 +17,6 @@ const STEP: Duration = Duration::from_millis(200);
 /// Up to this size, head and body of a request are sent together, in one system call.
 const TOGETHER: usize = 16 * 1024;
 
-/// A plain TCP connection with its buffers.
 #[derive(Debug)]
 pub struct Wire {
     stream: TcpStream,

@@ -29,11 +29,8 @@ impl ColorChoice {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning {
     Plain,
-    /// A success.
     Good,
-    /// A failure.
     Bad,
-    /// A warning.
     Warn,
     /// Secondary text.
     Dim,
@@ -43,7 +40,6 @@ pub enum Meaning {
     Name,
     /// A number, right-aligned; never shortened.
     Number,
-    /// No value.
     Missing,
     /// A heading of a page, or the header of a table.
     Heading,

@@ -66,7 +66,6 @@ fn terminal_width() -> Option<usize> {
 /// The settings of output, by options and environment.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// The format of the data.
     pub format: Format,
     pub color: ColorChoice,
     /// `NO_COLOR` is set and not empty.
@@ -283,7 +282,6 @@ impl Output {
         }
     }
 
-    /// Writes raw bytes.
     pub fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
         self.put(bytes)
     }
@@ -314,7 +312,6 @@ impl Output {
         progress
     }
 
-    /// Writes everything that is buffered.
     pub fn flush(&mut self) -> Result<()> {
         self.stdout.flush().map_err(write_error)
     }

@@ -10,7 +10,6 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// One that does nothing.
     pub fn none() -> Progress {
         Progress { bar: None }
     }

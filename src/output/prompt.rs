@@ -116,7 +116,6 @@ impl Prompt {
         self.term.size().1.into()
     }
 
-    /// Says what is wrong with an answer.
     fn tell(&self, failure: &Failure) -> Result<()> {
         let mut lines = vec![(Meaning::Bad, "error: ", failure.message.as_str())];
         lines.extend(failure.hint.as_deref().map(|hint| (Meaning::Id, "hint: ", hint)));

@@ -5,7 +5,6 @@ use serde::Serialize;
 use super::cell::Cell;
 use super::look::Look;
 
-/// One row of a list.
 pub trait Row: Serialize {
     /// The table's column names, shown in upper case.
     const COLUMNS: &'static [&'static str];

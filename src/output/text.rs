@@ -11,12 +11,10 @@ use super::row::Row;
 use super::table;
 use crate::domain::time::Timestamp;
 
-/// An object that is shown on a page.
 pub trait Page: Serialize {
     fn describe(&self, text: &mut Text);
 }
 
-/// A page being built.
 pub struct Text {
     look: Look,
     items: Vec<Item>,
@@ -74,7 +72,6 @@ impl Text {
         self.lines(table::render(R::COLUMNS, R::SPARE, &cells, self.look));
     }
 
-    /// A table of cells.
     pub fn table(&mut self, columns: &[&str], rows: impl IntoIterator<Item = Vec<Cell>>) {
         let rows: Vec<_> = rows.into_iter().collect();
         self.lines(table::render(columns, &[], &rows, self.look));

@@ -21,14 +21,11 @@ struct Open {
     ended: bool,
 }
 
-/// What is done with a new connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
     /// It is served; its key.
     Served(u64),
-    /// There are too many open ones.
     Full,
-    /// The receiver is stopping.
     Ended,
 }
 
@@ -48,7 +45,6 @@ impl Connections {
         Admission::Served(key)
     }
 
-    /// Removes a connection that has ended.
     pub fn forget(&self, key: u64) {
         self.lock().streams.remove(&key);
     }
@@ -64,7 +60,6 @@ impl Connections {
         self.ended.notify_all();
     }
 
-    /// Whether [`Connections::end`] was called.
     pub fn are_ended(&self) -> bool {
         self.lock().ended
     }

@@ -12,7 +12,6 @@ pub const BODY_LIMIT: usize = 2 * 1024 * 1024;
 const HEAD_LIMIT: usize = 64 * 1024;
 const CHUNK_LINE_LIMIT: usize = 4 * 1024;
 
-/// One raw request.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Request {
     pub message: Message,
@@ -20,7 +19,6 @@ pub struct Request {
     pub keep_alive: bool,
 }
 
-/// Why there is no request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The sender closed the connection, or was idle between two requests for too long.

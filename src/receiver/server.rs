@@ -32,7 +32,6 @@ pub type PassOn = dyn Fn(&Message) -> Result<PassedOn, String> + Send + Sync;
 /// The answer to a forwarded request.
 pub struct PassedOn {
     pub status: u16,
-    /// The raw answer.
     pub answer: Vec<u8>,
     /// Whether the connection ends with it.
     pub ends: bool,
@@ -70,7 +69,6 @@ impl Receiver {
         Ok(Receiver { address, requests, connections, acceptor: Some(acceptor) })
     }
 
-    /// The address that it is bound to.
     #[cfg(test)]
     pub fn address(&self) -> SocketAddr {
         self.address

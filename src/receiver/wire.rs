@@ -11,7 +11,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LINGER: Duration = Duration::from_millis(500);
 const LINGER_BYTES: usize = 8 * 1024 * 1024;
 
-/// A connection with a read buffer.
 pub struct Wire {
     stream: TcpStream,
     unread: Vec<u8>,
@@ -26,7 +25,6 @@ impl Wire {
         Ok(Wire { stream, unread: Vec::new() })
     }
 
-    /// The unread bytes in the buffer.
     pub fn unread(&self) -> &[u8] {
         &self.unread
     }

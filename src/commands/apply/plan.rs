@@ -33,11 +33,9 @@ pub struct Plan {
     /// The event types of the file, in its order.
     pub event_types: Vec<EventTypeStep>,
     pub deleted_webhooks: Vec<Doomed>,
-    /// Event types to be deleted.
     pub deleted_event_types: Vec<String>,
 }
 
-/// The change of an event type.
 #[derive(Debug)]
 pub struct EventTypeStep {
     /// Its row in the catalogue, if it has one.
@@ -46,13 +44,11 @@ pub struct EventTypeStep {
 }
 
 impl EventTypeStep {
-    /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.before.as_ref() == Some(&self.after)
     }
 }
 
-/// A webhook to be deleted.
 #[derive(Debug)]
 pub struct Doomed {
     id: i64,
@@ -103,7 +99,6 @@ impl Plan {
         }
     }
 
-    /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.steps.iter().all(Step::is_empty)
             && self.event_types.iter().all(EventTypeStep::is_empty)

@@ -19,22 +19,16 @@ use crate::store::Store;
 pub struct Step {
     /// The stored webhook.
     pub existing: Option<Webhook>,
-    /// The new settings.
     pub settings: Settings,
-    /// Whether it is to be active.
     pub is_active: bool,
-    /// The changes of its secrets.
     pub secrets: Vec<SecretStep>,
-    /// The differences by key.
     pub differences: Vec<Difference>,
 }
 
-/// The change of a secret.
 #[derive(Debug)]
 pub enum SecretStep {
     /// Set to one that the file gives or names; with its source, and the source as shown.
     Set(Secret, Option<Source>, String),
-    /// Set to a generated one.
     Generate(Secret),
     /// Secrets of other kinds than these are deleted: no scheme uses them.
     Keep(BTreeSet<KeyKind>),
@@ -101,7 +95,6 @@ impl Step {
         })
     }
 
-    /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.existing.is_some() && self.differences.is_empty()
     }

@@ -23,7 +23,6 @@ impl Place {
         self.key(field.key)
     }
 
-    /// The value of a key is wrong.
     pub fn refuse(&self, key: &str, reason: impl fmt::Display) -> Failure {
         Failure::option(&self.key(key), reason)
     }

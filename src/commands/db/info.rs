@@ -21,7 +21,6 @@ use crate::store::{AccessFaultKind, Place, Store, access_faults, sidecar};
   hookctl db info -o json | jq .backlog.due")]
 pub struct Info {}
 
-/// The database as a whole.
 #[derive(Debug, Serialize)]
 struct InfoView {
     path: PathBuf,

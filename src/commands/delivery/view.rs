@@ -49,7 +49,6 @@ pub fn status_cell(status: Status) -> Cell {
     }
 }
 
-/// A delivery with payload, request and attempts.
 #[derive(Debug, Serialize)]
 pub struct DeliveryPage {
     #[serde(flatten)]

@@ -7,7 +7,6 @@ use crate::domain::time::Timestamp;
 use crate::domain::webhook::{Order, Pause, Webhook};
 use crate::store::{DeliveryRow, Store};
 
-/// What a delivery waits for.
 #[derive(Clone, Debug, Serialize)]
 pub struct Waiting {
     /// For programs: `attempt`, `enable`, `resume`, `receiver`, `breaker`, `retry`, `order` or `drain`.

@@ -12,7 +12,6 @@ use serde::Serialize;
 
 use crate::domain::time::Timestamp;
 
-/// One command with its output.
 #[derive(Debug, Serialize)]
 pub struct Step {
     /// The heading, if a part begins here.
@@ -58,7 +57,6 @@ impl Scene {
         Ok(scene)
     }
 
-    /// Begins a part of the tour.
     pub fn part(&mut self, title: &'static str) {
         self.title = Some(title);
     }

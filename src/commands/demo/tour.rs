@@ -8,7 +8,6 @@ use crate::domain::time::Timestamp;
 use crate::output::{Cell, Meaning, Page, Text};
 use crate::signals::Stop;
 
-/// The event that is emitted.
 const EVENT: &str = "invoice-42-paid";
 /// How far the clock is moved for the retry, in milliseconds: beyond the first delay of 60 s with jitter.
 const LATER_MS: i64 = 120_000;

@@ -119,7 +119,6 @@ impl Page for BatchView {
     }
 }
 
-/// Reads, stores and delivers a batch.
 pub(super) fn run(emit: &Emit, file: &str, context: &mut Context) -> Result<Exit> {
     context.refuse_if_read_only()?;
     let (input, size) = open(file)?;

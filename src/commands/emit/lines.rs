@@ -21,7 +21,6 @@ pub(super) enum Next {
     End,
 }
 
-/// The lines of an input.
 #[derive(Debug)]
 pub(super) struct Lines {
     chunks: Receiver<io::Result<Vec<Vec<u8>>>>,

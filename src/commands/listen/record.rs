@@ -9,7 +9,6 @@ use crate::domain::text::whole_number;
 use crate::error::{Failure, Kind};
 use crate::new_file::{NewFile, Readers};
 
-/// The extension of recordings.
 pub const EXTENSION: &str = "http";
 
 /// File names have six digits, so that they sort.

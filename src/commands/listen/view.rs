@@ -24,7 +24,6 @@ pub struct RequestView {
     /// Why forwarding failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forward_error: Option<String>,
-    /// The path of the recording.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recorded: Option<String>,
 }

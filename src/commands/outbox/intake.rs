@@ -58,7 +58,6 @@ impl From<StoreError> for Trouble {
     }
 }
 
-/// A row that was refused.
 struct Refused {
     row: i64,
     event_type: String,

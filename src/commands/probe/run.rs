@@ -30,7 +30,6 @@ pub struct Run<'a> {
     history: Vec<Seen>,
 }
 
-/// A request that was sent, and its answer.
 #[derive(Clone, Debug)]
 struct Seen {
     sample: Sample,

@@ -14,7 +14,6 @@ use crate::random::Random;
 /// An offset from now that every receiver should refuse, in milliseconds: more than twice the tolerance of every scheme.
 const FAR: i64 = 11 * 60_000;
 
-/// A kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sample {
     Right,
@@ -50,7 +49,6 @@ pub enum Age {
 }
 
 impl Sample {
-    /// Its description.
     pub fn name(self) -> &'static str {
         match self {
             Sample::Right => "right signature",
@@ -89,7 +87,6 @@ impl Sample {
     }
 }
 
-/// Makes the requests of a probe.
 #[derive(Clone, Debug)]
 pub struct Maker {
     pub scheme: Scheme,
@@ -108,7 +105,6 @@ pub struct Maker {
     pub clock: Clock,
 }
 
-/// A request, ready to be sent.
 #[derive(Clone, Debug)]
 pub struct Made {
     pub event_id: String,

@@ -22,17 +22,14 @@ pub struct Edits {
     pub resigning: Option<Resigning>,
 }
 
-/// A request that can be sent.
 pub struct Prepared {
     pub url: Url,
     pub request: Message,
-    /// The bytes to send.
     pub wire: Vec<u8>,
     /// The headers that are left out because their values were not recorded.
     pub left_out: Vec<String>,
 }
 
-/// A request that cannot be sent.
 pub struct Refused {
     pub url: Url,
     pub request: Message,
@@ -83,7 +80,6 @@ impl Edits {
     }
 }
 
-/// Signs requests anew.
 pub struct Resigning {
     schemes: Vec<Scheme>,
     signers: Vec<Signer>,

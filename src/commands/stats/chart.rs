@@ -16,11 +16,9 @@ const RIGHT: f64 = 4.0;
 const TOP: f64 = 8.0;
 const BOTTOM: f64 = 18.0;
 
-/// A time series and its intervals.
 #[derive(Clone, Copy, Debug)]
 pub struct Chart<'a> {
     pub steps: Steps,
-    /// The counts of each interval.
     pub course: &'a [Measures],
 }
 

@@ -3,10 +3,7 @@
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Scale {
     /// Linear, from 0 to `most`.
-    Linear {
-        /// The value at the top.
-        most: f64,
-    },
+    Linear { most: f64 },
     /// Logarithmic, from one power of ten to another, so that milliseconds are visible beside half a minute.
     Powers {
         /// The exponent at the bottom.

@@ -28,7 +28,6 @@ const STEPS: [i64; 12] = [
     365 * DAY,
 ];
 
-/// Which time series are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Course {
     /// Of all webhooks together.
@@ -37,7 +36,6 @@ pub enum Course {
     OfEach,
 }
 
-/// The intervals of a time series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Steps {
     /// The beginning of the first, in milliseconds since 1970.
@@ -61,7 +59,6 @@ impl Steps {
         (((time.millis() - self.start) / self.length).max(0) as usize).min(self.count - 1)
     }
 
-    /// The start of an interval.
     pub fn time(self, index: usize) -> Timestamp {
         Timestamp::from_millis(self.start + index as i64 * self.length)
     }
@@ -72,7 +69,6 @@ pub struct Tally {
     pub total: Measures,
     /// By webhook id.
     pub by_webhook: HashMap<i64, Measures>,
-    /// By event type.
     pub by_event_type: HashMap<String, Measures>,
     /// By hour since 1970.
     pub by_hour: BTreeMap<i64, Measures>,
@@ -81,7 +77,6 @@ pub struct Tally {
     /// The end of the window. Later times, as after a change of the clock, count as this: a row from the year 9999 must not
     /// make millions of empty hours.
     until: Timestamp,
-    /// The intervals of the time series.
     pub steps: Steps,
     pub course: Vec<Measures>,
     /// The time series of each webhook, with [`Course::OfEach`].

@@ -23,7 +23,6 @@ const LONGEST_LOOK_UPS: Duration = Duration::from_secs(5);
 /// The most look-ups at once.
 const MOST_AT_ONCE: usize = 16;
 
-/// Checks the addresses of one webhook.
 pub fn check(context: &Context, settings: &Settings) -> Result<(), Invalid> {
     check_all(context, &[settings]).pop().map_or(Ok(()), |(_, invalid)| Err(invalid))
 }
@@ -83,7 +82,6 @@ impl Question {
     }
 }
 
-/// Makes the look-ups on several threads.
 fn ask<Q: Sync, A: Send>(questions: &[Q], answer: impl Fn(&Q) -> Option<A> + Sync) -> Vec<(&Q, A)> {
     let next = AtomicUsize::new(0);
     let answers = Mutex::new(Vec::new());

@@ -262,7 +262,6 @@ fn read<T: DeserializeOwned>(keys: Map<String, Value>) -> Result<T, Unreadable> 
     })
 }
 
-/// An unreadable key of a file.
 #[derive(Debug)]
 pub struct Unreadable {
     pub key: String,

@@ -57,7 +57,6 @@ impl EgressChange {
         FIELDS.iter().any(|field| field.key == key)
     }
 
-    /// Sets the given values.
     pub fn apply(&self, egress: &mut EgressSettings) -> Result<(), Invalid> {
         egress.system_roots = self.system_roots.unwrap_or(egress.system_roots);
         egress.proxy_resolves = self.proxy_resolves.unwrap_or(egress.proxy_resolves);

@@ -32,7 +32,6 @@ impl HmacChange {
         FIELDS.iter().any(|field| field.key == key)
     }
 
-    /// Sets the given values.
     pub fn apply(&self, hmac: &mut HmacSettings) -> Result<(), Invalid> {
         self.signature_header.as_deref().map_or(Ok(()), |name| hmac.set_header(name))?;
         self.signature_prefix.as_deref().map_or(Ok(()), |text| hmac.set_prefix(text))?;

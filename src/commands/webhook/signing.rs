@@ -30,7 +30,6 @@ pub fn default_schemes(secret: Option<&Secret>) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-/// The kinds of secrets that these schemes need.
 pub fn key_kinds(schemes: &[String]) -> BTreeSet<KeyKind> {
     schemes.iter().filter_map(|name| Scheme::find(name)).map(Scheme::key_kind).collect()
 }
@@ -81,7 +80,6 @@ pub fn check_keys(schemes: &[String], secrets: &[&Secret], option: &str) -> Resu
     Ok(())
 }
 
-/// Secrets that are shown once.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct ShownSecrets {
     /// The symmetric one, or the private key if it is the only one.

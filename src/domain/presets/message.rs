@@ -103,7 +103,6 @@ impl Tone {
         TONES.iter().find(is).map_or(Tone::Neutral, |(tone, _)| *tone)
     }
 
-    /// Red, green and blue.
     pub fn rgb(self) -> u32 {
         match self {
             Tone::Good => 0x002E_B67D,

@@ -4,7 +4,6 @@ use std::str::FromStr;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-/// How the bytes of a signature are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
     /// Lower-case hex, as all hex schemes sign. Upper case is refused: most senders' own libraries compare texts.
@@ -24,7 +23,6 @@ impl Encoding {
         }
     }
 
-    /// Appends `bytes` in this encoding.
     pub fn push(self, bytes: &[u8], text: &mut String) {
         match self {
             Encoding::Hex | Encoding::HexAnyCase => {

@@ -43,11 +43,8 @@ pub enum VerifyingKey {
 /// A keyed HMAC: the key is hashed once, each message starts from a copy.
 #[derive(Clone)]
 pub enum HmacKey {
-    /// With SHA-1.
     Sha1(Hmac<Sha1>),
-    /// With SHA-256.
     Sha256(Hmac<Sha256>),
-    /// With SHA-512.
     Sha512(Hmac<Sha512>),
 }
 
@@ -73,7 +70,6 @@ impl SigningKey {
 }
 
 impl VerifyingKey {
-    /// The key that `scheme` makes of `secret`.
     pub fn new(scheme: &Scheme, secret: &Secret) -> Result<VerifyingKey, SecretError> {
         match scheme.algorithm {
             Algorithm::Hmac(hash, form) => HmacKey::from_secret(hash, form, secret).map(VerifyingKey::Hmac),

@@ -18,19 +18,15 @@ pub struct Overrides {
     pub header: Option<String>,
 }
 
-/// Why options do not go with a scheme.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum OverrideError {
-    /// The sender fixed everything.
     #[error("scheme {0} is fixed; --algorithm, --encoding, --prefix and --header go with hmac and the convoy schemes")]
     Fixed(&'static str),
-    /// The header is a list.
     #[error("scheme {0} writes a list of signatures and takes no --prefix")]
     NoPrefix(&'static str),
     /// The header's name is not a token of RFC 9110.
     #[error("--header is not a header name; use letters, digits and hyphens")]
     HeaderName,
-    /// A prefix that no header could carry.
     #[error("--prefix is not visible ASCII text")]
     Prefix,
 }

@@ -16,12 +16,7 @@ pub enum HeadersError {
     Line(usize),
     /// Begins with a brace, but is no JSON object of headers.
     #[error("not a JSON object of headers, at line {line} column {column}; write {{\"Name\": \"value\"}}")]
-    Json {
-        /// Counted from 1.
-        line: usize,
-        /// Counted from 1.
-        column: usize,
-    },
+    Json { line: usize, column: usize },
 }
 
 /// Reads the headers of an HTTP head, as `curl -i` saves it, or of a JSON object `{"Name": "value"}`.

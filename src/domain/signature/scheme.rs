@@ -19,13 +19,10 @@ pub struct Scheme {
     pub algorithm: Algorithm,
     /// The signed bytes, in order.
     pub content: &'static [Part],
-    /// How the signature is written.
     pub encoding: Encoding,
-    /// The header that carries the signature.
     pub header: Cow<'static, str>,
     /// Headers that carry it when `header` is absent; the first that is present counts.
     pub other_headers: &'static [&'static str],
-    /// How the header's value is made up.
     pub form: Form,
     /// Where the time of signing is, and how old it may be; `None` when nothing is signed with a time.
     pub time: Option<TimeRule>,
@@ -37,7 +34,6 @@ pub struct Scheme {
     pub adjustable: bool,
 }
 
-/// How a signature is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
     /// HMAC (RFC 2104) with this hash, keyed with the secret in this form.
@@ -51,9 +47,7 @@ pub enum Algorithm {
 pub enum Hash {
     /// SHA-1: only for senders that still use it.
     Sha1,
-    /// SHA-256.
     Sha256,
-    /// SHA-512.
     Sha512,
 }
 
@@ -76,7 +70,6 @@ pub enum Part {
     Method,
     /// The whole URL that the request went to.
     Url,
-    /// The body, byte for byte.
     Body,
 }
 
@@ -101,9 +94,7 @@ pub enum Form {
 /// Where the time of signing is and what is made of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeRule {
-    /// Where to find it.
     pub place: TimePlace,
-    /// What it counts since 1970.
     pub unit: TimeUnit,
     /// How old it may be unless the user says otherwise; a time exactly that old is accepted.
     pub tolerance_seconds: u32,
@@ -111,7 +102,6 @@ pub struct TimeRule {
     pub future: bool,
 }
 
-/// Where the time of signing is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimePlace {
     /// In the first of these headers that is present; the first is the one that signing writes.
@@ -122,7 +112,6 @@ pub enum TimePlace {
     BodyField(&'static str),
 }
 
-/// What a timestamp counts since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimeUnit {
     Seconds,
@@ -130,7 +119,6 @@ pub enum TimeUnit {
 }
 
 impl Scheme {
-    /// The kind of the secrets that it takes.
     pub fn key_kind(&self) -> KeyKind {
         match self.algorithm {
             Algorithm::Hmac(..) => KeyKind::Symmetric,

@@ -11,7 +11,6 @@ use crate::domain::time::Timestamp;
 pub struct Message<'a> {
     /// The event id, the same for every attempt; without a full stop, which delimits the signed content.
     pub id: &'a str,
-    /// When this attempt is signed.
     pub timestamp: Timestamp,
     /// The URL as it is sent; it counts where [`Scheme::needs_url`].
     pub url: &'a str,

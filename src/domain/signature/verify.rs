@@ -26,7 +26,6 @@ pub struct Received<'a> {
     pub body: &'a [u8],
     /// The whole URL it was sent to, where known.
     pub url: Option<&'a str>,
-    /// Its method, where known.
     pub method: Option<&'a str>,
     /// When it is judged.
     pub now: Timestamp,
@@ -42,16 +41,13 @@ pub enum Verdict {
         /// When it was signed, if the scheme says so.
         signed_at: Option<Timestamp>,
     },
-    /// It is not.
     Invalid {
-        /// The kind of failure, for programs.
         reason: Reason,
         /// What exactly was wrong, for people; it never holds an expected signature or a secret.
         detail: String,
     },
 }
 
-/// Why a signature is not valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
@@ -73,10 +69,8 @@ pub enum Question {
     /// No secret fits the scheme.
     #[error(transparent)]
     Secret(#[from] SecretError),
-    /// The scheme signs the URL.
     #[error("scheme {0} signs the URL; give it with --url")]
     NeedsUrl(&'static str),
-    /// The scheme signs the method.
     #[error("scheme {0} signs the method; give it with --method")]
     NeedsMethod(&'static str),
 }

@@ -88,7 +88,6 @@ impl Field {
         Field { flag, ..self }
     }
 
-    /// The error for a value of this field.
     pub fn invalid(self, reason: impl fmt::Display) -> Invalid {
         Invalid { field: self, reason: reason.to_string(), hint: None }
     }

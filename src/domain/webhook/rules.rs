@@ -11,10 +11,8 @@ pub const DEFAULT_CONCURRENCY: u32 = 8;
 /// By default a webhook is disabled after failing for 5 days without one success, in milliseconds.
 pub const DEFAULT_DISABLE_AFTER_MS: i64 = 5 * 86_400_000;
 
-/// The HTTP methods that a webhook may use.
 pub const METHODS: [&str; 3] = ["POST", "PUT", "PATCH"];
 
-/// Why a webhook's name is refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum NameError {
     #[error("a name is empty or blank")]

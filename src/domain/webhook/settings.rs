@@ -27,13 +27,10 @@ use crate::domain::signature::{Scheme, schemes};
 use crate::domain::text::{self, LONGEST_DESCRIPTION, TextError, check_lines};
 use crate::domain::{custom_headers, event_type, members, seconds, target_url};
 
-/// How many patterns a webhook may have.
 pub const MOST_PATTERNS: usize = 1_000;
-/// How many `--allow-network` a webhook may have.
 pub const MOST_NETWORKS: usize = 1_000;
 /// The size limit of `--ca-cert`, in bytes of PEM.
 pub const LONGEST_CA_CERT: usize = 256 * 1024;
-/// The largest `--concurrency`.
 pub const MOST_CONCURRENCY: u32 = 512;
 /// The longest `--disable-after`, in days.
 const LONGEST_DISABLE_AFTER_DAYS: i64 = 3_650;
@@ -63,7 +60,6 @@ pub struct Settings {
     #[serde(with = "members")]
     pub headers: Vec<(String, HeaderValue)>,
     pub owner: Option<String>,
-    /// When failed deliveries are tried again.
     #[serde(flatten)]
     pub retry: RetryPolicy,
     /// The deadline of a whole attempt, in milliseconds.
@@ -403,7 +399,6 @@ impl Settings {
         })
     }
 
-    /// The settings with credentials masked.
     pub fn masked(&self) -> Settings {
         let shown = |value: &HeaderValue| match value {
             HeaderValue::Plain(text) => HeaderValue::Plain(text.clone()),
@@ -449,7 +444,6 @@ impl Settings {
         values.filter(|(_, value)| !value.is_null()).collect()
     }
 
-    /// Whether its patterns include `event_type`.
     pub fn subscribes_to(&self, event_type: &str) -> bool {
         event_type::wants(&self.events, event_type)
     }

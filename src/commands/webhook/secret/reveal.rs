@@ -68,7 +68,6 @@ impl Reveal {
 struct RevealView {
     webhook: String,
     webhook_id: i64,
-    /// Null where there is none.
     secret: Option<String>,
     #[serde(flatten)]
     secrets: ShownSecrets,
@@ -79,7 +78,6 @@ struct RevealView {
     credentials: Vec<(String, String)>,
 }
 
-/// A secret and its times.
 #[derive(Serialize)]
 struct SecretView {
     secret: String,

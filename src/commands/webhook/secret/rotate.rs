@@ -19,7 +19,6 @@ use crate::error::Failure;
 use crate::output::{Page, Text};
 use crate::random::Random;
 
-/// The longest overlap.
 const LONGEST_OVERLAP: Duration = Duration::from_secs(365 * 86_400);
 
 /// Set a new secret; the old one stays valid during the overlap
