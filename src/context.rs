@@ -134,14 +134,12 @@ impl Context {
 
     /// Opens the database to read; nothing is made when it is not there.
     pub fn store_to_read(&mut self) -> Result<Store> {
-        match self.store_if_any()? {
-            Some(store) => Ok(store),
-            None => {
-                let place = self.place()?;
-                self.out.notice(&format!("there is no database at {place} yet (--db, HOOKCTL_DB)"));
-                Ok(Store::empty()?)
-            }
+        if let Some(store) = self.store_if_any()? {
+            return Ok(store);
         }
+        let place = self.place()?;
+        self.out.notice(&format!("there is no database at {place} yet (--db, HOOKCTL_DB)"));
+        Ok(Store::empty()?)
     }
 
     /// Opens the database to read; `None` when it is not there.

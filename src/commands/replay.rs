@@ -124,17 +124,15 @@ impl Replay {
 
     fn edits(&self, context: &mut Context) -> Result<Edits> {
         let to = self.to.as_deref().map(|url| reach::url("--to", url)).transpose()?;
-        let resigning = match self.resign {
-            true => Some(Resigning::new(context, &self.signature)?),
-            false => {
-                self.signature.refuse_without("--resign", "sign the requests anew")?;
-                None
-            }
-        };
-        if !self.resign && !self.set.is_empty() {
+        if self.resign {
+            let resigning = Some(Resigning::new(context, &self.signature)?);
+            return Ok(Edits { to, set: self.set.clone(), resigning });
+        }
+        self.signature.refuse_without("--resign", "sign the requests anew")?;
+        if !self.set.is_empty() {
             context.out.notice("the recorded signatures are of the body as it was; --resign signs what is sent");
         }
-        Ok(Edits { to, set: self.set.clone(), resigning })
+        Ok(Edits { to, set: self.set.clone(), resigning: None })
     }
 }
 
