@@ -18,7 +18,7 @@ use crate::store::{DeliveryFilter, Store, StoreError};
 #[derive(Args, Debug)]
 pub struct Selection {
     /// Their ids
-    #[arg(value_name = "ID", add = Candidates::Deliveries, conflicts_with = "Filters", value_parser = arguments::id)]
+    #[arg(value_name = "ID", add = Candidates::Deliveries, conflicts_with_all = ["Filters", "limit"], value_parser = arguments::id)]
     ids: Vec<i64>,
     #[command(flatten)]
     pub filters: Filters,

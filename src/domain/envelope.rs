@@ -104,10 +104,11 @@ impl<'a> Content<'a> {
         end - self.data.as_ref().map_or(0, |data| data.get().len())..end
     }
 
-    /// The fingerprint of what the sender gave, with the event type.
-    pub fn fingerprint(&self, event_type: &str) -> Fingerprint {
+    /// The fingerprint of what the sender gave, with the event type and the owner: no event is a duplicate of another owner's.
+    pub fn fingerprint(&self, event_type: &str, owner: Option<&[u8]>) -> Fingerprint {
         let entity = self.entity.as_ref().map(|entity| serde_json::to_vec(entity).unwrap_or_default());
         fingerprint(&[
+            owner,
             Some(event_type.as_bytes()),
             self.user.as_ref().map(|raw| raw.get().as_bytes()),
             entity.as_deref(),
@@ -171,8 +172,9 @@ mod tests {
     #[test]
     fn the_fingerprint_does_not_hang_on_time_or_id() {
         let content = Content { action: Some("paid".into()), ..Content::default() };
-        assert_eq!(content.fingerprint("a.b"), content.fingerprint("a.b"));
-        assert_ne!(content.fingerprint("a.b"), content.fingerprint("a.c"));
-        assert_ne!(content.fingerprint("a.b"), Content::default().fingerprint("a.b"));
+        assert_eq!(content.fingerprint("a.b", None), content.fingerprint("a.b", None));
+        assert_ne!(content.fingerprint("a.b", None), content.fingerprint("a.c", None));
+        assert_ne!(content.fingerprint("a.b", None), content.fingerprint("a.b", Some(b"acme")));
+        assert_ne!(content.fingerprint("a.b", None), Content::default().fingerprint("a.b", None));
     }
 }

@@ -121,13 +121,16 @@ impl Draft<'_> {
         self.check()?;
         let Draft { event_type, event_id, owner, key, payload, headers, content } = self;
         let event_id = event_id.map_or_else(|| event::new_id(now, random), Cow::into_owned);
+        // `none` means no owner, as in the option.
+        let owner = owner.filter(|owner| owner != "none").map(Cow::into_owned);
+        let of_owner = owner.as_deref().map(str::as_bytes);
         let (field, payload, data, fingerprint) = if let Some(bytes) = payload {
-            let fingerprint = event::fingerprint(&[Some(event_type.as_bytes()), Some(&bytes)]);
+            let fingerprint = event::fingerprint(&[of_owner, Some(event_type.as_bytes()), Some(&bytes)]);
             (Field::Payload, bytes, None, fingerprint)
         } else {
             let envelope = content.envelope(&event_id, &event_type, now);
             let data = content.place_of_data(&envelope);
-            (Field::Data, envelope, Some(data), content.fingerprint(&event_type))
+            (Field::Data, envelope, Some(data), content.fingerprint(&event_type, of_owner))
         };
         if payload.len() > PAYLOAD_LIMIT {
             let reason = format!("the payload has {} bytes; the limit is {PAYLOAD_LIMIT}", payload.len());
@@ -139,8 +142,7 @@ impl Draft<'_> {
             event_type: event_type.into_owned(),
             payload,
             fingerprint,
-            // `none` means no owner, as in the option.
-            owner: owner.filter(|owner| owner != "none").map(Cow::into_owned),
+            owner,
             about: None,
             entity_type: entity.as_ref().map(|entity| entity.kind.clone()),
             entity_id: entity.map(|entity| entity.id),

@@ -120,7 +120,7 @@ pub enum Accepted {
     New(i64),
     /// The same event was accepted before.
     Duplicate(i64),
-    /// The event id was used before, with another payload.
+    /// The event id was used before, with another payload or owner.
     Conflict,
     /// The schema of its type refuses its data: the reason.
     Refused(String),

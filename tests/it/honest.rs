@@ -143,6 +143,9 @@ fn strict_judges_a_batch_line_by_line() {
     batch(&[("task.created", "e"), ("invoice.paid", "f")]).fails(5);
     batch(&[("task.created", "a"), ("task.created", "e")]).ok();
     batch(&[("invoice.paid", "f")]).fails(5);
+    // A line that says again what an earlier line said goes by how that ended.
+    batch(&[("task.created", "g"), ("task.created", "g")]).ok();
+    batch(&[("invoice.paid", "h"), ("invoice.paid", "h")]).fails(5);
 }
 
 #[test]

@@ -249,3 +249,16 @@ fn one_error(run: &Run) {
 fn digest(file: &Path) -> Vec<u8> {
     Sha256::digest(fs::read(file).unwrap()).to_vec()
 }
+
+#[test]
+fn a_backup_of_a_damaged_database_is_refused() {
+    only_on_files!();
+    let env = made();
+    let mut bytes = fs::read(env.database()).unwrap();
+    // The pages of the tables: the schema stays readable.
+    bytes[3 * 4_096..9 * 4_096].fill(0xff);
+    env.file("hookctl.db", &bytes);
+    let run = env.hookctl(["db", "backup", "copy.db"]).run().fails(1);
+    assert!(run.err().starts_with("error: the database is damaged: "), "{run:?}");
+    assert!(!env.path().join("copy.db").exists());
+}

@@ -119,3 +119,24 @@ fn lists_are_those_of_one_owner_or_of_nobody() {
         "an event of nobody reaches all, one of an owner that owner"
     );
 }
+
+#[test]
+fn an_event_is_no_duplicate_of_another_owners() {
+    let (env, receiver) = (TestEnv::new(), TestReceiver::start(200));
+    for owner in ["acme", "beta"] {
+        env.create(owner, &receiver.url_at(&format!("/{owner}")), &["--owner", owner]);
+    }
+    let emit = |owner: &str, more: &[&str]| {
+        env.hookctl([&["emit", "task.created", "--owner", owner, "-o", "json"], more].concat()).run()
+    };
+    emit("acme", &["--event-id", "order-7"]).ok();
+    let refused = emit("beta", &["--event-id", "order-7"]).fails(6);
+    assert!(refused.err().contains("order-7"), "{refused:?}");
+    assert_eq!(emit("acme", &["--event-id", "order-7"]).ok().json()["duplicate"], true);
+    for owner in ["acme", "beta"] {
+        let sent = emit(owner, &["--dedupe", "10m", "--data", "2"]);
+        assert_eq!(sent.ok().json()["duplicate"], false, "{owner}");
+        assert_eq!(emit(owner, &["--dedupe", "10m", "--data", "2"]).ok().json()["duplicate"], true, "{owner}");
+    }
+    assert_eq!(receiver.count(), 3);
+}

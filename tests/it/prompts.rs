@@ -148,7 +148,7 @@ fn whoever_destroys_is_asked_once_and_told_what_goes() {
     let mut questions: Vec<(&[&str], &str)> = vec![
         (&["delivery", "cancel", "-w", "crm"], "Cancel 3 deliveries?"),
         (&prune, "Delete the webhook 'crm' with 3 deliveries?"),
-        (&["webhook", "delete", "crm"], "Delete 'crm' with 3 deliveries?"),
+        (&["webhook", "delete", "crm"], "Delete 'crm' with 3 deliveries, and events that nobody else got?"),
     ];
     if !env.is_on_server() {
         env.hookctl(["db", "backup", "copy.db"]).run().ok();

@@ -73,9 +73,9 @@ impl Prune {
         let events = bare_events(&store, &filter)?;
         if deliveries + events > 0 {
             context.confirm(&format!(
-                "Delete {} with their attempts, and {} without a delivery?",
+                "Delete {} with their attempts, and {}?",
                 counted(deliveries, "delivery", "deliveries"),
-                counted(events, "event", "events")
+                events_too(&filter, events)
             ))?;
         }
         store.write_back_early()?;
@@ -103,13 +103,20 @@ impl Prune {
 fn preview(context: &mut Context, filter: &PruneFilter) -> Result<Exit> {
     let store = context.store_to_read()?;
     let counts = store.count_prunable(filter)?;
+    let deliveries: u64 = counts.iter().map(|(_, _, count)| count).sum();
     let rows = counts.into_iter().map(|(webhook, status, deliveries)| Ok(Prunable { webhook, status, deliveries }));
     context.out.list(rows, "no finished deliveries of that age")?;
     let events = bare_events(&store, filter)?;
-    if events > 0 {
-        context.out.notice(&format!("{events} events without a delivery would be deleted too"));
+    if deliveries + events > 0 {
+        context.out.notice(&format!("deleted too: {}", events_too(filter, events)));
     }
     Ok(Exit::DONE)
+}
+
+/// The events that go with the deliveries; `bare` have none already.
+fn events_too(filter: &PruneFilter, bare: u64) -> String {
+    let left = "events that have no delivery left".to_owned();
+    if filter.statuses.is_empty() && bare > 0 { format!("{left} ({bare} have none now)") } else { left }
 }
 
 /// How many events that never had a delivery are deleted; none with --status.

@@ -145,6 +145,7 @@ pub(super) fn run(emit: &Emit, file: &str, context: &mut Context) -> Result<Exit
         lacks_key,
         group_bytes: 0,
         stored_lines: 0,
+        known: BTreeSet::new(),
     };
     let done = batch.read(context, &input, size).and_then(|()| batch.finish(context));
     let Batch { mut view, held_back, sending, stored_lines, .. } = batch;
@@ -199,6 +200,8 @@ struct Batch<'a> {
     group_bytes: usize,
     /// The lines up to this one are accepted or rejected.
     stored_lines: u64,
+    /// With `--strict`, the events that lines are duplicates of.
+    known: BTreeSet<i64>,
 }
 
 impl Batch<'_> {
@@ -238,7 +241,12 @@ impl Batch<'_> {
 
     /// Waits for the deliveries that are still to be attempted. A stop is the engine's to see: it gives back what it has claimed.
     fn finish(&mut self, context: &mut Context) -> Result<()> {
-        self.sending.finish(context, "Delivering", Summary::default(), self.view.deliveries)
+        self.sending.finish(context, "Delivering", Summary::default(), self.view.deliveries)?;
+        // The first of them may be a line of this batch, which was under way when the second came.
+        for row in &self.known {
+            self.view.undelivered += u64::from(!EmitView::load(self.store, *row, true)?.is_delivered());
+        }
+        Ok(())
     }
 
     fn take_line(&mut self, context: &mut Context, line: &[u8], group: &mut Vec<(u64, NewEvent)>) -> Result<()> {
@@ -268,7 +276,7 @@ impl Batch<'_> {
             let stored = intakes.len();
             self.stored_lines = group[..stored].last().map_or(self.stored_lines, |(number, _)| *number);
             for ((number, event), intake) in group.drain(..stored).zip(intakes) {
-                self.note(context, &subscribers, (number, event), intake)?;
+                self.note(context, &subscribers, (number, event), intake);
             }
             if self.emit.enqueue {
                 continue;
@@ -303,7 +311,7 @@ impl Batch<'_> {
         subscribers: &[Subscriber],
         (number, event): (u64, NewEvent),
         intake: Intake,
-    ) -> Result<()> {
+    ) {
         match intake.accepted {
             Accepted::New(_) => {
                 self.view.accepted += 1;
@@ -317,16 +325,16 @@ impl Batch<'_> {
             }
             Accepted::Duplicate(row) => {
                 self.view.duplicates += 1;
-                let is_delivered = !self.emit.strict || EmitView::load(self.store, row, true)?.is_delivered();
-                self.view.undelivered += u64::from(!is_delivered);
+                if self.emit.strict {
+                    self.known.insert(row);
+                }
             }
             Accepted::Refused(reason) => self.reject(context, number, format!("data: {reason}")),
             Accepted::Conflict => {
-                let reason = format!("event_id: '{}' was used before with another payload", event.event_id);
+                let reason = format!("event_id: '{}' was used before with another payload or owner", event.event_id);
                 self.reject(context, number, reason);
             }
         }
-        Ok(())
     }
 
     fn reject(&mut self, context: &mut Context, line: u64, reason: String) {

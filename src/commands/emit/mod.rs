@@ -175,7 +175,7 @@ fn notice_of_exposed_header(context: &mut Context, headers: &[(String, String)])
 }
 
 fn conflict(event_id: &str) -> Failure {
-    Failure::new(Kind::Conflict, format!("--event-id: '{event_id}' was used before with another payload"))
+    Failure::new(Kind::Conflict, format!("--event-id: '{event_id}' was used before with another payload or owner"))
         .hint(format!("see `hookctl event show {event_id}`; an event never changes, use a new id"))
 }
 

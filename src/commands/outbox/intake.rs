@@ -228,9 +228,10 @@ fn judge(
     let verdicts = events.into_iter().map_while(|event| match event {
         Err(reason) => Some(Verdict::Rejected(reason)),
         Ok(event) => Some(match intakes.next()?.accepted {
-            Accepted::Conflict => {
-                Verdict::Rejected(format!("event_id: '{}' was used before with another payload", event.event_id))
-            }
+            Accepted::Conflict => Verdict::Rejected(format!(
+                "event_id: '{}' was used before with another payload or owner",
+                event.event_id
+            )),
             Accepted::Refused(reason) => Verdict::Rejected(format!("data: {reason}")),
             Accepted::New(_) | Accepted::Duplicate(_) => Verdict::Taken,
         }),

@@ -60,7 +60,8 @@ impl Delete {
         let deliveries: u64 = store.count_deliveries_by_webhook(&filter)?.iter().map(|(_, count)| count).sum();
         let names: Vec<String> = webhooks.iter().map(|(_, name)| format!("'{name}'")).collect();
         let deliveries = counted(deliveries, "delivery", "deliveries");
-        context.confirm(&format!("Delete {} with {deliveries}?", listed(&names, 5)))?;
+        context
+            .confirm(&format!("Delete {} with {deliveries}, and events that nobody else got?", listed(&names, 5)))?;
         let deleted = store.transaction(|| {
             let mut deleted = Vec::new();
             for (id, name) in webhooks {

@@ -67,12 +67,12 @@ impl Store {
     ) -> Result<NewFile> {
         let fail = |error: std::io::Error| StoreError::cannot_open(target, &error);
         let mut copy = NewFile::beside(target, Readers::Owner).map_err(fail)?;
-        self.copy_into(copy.path(), progress)?;
+        self.copy_into(copy.path(), purpose, progress)?;
         copy.write_at(JOURNAL_OFFSET, &purpose.header()).map_err(fail)?;
         Ok(copy)
     }
 
-    fn copy_into(&self, file: &Path, mut progress: impl FnMut(u64, u64)) -> Result<()> {
+    fn copy_into(&self, file: &Path, purpose: CopyFor, mut progress: impl FnMut(u64, u64)) -> Result<()> {
         let mut copy = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         // A copy that is not finished is thrown away, and one that is has its bytes written out before it gets its name.
         let _mode: String = copy.query_row("PRAGMA journal_mode = OFF", [], |row| row.get(0))?;
@@ -95,6 +95,13 @@ impl Store {
                 }
             }
         })?;
+        // Nobody notices by a backup that the database is damaged, until it is needed.
+        if purpose == CopyFor::Keeping {
+            let found: String = copy.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+            if found != "ok" {
+                return Err(StoreError::Corrupt(found.replace('\n', " ")));
+            }
+        }
         copy.close().map_err(|(_, error)| error.into())
     }
 }
