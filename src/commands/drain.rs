@@ -23,45 +23,46 @@ use crate::store::{Due, DueQuery, LastDrain, Removed, Retention, Store, StoreErr
 
 /// Attempt every delivery that is due, then stop; run it from cron
 ///
-/// Due are first tries that never ran, retries whose time has come, and attempts whose process died. Several drains at
-/// once share the work; nothing is sent twice for one claim. When nothing is left to send, the log is kept short as
-/// `hookctl db policy` says. With --watch each attempt is logged on stderr, as with -v, unless --quiet or HOOKCTL_LOG=off.
+/// Due are deliveries that were never attempted, retries whose time has come, and attempts whose process died.
+/// Several drains at once share the work; nothing is sent twice for one claim. When nothing is left to send, it
+/// prunes the log as `hookctl db policy` says. With --watch each attempt is logged on stderr, as with -v, unless
+/// --quiet or HOOKCTL_LOG=off.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl drain
   hookctl drain --max-time 4m -q  # from cron, every five minutes
   hookctl drain -w crm --all      # also retries whose time has not come
-  hookctl drain --watch 5s        # go on until stopped
-  hookctl drain --outbox app.db   # first what an application left there
+  hookctl drain --watch 5s        # run until stopped
+  hookctl drain --outbox app.db   # first take in its events
   hookctl drain --dry-run         # what is due, by webhook
 
 Exit status:
-  1         deliveries stay due as the key of the database is not there, or an outbox
-            could not be read; the others were sent
+  1         the encryption key is missing, or an outbox could not be read; what
+            needed neither was sent
   5         an attempt failed, with --strict
-  65        rows of an outbox were rejected and stay there, marked
+  65        rows of an outbox were rejected and stay there
   129       stopped by SIGHUP (the terminal closed), otherwise as SIGINT
-  130, 143  stopped by Ctrl-C or SIGTERM; results are recorded, the rest stays due")]
+  130, 143  stopped by Ctrl-C or SIGTERM; results are kept, the rest stays due")]
 pub struct Drain {
-    /// At most so many deliveries
+    /// Attempt at most N deliveries
     #[arg(long, value_name = "N", value_parser = arguments::at_least_one)]
     limit: Option<u64>,
     /// Requests at once
     #[arg(long, value_name = "N", default_value = "16", value_parser = arguments::concurrency)]
     concurrency: usize,
-    /// Begin nothing more after this time
+    /// Start no new attempt after this time
     #[arg(long, value_name = "DURATION", value_parser = arguments::duration)]
     max_time: Option<Duration>,
     /// Only this webhook's deliveries [repeatable]
     #[arg(short, long = "webhook", value_name = "WEBHOOK", add = Candidates::Webhooks)]
     webhooks: Vec<String>,
-    /// Also the retries whose time has not come
+    /// Also retries whose time has not come
     #[arg(long)]
     all: bool,
-    /// Go on until stopped, looking again after each pause [default pause: 5s]
+    /// Run until stopped, looking again after each pause [default pause: 5s]
     #[arg(long, value_name = "DURATION", num_args = 0..=1, default_missing_value = "5s", value_parser = arguments::duration, conflicts_with = "dry_run")]
     watch: Option<Duration>,
-    /// First take in what an application left in its database, a SQLite file or postgres://user@host/database; see
+    /// First take in events from an application's outbox, a SQLite file or postgres://user@host/database; see
     /// `hookctl help outbox` [repeatable] [env: HOOKCTL_OUTBOX]
     #[arg(long = "outbox", value_name = "SOURCE")]
     outboxes: Vec<OsString>,

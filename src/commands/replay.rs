@@ -25,9 +25,9 @@ use crate::signals::Stop;
 
 /// Send recorded requests again
 ///
-/// The requests that `listen --record` wrote go out in order, byte for byte: from each FILE, and from the files *.http of
-/// each DIR in the order of their names. They go to where they were recorded, or to --to. Headers that are masked in a
-/// recording are left out. The length is made right where a recording was edited; the signature only with --resign.
+/// The requests that `listen --record` wrote are sent in order, byte for byte: each FILE, and the files *.http of
+/// each DIR by name. They go to where they were recorded, or to --to. Headers that are masked in a recording are left
+/// out. If a recording was edited, its length is corrected, but its signature only with --resign.
 ///
 /// A recording whose body is not JSON cannot be edited with --set: it is refused, and the others go.
 #[derive(Args, Debug)]
@@ -58,18 +58,18 @@ pub struct Replay {
     /// Edit the JSON body by a jq expression, whose one result is the new body [repeatable]
     #[arg(long, value_name = "JQ", value_parser = Expression::parse)]
     set: Vec<Expression>,
-    /// Sign anew, with the time of now
+    /// Sign again, with the current time
     #[arg(long)]
     resign: bool,
     #[command(flatten)]
     signature: SignatureOptions,
-    /// How long to wait between requests: a duration, or original for as long as between the recorded ones
+    /// How long to wait between requests: a duration, or original for the recorded pauses
     #[arg(long, value_name = "original|DURATION", default_value = "0", value_parser = delay)]
     delay: Delay,
     /// Let requests leave this machine
     #[arg(long)]
     allow_remote: bool,
-    /// Print what would go, and send nothing
+    /// Print what would be sent, and send nothing
     #[arg(long)]
     dry_run: bool,
 }

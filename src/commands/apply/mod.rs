@@ -19,20 +19,21 @@ use crate::domain::webhook::Field;
 use crate::new_file::Readers;
 use crate::store::Store;
 
-/// Make webhooks and event types what a TOML or JSON file says
+/// Make webhooks and event types match a TOML or JSON file
 ///
-/// Shows what is created, changed and, with --prune, deleted; all of it happens in one transaction or none of it. Webhooks
-/// are recognised by name. A setting that the file does not name has its default, but for a webhook's owner, state and
-/// secret, which stay as they are. The same file applied again changes nothing. What a webhook that becomes active again
-/// missed is counted, with the command that delivers it.
+/// Shows what is created, changed and, with --prune, deleted; all of it happens in one transaction or none of it.
+/// Webhooks are recognised by name. A setting that the file does not name gets its default, except a webhook's owner,
+/// state and secret, which stay as they are. The same file applied again changes nothing. For a webhook that becomes
+/// active again, the output says how many events it missed, and the command that delivers them.
 ///
-/// A secret is named by `secret_env` (an environment variable) or `secret_file` (a file, seen from the current folder); it
-/// replaces another one at once: with `hookctl webhook secret rotate` both stay valid for a while. `{ env = "VARIABLE" }` and
-/// `{ file = "PATH" }` name any credential: the secret, a header, secret_url, client_key, proxy_password; where the variable is
-/// not set, a webhook keeps what it has. A new webhook without a secret gets one, which is not shown: --secrets-to writes it into
-/// a file. `hookctl export` writes the form and the keys. Durations, lists and limits may be
-/// written as their options take them (`timeout_seconds = "30s"`, `retry_schedule = "svix"`); `ca_cert` holds the
-/// certificate, not a path. A TOML file has at most 4 MiB, a JSON file 16 MiB, and a webhook 1,000 patterns.
+/// A secret is named by `secret_env` (an environment variable) or `secret_file` (a file, seen from the current
+/// folder); it replaces the old one at once; with `hookctl webhook secret rotate` both stay valid for a while.
+/// `{ env = "VARIABLE" }` and `{ file = "PATH" }` name any credential: the secret, a header, secret_url, client_key,
+/// proxy_password; where the variable is not set, a webhook keeps what it has. A new webhook without a secret gets one,
+/// which is not shown: --secrets-to writes it into a file. `hookctl export` writes the form and the keys. Durations,
+/// lists and limits may be written as their options take them (`timeout_seconds = "30s"`, `retry_schedule = "svix"`);
+/// `ca_cert` holds the certificate, not a path. A TOML file has at most 4 MiB, a JSON file 16 MiB, and a webhook 1,000
+/// patterns.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl apply hookctl.toml --dry-run      # what would change
@@ -54,7 +55,7 @@ pub struct Apply {
     /// Delete webhooks, with their deliveries, and event types that the file does not name; asks first, or needs --yes
     #[arg(long)]
     prune: bool,
-    /// Write the secrets that are generated into this file, for a shell to read: it is made for its owner alone
+    /// Write generated secrets into this file, for a shell to read; only its owner can read it
     #[arg(long, value_name = "FILE")]
     secrets_to: Option<String>,
 }

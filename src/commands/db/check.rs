@@ -25,7 +25,8 @@ Exit status:
   0  the database is sound
   1  problems were found and reported")]
 pub struct Check {
-    /// Mend what can be mended: counters, due times, claims, missing indexes, the write-ahead log, owners and modes
+    /// Repair what can be repaired: counters, due times, claims, missing indexes, the write-ahead log, owners and
+    /// modes
     #[arg(long)]
     fix: bool,
 }

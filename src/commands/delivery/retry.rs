@@ -18,11 +18,11 @@ use crate::store::{DeliveryRow, DueQuery, Store};
 
 /// Make deliveries due again by hand, and attempt them
 ///
-/// A retried delivery keeps its event id and its attempts, and has all its retries again. With filters, only failed and
-/// retrying deliveries are retried unless --status is given. The webhook's present filter and transform are evaluated
-/// again. A delivery that is in flight is not retried; one that was cancelled in flight is sent when that request has
-/// ended. The first request is sent even if the webhook is held back by its breaker or by Retry-After. Exits with 5 when
-/// a delivery was not delivered.
+/// A retried delivery keeps its event id and its attempts, and has all its retries again. With filters, only failed
+/// and retrying deliveries are retried unless --status is given. The webhook's current filter and transform are
+/// evaluated again. A delivery that is in flight is not retried; one that was cancelled in flight is sent when that
+/// request has ended. The first request is sent even if the circuit breaker is open, or the receiver asked to wait
+/// (Retry-After). Exits with 5 when a delivery was not delivered.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl delivery retry 42 43
