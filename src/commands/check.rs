@@ -15,7 +15,7 @@ use crate::domain::duration;
 use crate::domain::owner::Owner;
 use crate::domain::text::whole_number;
 use crate::domain::time::Timestamp;
-use crate::domain::webhook::{DISABLED_BY_HAND, Health, Webhook};
+use crate::domain::webhook::{DISABLED_BY_HAND, Health, State, Webhook};
 use crate::error::Failure;
 use crate::http::client_cert_expiry;
 use crate::output::{Cell, Output, Page, Text};
@@ -113,6 +113,8 @@ struct Found {
     failed: u64,
     waiting: u64,
     disabled_webhooks: Vec<String>,
+    /// Paused by hand: told, and no problem.
+    paused_webhooks: Vec<String>,
     unreachable_webhooks: Vec<String>,
     /// Webhooks that can be reached and whose attempts failed since the last success.
     failing_webhooks: Vec<String>,
@@ -175,7 +177,7 @@ impl Check {
             let meant = webhooks.iter().filter(|webhook| is_meant(&webhook.health));
             meant.map(|webhook| webhook.settings.name.clone()).collect()
         };
-        let is_unreachable = |health: &Health| health.is_active && health.breaker.open_until.is_some();
+        let is_unreachable = |health: &Health| health.is_active && health.breaker.is_open_on_connecting();
         let has_failed_lately = |health: &Health| {
             health.failing_since.is_some() && health.last_failure_at.is_some_and(|failure| failure >= since)
         };
@@ -187,6 +189,7 @@ impl Check {
             disabled_webhooks: names(&|health| {
                 !health.is_active && health.disabled_reason.as_deref().is_some_and(|reason| reason != DISABLED_BY_HAND)
             }),
+            paused_webhooks: names(&|health| health.state() == State::Paused),
             unreachable_webhooks: names(&is_unreachable),
             failing_webhooks: names(&|health| health.is_active && !is_unreachable(health) && has_failed_lately(health)),
             expiring_certificates: expiring(&webhooks, now),
@@ -206,6 +209,9 @@ impl Check {
         ];
         for (what, names) in webhooks.into_iter().filter(|(_, names)| !names.is_empty()) {
             told.push((Level::Warning, format!("{what}: {}", named(names))));
+        }
+        if !found.paused_webhooks.is_empty() {
+            told.push((Level::Ok, format!("paused: {}", named(&found.paused_webhooks))));
         }
         told.extend(self.judge_outboxes(&found, context.now()));
         told.push(match found.backlog {

@@ -131,7 +131,7 @@ fn describe_webhooks(text: &mut Exposition, webhooks: &[Webhook]) {
         }),
         (
             "hookctl_webhook_breaker_open",
-            "Whether sending is paused because the receiver could not be reached.",
+            "Whether the circuit breaker is open: the receiver could not be reached, or refused many requests.",
             |webhook| Some(f64::from(webhook.health.breaker.open_until.is_some())),
         ),
         (

@@ -75,6 +75,11 @@ fn ten_refusals_in_a_row_open_it_too_and_one_probe_tells_when_they_end() {
     let webhook = env.webhook_at(0, "bad");
     assert_eq!((&webhook["breaker"]["state"], &webhook["condition"]), (&"open".into(), &"failing".into()));
     assert!(env.at(0, &["webhook", "show", "bad"]).ok().text().contains("refused many requests in a row"));
+    let check = env.at(0, &["check", "-o", "json"]).fails(1).json();
+    assert_eq!(
+        (&check["failing_webhooks"][0], &check["unreachable_webhooks"][0]),
+        (&"bad".into(), &serde_json::Value::Null)
+    );
     assert_eq!(env.json_at(60, &["drain"])["claimed"], 1, "one probe");
     receiver.now_answers(200);
     assert_eq!(env.json_at(180, &["drain"])["succeeded"], 20 - made - 1);

@@ -24,6 +24,7 @@ fn events_are_owed_to_a_paused_webhook_and_nothing_is_sent_until_it_is_resumed()
     let shown = env.json_at(3, &["delivery", "show", "1"]);
     assert_eq!(shown["waiting"]["for"], "resume", "{shown}");
     assert_eq!(env.json_at(3, &["drain"])["remaining_due"], 0);
+    assert!(env.at(3, &["check"]).ok().text().starts_with("OK - paused: crm, nothing due"));
     let webhook = env.webhook_at(3, "crm");
     assert_eq!((&webhook["state"], &webhook["waiting"]), (&"paused".into(), &1.into()));
     let resumed = env.at(4, &["webhook", "resume", "crm"]).ok();
