@@ -163,18 +163,17 @@ impl Context {
 
     /// Refuses what writes while `--read-only` is on.
     pub fn refuse_if_read_only(&self) -> Result<()> {
-        if self.is_read_only {
-            return Err(Failure::new(Kind::ReadOnly, "this command writes, and --read-only is on")
-                .hint("leave out --read-only, or unset HOOKCTL_READ_ONLY")
-                .into());
-        }
-        Ok(())
+        self.refuse_read_only("writes")
     }
 
     /// Refuses what shows credentials while `--read-only` is on.
     pub fn refuse_to_show_credentials(&self) -> Result<()> {
+        self.refuse_read_only("shows credentials")
+    }
+
+    fn refuse_read_only(&self, does: &str) -> Result<()> {
         if self.is_read_only {
-            return Err(Failure::new(Kind::ReadOnly, "this command shows credentials, and --read-only is on")
+            return Err(Failure::new(Kind::ReadOnly, format!("this command {does}, and --read-only is on"))
                 .hint("leave out --read-only, or unset HOOKCTL_READ_ONLY")
                 .into());
         }

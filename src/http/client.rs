@@ -147,11 +147,6 @@ impl Client {
         Ok(outcome)
     }
 
-    #[cfg(test)]
-    pub(super) fn agent(&self) -> &Agent {
-        &self.agent
-    }
-
     fn exchange(
         &self,
         request: &OutgoingRequest<'_>,

@@ -128,7 +128,7 @@ impl Output {
             }
             Format::Json => {
                 json::array(&mut self.stdout, rows)?;
-                self.put(b"\n")
+                self.bytes(b"\n")
             }
             Format::Jsonl => rows.into_iter().try_for_each(|row| self.json_line(&row?)),
             Format::Csv => {
@@ -148,7 +148,7 @@ impl Output {
                 Format::Table => {
                     let cells = row.cells(&self.look());
                     let known = usize::from(index > 0);
-                    self.put(lines.lines(&[cells])[known..].concat().as_bytes())?;
+                    self.bytes(lines.lines(&[cells])[known..].concat().as_bytes())?;
                 }
                 Format::Json | Format::Jsonl => self.json_line(&row)?,
                 Format::Csv => records.row(&mut self.stdout, &row).map_err(write_error)?,
@@ -164,7 +164,7 @@ impl Output {
             Format::Table => {
                 let mut text = Text::new(self.look());
                 page.describe(&mut text);
-                self.put(text.finish().as_bytes())
+                self.bytes(text.finish().as_bytes())
             }
             Format::Json | Format::Jsonl | Format::Csv => self.object(page),
         }
@@ -175,7 +175,7 @@ impl Output {
         match self.settings.format {
             Format::Json if self.jq.is_none() => {
                 json::pretty(&mut self.stdout, object).map_err(write_error)?;
-                self.put(b"\n")
+                self.bytes(b"\n")
             }
             Format::Csv => csv::Table::default().row(&mut self.stdout, object).map_err(write_error),
             Format::Json | Format::Jsonl | Format::Table => self.json_line(object),
@@ -187,7 +187,7 @@ impl Output {
         match self.settings.format {
             Format::Table if self.look.terminal_width.is_some() => {
                 // Moves to the top and clears the rest.
-                self.put(b"\x1b[H\x1b[J")?;
+                self.bytes(b"\x1b[H\x1b[J")?;
                 self.page(page)?;
             }
             Format::Json => self.json_line(page)?,
@@ -213,7 +213,7 @@ impl Output {
             match self.settings.format {
                 Format::Table => {
                     if index > 0 {
-                        self.put(b"\n")?;
+                        self.bytes(b"\n")?;
                     }
                     self.page(&page)?;
                 }
@@ -269,8 +269,8 @@ impl Output {
     /// Writes one line in any format, escaped.
     #[cfg(test)]
     pub fn line(&mut self, text: &str) -> Result<()> {
-        self.put(escape(text).as_bytes())?;
-        self.put(b"\n")
+        self.bytes(escape(text).as_bytes())?;
+        self.bytes(b"\n")
     }
 
     /// Shows people, on stderr, what the next question is about. Programs get it on stdout when it is done.
@@ -283,19 +283,19 @@ impl Output {
     }
 
     pub fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
-        self.put(bytes)
+        self.stdout.write_all(bytes).map_err(write_error)
     }
 
     /// Writes a guide: rendered and in the pager at a terminal, else as Markdown.
     pub fn guide(&mut self, markdown: &str, pager: Option<&str>) -> Result<()> {
         if self.look.terminal_width.is_none() {
-            return self.put(markdown.as_bytes());
+            return self.bytes(markdown.as_bytes());
         }
         self.flush()?;
         let text = markdown::render(markdown, self.look.color);
         match pager {
             Some(pager) if pager::show(pager, &text) => Ok(()),
-            _ => self.put(text.as_bytes()),
+            _ => self.bytes(text.as_bytes()),
         }
     }
 
@@ -346,7 +346,7 @@ impl Output {
             self.notice(empty);
             return Ok(());
         }
-        self.put(table::render(R::COLUMNS, R::SPARE, &rows, look).as_bytes())
+        self.bytes(table::render(R::COLUMNS, R::SPARE, &rows, look).as_bytes())
     }
 
     fn look(&self) -> Look {
@@ -360,17 +360,13 @@ impl Output {
             return self.filtered(&json);
         }
         json::compact(&mut self.stdout, value).map_err(write_error)?;
-        self.put(b"\n")
+        self.bytes(b"\n")
     }
 
     /// Writes a JSON value filtered by `--jq`.
     fn filtered(&mut self, json: &[u8]) -> Result<()> {
         let expression = self.jq.as_ref().expect("it is asked for with --jq alone");
         filtered::write(&mut self.stdout, expression, json)
-    }
-
-    fn put(&mut self, bytes: &[u8]) -> Result<()> {
-        self.stdout.write_all(bytes).map_err(write_error)
     }
 }
 

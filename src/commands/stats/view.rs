@@ -223,13 +223,8 @@ impl Row for WebhookStats {
 }
 
 /// A webhook whose last attempt failed, with the command that shows it.
+#[derive(Serialize)]
 struct Trouble<'a>(&'a WebhookStats);
-
-impl Serialize for Trouble<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
-    }
-}
 
 impl Row for Trouble<'_> {
     const COLUMNS: &'static [&'static str] = &["webhook", "state", "last error", "look"];

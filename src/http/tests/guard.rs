@@ -139,10 +139,3 @@ fn a_name_without_an_address_is_a_dns_error() {
     let message = "cannot find the address of nowhere.test: the server is away";
     assert_eq!(error_of(&post(&client, "http://nowhere.test/", AMPLE)), (ErrorType::DnsError, message));
 }
-
-#[test]
-fn the_proxies_of_the_environment_are_not_used() {
-    // The variables cannot be set here without racing other tests; that no proxy is configured can be seen.
-    let client = client_of(&AddressPolicy::default());
-    assert!(client.agent().config().proxy().is_none());
-}
