@@ -6,7 +6,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::error::Failure;
 
-/// The failure that an error of clap's stands for.
+/// The failure for an error of clap.
 pub fn failure(error: &clap::Error, arguments: &[OsString]) -> Failure {
     let text_of = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => text.as_str(),

@@ -113,7 +113,7 @@ struct Found {
     failed: u64,
     waiting: u64,
     disabled_webhooks: Vec<String>,
-    /// Paused by hand: told, and no problem.
+    /// Paused by hand: reported, but not a problem.
     paused_webhooks: Vec<String>,
     unreachable_webhooks: Vec<String>,
     /// Webhooks that can be reached and whose attempts failed since the last success.

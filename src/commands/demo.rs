@@ -23,7 +23,7 @@ impl Demo {
         let stop = context.stop_on_signals()?;
         let mut scene = scene::Scene::new(context.random()?.next_u64(), context.settings.now)?;
         let done = tour::play(&mut scene, context.now(), &stop);
-        // What was shown until a step failed tells why.
+        // The steps before a failure explain it.
         context.out.page(&tour::Tour { steps: scene.end() })?;
         done?;
         Ok(stop.exit().unwrap_or(Exit::DONE))

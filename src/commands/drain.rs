@@ -74,27 +74,27 @@ pub struct Drain {
     dry_run: bool,
 }
 
-/// What a drain goes by.
+/// The state of a running drain.
 struct Run<'a> {
     webhooks: Vec<i64>,
     deadline: Option<Instant>,
     intake: Intake<'a>,
-    /// Whether the outboxes may have more than was taken in so far.
+    /// Whether the outboxes may hold more events than were taken in so far.
     is_taking_in: bool,
-    /// When it last looked into the outboxes.
+    /// When the outboxes were last looked at.
     looked: Instant,
-    /// When it was last noted that somebody drains.
+    /// When this drain was last recorded for `hookctl status`.
     noted: Option<Instant>,
-    /// It was said that the database's key is not there.
+    /// Whether the missing key of the database was reported.
     is_told: bool,
-    /// It looked once more before it slept.
+    /// Whether it looked again instead of sleeping.
     looked_again: bool,
 }
 
 /// How a sweep ended.
 enum Swept {
     GoesOn,
-    /// With what to say of webhooks that were left out.
+    /// With the error about webhooks that were left out, if there are any.
     Over(Option<anyhow::Error>),
 }
 
@@ -108,13 +108,13 @@ impl Run<'_> {
     }
 }
 
-/// How often a drain that sends looks into the outboxes.
+/// How often a drain looks at the outboxes while it sends.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// So long after a drain fell asleep it looks once more: for a transaction that was committing just then.
+/// How long after falling asleep a drain looks again, for a transaction that was committing just then.
 const LOOK_ONCE_MORE: Duration = Duration::from_millis(300);
 
-/// A drain that watches rests so long between two looks.
+/// The shortest pause between two sweeps with `--watch`.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 
 #[derive(Clone, Debug, Serialize)]
@@ -164,10 +164,10 @@ impl Row for DueRow {
     }
 }
 
-/// A run that watches notes so often that it is there.
+/// How often a drain with `--watch` is recorded.
 const NOTED_EVERY: Duration = Duration::from_secs(60);
 
-/// Notes for `hookctl status` that somebody drains. What was attempted is recorded already: a failure costs this note alone.
+/// Records the drain for `hookctl status`. Its attempts are recorded already, so a failure loses only this record.
 fn note(context: &Context, store: &Store, tally: Tally) {
     let (attempted, succeeded) = (tally.claimed as i64, tally.succeeded as i64);
     let drain = LastDrain { ended_at: context.now(), attempted, succeeded };
@@ -233,7 +233,7 @@ impl Drain {
         Ok(if rejected > 0 { Exit::REJECTED } else { exit })
     }
 
-    /// Fails where an outbox could not be read or changed. A drain that watches has told it before.
+    /// Fails if an outbox could not be read or changed. With `--watch` that was reported when it happened.
     fn report_failures(&self, context: &mut Context, intake: &Intake<'_>) -> Result<()> {
         let mut failures = intake.failures();
         let Some(first) = failures.next() else { return Ok(()) };
@@ -243,7 +243,7 @@ impl Drain {
         Err(first.clone().into())
     }
 
-    /// Gives what to say of webhooks that the last sweep left out, as the database's key for them is not there.
+    /// Returns the error about webhooks that the last sweep left out because the database's key is missing.
     fn sweeps(
         &self,
         context: &mut Context,
@@ -267,7 +267,7 @@ impl Drain {
         }
     }
 
-    /// One look at the outboxes and at what is due; a drain that watches then sleeps.
+    /// Takes in from the outboxes and sends what is due, once; then sleeps, with `--watch`.
     fn sweep(
         &self,
         context: &mut Context,
@@ -316,7 +316,7 @@ impl Drain {
         let began = Instant::now();
         prune(context, store, &sending.stop, later(pause, run.deadline));
         run.intake.listen();
-        // Once: rows that somebody else holds are still there in the next look.
+        // Only once: rows that another process holds would be found again each time.
         if !run.looked_again && run.intake.is_own_waiting()? {
             run.looked_again = true;
             return Ok(());
@@ -331,7 +331,7 @@ impl Drain {
         Ok(())
     }
 
-    /// Takes in what is in the outboxes. What is due goes out meanwhile.
+    /// Takes in what is in the outboxes, and sends meanwhile.
     fn take_in(&self, context: &mut Context, run: &mut Run<'_>, sending: &mut Sending<'_>) -> Result<()> {
         run.intake.begin();
         while !run.is_over(sending) && run.intake.take_groups(context, self.watch.is_some())? {
@@ -341,7 +341,7 @@ impl Drain {
         Ok(())
     }
 
-    /// Sends what is due. Now and then it takes in what has come meanwhile: a slow receiver holds up nothing of that.
+    /// Sends what is due, and takes in new events meanwhile, so that a slow receiver does not delay them.
     fn send(
         &self,
         context: &mut Context,
@@ -360,7 +360,7 @@ impl Drain {
                 run.intake.begin();
             }
             run.is_taking_in = match run.intake.take_groups(context, tells) {
-                // The engine waits for a server that is gone: what is in flight is still to be recorded.
+                // The engine waits for the server to come back, to record what is in flight.
                 Err(error) if matches!(error.downcast_ref(), Some(StoreError::Unavailable(_))) => false,
                 taken => taken?,
             };
@@ -381,9 +381,9 @@ impl Drain {
     }
 }
 
-/// So long a drain that ends then applies the policy at the most.
+/// How long a drain applies the policy at most before it ends.
 const LONGEST_PRUNE: Duration = Duration::from_secs(10);
-/// A policy that a drain came to the end of is looked at again after this long, in milliseconds.
+/// How long after a policy was fully applied it is applied again, in milliseconds.
 const POLICY_INTERVAL_MS: i64 = 60_000;
 
 /// After `length`, but no later than the deadline.
@@ -391,7 +391,7 @@ fn later(length: Duration, deadline: Option<Instant>) -> Option<Instant> {
     [Instant::now().checked_add(length), deadline].into_iter().flatten().min()
 }
 
-/// Keeps the log short. What was sent is recorded by then: a failure is a warning, and the next drain goes on.
+/// Prunes the log. All attempts are recorded by then, so a failure is a warning, and the next drain continues.
 fn prune(context: &mut Context, store: &Store, stop: &Stop, end: Option<Instant>) {
     match apply_policy(store, stop, end, context.now()) {
         Ok(Removed { deliveries: 0, events: 0 }) => {}

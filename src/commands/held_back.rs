@@ -1,4 +1,4 @@
-//! What is said of due deliveries that are not sent.
+//! Notices about due deliveries that are not sent.
 
 use super::wording::more;
 use crate::context::Context;
@@ -26,7 +26,7 @@ pub fn tell(context: &mut Context, held_back: &[HeldBack], due: &[Due]) {
     }
 }
 
-/// `None` for what an error says.
+/// `None` if an error reports it.
 fn one(webhook: &str, count: u64, hold: Hold) -> Option<String> {
     let enable = format!("`hookctl webhook enable {}`", shell_words::quote(webhook));
     let why = match hold {

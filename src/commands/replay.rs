@@ -197,7 +197,7 @@ impl Sending {
         Ok(answered)
     }
 
-    /// Waits until a request that was received then is to be sent; false if the program was asked to stop.
+    /// Waits until it is time to send a request that was received at `received`; false if the program was asked to stop.
     fn wait(&mut self, received: i64) -> bool {
         let now = Instant::now();
         let due = match (self.began, self.delay) {

@@ -1,4 +1,4 @@
-//! One HTTP request made for a delivery, and what came back.
+//! One HTTP request made for a delivery, and its answer.
 
 use serde::Serialize;
 
@@ -21,7 +21,7 @@ pub enum ErrorType {
     DnsError,
     /// The TLS handshake failed or the certificate is not trusted.
     TlsError,
-    /// What came back is not HTTP.
+    /// The answer is not HTTP.
     ProtocolError,
     /// The address may not be called (the outgoing guard).
     BlockedAddress,
@@ -106,7 +106,7 @@ pub struct LocalTrouble(pub String);
 /// How an attempt ended. An answer can come with an error: a 500, or a body that broke off.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// What came back, if a status line did.
+    /// The answer, if a status line arrived.
     pub answer: Option<Answer>,
     /// Why it failed; `None` is success, a 2xx answer read to its end.
     pub error: Option<AttemptError>,

@@ -114,7 +114,7 @@ mod tests {
         unanswered(5, 0)
     }
 
-    /// After so many failures to connect at that second.
+    /// After this many failures to connect at that second.
     fn unanswered(count: u32, second: i64) -> Breaker {
         (1..=count).fold(Breaker::default(), |breaker, row| breaker.after_no_answer(row, at(second)))
     }

@@ -99,7 +99,7 @@ impl HeaderValue {
         }
     }
 
-    /// Where its value came from, where that is known.
+    /// Where its value came from, if that is known.
     pub fn source(&self) -> Option<&Source> {
         match self {
             HeaderValue::Plain(_) => None,

@@ -67,7 +67,7 @@ fn check_with(text: &str, star: bool) -> Result<(), EventTypeError> {
     }
 }
 
-/// Whether `pattern` matches `event_type`; each `*` stands for any run of characters, none included.
+/// Whether `pattern` matches `event_type`; each `*` matches any run of characters, also an empty one.
 pub fn matches(pattern: &str, event_type: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else { return pattern == event_type };
     let Some(mut text) = event_type.strip_prefix(head) else { return false };

@@ -1,4 +1,4 @@
-//! A row of an outbox: an event as an application left it. Whatever stands there, the answer is an event or a reason.
+//! A row of an outbox: an event as an application left it. Any row becomes an event or a reason why it cannot.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use super::event_draft::{Draft, DraftError, Field};
 use super::json;
 use super::time::Timestamp;
 
-/// What stands in a column.
+/// The contents of a column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
     Nothing,
@@ -54,7 +54,7 @@ impl Found {
         }
     }
 
-    /// As a time, where it is one.
+    /// The time, if it is one.
     pub fn time(&self) -> Option<Timestamp> {
         self.text("").ok().flatten().and_then(|text| time(&text))
     }
@@ -68,7 +68,7 @@ impl Serialize for Found {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboxRow {
-    /// The row's, which tells where it is; nothing else goes by it.
+    /// The row's own id, to find it again.
     pub id: i64,
     pub event_id: Found,
     pub event_type: Found,

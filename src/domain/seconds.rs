@@ -1,4 +1,4 @@
-//! Milliseconds as JSON has them: seconds, whole where they are. For `#[serde(with = "seconds")]`.
+//! Milliseconds, written in JSON as seconds, without a fraction if they are whole. For `#[serde(with = "seconds")]`.
 
 use serde::de::{Deserialize, Deserializer, Error, Unexpected};
 use serde::ser::Serializer;

@@ -132,7 +132,7 @@ fn scheme_error(text: &str, scheme: &str) -> TargetUrlError {
     if is_port || scheme.contains('.') { TargetUrlError::NoScheme } else { TargetUrlError::Scheme(scheme.to_owned()) }
 }
 
-/// What stands between `//` and the path; an `@` in it means credentials, even empty ones.
+/// The part between `//` and the path; an `@` in it means credentials, even empty ones.
 fn authority(text: &str) -> &str {
     let rest = text.split_once(':').map_or("", |(_, rest)| rest).trim_start_matches('/');
     rest.split(['/', '?', '#']).next().unwrap_or("")

@@ -59,7 +59,7 @@ impl Backup {
     }
 }
 
-/// Says that the backup cannot be written, where the store speaks of the database.
+/// The store's error about the copy, as one about the backup.
 fn unwritable(error: StoreError) -> anyhow::Error {
     match error {
         StoreError::CannotOpen { path, reason } => {

@@ -89,7 +89,7 @@ struct BatchView {
     #[serde(flatten)]
     tally: Tally,
     rejections: Vec<Rejection>,
-    /// Events that nobody wanted, and duplicates of events that are not delivered.
+    /// Events that no webhook wanted, and duplicates of events that are not delivered.
     #[serde(skip)]
     undelivered: u64,
     /// Deliveries whose filter or transform failed.
@@ -168,7 +168,7 @@ pub(super) fn run(emit: &Emit, file: &str, context: &mut Context) -> Result<Exit
     context.out.outcome(&view)?;
     let is_delivered = view.undelivered == 0 && view.tally.succeeded == view.deliveries;
     let exit = sending.exit(!emit.strict || is_delivered);
-    // A stop by a signal is told by its own code.
+    // A stop by a signal has its own exit code.
     Ok(if view.rejected > 0 && sending.stop.exit().is_none() { Exit::REJECTED } else { exit })
 }
 
@@ -217,7 +217,7 @@ impl Batch<'_> {
                         self.take_line(context, &line, &mut group)?;
                     }
                 }
-                // While nothing comes, what has come is stored, and what is stored goes out.
+                // While no line comes, those that came are stored, and stored ones are delivered.
                 Next::Idle if group.is_empty() => self.is_sending = self.sending.engine.turn()? == Turn::Busy,
                 Next::Idle => self.store_group(context, &mut group)?,
                 Next::End => {
@@ -226,7 +226,7 @@ impl Batch<'_> {
                 }
             }
             match size {
-                // As many lines to come as the rest of the file holds, if they are as long as those so far.
+                // The number of lines is estimated from the length of those read so far.
                 Some(size) => {
                     let share = size as f64 / self.bytes.max(1) as f64;
                     progress.set_of(self.view.lines, (self.view.lines as f64 * share).round() as u64);
@@ -239,10 +239,10 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Waits for the deliveries that are still to be attempted. A stop is the engine's to see: it gives back what it has claimed.
+    /// Waits for the deliveries that are still to be attempted. On a stop the engine gives back what it has claimed.
     fn finish(&mut self, context: &mut Context) -> Result<()> {
         self.sending.finish(context, "Delivering", Summary::default(), self.view.deliveries)?;
-        // The first of them may be a line of this batch, which was under way when the second came.
+        // The original may be a line of this batch that was still in flight when its duplicate came.
         for row in &self.known {
             self.view.undelivered += u64::from(!EmitView::load(self.store, *row, true)?.is_delivered());
         }
@@ -304,7 +304,7 @@ impl Batch<'_> {
         })
     }
 
-    /// What came of a line.
+    /// Counts a line by its result.
     fn note(
         &mut self,
         context: &mut Context,
@@ -346,7 +346,7 @@ impl Batch<'_> {
     }
 }
 
-/// The event of a line; `None` for a blank one. `random` makes its id, and `owner` is its owner, where it names none.
+/// The event of a line; `None` for a blank one. `random` makes its id; `owner` is used if it names no owner.
 pub fn event_of(line: &[u8], owner: Option<&str>, now: Timestamp, random: u128) -> Result<Option<NewEvent>, String> {
     if line.len() > LONGEST_LINE {
         return Err(format!("longer than {LONGEST_LINE} bytes"));
@@ -421,7 +421,7 @@ fn payload_bytes(payload: &RawValue) -> Result<Vec<u8>, String> {
     Ok(text.into_bytes())
 }
 
-/// The lines of a file or of stdin, and how many bytes there are, where that is known.
+/// The lines of a file or of stdin, and the size in bytes if it is known.
 fn open(file: &str) -> Result<(Lines, Option<u64>), Failure> {
     let fail = |reason: &str| Failure::option("--batch", format!("cannot read '{file}': {reason}"));
     if file == "-" {

@@ -58,7 +58,7 @@ fn content<'a>(emit: &'a Emit, event_type: &'a str, example: Option<&'a str>) ->
     Ok(content)
 }
 
-/// A wrong event, told by the option.
+/// The failure for an invalid event, which names the option.
 pub fn failure(error: DraftError) -> Failure {
     Failure::option(error.field.option(), error.reason)
 }

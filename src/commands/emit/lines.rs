@@ -1,4 +1,4 @@
-//! The lines of a batch, read ahead on a thread: a writer that is slow holds up neither what was taken in nor a stop.
+//! The lines of a batch, read ahead on a thread, so that a slow writer delays neither deliveries nor a stop.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -8,10 +8,10 @@ use std::time::Duration;
 const CHUNK: usize = 64 * 1024;
 /// The end of a line that is too long is looked for so far, in bytes: `/dev/zero` has none.
 const FURTHEST: u64 = 64 * 1024 * 1024;
-/// So many chunks are read ahead.
+/// How many chunks are read ahead.
 const AHEAD: usize = 4;
 
-/// Lines that were read, or what came instead of them.
+/// Lines that were read, or why there are none.
 #[derive(Debug)]
 pub(super) enum Next {
     /// Lines with their ends; of one longer than the longest only its beginning, which is longer than the longest too.
@@ -34,7 +34,7 @@ impl Lines {
         Ok(Lines { chunks })
     }
 
-    /// The next lines; waits for them at most so long.
+    /// The next lines; waits for them no longer than `patience`.
     pub(super) fn next(&self, patience: Duration) -> io::Result<Next> {
         match self.chunks.recv_timeout(patience) {
             Ok(chunk) => chunk.map(Next::Lines),

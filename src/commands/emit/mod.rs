@@ -123,7 +123,7 @@ impl Emit {
         }
         let Accepted::New(event_row) = intake.accepted else { return Ok(Exit::DONE) };
         let load = || EmitView::load(store, event_row, false);
-        // What failed as it was accepted says more than was handed over.
+        // Where a filter or transform failed, the stored deliveries say more than `intake`.
         let has_failed = !intake.failed.is_empty();
         let mut view = EmitView::accepted(event, &intake, subscribers);
         if self.enqueue || owed == 0 {
@@ -164,7 +164,7 @@ impl Emit {
     }
 }
 
-/// Says that a credential given as an argument can be seen, and that one of an event goes to every receiver.
+/// Warns that a credential given as an argument can be seen, and that a header of an event goes to every receiver.
 fn notice_of_exposed_header(context: &mut Context, headers: &[(String, String)]) {
     if let Some((name, _)) = headers.iter().find(|(name, _)| masked::is_credential(name)) {
         context.out.notice(&format!(

@@ -1,4 +1,4 @@
-//! What `emit` and `event resend` tell.
+//! The results of `emit` and `event resend`.
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
@@ -53,7 +53,7 @@ impl EmitView {
         EmitView { event_id, event_type, duplicate: false, deliveries: owed.into_iter().map(part).collect() }
     }
 
-    /// Takes over what became of the deliveries in a run. False where the run attempted not all of them.
+    /// Takes over the results of the deliveries; false if the run did not attempt all of them.
     pub fn settle(&mut self, engine: &Engine<'_>) -> bool {
         self.deliveries.iter_mut().all(|part| engine.settled(part.id).map(|settled| part.settle(settled)).is_some())
     }

@@ -1,4 +1,4 @@
-//! Taking events out of outboxes, for `drain`: group by group, each accepted before it is deleted where it was left.
+//! Taking events out of outboxes, for `drain`: in groups, each accepted before it is deleted from its outbox.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -95,8 +95,8 @@ impl<'a> Intake<'a> {
         }
     }
 
-    /// Takes one group out of each outbox that this sweep is not done with. Whether there was any. What is wrong with an outbox
-    /// holds up none of the others: it is tried again in the next sweep.
+    /// Takes one group out of each outbox that this sweep is not done with; returns whether there was any. An outbox that
+    /// fails does not delay the others: it is tried again in the next sweep.
     pub fn take_groups(&mut self, context: &mut Context, tell: bool) -> Result<bool> {
         let mut was_any = false;
         for source in self.sources.iter_mut().filter(|source| !source.is_done) {
@@ -119,7 +119,7 @@ impl<'a> Intake<'a> {
         Ok(was_any)
     }
 
-    /// Has servers wake this thread from its sleep, where they notify of new rows.
+    /// Has servers that notify of new rows wake this thread from its sleep.
     pub fn listen(&mut self) {
         for source in self.sources.iter_mut().filter(|source| !source.is_listened_to && source.outbox.is_some()) {
             let Some(Place::Server(server)) = &source.place else { continue };
@@ -160,7 +160,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The last row of the group; `None` where there is no more to take.
+    /// Returns the last row of the group; `None` if nothing is left.
     fn take_group(
         &mut self,
         context: &mut Context,

@@ -55,7 +55,7 @@ fn row_id(text: &str) -> Result<i64, String> {
 }
 
 impl RejectedRows {
-    /// Does something with them, in the outbox that SOURCE names, or in the database's own where it names none. How many.
+    /// Changes them in the outbox that SOURCE names, or else in the database's own; returns how many.
     pub fn change(
         &self,
         context: &mut Context,

@@ -56,7 +56,7 @@ impl Row for OutboxView {
     }
 }
 
-/// How outboxes stand, and what is wrong with those that cannot be read.
+/// The state of outboxes, and the failures of those that cannot be read.
 #[derive(Debug, Default, Serialize)]
 pub struct Outboxes {
     #[serde(rename = "outboxes")]
@@ -65,7 +65,7 @@ pub struct Outboxes {
     pub failures: Vec<String>,
 }
 
-/// Those that HOOKCTL_OUTBOX or the profile names, and the database's own where it has one.
+/// The outboxes that HOOKCTL_OUTBOX or the profile names, and the database's own if it has one.
 pub fn all(context: &Context, store: Option<&Store>) -> anyhow::Result<Outboxes> {
     let mut all = Outboxes::default();
     if let Some(own) = store.and_then(Store::own_outbox) {

@@ -25,8 +25,8 @@ use crate::jq;
 /// The size limit of a file with a credential, in bytes, so that an endless device is refused.
 const LONGEST_CREDENTIAL: usize = 16 * 1024;
 
-/// The settings that are to be different; what is not given stays as it is. In a file the keys are those of
-/// `webhook show -o json`, and a value is also taken as the option takes it.
+/// The settings to change; the others keep their values. In a file the keys are those of `webhook show -o json`, and a value
+/// is also taken as the option takes it.
 #[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Change {

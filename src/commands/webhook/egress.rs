@@ -14,7 +14,7 @@ use crate::http::{ClientError, Egress, check_client};
 /// The size limit of a file with a password, in bytes, so that an endless device is refused.
 const LONGEST_PASSWORD: usize = 4_096;
 
-/// The settings that are to be different; what is not given stays as it is.
+/// The settings to change; the others keep their values.
 #[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EgressChange {

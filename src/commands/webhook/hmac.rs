@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::commands::candidates::Candidates;
 use crate::domain::webhook::{Field, HmacSettings, Invalid};
 
-/// The settings that are to be different; what is not given stays as it is.
+/// The settings to change; the others keep their values.
 #[derive(Args, Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HmacChange {

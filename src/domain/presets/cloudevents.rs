@@ -36,7 +36,7 @@ struct CloudEvent<'a> {
     data: Option<&'a RawValue>,
 }
 
-/// The data of an envelope is the event's data, as it is spelled; any other payload is it as a whole.
+/// The data of an envelope, spelled as it is there; any other payload as a whole.
 pub fn body(event: &EventParts<'_>, payload: &RawValue) -> Result<Vec<u8>, String> {
     let envelope = Object::of(payload);
     let is_envelope = envelope.text("event_id").as_deref() == Some(event.event_id);

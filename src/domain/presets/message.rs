@@ -29,7 +29,7 @@ pub enum Tone {
     Neutral,
 }
 
-/// By what the last word of a type holds; the first that is found counts.
+/// Words to look for in the last word of a type; the first one found counts.
 const TONES: [(Tone, &[&str]); 3] = [
     (Tone::Bad, &["fail", "error", "reject", "disabled", "revoked", "overdue"]),
     (Tone::Warning, &["deleted", "cancel", "requested", "expir", "archived", "stopped", "warn", "paused"]),
@@ -48,7 +48,7 @@ pub struct Message<'a> {
     pub facts: Vec<(String, String)>,
     pub event_type: &'a str,
     pub event_id: &'a str,
-    /// RFC 3339, where the event says it.
+    /// In RFC 3339, if the event has one.
     pub time: Option<String>,
 }
 

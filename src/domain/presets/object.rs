@@ -15,7 +15,7 @@ impl<'a> Object<'a> {
         Object(members.map(|members| members.0).unwrap_or_default())
     }
 
-    /// Of a name that is there twice the last counts, as for most parsers.
+    /// If a name is there twice, the last one counts, as for most parsers.
     pub fn get(&self, name: &str) -> Option<&'a RawValue> {
         self.0.iter().rev().find(|(known, _)| known == name).map(|(_, value)| *value)
     }

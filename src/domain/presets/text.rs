@@ -3,7 +3,7 @@
 /// Marks of Markdown that are ordinary in URLs.
 const URL_MARKS: &str = "_~#";
 
-/// What stands for a character in a receiver's texts.
+/// The escape for a character in a receiver's texts.
 pub type Escape = fn(char, &mut String);
 
 /// At most `most` units of UTF-16, which is the most that any receiver counts; what is cut ends in an ellipsis. No escape is cut

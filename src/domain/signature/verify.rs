@@ -217,7 +217,7 @@ fn candidates(scheme: &Scheme, value: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
             Form::List { separator, assign, key } => {
                 let signatures: Vec<&[u8]> = items(value, *separator, *assign, key).collect();
                 if signatures.is_empty() {
-                    // Items of other versions alone are a fine header that holds nothing to go by.
+                    // With items of other versions only, the header is well-formed but has no signature to check.
                     let others = list(value, *separator, *assign).any(|(other, _)| !is_time_key(scheme, other));
                     let reason = if others { Reason::NoMatch } else { Reason::Malformed };
                     return Err((reason, format!("header {} holds no {key} signature", scheme.header)));

@@ -12,7 +12,7 @@ use super::{AMPLE, client, error_of, post};
 use crate::domain::attempt::{BODY_LIMIT, ErrorType, Outcome};
 use crate::http::{OutgoingRequest, Target};
 
-/// What comes of these bytes as the answer, when the receiver then closes the connection.
+/// The outcome of a request that is answered with these bytes before the receiver closes the connection.
 fn outcome_of(answer: impl Into<Vec<u8>>) -> Outcome {
     post(&client(), &Receiver::answering_once(answer).url(), AMPLE)
 }

@@ -11,7 +11,7 @@ use crate::domain::attempt::{ErrorType, Outcome};
 use crate::domain::duration;
 
 const DEADLINE: Duration = Duration::from_millis(700);
-/// For an attempt whose answer has to begin in time, on a machine that does much else.
+/// For an attempt whose answer has to begin in time, on a busy machine.
 const LONGER: Duration = Duration::from_secs(4);
 /// How much later than its deadline an attempt may end on such a machine. What it waits for takes longer, or fails otherwise.
 const GRACE: Duration = Duration::from_secs(20);
