@@ -24,6 +24,9 @@ impl Store {
     pub(super) fn save_credentials(&self, webhook_id: i64, settings: &Settings) -> Result<()> {
         let mut settings = settings.clone();
         let credentials = settings.credentials_mut();
+        if credentials.iter().any(|(_, credential)| credential.value.is_some()) {
+            self.check_key()?;
+        }
         let stored =
             self.rows("SELECT name FROM credentials WHERE webhook_id = $1", params![webhook_id], one::<String>)?;
         for name in stored.iter().filter(|name| !credentials.iter().any(|(kept, _)| kept == *name)) {
@@ -35,7 +38,7 @@ impl Store {
             let Some(value) = &credential.value else { continue };
             let value = match cipher::key()? {
                 Some(key) => Cow::Owned(key.seal(&credential_place(webhook_id, &name), &value.expose())?),
-                None => self.check_key().map(|()| value.expose())?,
+                None => value.expose(),
             };
             let sql = "INSERT INTO credentials (webhook_id, name, value) VALUES ($1, $2, $3)
                  ON CONFLICT (webhook_id, name) DO UPDATE SET value = excluded.value";

@@ -1,8 +1,9 @@
 //! Encrypts, decrypts and re-encrypts all secrets and credentials, each in one transaction.
 
 use super::cipher::{self, DataKey, PREFIX, is_sealed};
+use super::event_headers::in_json;
 use super::row::{one, pair};
-use super::value::{params, to_json};
+use super::value::params;
 use super::{Result, Store, StoreError};
 
 const NO_PREFIX: &str = "?";
@@ -48,17 +49,22 @@ impl Store {
         let sql = "SELECT EXISTS (SELECT 1 FROM secrets WHERE substr(secret, 1, 4) = $1)
                 OR EXISTS (SELECT 1 FROM credentials WHERE substr(value, 1, 4) = $2)
                 OR EXISTS (SELECT 1 FROM events WHERE headers IS NOT NULL AND replace(headers, $3, '') <> headers)";
-        let in_json = to_json(PREFIX);
-        self.only(sql, params![PREFIX, PREFIX, in_json.trim_matches('"')], one)
+        self.only(sql, params![PREFIX, PREFIX, &in_json(PREFIX)], one)
     }
 
-    /// An error if anything is encrypted and this process has no key.
+    /// An error if anything is encrypted with another key than this process has, or it has none. Whatever stores a credential
+    /// asks, in its transaction, so that one key opens everything.
     pub fn check_key(&self) -> Result<()> {
-        let is_needed = "SELECT EXISTS (SELECT 1 FROM secrets WHERE substr(secret, 1, 4) = $1)
-                OR EXISTS (SELECT 1 FROM credentials WHERE substr(value, 1, 4) = $2)";
-        match cipher::key()? {
-            None if self.only(is_needed, params![PREFIX, PREFIX], one)? => Err(StoreError::NoKey),
-            _ => Ok(()),
+        let key = cipher::key()?;
+        let prefixes = "SELECT substr(secret, 1, 17) FROM secrets WHERE substr(secret, 1, 4) = $1
+             UNION SELECT substr(value, 1, 17) FROM credentials WHERE substr(value, 1, 4) = $1";
+        let prefixes: Vec<String> = self.rows(prefixes, params![PREFIX], one)?;
+        match key {
+            None if prefixes.is_empty() => Ok(()),
+            None => Err(StoreError::NoKey),
+            Some(key) if prefixes.is_empty() => self.check_key_of_headers(key),
+            Some(key) if prefixes.iter().all(|prefix| *prefix == key.prefix()) => Ok(()),
+            Some(_) => Err(StoreError::WrongKey),
         }
     }
 

@@ -3,9 +3,9 @@
 
 use std::borrow::Cow;
 
-use super::cipher::{self, DataKey};
+use super::cipher::{self, DataKey, PREFIX};
 use super::encryption::Rekeying;
-use super::row::{Cell, FromCell};
+use super::row::{Cell, FromCell, one};
 use super::value::{params, to_json};
 use super::{Result, Store, StoreError};
 use crate::domain::event::NewEvent;
@@ -61,10 +61,21 @@ impl EventHeaders {
 }
 
 impl Store {
-    /// Refuses credentials in headers of events if the database is encrypted and there is no key.
+    /// Refuses credentials in headers of events if the database is encrypted with another key, or there is none.
     pub(super) fn check_key_for<'e>(&self, mut events: impl Iterator<Item = &'e NewEvent>) -> Result<()> {
         let has_credential = |event: &NewEvent| event.headers.iter().any(|(name, _)| masked::is_credential(name));
         if events.any(has_credential) { self.check_key() } else { Ok(()) }
+    }
+
+    /// An error if headers of events are encrypted with another key. The newest encrypted ones tell: all have the same key.
+    pub(super) fn check_key_of_headers(&self, key: &DataKey) -> Result<()> {
+        let sql = "SELECT headers FROM events WHERE headers IS NOT NULL AND replace(headers, $1, '') <> headers
+             ORDER BY id DESC LIMIT 1";
+        let newest: Option<String> = self.first(sql, params![&in_json(PREFIX)], one)?;
+        match newest {
+            Some(headers) if !headers.contains(&in_json(&key.prefix())) => Err(StoreError::WrongKey),
+            _ => Ok(()),
+        }
     }
 
     /// Re-encrypts the credentials in the headers of all events, and returns how many events were changed.
@@ -107,6 +118,11 @@ pub(super) fn stored(event: &NewEvent) -> Result<Option<String>> {
             Ok(Some(to_json(&sealed)))
         }
     }
+}
+
+/// How text stands in a JSON string.
+pub(super) fn in_json(text: &str) -> String {
+    to_json(text).trim_matches('"').to_owned()
 }
 
 /// The place of a header, to which its encryption is bound.

@@ -64,6 +64,7 @@ impl Store {
         now: Timestamp,
         overlap_until: Option<Timestamp>,
     ) -> Result<()> {
+        self.check_key()?;
         match overlap_until {
             Some(until) => {
                 let sql = "UPDATE secrets SET expires_at = $1 WHERE webhook_id = $2 AND expires_at IS NULL AND is_ed25519 = $3";
@@ -74,9 +75,6 @@ impl Store {
         let sql =
             "INSERT INTO secrets (webhook_id, secret, is_ed25519, created_at, source) VALUES ($1, $2, $3, $4, $5)";
         let key = cipher::key()?;
-        if key.is_none() {
-            self.check_key()?;
-        }
         // Encryption is bound to the row, whose id is known once it is inserted.
         let first = if key.is_some() { Cow::Borrowed("") } else { secret.expose() };
         let id = self.insert(sql, params![webhook_id, first, secret.kind(), now, source.map(Json)])?;

@@ -232,6 +232,82 @@ fn to_encrypt_with_another_key_is_refused_where_the_header_of_an_event_alone_is_
 }
 
 #[test]
+fn another_key_seals_nothing_whatever_command_brings_the_credential() {
+    let (env, receiver) = filled(1);
+    env.hookctl(["db", "encrypt", "--key-file", "key"]).run().ok();
+    env.file("other", [7; 32]);
+    env.file("new.toml", format!("[[webhooks]]\nname = \"new\"\nurl = \"{}\"\nevents = [\"*\"]\n", receiver.url()));
+    env.file("batch", "{\"type\":\"a.b\",\"data\":1,\"headers\":{\"Authorization\":\"Bearer x\"}}\n");
+    env.hookctl(["outbox", "init", "app.db"]).run().ok();
+    let app = rusqlite::Connection::open(env.path().join("app.db")).unwrap();
+    let row = "INSERT INTO hookctl_outbox (event_type, data, headers) VALUES ('a.b', '1', '{\"Authorization\":\"Bearer x\"}')";
+    app.execute(row, []).unwrap();
+    let stored = || {
+        ["webhooks", "secrets", "credentials", "events"]
+            .map(|table| env.sql_value(&format!("SELECT count(*) FROM {table}")))
+    };
+    let before = stored();
+    let (url, header) = (receiver.url(), "Authorization: Bearer x");
+    for refused in [
+        &["webhook", "create", "new", "--url", &url, "-e", "*"][..],
+        &["webhook", "create", "new", "--url", &url, "-e", "*", "--no-secret", "-H", header],
+        &["webhook", "update", "crm0", "-H", header],
+        &["webhook", "secret", "rotate", "crm0"],
+        &["webhook", "secret", "rotate", "crm0", "--overlap", "0"],
+        &["apply", "new.toml"],
+        &["emit", "a.b", "--enqueue", "-H", header],
+        &["emit", "--batch", "batch", "--enqueue"],
+        &["drain", "--outbox", "app.db"],
+    ] {
+        let run = with_key(&env, "other", refused).run().fails(1);
+        assert!(run.err().contains("the secrets of the database are encrypted with another key"), "{run:?}");
+        assert_eq!(stored(), before, "{refused:?}");
+    }
+    with_key(&env, "other", &["emit", "a.b", "--enqueue", "-w", "crm0"]).run().ok();
+    with_key(&env, "key", &["drain", "--outbox", "app.db", "--strict"]).run().ok();
+    assert_eq!(receiver.count(), 2);
+    with_key(&env, "key", &["db", "rotate-key", "--new-key-file", "next"]).run().ok();
+    with_key(&env, "next", &["db", "decrypt"]).run().ok();
+}
+
+#[test]
+fn another_key_seals_nothing_where_the_header_of_an_event_alone_is_encrypted() {
+    let env = TestEnv::new();
+    env.file("key", [7; 32]);
+    env.file("other", [8; 32]);
+    let emit = ["emit", "a.b", "--enqueue", "-H", "Authorization: Bearer x"];
+    with_key(&env, "key", &emit).run().ok();
+    env.hookctl(["emit", "a.b", "--enqueue", "-H", "X-Plain: x"]).run().ok();
+    let create = ["webhook", "create", "crm", "--url", "http://127.0.0.1:9/", "-e", "*"];
+    for refused in [&emit[..], &create] {
+        let run = with_key(&env, "other", refused).run().fails(1);
+        assert!(run.err().contains("encrypted with another key"), "{run:?}");
+    }
+    for works in [&emit[..], &create] {
+        with_key(&env, "key", works).run().ok();
+    }
+}
+
+#[test]
+fn a_key_that_cannot_be_rotated_leaves_no_new_key_file() {
+    let (env, _receiver) = filled(2);
+    env.hookctl(["db", "encrypt", "--key-file", "key"]).run().ok();
+    env.file("other", [7; 32]);
+    let rotate = ["db", "rotate-key", "--new-key-file", "new"];
+    let refused = with_key(&env, "other", &rotate).run().fails(1).err();
+    assert!(refused.contains("another key") && !refused.contains("made new"), "{refused}");
+    assert!(!env.path().join("new").exists());
+    // That this value does not open is found after the file was made.
+    env.sql_write("UPDATE secrets SET secret = (SELECT secret FROM secrets WHERE id = 2) WHERE id = 1");
+    let failed = with_key(&env, "key", &rotate).run().fails(1).err();
+    assert!(failed.contains("changed or moved") && !failed.contains("made new"), "{failed}");
+    assert!(!env.path().join("new").exists());
+    env.file("new", [9; 32]);
+    with_key(&env, "key", &rotate).run().fails(1);
+    assert!(env.path().join("new").exists(), "a file that was there stays");
+}
+
+#[test]
 fn a_key_file_that_others_can_read_is_reported_and_mended() {
     let (env, _receiver) = filled(1);
     env.hookctl(["db", "encrypt", "--key-file", "key"]).run().ok();

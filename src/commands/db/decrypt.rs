@@ -5,7 +5,7 @@ use clap::Args;
 
 use super::key_file::rekey;
 use crate::context::Context;
-use crate::store::{Rekeying, data_key};
+use crate::store::data_key;
 
 /// Write secrets and credentials in plain text again
 ///
@@ -20,7 +20,7 @@ impl Decrypt {
         context.refuse_if_read_only()?;
         let store = context.store_to_write()?;
         let from = data_key()?;
-        let view = rekey(context, &store, Rekeying { from, to: None })?;
+        let view = rekey(context, &store, from, None)?;
         context.out.page(&view)
     }
 }

@@ -5,10 +5,10 @@ use std::path::Path;
 use anyhow::Result;
 use clap::Args;
 
-use super::key_file::{read_or_make, rekey};
+use super::key_file::{KeyFile, rekey};
 use crate::context::Context;
 use crate::error::Failure;
-use crate::store::{Rekeying, StoreError, data_key};
+use crate::store::{StoreError, data_key};
 
 /// Encrypt secrets and credentials with a key
 ///
@@ -35,16 +35,14 @@ impl Encrypt {
         if is_encrypted && !Path::new(&self.key_file).exists() {
             return Err(already_encrypted().into());
         }
-        let to = read_or_make(context, "--key-file", &self.key_file)?;
-        // With the same key an interrupted run is finished; a new key needs rotate-key.
-        let from = data_key().ok().flatten().filter(|from| **from == to);
-        match rekey(context, &store, Rekeying { from, to: Some(&to) }) {
+        // What this key encrypted is left as it is; what another did needs rotate-key.
+        match rekey(context, &store, None, Some(KeyFile { option: "--key-file", name: &self.key_file })) {
             Err(error) if is_encrypted && error.downcast_ref().is_some_and(StoreError::is_of_key) => {
                 Err(already_encrypted().into())
             }
             view => {
                 let view = view?;
-                if view.is_empty && from.is_none() {
+                if view.is_empty && data_key().ok().flatten() != view.key.as_ref() {
                     let name = &self.key_file;
                     context.out.warning(&format!(
                         "the database is not encrypted yet: what is stored without the key is stored in clear; set \

@@ -3,10 +3,10 @@
 use anyhow::Result;
 use clap::Args;
 
-use super::key_file::{read_or_make, rekey};
+use super::key_file::{KeyFile, rekey};
 use crate::context::Context;
 use crate::error::Failure;
-use crate::store::{Rekeying, data_key};
+use crate::store::data_key;
 
 /// Encrypt secrets and credentials with another key
 ///
@@ -33,8 +33,8 @@ impl RotateKey {
                 .hint("`hookctl db encrypt --key-file FILE` encrypts it")
                 .into());
         }
-        let to = read_or_make(context, "--new-key-file", &self.new_key_file)?;
-        let view = rekey(context, &store, Rekeying { from, to: Some(&to) })?;
+        let to = KeyFile { option: "--new-key-file", name: &self.new_key_file };
+        let view = rekey(context, &store, from, Some(to))?;
         context.out.page(&view)
     }
 }
