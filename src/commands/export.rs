@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::configuration::toml_text::assignment;
 use crate::context::Context;
@@ -127,6 +127,8 @@ impl References<'_> {
     fn header(&mut self, name: &str, value: &HeaderValue) -> Value {
         match value {
             HeaderValue::Plain(text) => text.as_str().into(),
+            // So that it stays a credential, whatever the name of the header.
+            HeaderValue::Secret(Credential { value: Some(value), .. }) => json!({ "value": value.expose() }),
             HeaderValue::Secret(credential) => self.to(credential, name),
         }
     }

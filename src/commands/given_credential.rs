@@ -12,7 +12,7 @@ use crate::domain::secret::Secret;
 use crate::domain::webhook::{Field, Invalid};
 use crate::settings;
 
-/// The source of a credential, or its text, which `export --with-secrets` writes.
+/// The source of a credential, or the credential itself, which `export --with-secrets` writes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum GivenCredential {
     /// Named by an option: it must exist.
@@ -81,14 +81,22 @@ pub fn header_file(text: &str) -> Result<GivenHeader, String> {
     GivenCredential::file(file).map(|given| (name.to_owned(), given)).map_err(|never| match never {})
 }
 
-/// `{ env = "VARIABLE" }`, `{ file = "PATH" }`, or the text itself.
+/// `{ env = "VARIABLE" }`, `{ file = "PATH" }`, `{ value = "TEXT" }`, or the text itself.
 impl<'de> Deserialize<'de> for GivenCredential {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<GivenCredential, D::Error> {
-        match Value::deserialize(deserializer)? {
-            Value::String(text) => Ok(GivenCredential::Text(Secret::of_text(text))),
-            other => Source::deserialize(other)
-                .map(GivenCredential::Referred)
-                .map_err(|_| D::Error::custom("write { env = \"VARIABLE\" } or { file = \"PATH\" }")),
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Literal {
+            value: String,
         }
+        let given = match Value::deserialize(deserializer)? {
+            Value::String(text) => Ok(GivenCredential::Text(Secret::of_text(text))),
+            given if given.get("value").is_some() => {
+                Literal::deserialize(given).map(|literal| GivenCredential::Text(Secret::of_text(literal.value)))
+            }
+            given => Source::deserialize(given).map(GivenCredential::Referred),
+        };
+        // The library's messages would repeat what may be a credential.
+        given.map_err(|_| D::Error::custom("write { env = \"VARIABLE\" }, { file = \"PATH\" } or { value = \"TEXT\" }"))
     }
 }

@@ -133,7 +133,7 @@ fn credentials(env: &TestEnv) -> Vec<(String, String)> {
         }
         for (name, value) in named["headers"].as_object().unwrap() {
             if let Some(variable) = value["env"].as_str() {
-                found.push((variable.to_owned(), whole["headers"][name].as_str().unwrap().to_owned()));
+                found.push((variable.to_owned(), whole["headers"][name]["value"].as_str().unwrap().to_owned()));
             }
         }
     }
@@ -156,6 +156,34 @@ fn a_file_holds_no_credential_unless_it_is_asked_for() {
     assert!(
         env.hookctl(["--read-only", "export", "--with-secrets"]).run().fails(1).err().contains("--read-only is on")
     );
+}
+
+#[test]
+fn a_header_that_is_a_credential_stays_one_in_a_file_with_the_secrets() {
+    let env = TestEnv::new();
+    let create = ["webhook", "create", "crm", "--url", "http://127.0.0.1:9/", "-e", "*", "--header-env", "X-Foo=V"];
+    env.hookctl(create).args(["-H", "X-Plain: seen"]).env("V", "in-the-header").run().ok();
+    for form in ["toml", "json"] {
+        let (copy, file) = (TestEnv::new(), exported(&env, &["--with-secrets", "--format", form]));
+        let applied = apply(&copy, &file, &[]).ok();
+        let shown = copy.hookctl(["webhook", "show", "crm"]).run().ok();
+        let named = copy.hookctl(["export"]).run().ok();
+        for run in [&applied, &shown, &named] {
+            assert!(!format!("{run:?}").contains("in-the-header") && run.text().contains("seen"), "{run:?}");
+        }
+        assert_eq!(exported(&copy, &["--with-secrets", "--format", form]), file);
+        apply(&copy, &file, &["--dry-run"]).ok();
+    }
+    for wrong in ["{ value = 'in-the-header', env = 'V' }", "{ value = 7 }", "['in-the-header']"] {
+        for key in ["headers = { X-Foo = # }", "secret = #", "proxy_password = #"] {
+            let refused = apply(&TestEnv::new(), &format!("{ONE}{}\n", key.replace('#', wrong)), &[]).fails(2).err();
+            assert!(!refused.contains("in-the-header"), "{refused}");
+        }
+    }
+    let literal = format!("{ONE}secret = {{ value = '{SECRET}' }}\n");
+    apply(&env, &literal, &[]).ok();
+    let revealed = env.hookctl(["webhook", "secret", "reveal", "one"]).run().ok().text();
+    assert_eq!(revealed.lines().next(), Some(SECRET));
 }
 
 #[test]

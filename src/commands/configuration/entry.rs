@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::place::Place;
+use crate::commands::given_credential::GivenCredential;
 use crate::commands::secret_source::SecretSource;
 use crate::commands::webhook::change::{Change, Unreadable};
 use crate::domain::credential::Source;
@@ -206,14 +207,13 @@ impl EntrySecret {
 
 /// Takes a secret out of the keys: its text or its source.
 fn take_secret(keys: &mut Map<String, Value>, field: Field) -> Result<Option<GivenSecret>, Unreadable> {
-    if !matches!(keys.get(field.key), Some(Value::Object(_))) {
-        return Ok(take(keys, field)?.map(GivenSecret::Text));
-    }
-    Ok(take(keys, field)?.map(|source| {
-        GivenSecret::Referred(match source {
+    let given: Option<GivenCredential> = take(keys, field)?;
+    Ok(given.map(|given| match given {
+        GivenCredential::Text(secret) => GivenSecret::Text(secret.expose().into_owned()),
+        GivenCredential::Named(source) | GivenCredential::Referred(source) => GivenSecret::Referred(match source {
             Source::Env(name) => SecretSource { secret_env: Some(name), ..SecretSource::default() },
             Source::File(path) => SecretSource { secret_file: Some(path), ..SecretSource::default() },
-        })
+        }),
     }))
 }
 
