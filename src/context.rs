@@ -65,6 +65,9 @@ impl Context {
 
     /// The place that `option` names. A password in an argument is refused.
     pub fn place_of(&self, option: &str, named: &OsStr, is_argument: bool) -> Result<Place> {
+        if named.is_empty() {
+            return Err(Failure::option(option, "a value is missing").into());
+        }
         let mut place = Place::parse(named, settings::postgres_variables).map_err(|error| {
             let failure = Failure::option(option, &error);
             error.hint.map_or(failure.clone(), |hint| failure.hint(hint))

@@ -160,7 +160,7 @@ impl Check {
             return Ok(unknown(format!("there is no database at {}", context.place()?)));
         };
         let mut found = store.snapshot(|| self.find(context, &store))?;
-        found.outboxes = standing::all(context, Some(&store))?;
+        found.outboxes = standing::all(context, Some(&store), &[])?;
         Ok(self.judge(context, found))
     }
 

@@ -8,7 +8,8 @@ use clap::Args;
 use serde::Serialize;
 
 use super::outbox::intake::{Intake, Taken};
-use super::outbox::source;
+use super::outbox::source::{self, OWN};
+use super::outbox::standing::{self, OutboxView, Outboxes};
 use super::pruning::Pruning;
 use super::sending::{self, Sending, Tally, broken_off};
 use super::wording::counted;
@@ -17,6 +18,7 @@ use crate::commands::candidates::Candidates;
 use crate::context::{Context, Exit};
 use crate::delivery::{Summary, wait_out};
 use crate::domain::time::Timestamp;
+use crate::error::{Failure, Kind};
 use crate::output::{Cell, Look, Row};
 use crate::signals::Stop;
 use crate::store::{Due, DueQuery, LastDrain, Removed, Retention, Store, StoreError};
@@ -69,7 +71,7 @@ pub struct Drain {
     /// Exit with 5 when an attempt failed
     #[arg(long)]
     strict: bool,
-    /// Show what is due, by webhook; send nothing
+    /// Show what is due, by webhook, and how much waits in outboxes; take in and send nothing
     #[arg(long)]
     dry_run: bool,
 }
@@ -374,10 +376,18 @@ impl Drain {
         let webhooks = context.webhook_ids(&store, &self.webhooks)?;
         let query = DueQuery { now: context.now(), webhooks: &webhooks, with_retries: self.all, with_idle: true };
         let (sent, idle): (Vec<_>, Vec<_>) = store.due_by_webhook(&query)?.into_iter().partition(Due::is_sent);
+        let Outboxes { views, failures } = standing::all(context, Some(&store), &self.outboxes)?;
         held_back::tell(context, &[], &idle);
         let rows = sent.into_iter().map(|row| Ok(DueRow { webhook: row.webhook, due: row.due }));
         context.out.list(rows, "nothing is due; `hookctl delivery list` shows what waits for its next try")?;
-        Ok(Exit::DONE)
+        for OutboxView { source, waiting, .. } in views.iter().filter(|view| view.waiting > 0 || view.source != OWN) {
+            let waiting = counted(*waiting, "row waits", "rows wait");
+            context.out.notice(&format!("{waiting} in the outbox {source}, to be taken in first"));
+        }
+        match failures.as_slice() {
+            [] => Ok(Exit::DONE),
+            failures => Err(Failure::new(Kind::Failed, failures.join("; ")).into()),
+        }
     }
 }
 

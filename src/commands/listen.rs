@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 
 use self::record::Recorder;
 use self::view::RequestView;
@@ -69,7 +70,7 @@ pub struct Listen {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     bind: IpAddr,
     /// Write each request to a new file in this folder, which is made if it does not exist
-    #[arg(long, value_name = "DIR", help_heading = "Recording and forwarding")]
+    #[arg(long, value_name = "DIR", value_parser = NonEmptyStringValueParser::new(), help_heading = "Recording and forwarding")]
     record: Option<String>,
     /// Record credentials too: Authorization, Cookie, API key and token headers
     #[arg(long, requires = "record", help_heading = "Recording and forwarding")]

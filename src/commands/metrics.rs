@@ -67,7 +67,7 @@ type Measure<'a> = &'a dyn Fn(&OutboxView) -> f64;
 
 /// The outboxes of the environment or the profile, and the database's own. Unreadable ones are left out.
 fn describe_outboxes(text: &mut Exposition, context: &mut Context, store: &Store, now: Timestamp) -> Result<()> {
-    let Outboxes { views, failures } = standing::all(context, Some(store))?;
+    let Outboxes { views, failures } = standing::all(context, Some(store), &[])?;
     failures.iter().for_each(|message| context.out.warning(message));
     let age = |view: &OutboxView| view.oldest.map_or(0.0, |oldest| now.millis_since(oldest).max(0) as f64 / 1_000.0);
     let measures: [(&str, &str, Measure<'_>); 3] = [

@@ -38,6 +38,7 @@ pub mod listen;
 pub mod man;
 pub mod metrics;
 pub mod outbox;
+pub mod owners;
 pub mod paging;
 pub mod probe;
 pub mod pruning;

@@ -4,11 +4,10 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
-use super::arguments::{LONGEST_BODY, read_input};
+use super::arguments::{LONGEST_BODY, Moment, read_input};
 use super::signature_options::{self, SignatureOptions};
 use crate::context::Context;
 use crate::domain::signature::{Message, Scheme};
-use crate::domain::time::Timestamp;
 use crate::domain::{event, members};
 use crate::error::Failure;
 use crate::output::{Page, Text};
@@ -37,9 +36,10 @@ pub struct Sign {
     /// The message id, where the scheme has one (standard, svix) [default: a new one]
     #[arg(long, value_name = "ID")]
     id: Option<String>,
-    /// The time of signing, where the scheme has one: RFC 3339, or seconds or milliseconds since 1970 [default: now]
+    /// The time of signing, where the scheme has one: a time, seconds or milliseconds since 1970, or 2h for two hours ago
+    /// [default: now]
     #[arg(long, value_name = "TIME", value_parser = signature_options::time, allow_negative_numbers = true)]
-    timestamp: Option<Timestamp>,
+    timestamp: Option<Moment>,
 }
 
 impl Sign {
@@ -68,7 +68,7 @@ impl Sign {
         };
         let message = Message {
             id: &id,
-            timestamp: self.timestamp.unwrap_or(now),
+            timestamp: self.timestamp.map_or(now, |moment| moment.resolve(now)),
             url: keyed.url.as_deref().unwrap_or_default(),
             method: keyed.method.as_deref().unwrap_or_default(),
             body: &body,

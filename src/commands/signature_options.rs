@@ -3,6 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 
+use super::arguments::{self, Moment};
 use super::secret_source::SecretSource;
 use crate::commands::candidates::Candidates;
 use crate::context::Context;
@@ -227,18 +228,21 @@ pub fn stdin_twice(option: &str, first: &str, second: &str) -> Failure {
         .hint("name a file for one of them, or read the secret with --secret-file or --secret-env")
 }
 
-/// The time of a signature, for clap: RFC 3339, or whole seconds or milliseconds since 1970.
+/// The time of a signature, for clap: as elsewhere, but that a bare number is seconds or milliseconds since 1970.
 ///
 /// A number past the year 9999 in seconds is milliseconds, which HubSpot and Linear send.
-pub fn time(text: &str) -> Result<Timestamp, String> {
-    let count = || {
-        let count: i64 = whole_number(text)?;
-        let fits = |millis: &i64| *millis <= Timestamp::MAX.millis();
-        count.checked_mul(1_000).filter(fits).or(Some(count).filter(fits)).map(Timestamp::from_millis)
+pub fn time(text: &str) -> Result<Moment, String> {
+    let fits = |millis: &i64| *millis <= Timestamp::MAX.millis();
+    let millis = |count: i64| count.checked_mul(1_000).filter(fits).or(Some(count).filter(fits));
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    let moment = match is_number {
+        true => whole_number(text).and_then(millis).map(|millis| Moment::At(Timestamp::from_millis(millis))),
+        false => arguments::moment(text).ok(),
     };
-    Timestamp::parse_rfc3339(text)
-        .or_else(count)
-        .ok_or_else(|| "not a time; write 2026-01-31T12:00:00Z, or whole seconds since 1970".to_owned())
+    moment.ok_or_else(|| {
+        "not a time; write 2026-01-31, 2026-01-31T12:00:00Z, whole seconds since 1970, or 2h for two hours ago"
+            .to_owned()
+    })
 }
 
 #[cfg(test)]
@@ -246,11 +250,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_is_rfc_3339_or_seconds_or_milliseconds() {
+    fn a_time_is_that_of_other_options_or_seconds_or_milliseconds_since_1970() {
         assert_eq!(time("1700000000"), time("2023-11-14T22:13:20Z"));
         assert_eq!(time("1700000000508"), time("2023-11-14T22:13:20.508Z"));
         assert_eq!(time("253402300799"), time("9999-12-31T23:59:59Z"));
-        assert_eq!(time("0").unwrap().millis(), 0);
+        assert_eq!(time("0"), Ok(Moment::At(Timestamp::from_millis(0))));
+        assert_eq!(time("2023-11-14"), time("2023-11-14T00:00:00Z"));
+        assert_eq!(time("10m"), Ok(Moment::Ago(std::time::Duration::from_secs(600))));
         for text in ["", "-1", "+1", "1.5", "1700000000000000", "2026-13-01T00:00:00Z", "now", "99999999999999999999"] {
             assert!(time(text).is_err(), "{text}");
         }

@@ -234,7 +234,7 @@ impl Status {
         let database = found.is_some().then(|| DatabasePart { place: place.to_string(), size_bytes });
         let store = found.map_or_else(Store::empty, Ok)?;
         let mut view = store.snapshot(|| self.find(context, &store, database))?;
-        view.outboxes = standing::all(context, Some(&store))?;
+        view.outboxes = standing::all(context, Some(&store), &[])?;
         view.place = place.to_string();
         Ok(view)
     }

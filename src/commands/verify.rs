@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
-use super::arguments::{self, LONGEST_BODY, read_input};
+use super::arguments::{self, LONGEST_BODY, Moment, read_input};
 use super::signature_options::{self, Keyed, SignatureOptions, stdin_twice};
 use crate::context::{Context, Exit};
 use crate::domain::signature::{
@@ -60,9 +60,9 @@ pub struct Verify {
     /// How old a signature may be, and how far in the future; off for any age [default: the scheme's, often 5m]
     #[arg(long, value_name = "DURATION", value_parser = tolerance, allow_negative_numbers = true, help_heading = "Time")]
     tolerance: Option<Tolerance>,
-    /// The time to judge at: RFC 3339, or seconds or milliseconds since 1970 [default: now]
+    /// The time to judge at: a time, seconds or milliseconds since 1970, or 2h for two hours ago [default: now]
     #[arg(long, value_name = "TIME", value_parser = signature_options::time, allow_negative_numbers = true, help_heading = "Time")]
-    now: Option<Timestamp>,
+    now: Option<Moment>,
 }
 
 /// How old a signature may be.
@@ -88,7 +88,8 @@ impl Verify {
         let keyed = self.options.resolve(context)?;
         let headers = self.headers(&keyed.schemes[0])?;
         let body = read_input("FILE", file, LONGEST_BODY)?;
-        let now = self.now.unwrap_or_else(|| context.now());
+        let clock = context.now();
+        let now = self.now.map_or(clock, |moment| moment.resolve(clock));
         let received = Received {
             headers: &headers,
             body: &body,

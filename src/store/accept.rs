@@ -176,7 +176,7 @@ impl Store {
 
     fn insert_event(&self, offer: &Offer<'_>) -> Result<Accepted> {
         let event = offer.event;
-        if let Some(twin) = self.known_twin(offer)? {
+        if let Some(twin) = self.known_twin(event, offer.known_since)? {
             return Ok(Accepted::Duplicate(twin));
         }
         let insert =
@@ -188,20 +188,30 @@ impl Store {
         if let Some(row) = inserted {
             return Ok(Accepted::New(row));
         }
-        let known = "SELECT id, fingerprint = $1 FROM events WHERE event_id = $2";
-        Ok(match self.first(known, params![event.fingerprint.as_slice(), &event.event_id], pair)? {
-            Some((row, true)) => Accepted::Duplicate(row),
-            _ => Accepted::Conflict,
-        })
+        Ok(self.known_by_id(event)?.unwrap_or(Accepted::Conflict))
     }
 
-    fn known_twin(&self, offer: &Offer<'_>) -> Result<Option<i64>> {
-        let Some(since) = offer.known_since else { return Ok(None) };
+    /// What would become of an event that is no new one; `None` for a new one.
+    pub fn known(&self, event: &NewEvent, known_since: Option<Timestamp>) -> Result<Option<Accepted>> {
+        match self.known_twin(event, known_since)? {
+            Some(twin) => Ok(Some(Accepted::Duplicate(twin))),
+            None => self.known_by_id(event),
+        }
+    }
+
+    fn known_by_id(&self, event: &NewEvent) -> Result<Option<Accepted>> {
+        let known = "SELECT id, fingerprint = $1 FROM events WHERE event_id = $2";
+        let known = self.first(known, params![event.fingerprint.as_slice(), &event.event_id], pair)?;
+        Ok(known.map(|(row, is_same)| if is_same { Accepted::Duplicate(row) } else { Accepted::Conflict }))
+    }
+
+    fn known_twin(&self, event: &NewEvent, known_since: Option<Timestamp>) -> Result<Option<i64>> {
+        let Some(since) = known_since else { return Ok(None) };
         self.first(
             "SELECT id FROM events WHERE fingerprint = $1 AND created_at >= $2
                AND NOT EXISTS (SELECT 1 FROM events e WHERE e.event_id = $3)
              ORDER BY id DESC LIMIT 1",
-            params![offer.event.fingerprint.as_slice(), since, &offer.event.event_id],
+            params![event.fingerprint.as_slice(), since, &event.event_id],
             one,
         )
     }

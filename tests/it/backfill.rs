@@ -39,6 +39,18 @@ fn a_fresh_webhook_gets_history_oldest_first_as_far_as_it_wants_it() {
 }
 
 #[test]
+fn to_backfill_a_webhook_that_is_active_names_the_command_that_delivers_what_it_misses() {
+    let (env, receiver) = history();
+    env.create("late one", &receiver.url(), &[]);
+    let told = env.at(30, &["webhook", "enable", "late one", "--backfill"]).ok();
+    let command = "hookctl event resend --missing -w 'late one'";
+    assert!(told.err().contains("was not disabled") && told.err().contains(command), "{told:?}");
+    assert_eq!(env.statuses(), "");
+    env.at(31, &["event", "resend", "--missing", "-w", "late one"]).ok();
+    assert_eq!(receiver.count(), 3);
+}
+
+#[test]
 fn filters_and_a_limit_choose_the_events() {
     let (env, receiver) = history();
     env.create("all", &receiver.url(), &[]);

@@ -195,7 +195,7 @@ const OTHERS: &[Case] = &[
     case("emit task.created --payload /dev/zero", 2, "--payload"),
     case("emit task.created --payload - --data {}", 2, "--payload"),
     case("emit task.created --data - --user -", 2, "--user"),
-    case("emit task.created --user {", 2, "--user"),
+    case("emit task.created --user {", 2, "or read it from a file: --user @FILE"),
     case("emit task.created --event-id a.b", 2, "--event-id: an event id holds a dot"),
     case("emit task.created --event-id 'a b'", 2, "--event-id"),
     case("emit task.created --event-id ''", 2, "--event-id"),
@@ -259,6 +259,11 @@ const OTHERS: &[Case] = &[
     case("drain --max-time soon", 2, "--max-time"),
     case("drain -w nobody", 3, "nobody"),
     case("drain --watch --dry-run", 2, "--watch"),
+    case("drain --outbox ''", 2, "--outbox: a value is missing"),
+    case("drain --dry-run --outbox ''", 2, "--outbox: a value is missing"),
+    case("outbox init ''", 2, "SOURCE: a value is missing"),
+    case("outbox status ''", 2, "SOURCE: a value is missing"),
+    case("outbox discard '' -y", 2, "SOURCE: a value is missing"),
     // Signatures.
     case("sign", 2, "--secret-file"),
     case("sign -w nobody", 3, "nobody"),
@@ -286,6 +291,8 @@ const OTHERS: &[Case] = &[
     case("delivery prune", 2, "--older-than"),
     case("delivery prune --older-than -1d -y", 2, "--older-than"),
     case("db restore /nowhere -y", 2, "FILE"),
+    case("db copy ''", 2, "PATH|URL: a value is missing"),
+    case("listen --record ''", 2, "--record: a value is missing"),
     case("listen --port 65536", 2, "--port"),
     case("listen --respond 99", 2, "--respond"),
     case("apply", 2, "FILE"),
@@ -339,6 +346,18 @@ fn bad_settings_of_the_environment_are_refused_by_name() {
         assert!(run.err().starts_with(&format!("error: {name}: ")), "{run:?}");
         assert!(!env.is_made());
     }
+}
+
+#[test]
+fn a_file_that_is_no_backup_is_refused_by_the_name_of_its_argument() {
+    only_on_files!();
+    let env = TestEnv::new();
+    env.file("notes", "not a database");
+    for file in ["notes", "."] {
+        let told = one_error(&env.hookctl(["db", "restore", file, "-y"]).run().fails(1));
+        assert!(told.starts_with("error: FILE: ") && told.contains("db backup") && !told.contains("--db "), "{told}");
+    }
+    assert!(!env.is_made());
 }
 
 #[test]

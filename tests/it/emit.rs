@@ -130,6 +130,28 @@ fn a_dry_run_says_why_and_does_nothing() {
 }
 
 #[test]
+fn a_dry_run_says_that_the_event_is_a_duplicate_or_a_conflict() {
+    let (env, receiver) = (TestEnv::new(), TestReceiver::start(200));
+    create(&env, "crm", &receiver.url(), &["-e", "task.*"]);
+    create(&env, "erp", &receiver.url(), &["-e", "invoice.*"]);
+    emit(&env, &["task.created", "--event-id", "known", "--data", "1"]).run().ok();
+    for same in [&["--event-id", "known", "--data", "1"][..], &["--dedupe", "10m", "--data", "1"]] {
+        let run = emit(&env, &[&["task.created", "--dry-run"][..], same].concat()).run().ok();
+        assert!(run.err().contains("accepted before; nothing would be sent (`hookctl event show known`)"), "{run:?}");
+        let told = run.json();
+        let reasons: Vec<_> = told.as_array().unwrap().iter().map(|row| row["reason"].as_str().unwrap()).collect();
+        assert_eq!(reasons, ["duplicate", "pattern"], "{told}");
+    }
+    let conflict = emit(&env, &["task.created", "--dry-run", "--event-id", "known", "--data", "2"]).run().fails(6);
+    assert!(conflict.err().contains("--event-id: 'known' was used before"), "{conflict:?}");
+    for new in [&["--event-id", "new", "--data", "1"][..], &["--dedupe", "10m", "--data", "2"]] {
+        let told = emit(&env, &[&["task.created", "--dry-run"][..], new].concat()).run().ok().json();
+        assert_eq!(told[0]["would_deliver"], true, "{told}");
+    }
+    assert_eq!((receiver.count(), env.sql_value("SELECT count(*) FROM events").as_str()), (1, "1"));
+}
+
+#[test]
 fn enqueue_stores_and_leaves_the_sending_to_drain() {
     let (env, receiver) = (TestEnv::new(), TestReceiver::start(200));
     create(&env, "crm", &receiver.url(), &["-e", "*"]);

@@ -140,3 +140,28 @@ fn an_event_is_no_duplicate_of_another_owners() {
     }
     assert_eq!(receiver.count(), 3);
 }
+
+#[test]
+fn a_webhook_that_is_named_for_an_event_of_another_owner_is_refused_by_emit_as_by_resend() {
+    let (env, receiver) = (TestEnv::new(), TestReceiver::start(200));
+    for owner in ["acme", "beta", "none"] {
+        plainly(&env, &["webhook", "create", owner, "--owner", owner, "--url", &receiver.url(), "-e", "*"]).ok();
+    }
+    plainly(&env, &["emit", "x.y", "--owner", "acme", "--event-id", "e-1", "--enqueue"]).ok();
+    let words = "has owner 'acme', 'beta' has owner 'beta'";
+    for crossing in [
+        &["event", "resend", "e-1", "-w", "beta"][..],
+        &["emit", "x.y", "--owner", "acme", "-w", "acme", "-w", "beta"],
+        &["emit", "x.y", "--owner", "acme", "-w", "beta", "--dry-run"],
+    ] {
+        let run = plainly(&env, crossing).fails(2);
+        assert!(run.err().starts_with("error: --webhook: ") && run.err().contains(words), "{run:?}");
+    }
+    let lines = "{\"type\":\"x.y\",\"owner\":\"acme\"}\n{\"type\":\"x.y\",\"owner\":\"beta\"}\n";
+    let batch = env.hookctl(["emit", "--batch", "-", "--enqueue", "-w", "beta"]).without_env("HOOKCTL_OWNER");
+    let batch = batch.stdin(lines).run().fails(65);
+    assert!(batch.err().contains("line 1 rejected: --webhook: ") && batch.err().contains(words), "{batch:?}");
+    assert_eq!(env.sql_value("SELECT count(*) FROM events"), "2");
+    plainly(&env, &["emit", "x.y", "-w", "beta", "--strict"]).ok();
+    assert_eq!(receiver.count(), 1);
+}

@@ -48,6 +48,29 @@ fn json_has_the_scheme_and_the_headers() {
 }
 
 #[test]
+fn the_time_of_sign_and_verify_is_given_as_that_of_every_other_option() {
+    let env = TestEnv::new();
+    let options = ["--scheme", "stripe", "--secret-env", "S"];
+    let run = |command: &str, more: &[&str]| {
+        let run = env.hookctl([&[command][..], &options, more].concat()).env("S", "hush").stdin("{}");
+        run.now("2026-01-31T00:10:00Z").run()
+    };
+    let sign = |time: &str| run("sign", &["--timestamp", time]).ok().text();
+    let signed = sign("2026-01-31T00:00:00Z");
+    for same in ["10m", "600s", "2026-01-31", "1769817600", "1769817600000"] {
+        assert_eq!(sign(same), signed, "{same}");
+    }
+    let judge = |time: &str| run("verify", &["-H", signed.trim_end(), "--tolerance", "1s", "--now", time]);
+    for now in ["10m", "2026-01-31", "1769817600"] {
+        judge(now).ok();
+    }
+    judge("5m").fails(4);
+    for wrong in ["-10m", "soon", "2026-13-01"] {
+        assert!(judge(wrong).fails(2).err().contains("--now: not a time; write 2026-01-31, "));
+    }
+}
+
+#[test]
 fn a_new_id_is_made_where_the_scheme_has_one() {
     let env = TestEnv::new();
     let sign = || {

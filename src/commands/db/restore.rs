@@ -95,7 +95,15 @@ impl Restore {
     /// The opened backup, after its checks.
     fn verified(&self, context: &mut Context) -> Result<(Store, Info)> {
         let shown = self.file.display();
-        let Some(backup) = Store::open_to_copy(&self.file, context.busy_timeout())? else {
+        let opened = Store::open_to_copy(&self.file, context.busy_timeout()).map_err(|error| match error {
+            error @ (StoreError::NotOurs { .. } | StoreError::Directory(_) | StoreError::CannotOpen { .. }) => {
+                Failure::new(Kind::Failed, format!("FILE: {error}"))
+                    .hint("name a file that `hookctl db backup` made; nothing was restored")
+                    .into()
+            }
+            error => anyhow::Error::from(error),
+        })?;
+        let Some(backup) = opened else {
             return Err(Failure::option("FILE", format!("{shown} is not there, or is empty")).into());
         };
         if let Some(finding) = backup.check_backup(context.now())?.into_iter().next() {

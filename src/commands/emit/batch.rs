@@ -13,7 +13,7 @@ use super::EmitView;
 use super::held_back::HeldBack;
 use super::lines::{Lines, Next};
 use super::options::Emit;
-use super::receivers::receivers;
+use super::receivers::{check_named, receivers};
 use crate::commands::sending::{self, Sending, Tally};
 use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
@@ -130,11 +130,13 @@ pub(super) fn run(emit: &Emit, file: &str, context: &mut Context) -> Result<Exit
         };
     store.expect_large_transactions()?;
     let named = context.webhook_ids(&store, &emit.webhooks)?;
+    let named_webhooks = if named.is_empty() { Vec::new() } else { store.subscribers()? };
     let options = sending::options(context, emit.concurrency)?;
     let mut batch = Batch {
         emit,
         store: &store,
         named,
+        named_webhooks,
         sending: Sending::new(context, &store, options)?,
         random: context.random()?,
         view: BatchView::default(),
@@ -186,6 +188,8 @@ struct Batch<'a> {
     emit: &'a Emit,
     store: &'a Store,
     named: Vec<i64>,
+    /// The webhooks, where --webhook names some, as they were when the batch began.
+    named_webhooks: Vec<Subscriber>,
     sending: Sending<'a>,
     random: Random,
     view: BatchView,
@@ -254,10 +258,13 @@ impl Batch<'_> {
         self.bytes += line.len() as u64;
         let number = self.view.lines;
         match event_of(line, self.emit.owner.as_ref().and_then(Owner::name), context.now(), self.random.next_u128()) {
-            Ok(Some(event)) => {
-                self.group_bytes += event.payload.len();
-                group.push((number, event));
-            }
+            Ok(Some(event)) => match check_named(&self.named_webhooks, &event, &self.named) {
+                Ok(()) => {
+                    self.group_bytes += event.payload.len();
+                    group.push((number, event));
+                }
+                Err(failure) => self.reject(context, number, failure.message),
+            },
             Ok(None) => {}
             Err(reason) => self.reject(context, number, reason),
         }

@@ -75,8 +75,10 @@ pub fn json_argument(option: &str, text: &str) -> Result<Vec<u8>, Failure> {
 fn raw(field: Field, text: Option<&str>) -> Result<Option<Cow<'static, RawValue>>, Failure> {
     let Some(text) = text else { return Ok(None) };
     let bytes = json_argument(field.option(), text)?;
+    let option = field.option();
     json::parse(&bytes).map(|raw| Some(Cow::Owned(raw.to_owned()))).map_err(|error| {
-        Failure::option(field.option(), error)
-            .hint("quote JSON for the shell: --data '{\"key\":\"value\"}', or read it from a file: --data @FILE")
+        Failure::option(option, error).hint(format!(
+            "quote JSON for the shell: {option} '{{\"key\":\"value\"}}', or read it from a file: {option} @FILE"
+        ))
     })
 }

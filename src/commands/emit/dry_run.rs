@@ -4,15 +4,16 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::options::Emit;
+use super::receivers::check_named;
 use crate::commands::verdict::Verdict;
 use crate::context::Context;
 use crate::delivery::{Case, Matching, Schemas, shape};
 use crate::domain::event::NewEvent;
 use crate::domain::event_draft::Field;
 use crate::domain::webhook::Shape;
-use crate::error::Failure;
+use crate::error::{Failure, Kind};
 use crate::output::{Cell, Look, Row};
-use crate::store::{Store, Subscriber};
+use crate::store::{Accepted, EventRow, Store, Subscriber};
 
 #[derive(Debug, Serialize)]
 struct Candidate {
@@ -47,6 +48,13 @@ pub(super) fn run(emit: &Emit, event: &NewEvent, store: &Store, context: &mut Co
     }
     let named = context.webhook_ids(store, &emit.webhooks)?;
     let subscribers = store.subscribers()?;
+    check_named(&subscribers, event, &named)?;
+    let known_since = emit.dedupe.map(|window| event.created_at.minus(window));
+    let known = match store.known(event, known_since)? {
+        Some(Accepted::Conflict) => return Err(conflict(&event.event_id).into()),
+        Some(Accepted::Duplicate(row)) => store.event(row)?,
+        _ => None,
+    };
     let matching = |webhook: &Subscriber| Matching::of(webhook, &event.event_type, event.owner.as_deref(), &named);
     let plain = Shape::default();
     let cases = subscribers.iter().map(|webhook| Case {
@@ -59,11 +67,27 @@ pub(super) fn run(emit: &Emit, event: &NewEvent, store: &Store, context: &mut Co
         .into_iter()
         .zip(shaped)
         .map(|(webhook, shaped)| {
-            let verdict = Verdict::new(&webhook, matching(&webhook), &shaped);
+            let mut verdict = Verdict::new(&webhook, matching(&webhook), &shaped);
+            if known.is_some() && verdict.reason.is_none() {
+                let detail = "the same event was accepted before".to_owned();
+                verdict = Verdict { reason: Some("duplicate"), detail, fails: false };
+            }
             Candidate { id: webhook.id, webhook: webhook.name, would_deliver: verdict.reason.is_none(), verdict }
         })
         .collect();
     context
         .out
-        .list(candidates.into_iter().map(Ok), "there are no webhooks; the event would be stored and go to nobody")
+        .list(candidates.into_iter().map(Ok), "there are no webhooks; the event would be stored and go to nobody")?;
+    if let Some(EventRow { event_id, .. }) = known {
+        context.out.notice(&format!(
+            "the same event was accepted before; nothing would be sent (`hookctl event show {event_id}`)"
+        ));
+    }
+    Ok(())
+}
+
+/// The event id was used with other content.
+pub(super) fn conflict(event_id: &str) -> Failure {
+    Failure::new(Kind::Conflict, format!("--event-id: '{event_id}' was used before with another payload or owner"))
+        .hint(format!("see `hookctl event show {event_id}`; an event never changes, use a new id"))
 }

@@ -14,7 +14,7 @@ use anyhow::Result;
 pub use self::content::{failure, json_argument};
 use self::held_back::HeldBack;
 pub use self::options::Emit;
-use self::receivers::receivers;
+use self::receivers::{check_named, receivers};
 pub use self::view::EmitView;
 use crate::commands::catalogue::warn_of_slips_from;
 use crate::commands::event_type::contract::own_example;
@@ -69,6 +69,7 @@ impl Emit {
                         event = envelope.into_event(context.now(), id).map_err(failure)?;
                     }
                 }
+                check_named(&reception.subscribers, &event, &named)?;
                 if !self.enqueue {
                     reception.check_key_of(&receivers(&reception.subscribers, &event, &named))?;
                 }
@@ -99,7 +100,7 @@ impl Emit {
                 self.deliver(context, &store, &event, (intake, &reception.subscribers))
             }
             Accepted::Duplicate(row) => self.tell_duplicate(context, &store, row),
-            Accepted::Conflict => return Err(conflict(&event.event_id).into()),
+            Accepted::Conflict => return Err(dry_run::conflict(&event.event_id).into()),
             Accepted::Refused(reason) => return Err(Failure::option(Field::Data.option(), reason).into()),
         };
         store.leave_to_exit();
@@ -172,11 +173,6 @@ fn notice_of_exposed_header(context: &mut Context, headers: &[(String, String)])
              better: hookctl webhook update WEBHOOK --header-env {name}=VAR"
         ));
     }
-}
-
-fn conflict(event_id: &str) -> Failure {
-    Failure::new(Kind::Conflict, format!("--event-id: '{event_id}' was used before with another payload or owner"))
-        .hint(format!("see `hookctl event show {event_id}`; an event never changes, use a new id"))
 }
 
 /// What went wrong after an event was stored. Whatever keeps a result from being recorded passes, so it is worth trying

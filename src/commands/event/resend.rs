@@ -9,11 +9,12 @@ use crate::commands::arguments::{self, Moment};
 use crate::commands::backfill::{Backfill, Preview, Scope};
 use crate::commands::candidates::Candidates;
 use crate::commands::emit::EmitView;
+use crate::commands::owners::{OwnedEvent, check_owners};
 use crate::commands::sending::{self, Sending, Tally, broken_off};
 use crate::commands::wording::counted;
 use crate::context::{Context, Exit};
 use crate::domain::event_type;
-use crate::domain::owner::{self, Owner};
+use crate::domain::owner::Owner;
 use crate::error::Failure;
 use crate::output::{Cell, Page, Text};
 use crate::store::{EventFilter, EventRow, Store, Subscriber};
@@ -189,7 +190,9 @@ impl Resend {
             return Backfill::by_filter(store, webhooks, filter, scope);
         }
         for event in events.iter().filter(|_| scope == Scope::Everything) {
-            check_owners(event, &webhooks)?;
+            let (event_type, owner) = (event.event_type.as_str(), event.owner.as_deref());
+            let what = &format!("event {}", event.event_id);
+            check_owners(OwnedEvent { what, event_type, owner }, webhooks.iter())?;
         }
         let rows: Vec<i64> = events.iter().map(|event| event.id).collect();
         Backfill::by_rows(store, webhooks, &rows, scope)
@@ -238,16 +241,4 @@ impl Resend {
         }
         Ok(())
     }
-}
-
-/// Checks that named webhooks may get the events, by their owners.
-fn check_owners(event: &EventRow, webhooks: &[Subscriber]) -> Result<(), Failure> {
-    let (event_type, of_event) = (&event.event_type, event.owner.as_deref());
-    let crosses = |webhook: &&Subscriber| !owner::may_reach(event_type, of_event, webhook.owner.as_deref());
-    let Some(webhook) = webhooks.iter().find(crosses) else { return Ok(()) };
-    let owner = |owner: Option<&str>| owner.map_or("no owner".to_owned(), |owner| format!("owner '{owner}'"));
-    let (event_id, name) = (&event.event_id, &webhook.name);
-    let (of_event, of_webhook) = (owner(of_event), owner(webhook.owner.as_deref()));
-    Err(Failure::option("--webhook", format!("event {event_id} has {of_event}, '{name}' has {of_webhook}"))
-        .hint("events do not cross from one owner to another"))
 }

@@ -1,5 +1,7 @@
 //! How outboxes stand, for the commands that watch.
 
+use std::ffi::OsString;
+
 use serde::Serialize;
 
 use super::source::{self, OWN};
@@ -65,13 +67,13 @@ pub struct Outboxes {
     pub failures: Vec<String>,
 }
 
-/// The outboxes that HOOKCTL_OUTBOX or the profile names, and the database's own if it has one.
-pub fn all(context: &Context, store: Option<&Store>) -> anyhow::Result<Outboxes> {
+/// The database's own outbox if it has one, and those that are given, else those that HOOKCTL_OUTBOX or the profile names.
+pub fn all(context: &Context, store: Option<&Store>, given: &[OsString]) -> anyhow::Result<Outboxes> {
     let mut all = Outboxes::default();
     if let Some(own) = store.and_then(Store::own_outbox) {
         all.views.push(OutboxView::of(OWN.to_owned(), &own)?);
     }
-    for place in source::places(context, &[])? {
+    for place in source::places(context, given)? {
         match look(context, &place) {
             Ok(view) => all.views.push(view),
             Err(failure) => all.failures.push(failure.message),

@@ -93,7 +93,7 @@ fn show(context: &mut Context, source: &OsString) -> Result<()> {
 
 fn list(context: &mut Context) -> Result<()> {
     let store = context.store_if_any()?;
-    let Outboxes { views, failures } = standing::all(context, store.as_ref())?;
+    let Outboxes { views, failures } = standing::all(context, store.as_ref(), &[])?;
     let none = match failures.is_empty() {
         true => "no outbox is named: give SOURCE, or set HOOKCTL_OUTBOX",
         false => "no outbox could be read",

@@ -14,7 +14,8 @@ use crate::context::Context;
 /// Waiting deliveries are sent by the next drain. A webhook gets no deliveries for events that were emitted while it
 /// was disabled: the output says how many it missed, and the command that delivers them. --backfill does that at
 /// once: the missed events become deliveries, oldest first, before the webhook is active again, so that an ordered
-/// one keeps its order. If it is interrupted, run it again: it continues. A paused webhook is resumed.
+/// one keeps its order. If it is interrupted, run it again: it continues. What a webhook missed that is active already
+/// is not known: `hookctl event resend --missing -w WEBHOOK` delivers it. A paused webhook is resumed.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   hookctl webhook enable crm && hookctl drain -w crm

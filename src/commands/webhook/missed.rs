@@ -36,10 +36,16 @@ impl Missed {
 
     /// Reports how many there are, and unless they were delivered, the command that delivers them.
     pub fn report(&self, context: &mut Context, name: &str, is_backfilled: bool) {
+        let name = shell_words::quote(name);
+        if self.since.is_none() && is_backfilled {
+            return context.out.notice(&format!(
+                "{name} was not disabled, so what it may have missed before is not known; to deliver every event that it \
+                 wants and has no delivery of: hookctl event resend --missing -w {name}"
+            ));
+        }
         let Missed { events: 1.., since: Some(since) } = self else { return };
         let since = since.rfc3339();
         let events = counted(self.events, "event", "events");
-        let name = shell_words::quote(name);
         context.out.notice(&match is_backfilled {
             true => format!("{events} that {name} missed while it was disabled will be delivered"),
             false => format!(

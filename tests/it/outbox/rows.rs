@@ -35,6 +35,23 @@ fn what_is_committed_is_delivered_and_what_is_rolled_back_is_not() {
 }
 
 #[test]
+fn a_dry_run_of_a_drain_says_how_much_waits_in_each_outbox_and_takes_nothing_in() {
+    let (env, receiver) = subscribed();
+    for app in apps(&env) {
+        let dry_run = || env.hookctl(["drain", "--dry-run", "--outbox"]).arg(app.source()).run().ok();
+        let source = app.source();
+        assert!(dry_run().err().contains("0 rows wait in the outbox "), "{source}");
+        app.run(&insert(&[("order.created", "1"), ("order.created", "2")]));
+        let told = dry_run();
+        assert!(told.err().contains("2 rows wait in the outbox ") && told.text().is_empty(), "{source}: {told:?}");
+        assert_eq!(app.count(), 2);
+    }
+    let missing = env.hookctl(["drain", "--dry-run", "--outbox", "nowhere.db"]).run().fails(1);
+    assert!(missing.err().contains("outbox nowhere.db: "), "{missing:?}");
+    assert_eq!(receiver.count(), 0);
+}
+
+#[test]
 fn a_row_says_what_emit_says_by_its_options() {
     let (env, receiver) = subscribed();
     for app in apps(&env) {
