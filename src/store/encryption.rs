@@ -1,9 +1,8 @@
 //! Encrypts, decrypts and re-encrypts all secrets and credentials, each in one transaction.
 
 use super::cipher::{self, DataKey, PREFIX, is_sealed};
-use super::event_headers::in_json;
 use super::row::{one, pair};
-use super::value::params;
+use super::value::{in_json, params};
 use super::{Result, Store, StoreError};
 
 const NO_PREFIX: &str = "?";

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use super::cipher::{self, DataKey, PREFIX};
 use super::encryption::Rekeying;
 use super::row::{Cell, FromCell, one};
-use super::value::{params, to_json};
+use super::value::{in_json, params, to_json};
 use super::{Result, Store, StoreError};
 use crate::domain::event::NewEvent;
 use crate::domain::secret::MASKED;
@@ -118,11 +118,6 @@ pub(super) fn stored(event: &NewEvent) -> Result<Option<String>> {
             Ok(Some(to_json(&sealed)))
         }
     }
-}
-
-/// How text stands in a JSON string.
-pub(super) fn in_json(text: &str) -> String {
-    to_json(text).trim_matches('"').to_owned()
 }
 
 /// The place of a header, to which its encryption is bound.

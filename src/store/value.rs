@@ -46,6 +46,11 @@ pub fn to_json<T: Serialize + ?Sized>(value: &T) -> String {
     serde_json::to_string(value).expect("lists and maps with string keys always serialise")
 }
 
+/// How text stands in a JSON string.
+pub fn in_json(text: &str) -> String {
+    to_json(text).trim_matches('"').to_owned()
+}
+
 impl<'a, T: Into<Value<'a>>> From<Option<T>> for Value<'a> {
     fn from(value: Option<T>) -> Value<'a> {
         value.map_or(Value::Null, Into::into)
