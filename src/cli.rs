@@ -271,8 +271,9 @@ fn refuse(error: &clap::Error, arguments: &[OsString], settings: &Settings) -> u
         clock: Clock::new(settings.now),
     });
     if !matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        let failure = refusal::failure(error, arguments);
-        return match refusal::command(&command_tree(), arguments).as_deref() {
+        let tree = command_tree();
+        let failure = refusal::failure(error, &tree, arguments);
+        return match refusal::commands(&tree, arguments).first().map(String::as_str) {
             Some("check") => commands::check::refused(&mut out, &failure),
             _ => report(&mut out, &failure),
         };

@@ -144,10 +144,14 @@ fn compile(schema: Value) -> Result<(Schemas, SchemaIndex), String> {
 /// Why a schema is none: what its own schema has against it, else in the library's words.
 fn reason(error: &CompileError) -> String {
     let text = format!("{error:#}").replace(&format!("{URL}#"), "#").replace(URL, "the schema");
-    let leaves = text.lines().filter_map(|line| line.trim_start().strip_prefix("- at '"));
-    let leaves = leaves
-        .filter(|leaf| !leaf.ends_with(" failed"))
-        .map(|leaf| shortened(&leaf.replacen("': ", ": ", 1), LONGEST_REASON));
+    let lines: Vec<&str> = text.lines().collect();
+    let leaves = (0..lines.len()).filter_map(|at| {
+        let leaf = lines[at].trim_start().strip_prefix("- at '").filter(|leaf| !leaf.ends_with(" failed"))?;
+        // What is wrong with a regular expression follows it, which is on lines of its own.
+        let after = if leaf.ends_with(" regex parse error:") { &lines[at..] } else { &[] };
+        let why = after.iter().find_map(|line| line.trim_start().strip_prefix("error: ")).unwrap_or_default();
+        Some(shortened(format!("{} {why}", leaf.replacen("': ", ": ", 1)).trim_end(), LONGEST_REASON))
+    });
     let leaves: Vec<String> = leaves.take(MOST_REASONS).collect();
     match leaves.is_empty() {
         true => shortened(&text.replace('\n', " "), LONGEST_REASON),
@@ -258,7 +262,10 @@ mod tests {
             ("{", "not valid JSON"),
             ("[]", "neither an object"),
             (r#"{"type":"text"}"#, "/type"),
-            (r#"{"properties":{"a":{"pattern":"("}}}"#, "pattern"),
+            (
+                r#"{"properties":{"a":{"pattern":"("}}}"#,
+                "/pattern: '(' is not valid regex: regex parse error: unclosed group",
+            ),
             (r#"{"$ref":"https://example.com/schema.json"}"#, "is not read"),
             (r#"{"$ref":"file:///etc/passwd"}"#, "is not read"),
             (r#"{"$schema":"https://example.com/draft"}"#, "is not read"),

@@ -7,13 +7,14 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use crate::error::Failure;
 
 /// The failure for an error of clap.
-pub fn failure(error: &clap::Error, arguments: &[OsString]) -> Failure {
+pub fn failure(error: &clap::Error, tree: &clap::Command, arguments: &[OsString]) -> Failure {
     let text_of = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => text.as_str(),
         _ => "",
     };
     let option = match named(text_of(ContextKind::InvalidArg)) {
         "--output" if !gives_output(arguments) => "HOOKCTL_OUTPUT",
+        "--db" if !gives_database(arguments) => "HOOKCTL_DB",
         option => option,
     };
     let value = text_of(ContextKind::InvalidValue);
@@ -61,7 +62,7 @@ pub fn failure(error: &clap::Error, arguments: &[OsString]) -> Failure {
             advised(error, format!("no such command '{}'", text_of(ContextKind::InvalidSubcommand)))
         }
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            missing_command(arguments)
+            missing_command(&commands(tree, arguments))
         }
         _ => advised(error, first_paragraph(&error.render().to_string())),
     }
@@ -85,12 +86,14 @@ pub fn wants_json(arguments: &[OsString], by_default: Option<&str>) -> bool {
     matches!(format.as_deref(), Some("json" | "jsonl"))
 }
 
-/// The first command that the arguments name, with or without options before it. Clap tells none when it refuses.
-pub fn command(tree: &clap::Command, arguments: &[OsString]) -> Option<String> {
+/// The commands that the arguments name, with or without global options between them. Clap tells none when it refuses. What
+/// follows the commands is among them.
+pub fn commands(tree: &clap::Command, arguments: &[OsString]) -> Vec<String> {
     let takes_value = |is_named: &dyn Fn(&clap::Arg) -> bool| {
         tree.get_arguments().any(|argument| is_named(argument) && argument.get_action().takes_values())
     };
     let mut words = arguments.iter().skip(1).map(|word| word.to_string_lossy());
+    let mut commands = Vec::new();
     while let Some(word) = words.next() {
         let is_value_next = match (word.strip_prefix("--"), word.strip_prefix('-')) {
             (Some(name), _) => takes_value(&|argument| argument.get_long() == Some(name)),
@@ -99,19 +102,28 @@ pub fn command(tree: &clap::Command, arguments: &[OsString]) -> Option<String> {
                 let first = flags.find(|flag| takes_value(&|argument| argument.get_short() == Some(flag)));
                 first.is_some_and(|at| at + 1 == flags.len())
             }
-            (None, None) => return Some(word.into_owned()),
+            (None, None) => {
+                commands.push(word.into_owned());
+                false
+            }
         };
         if is_value_next {
             words.next();
         }
     }
-    None
+    commands
 }
 
 /// Whether an option, and not the environment, gives the format.
 fn gives_output(arguments: &[OsString]) -> bool {
     let mut words = arguments.iter().skip(1).map(|word| word.to_string_lossy()).take_while(|word| word != "--");
     words.any(|word| word.starts_with("--output") || after_short_output(&word).is_some())
+}
+
+/// The same of the database.
+fn gives_database(arguments: &[OsString]) -> bool {
+    let mut words = arguments.iter().skip(1).map(|word| word.to_string_lossy()).take_while(|word| word != "--");
+    words.any(|word| word == "--db" || word.starts_with("--db="))
 }
 
 /// What follows the `o` of `-o` or of flags in one word, such as `-qojson`.
@@ -142,9 +154,8 @@ fn advised(error: &clap::Error, message: String) -> Failure {
     }
 }
 
-fn missing_command(arguments: &[OsString]) -> Failure {
-    let words = arguments.iter().skip(1).filter_map(|word| word.to_str()).take_while(|word| !word.starts_with('-'));
-    let name = std::iter::once("hookctl").chain(words).collect::<Vec<_>>().join(" ");
+fn missing_command(commands: &[String]) -> Failure {
+    let name = std::iter::once("hookctl").chain(commands.iter().map(String::as_str)).collect::<Vec<_>>().join(" ");
     Failure::invalid(format!("{name}: a command is missing"))
         .hint(format!("see `{name} --help` for the commands there are"))
 }
@@ -188,7 +199,7 @@ mod tests {
     fn the_command_is_found_behind_global_options() {
         let found = |line: &str| {
             let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-            command(&crate::cli::command_tree(), &words)
+            commands(&crate::cli::command_tree(), &words)
         };
         for line in [
             "h check --x",
@@ -197,10 +208,12 @@ mod tests {
             "h -ojson -q --yes check",
             "h -v check",
         ] {
-            assert_eq!(found(line).as_deref(), Some("check"), "{line}");
+            assert_eq!(found(line).first().map(String::as_str), Some("check"), "{line}");
         }
-        assert_eq!(found("h webhook check").as_deref(), Some("webhook"));
-        assert_eq!(found("h --db check"), None);
+        for line in ["h webhook secret", "h --db x webhook -qo json secret", "h -v webhook --db=x secret"] {
+            assert_eq!(found(line), ["webhook", "secret"], "{line}");
+        }
+        assert!(found("h --db check").is_empty());
     }
 
     #[test]

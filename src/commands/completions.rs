@@ -44,6 +44,6 @@ impl Shell {
 
 impl Completions {
     pub fn run(self, context: &mut Context) -> Result<()> {
-        context.out.bytes(self.shell.script().as_bytes())
+        context.out.plain(self.shell.script().as_bytes())
     }
 }

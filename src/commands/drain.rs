@@ -378,8 +378,12 @@ impl Drain {
         let (sent, idle): (Vec<_>, Vec<_>) = store.due_by_webhook(&query)?.into_iter().partition(Due::is_sent);
         let Outboxes { views, failures } = standing::all(context, Some(&store), &self.outboxes)?;
         held_back::tell(context, &[], &idle);
+        let due: u64 = sent.iter().map(|row| row.due).sum();
         let rows = sent.into_iter().map(|row| Ok(DueRow { webhook: row.webhook, due: row.due }));
         context.out.list(rows, "nothing is due; `hookctl delivery list` shows what waits for its next try")?;
+        if let Some(limit) = self.limit.filter(|limit| *limit < due) {
+            context.out.notice(&format!("of these no more than {limit} would be sent (--limit)"));
+        }
         for OutboxView { source, waiting, .. } in views.iter().filter(|view| view.waiting > 0 || view.source != OWN) {
             let waiting = counted(*waiting, "row waits", "rows wait");
             context.out.notice(&format!("{waiting} in the outbox {source}, to be taken in first"));

@@ -105,7 +105,13 @@ impl References<'_> {
     fn values(&mut self) -> Vec<(Field, Value)> {
         let settings = &self.webhook.settings;
         let mut values = settings.values();
-        values.retain(|(field, _)| *field != Field::URL || settings.secret_url.is_none());
+        let is_said = |field: Field| match field {
+            Field::URL => settings.secret_url.is_none(),
+            // They have no effect beside a schedule.
+            Field::MAX_RETRIES | Field::RETRY_DELAY => settings.retry.schedule.is_none(),
+            _ => true,
+        };
+        values.retain(|(field, _)| is_said(*field));
         for (field, value) in &mut values {
             let credential = match *field {
                 Field::SECRET_URL => settings.secret_url.as_ref(),

@@ -32,7 +32,7 @@ impl Man {
         let mut command = tree.disable_help_subcommand(true);
         command.build();
         let Some(dir) = self.dir else {
-            context.out.bytes(&page(&command, None)?)?;
+            context.out.plain(&page(&command, None)?)?;
             return Ok(());
         };
         let fail = || format!("--dir: cannot write to '{}'", dir.display());

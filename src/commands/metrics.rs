@@ -40,7 +40,7 @@ impl Metrics {
         describe_outboxes(&mut text, context, &store, now)?;
         let text = text.0;
         match self.file.as_deref() {
-            None | Some("-") => context.out.bytes(text.as_bytes())?,
+            None | Some("-") => context.out.plain(text.as_bytes())?,
             Some(file) => replace(context, "--file", file, Readers::Everybody, text.as_bytes())?,
         }
         Ok(())

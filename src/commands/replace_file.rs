@@ -10,13 +10,8 @@ use crate::store::{Place, is_database_file};
 
 /// Replaces a file atomically; refuses the database. Errors name `option`.
 pub fn replace(context: &Context, option: &str, path: &str, readers: Readers, bytes: &[u8]) -> Result<(), Failure> {
+    check_target(context, option, path)?;
     let target = Path::new(path);
-    if target.file_name().is_none() {
-        return Err(Failure::option(option, "not the name of a file"));
-    }
-    refuse_database(context, option, target)?;
-    refuse_unsuitable(option, target)?;
-    refuse_missing_folder(option, target)?;
     let write = || {
         let mut file = NewFile::beside(target, readers)?;
         file.write_at(0, bytes)?;
@@ -25,6 +20,17 @@ pub fn replace(context: &Context, option: &str, path: &str, readers: Readers, by
     write().map_err(|error: std::io::Error| {
         Failure::new(Kind::Failed, format!("{option}: cannot write '{path}': {error}"))
     })
+}
+
+/// Refuses a path that [`replace`] cannot write to, as far as that is known before there is anything to write.
+pub fn check_target(context: &Context, option: &str, path: &str) -> Result<(), Failure> {
+    let target = Path::new(path);
+    if target.file_name().is_none() {
+        return Err(Failure::option(option, "not the name of a file"));
+    }
+    refuse_database(context, option, target)?;
+    refuse_unsuitable(option, target)?;
+    refuse_missing_folder(option, target)
 }
 
 /// Refuses a file that is not regular, and a database, which may be a backup.

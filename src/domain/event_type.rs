@@ -109,15 +109,16 @@ fn includes(pattern: &str, event_type: &str) -> bool {
     matches(pattern, event_type) && (!is_operational(event_type) || names_it())
 }
 
-/// The known type that `unknown` looks like a misspelling of: at most two letters differ, at most one of them before the
-/// first dot, or only the case differs.
+/// The known type that `unknown` looks like a misspelling of: at most two letters differ and no more than one in four, at most
+/// one of them before the first dot, or only the case differs.
 pub fn slip_of<'a>(unknown: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let noun = |text: &str| text.split('.').next().unwrap_or_default().to_owned();
     let unknown = unknown.to_lowercase();
     let slips = known.into_iter().filter_map(|candidate| {
         let letters = strsim::damerau_levenshtein(&unknown, candidate);
         let of_noun = strsim::damerau_levenshtein(&noun(&unknown), &noun(candidate));
-        (letters <= 2 && of_noun <= 1).then_some((letters, candidate))
+        let is_slip = letters <= 2 && 4 * letters <= candidate.chars().count() && of_noun <= 1;
+        is_slip.then_some((letters, candidate))
     });
     slips.min_by_key(|(letters, _)| *letters).map(|(_, candidate)| candidate)
 }
@@ -224,6 +225,9 @@ mod tests {
             ("invoice.pad", "invoice.paid"),
         ] {
             assert_eq!(slip_of(slip, known), Some(meant), "{slip}");
+        }
+        for own in ["q.w", "a.z", "z.y", "x.y"] {
+            assert_eq!(slip_of(own, ["z.z", "zz"]), None, "{own}: too little is the same");
         }
     }
 

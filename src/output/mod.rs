@@ -41,6 +41,7 @@ pub use text::{Page, Text};
 
 use self::closed::write_error;
 use crate::clock::Clock;
+use crate::error::Failure;
 use crate::jq::Expression;
 
 const BUFFER: usize = 64 * 1024;
@@ -284,6 +285,14 @@ impl Output {
 
     pub fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
         self.stdout.write_all(bytes).map_err(write_error)
+    }
+
+    /// Writes what is never JSON; an error with --jq.
+    pub fn plain(&mut self, bytes: &[u8]) -> Result<()> {
+        match self.jq {
+            Some(_) => Err(Failure::option("--jq", "this command writes no JSON").into()),
+            None => self.bytes(bytes),
+        }
     }
 
     /// Writes a guide: rendered and in the pager at a terminal, else as Markdown.

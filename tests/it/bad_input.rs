@@ -216,6 +216,7 @@ const OTHERS: &[Case] = &[
     case("emit --batch - --data 1", 2, "--batch"),
     case("event show nothing", 3, "nothing"),
     case("event list --since 2026-13-01", 2, "--since: not a time"),
+    case("event list --event-id nothing", 3, "no event 'nothing'"),
     case("event list --type 'a b'", 2, "--type"),
     case("event resend nothing", 3, "nothing"),
     case("event-type add 'a b'", 2, "TYPE"),
@@ -243,6 +244,8 @@ const OTHERS: &[Case] = &[
     case("delivery list --type 'a b'", 2, "--type"),
     case("delivery list --event-id nothing", 3, "nothing"),
     case("delivery list -w nobody", 3, "nobody"),
+    case("delivery list --key ''", 2, "--key: a value is missing"),
+    case("event list --key ''", 2, "--key: a value is missing"),
     case("delivery show x", 2, "ID: not an id"),
     case("delivery show -1", 2, "ID: not an id"),
     case("delivery show 1.5", 2, "ID: not an id"),
@@ -252,6 +255,8 @@ const OTHERS: &[Case] = &[
     case("delivery retry x", 2, "ID: not an id"),
     case("delivery retry 99", 3, "99"),
     case("delivery retry 1 --status failed", 2, "--status"),
+    case("delivery retry 1 --limit 1", 2, "--limit"),
+    case("delivery cancel 1 2 --limit 1", 2, "--limit"),
     case("delivery cancel x -y", 2, "ID: not an id"),
     case("delivery cancel 1 -w known", 2, "--webhook"),
     case("drain --limit 0", 2, "--limit"),
@@ -307,6 +312,7 @@ const OTHERS: &[Case] = &[
     case("webhook creat", 2, "did you mean 'create'?"),
     case("emit", 2, "TYPE is missing"),
     case("webhook", 2, "hookctl webhook: a command is missing"),
+    case("--color never webhook -y secret", 2, "see `hookctl webhook secret --help`"),
     case("webhook {esc}[2J", 2, r"no such command '\u{1b}[2J'"),
     case("webhook list --frobnicate", 2, "--frobnicate"),
     case("webhook list --out{esc}put", 2, r"--out\u{1b}put"),
@@ -340,11 +346,22 @@ fn bad_settings_of_the_environment_are_refused_by_name() {
         ("HOOKCTL_LOG", "loud"),
         ("HOOKCTL_OWNER", "a\u{1b}[31m"),
         ("HOOKCTL_OUTPUT", "xml"),
+        ("HOOKCTL_DB", ""),
     ];
     for (name, value) in cases {
         let run = env.hookctl(["emit", "task.created"]).env(name, value).run().fails(2);
         assert!(run.err().starts_with(&format!("error: {name}: ")), "{run:?}");
         assert!(!env.is_made());
+    }
+}
+
+#[test]
+fn jq_is_refused_where_no_json_is_written() {
+    let env = TestEnv::new();
+    for command in [&["metrics"][..], &["man"], &["completions", "bash"], &["outbox", "init", "--print", "app.db"]] {
+        let run = env.hookctl(command.iter().copied()).args(["--jq", "."]).run().fails(2);
+        json_error(&run, 2);
+        assert!(run.err().contains("--jq: this command writes no JSON") && run.stdout.is_empty(), "{run:?}");
     }
 }
 

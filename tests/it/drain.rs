@@ -84,6 +84,10 @@ fn a_dry_run_counts_by_webhook_and_sends_nothing() {
     enqueue(&env, 3);
     let told = env.hookctl(["drain", "--dry-run", "-o", "json"]).run().ok().json();
     assert_eq!(told, serde_json::json!([{"webhook": "a", "due": 3}]));
+    for (limit, is_told) in [("2", true), ("3", false)] {
+        let told = env.hookctl(["drain", "--dry-run", "--limit", limit]).run().ok().err();
+        assert_eq!(told.contains(&format!("no more than {limit} would be sent")), is_told, "{told}");
+    }
     assert_eq!(receiver.count(), 0);
 }
 

@@ -181,9 +181,21 @@ fn a_junit_report_is_written_whole_and_is_xml() {
         let parsed = std::process::Command::new(python).args(["-c", parse]).arg(env.path().join("report.xml")).output();
         assert_eq!(String::from_utf8(parsed.unwrap().stdout).unwrap(), "17\n");
     }
-    let run = probe(&env, &receiver, "github", &["--only", "valid", "--junit", "no/such/report.xml"]).fails(1);
-    assert_eq!(named(&run.json(), "pass"), ["valid"], "what was found is told all the same");
-    assert!(run.err().contains("--junit: the folder 'no/such' does not exist"), "{run:?}");
+}
+
+#[test]
+fn a_junit_report_that_cannot_be_written_is_refused_before_anything_is_sent() {
+    let (env, receiver) = (TestEnv::new(), TestReceiver::start(200));
+    env.file("secret", SECRET);
+    for (file, code, told) in [
+        ("no/such/report.xml", 1, "--junit: the folder 'no/such' does not exist"),
+        (".", 2, "--junit: not the name of a file"),
+        ("", 2, "--junit: not the name of a file"),
+    ] {
+        let run = command(&env, &receiver, "github").args(["--only", "valid", "--junit", file]).run().fails(code);
+        assert!(run.err().contains(told) && run.stdout.is_empty(), "{run:?}");
+    }
+    assert_eq!(receiver.connections(), 0);
 }
 
 #[test]

@@ -40,6 +40,7 @@ fn a_token_in_the_query_of_a_url_argument_is_told_with_the_better_way() {
 fn what_is_wrong_with_a_credential_is_told_by_the_option_that_gave_it() {
     let env = TestEnv::new();
     env.file("wrong", "not a url\n");
+    env.file("private", "http://10.0.0.1/hook\n");
     let create = |options: &[&str]| {
         let run = env.hookctl(["webhook", "create", "crm", "-e", "*"]).args(options.iter().copied());
         run.env("WRONG", "not a url").run().fails(2).err()
@@ -47,6 +48,8 @@ fn what_is_wrong_with_a_credential_is_told_by_the_option_that_gave_it() {
     for (options, told) in [
         (&["--secret-url-file", "wrong"][..], "error: --secret-url-file: the URL "),
         (&["--secret-url-env", "WRONG"], "error: --secret-url-env: the URL "),
+        (&["--secret-url-file", "private"], "error: --secret-url-file: 10.0.0.1 "),
+        (&["--secret-url-file", "private", "--preset", "slack"], "error: --secret-url-file: 10.0.0.1 "),
         (&["--url", URL, "--header-file", "Host=wrong"], "error: --header-file: the header Host "),
         (&["--url", URL, "--header-env", "Host=WRONG"], "error: --header-env: the header Host "),
         (&["--url", URL, "-H", "X-A: 1", "-H", "Host: x"], "error: --header: the header Host "),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 
 use crate::commands::arguments::{self, Moment};
 use crate::commands::candidates::Candidates;
@@ -36,7 +37,7 @@ pub struct Filters {
     #[arg(long, value_name = "TYPE[:ID]", value_parser = arguments::entity)]
     pub entity: Option<(String, Option<String>)>,
     /// Only of events with this ordering key
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", value_parser = NonEmptyStringValueParser::new())]
     pub key: Option<String>,
     /// Only of this event
     #[arg(long, value_name = "ID", add = Candidates::Events)]

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 
 use crate::commands::arguments::{self, Moment};
 use crate::commands::candidates::Candidates;
@@ -29,7 +30,7 @@ pub struct List {
     #[arg(long, value_name = "TYPE[:ID]", value_parser = arguments::entity)]
     entity: Option<(String, Option<String>)>,
     /// Only those with this key
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", value_parser = NonEmptyStringValueParser::new())]
     key: Option<String>,
     /// Only the one with this event id
     #[arg(long, value_name = "ID", add = Candidates::Events)]
@@ -53,6 +54,9 @@ impl List {
             event_type::check_pattern(event_type).map_err(|error| Failure::option("--type", error))?;
         }
         let store = context.store_to_read()?;
+        if let Some(id) = &self.event_id {
+            context.event(&store, id)?;
+        }
         let now = context.now();
         let filter = EventFilter {
             event_type: self.event_type,

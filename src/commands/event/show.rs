@@ -31,7 +31,7 @@ impl Show {
         let payload = store.payload(event.id)?;
         if self.payload {
             let payload = payload.ok_or_else(|| pruned(&self.id))?;
-            context.out.bytes(&payload)?;
+            context.out.plain(&payload)?;
             return Ok(());
         }
         let deliveries = store.deliveries_of_event(event.id)?;

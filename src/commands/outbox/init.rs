@@ -47,7 +47,7 @@ impl Init {
             return Err(Failure::option("--notify", "a file wakes nobody; drain looks into it again and again").into());
         }
         if self.print {
-            context.out.bytes(outbox_statements(&place, self.notify).as_bytes())?;
+            context.out.plain(outbox_statements(&place, self.notify).as_bytes())?;
             return Ok(());
         }
         context.refuse_if_read_only()?;

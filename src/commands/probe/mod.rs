@@ -19,7 +19,7 @@ use self::sample::Maker;
 use self::view::{CheckResult, ProbeView};
 use super::arguments;
 use super::emit::json_argument;
-use super::replace_file::replace;
+use super::replace_file::{check_target, replace};
 use super::signature_options::{Keyed, SignatureOptions, stdin_twice};
 use crate::commands::candidates::Candidates;
 use crate::commands::webhook::egress::{EgressChange, check_identity};
@@ -125,6 +125,9 @@ impl Probe {
         let url = target_url::parse(&self.receiver).map_err(|error| Failure::option("URL", error))?;
         let target = Target::new(&url).map_err(|error| Failure::option("URL", error))?;
         self.check()?;
+        if let Some(file) = &self.junit {
+            check_target(context, "--junit", file)?;
+        }
         let policy = self.policy(context)?;
         let keyed = self.options.resolve(context)?;
         let mut settings = self.settings(context)?;

@@ -32,7 +32,7 @@ pub fn check_all(context: &Context, all: &[&Settings]) -> Vec<(usize, Invalid)> 
     let (questions, mut refused) = questions(&context.surroundings(), all);
     let (look_ups, deadline) = (LookUps::new(), Instant::now() + LONGEST_LOOK_UPS);
     for (question, blocked) in ask(&questions, |question| question.answer(&look_ups, deadline)) {
-        refused.extend(question.askers.iter().map(|index| (*index, Field::URL.invalid(&blocked))));
+        refused.extend(question.askers.iter().map(|index| (*index, field(all[*index]).invalid(&blocked))));
     }
     refused.sort_by_key(|(index, _)| std::cmp::Reverse(*index));
     refused
@@ -53,6 +53,12 @@ fn questions(surroundings: &Surroundings, all: &[&Settings]) -> (Vec<Question>, 
     (questions.into_values().collect(), refused)
 }
 
+/// The setting that gives the URL, as messages name it.
+fn field(settings: &Settings) -> Field {
+    let source = settings.secret_url.as_ref().and_then(|url| url.source.as_ref());
+    source.map_or(Field::URL, |source| Field::SECRET_URL.given_by(Some(source)))
+}
+
 /// A look-up: a host, a policy, and the webhooks that have both.
 struct Question {
     egress: Egress,
@@ -65,8 +71,8 @@ struct Question {
 impl Question {
     fn new(surroundings: &Surroundings, settings: &Settings) -> Result<Question, Invalid> {
         let url = target_url::parse(&settings.full_url().unwrap_or_else(|| settings.url.as_str().into()))
-            .map_err(|error| Field::URL.invalid(error))?;
-        let target = Target::new(&url).map_err(|error| Field::URL.invalid(error))?;
+            .map_err(|error| field(settings).invalid(error))?;
+        let target = Target::new(&url).map_err(|error| field(settings).invalid(error))?;
         let egress = Egress::new(settings, surroundings);
         let host = url.host_str().unwrap_or_default().to_owned();
         Ok(Question { egress, host, is_name: matches!(url.host(), Some(Host::Domain(_))), target, askers: Vec::new() })
