@@ -161,6 +161,7 @@ impl Claimer {
                 wanted: self.lanes.get(terms.webhook.webhook_id)?.wanted(order),
                 most: terms.most,
                 at_once: settings.concurrency.filter(|_| self.gates == Gates::Respect),
+                is_counted: settings.concurrency.is_some(),
                 lease: terms.lease,
                 cost: terms.cost,
             })

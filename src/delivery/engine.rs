@@ -17,13 +17,13 @@ use super::recorder::settle;
 use super::room::Room;
 use super::run::{Gates, RunOptions, Summary, Turn};
 use super::settled::Settled;
-use super::step::Step;
+use super::step::{Expected, Step};
 use super::webhook_states::WebhookStates;
 use super::workers::Workers;
 use crate::domain::attempt::LocalTrouble;
 use crate::domain::event::NewEvent;
 use crate::random::Random;
-use crate::store::{Claimed, GroupChange, GroupDone, Lease, Payload, StateRead, Store, StoreError};
+use crate::store::{Claimed, GroupChange, GroupDone, Lease, Payload, Store, StoreError};
 
 /// Of deliveries that were claimed as they were stored, so many are made ready before the first of them are handed out.
 const READY_AT_ONCE: usize = 32;
@@ -285,9 +285,13 @@ impl<'a> Engine<'a> {
     /// that it touched.
     fn commit(&mut self, group: &[EndedJob], turns: &Turns<'_>) -> Result<WebhookStates, StoreError> {
         let (store, started) = (self.store, Instant::now());
-        let (mut tries, mut known) = (0, self.known.of(group).filter(|_| turns.lanes.is_empty()));
+        // A delivery that was not sent for lack of a key is given back whatever became of its claim.
+        let mut expects = !group.iter().any(|ended| matches!(ended.ending, Ending::Locked(_)));
+        let mut known = self.known.of(group).filter(|_| turns.lanes.is_empty());
+        let mut tries = 0;
         loop {
-            match store.shared_transaction(|| self.step(group, turns, tries > 0, known.as_deref())) {
+            let expected = Expected::of(expects, known.as_deref());
+            match store.shared_transaction(|| self.step(group, turns, tries > 0, expected)) {
                 Ok(Done { settled, recorded, states, charged, plan, done: GroupDone { claimed, moved_up } }) => {
                     self.leases.clear();
                     self.known.follow(&states, &charged);
@@ -299,9 +303,12 @@ impl<'a> Engine<'a> {
                     self.enter(group, recorded, jobs);
                     return Ok(states);
                 }
-                Err(StoreError::Again) if known.take().is_some() => self.known.forget(),
+                Err(StoreError::Again) if expects => {
+                    (expects, known) = (false, None);
+                    self.known.forget();
+                }
                 Err(error) => {
-                    (tries, known) = (tries + 1, None);
+                    (tries, expects) = (tries + 1, false);
                     let may_pass = match error {
                         StoreError::Again => tries < TRIES,
                         StoreError::Busy => !group.is_empty() && tries < TRIES,
@@ -322,14 +329,14 @@ impl<'a> Engine<'a> {
         group: &[EndedJob],
         turns: &Turns<'_>,
         is_again: bool,
-        known: Option<&[StateRead]>,
+        expected: Expected<'_>,
     ) -> Result<Done, StoreError> {
         let (room, clock) = (self.room(), self.options.clock);
         let claiming = self.claimer.with_room(turns, &self.in_flight, room);
         let random = &mut self.random;
-        let mut step = match known {
-            Some(known) => Step::expecting(self.store, random, clock, group, known)?,
-            None => Step::locked(self.store, random, clock, group, &claiming)?,
+        let mut step = match expected {
+            Expected::ClaimsAndStates(known) => Step::expecting(self.store, random, clock, group, known)?,
+            _ => Step::locked(self.store, random, clock, group, &claiming, expected)?,
         };
         if is_again {
             step.find_recorded(group)?;
@@ -342,6 +349,7 @@ impl<'a> Engine<'a> {
         recorded.store_announcements(&mut step)?;
         self.store.release(&recorded.locked, clock.now().plus_millis(LOCKED_PAUSE_MS))?;
         let done = self.store.commit_group(&GroupChange {
+            is_expected: step.is_expected,
             results: &recorded.results,
             released: &recorded.released,
             now: step.now(),

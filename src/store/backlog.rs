@@ -53,16 +53,23 @@ impl Due {
 
 impl Store {
     pub(super) fn backlog(&self, now: Timestamp) -> Result<Backlog> {
-        let open = "SELECT count(*) FILTER (WHERE status = 'pending'), count(*) FILTER (WHERE status = 'retrying'),
+        let dialect = self.dialect();
+        let open = format!(
+            "SELECT count(*) FILTER (WHERE status = 'pending'), count(*) FILTER (WHERE status = 'retrying'),
                 count(*) FILTER (WHERE claim_token IS NOT NULL AND due_at > $1)
-             FROM deliveries WHERE due_at IS NOT NULL";
-        let backlog = self.only(open, params![now], |row| {
+             FROM deliveries WHERE {} IS NOT NULL",
+            dialect.queued()
+        );
+        let backlog = self.only(&open, params![now], |row| {
             let (pending, retrying) = pair(row)?;
             Ok(Backlog { pending, retrying, claimed: row.next()?, ..Backlog::default() })
         })?;
-        let due = "SELECT count(*), min(d.due_at) FROM webhook_state s JOIN deliveries d ON d.webhook_id = s.webhook_id
-             WHERE s.is_active AND s.paused_at IS NULL AND d.due_at <= $1";
-        let (due, oldest_due) = self.only(due, params![now], pair)?;
+        let due = format!(
+            "SELECT count(*), min(d.due_at) FROM webhook_state s JOIN deliveries d ON d.webhook_id = s.webhook_id
+             WHERE s.is_active AND s.paused_at IS NULL AND {}",
+            dialect.is_due("$1")
+        );
+        let (due, oldest_due) = self.only(&due, params![now], pair)?;
         Ok(Backlog { due, oldest_due, ..backlog })
     }
 
@@ -74,16 +81,18 @@ impl Store {
 
     /// The webhooks with deliveries due, by name.
     pub fn due_by_webhook(&self, query: &DueQuery<'_>) -> Result<Vec<Due>> {
-        let DueQuery { now, webhooks, with_retries, with_idle } = *query;
+        let (dialect, DueQuery { now, webhooks, with_retries, with_idle }) = (self.dialect(), *query);
         let sql = format!(
             "SELECT o.name, o.due, o.is_active, o.is_paused FROM (
                 SELECT w.name, s.is_active, s.paused_at IS NOT NULL AS is_paused,
-                    (SELECT count(*) FROM deliveries d WHERE d.webhook_id = w.id
-                       AND (d.due_at <= $1 OR ($2 AND d.due_at > $1 AND d.claim_token IS NULL))) AS due
+                    (SELECT count(*) FROM deliveries d WHERE d.webhook_id = w.id AND d.{} IS NOT NULL
+                       AND ({} OR ($2 AND d.due_at > $1 AND d.claim_token IS NULL))) AS due
                 FROM webhooks w JOIN webhook_state s ON s.webhook_id = w.id
                 WHERE ($3 OR (s.is_active AND s.paused_at IS NULL)) AND ($4 OR {})) o
              WHERE o.due > 0 ORDER BY o.name",
-            self.dialect().one_of("w.id", "$5")
+            dialect.queued(),
+            dialect.is_due("$1"),
+            dialect.one_of("w.id", "$5")
         );
         self.rows(&sql, params![now, with_retries, with_idle, webhooks.is_empty(), webhooks], |row| {
             Ok(Due { webhook: row.next()?, due: row.next()?, is_active: row.next()?, is_paused: row.next()? })
@@ -94,8 +103,9 @@ impl Store {
     pub fn make_all_due(&self, now: Timestamp, webhooks: &[i64]) -> Result<()> {
         let sql = format!(
             "UPDATE deliveries SET due_at = $1
-             WHERE due_at > $1 AND claim_token IS NULL AND webhook_id IN (
+             WHERE {} > $1 AND claim_token IS NULL AND webhook_id IN (
                 SELECT s.webhook_id FROM webhook_state s WHERE s.is_active AND s.paused_at IS NULL AND ($2 OR {}))",
+            self.dialect().queued(),
             self.dialect().one_of("s.webhook_id", "$3")
         );
         self.execute(&sql, params![now, webhooks.is_empty(), webhooks]).map(drop)

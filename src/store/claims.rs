@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::dialect::Dialect;
 use super::event_headers::EventHeaders;
 use super::row::{Row, one, read_fields};
 use super::value::params;
@@ -68,6 +69,8 @@ pub struct LaneClaim<'a> {
     pub most: usize,
     /// How many claims of the webhook all processes together may hold at a time, where that is limited.
     pub at_once: Option<u32>,
+    /// Whether these claims count against such a limit; they may also where they are not limited themselves.
+    pub is_counted: bool,
     pub lease: Lease,
     pub cost: ClaimCost,
 }
@@ -162,10 +165,15 @@ macro_rules! claimed {
 }
 pub(super) use claimed;
 
-pub(super) const DUE_WEBHOOKS: &str =
-    "SELECT s.webhook_id FROM webhook_state s WHERE s.is_active AND s.paused_at IS NULL
-    AND (SELECT d.due_at FROM deliveries d WHERE d.webhook_id = s.webhook_id AND d.due_at <= $1 ORDER BY d.due_at LIMIT 1)
-        IS NOT NULL";
+/// The active webhooks that have a delivery due at $1.
+pub(super) fn due_webhooks(dialect: Dialect) -> String {
+    format!(
+        "SELECT s.webhook_id FROM webhook_state s WHERE s.is_active AND s.paused_at IS NULL
+        AND (SELECT d.due_at FROM deliveries d WHERE d.webhook_id = s.webhook_id AND {} ORDER BY d.{} LIMIT 1) IS NOT NULL",
+        dialect.is_due("$1"),
+        dialect.queued()
+    )
+}
 
 /// The longest due first.
 const CLAIM_DUE: &str = concat!(
@@ -182,13 +190,18 @@ const CLAIMED_ONE: &str = concat!("SELECT ", claimed!(), " FROM deliveries WHERE
 const WEBHOOK_UNDER_WAY: &str = "SELECT EXISTS (SELECT 1 FROM deliveries
     WHERE webhook_id = $1 AND line = '*' AND claim_token IS NOT NULL AND coalesce(due_at, lease_until) > $2)";
 
-const COUNT_CLAIMS: &str = "SELECT count(*) FROM deliveries
-    WHERE webhook_id = $1 AND due_at > $2 AND due_at <= $3 AND claim_token IS NOT NULL";
+/// The claims of webhook $1 that hold at $2 and were given until $3 at the latest.
+fn held_claims(dialect: Dialect) -> String {
+    format!(
+        "SELECT count(*) FROM deliveries WHERE webhook_id = $1 AND {0} > $2 AND {0} <= $3 AND claim_token IS NOT NULL",
+        dialect.queued()
+    )
+}
 
 impl Store {
     /// The active webhooks that have a delivery due at `now`.
     pub fn due_webhooks(&self, now: Timestamp) -> Result<Vec<i64>> {
-        self.rows(DUE_WEBHOOKS, params![now], one)
+        self.rows(&due_webhooks(self.dialect()), params![now], one)
     }
 
     /// Claims for several webhooks, and reads the payloads: no more once these have `bytes` bytes. The answers are in the
@@ -250,7 +263,7 @@ impl Store {
     /// How many claims of a webhook all processes together hold. A lease that is given now ends at `longest`.
     pub fn count_claims(&self, webhook_id: i64, now: Timestamp, longest: Timestamp) -> Result<usize> {
         let latest = longest.plus_millis(CLOCK_SKEW_MS);
-        let held: u64 = self.only(COUNT_CLAIMS, params![webhook_id, now, latest], one)?;
+        let held: u64 = self.only(&held_claims(self.dialect()), params![webhook_id, now, latest], one)?;
         Ok(held as usize)
     }
 

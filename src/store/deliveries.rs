@@ -144,8 +144,9 @@ impl Store {
 
     /// How many deliveries of a webhook are open.
     pub fn count_open(&self, webhook_id: i64) -> Result<u64> {
-        let sql = "SELECT count(*) FROM deliveries WHERE webhook_id = $1 AND due_at IS NOT NULL";
-        self.only(sql, params![webhook_id], one)
+        let queued = self.dialect().queued();
+        let sql = format!("SELECT count(*) FROM deliveries WHERE webhook_id = $1 AND {queued} IS NOT NULL");
+        self.only(&sql, params![webhook_id], one)
     }
 
     /// Makes deliveries due now, by hand, with all retries left. Those in flight are not changed; one that was cancelled while

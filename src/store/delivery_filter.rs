@@ -58,23 +58,23 @@ impl DeliveryFilter {
         conditions.compare("d.created_at >=", self.since);
         conditions.compare("d.created_at <", self.until);
         conditions.compare("d.id <", self.before);
-        self.index_conditions().into_iter().for_each(|condition| conditions.add(condition));
+        self.index_conditions(dialect).iter().for_each(|condition| conditions.add(condition));
         conditions
     }
 
-    /// Conditions that follow from the others, spelled as in the partial indexes, so that SQLite uses these.
-    fn index_conditions(&self) -> Vec<&'static str> {
+    /// Conditions that follow from the others, spelled as in the partial indexes, so that these are used.
+    fn index_conditions(&self, dialect: Dialect) -> Vec<String> {
         let mut conditions = Vec::new();
         if !self.statuses.is_empty() {
             if self.statuses.iter().all(|status| status.is_open()) {
-                conditions.push("d.due_at IS NOT NULL");
+                conditions.push(format!("d.{} IS NOT NULL", dialect.queued()));
             } else if self.statuses.iter().all(|status| matches!(status, Status::Failed | Status::Cancelled)) {
-                conditions.push("d.status IN ('failed', 'cancelled')");
+                conditions.push("d.status IN ('failed', 'cancelled')".to_owned());
             }
         }
         let is_failure = |(first, last): &(u16, u16)| *last < 200 || *first > 299;
         if !self.status_codes.is_empty() && self.status_codes.iter().all(is_failure) {
-            conditions.push("d.error_type IS NOT NULL");
+            conditions.push("d.error_type IS NOT NULL".to_owned());
         }
         conditions
     }

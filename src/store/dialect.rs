@@ -85,6 +85,34 @@ impl Dialect {
         }
     }
 
+    /// The column by whose indexes open deliveries are found; NULL once they are finished. On a server a claim leaves it as it
+    /// was, so that it writes into no index.
+    pub fn queued(self) -> &'static str {
+        match self {
+            Dialect::Sqlite => "due_at",
+            Dialect::Postgres => "queued_at",
+        }
+    }
+
+    /// Delivery `d` is due at the time that the parameter holds.
+    pub fn is_due(self, parameter: &str) -> String {
+        match self {
+            Dialect::Sqlite => format!("d.due_at <= {parameter}"),
+            Dialect::Postgres => format!("d.queued_at <= {parameter} AND d.due_at <= {parameter}"),
+        }
+    }
+
+    /// Counts, from now on, the claims of a webhook that were made while their number did not matter.
+    pub fn count_claims_made(self) -> Option<&'static str> {
+        match self {
+            Dialect::Sqlite => None,
+            Dialect::Postgres => Some(
+                "UPDATE deliveries SET due_before_claim = NULL WHERE webhook_id = $1 AND queued_at IS NOT NULL
+                    AND claim_token IS NOT NULL AND due_before_claim IS NOT NULL",
+            ),
+        }
+    }
+
     /// Takes back what was counted beside the state of webhooks.
     pub fn forget_slots(self) -> Option<&'static str> {
         match self {

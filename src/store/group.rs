@@ -15,11 +15,15 @@ pub struct LockedGroup {
     pub standings: Vec<ClaimStanding>,
     /// Those of webhooks that were deleted are left out.
     pub states: Vec<StateRead>,
+    /// Whether the claims were not looked at, but are thought to hold.
+    pub is_expected: bool,
 }
 
 /// The changes of a turn.
 #[derive(Debug)]
 pub struct GroupChange<'a> {
+    /// Whether these claims were not looked at: see [`Store::lock_states`].
+    pub is_expected: bool,
     /// Results whose claims hold.
     pub results: &'a [AttemptResult<'a>],
     pub released: &'a [&'a Claimed],
@@ -47,14 +51,27 @@ impl Store {
     pub fn lock_group(&self, claims: &[&Claimed], webhooks: &[i64]) -> Result<LockedGroup> {
         match &self.engine {
             Engine::Sqlite(_) => {
-                Ok(LockedGroup { states: self.healths(webhooks)?, standings: self.claim_standings(claims)? })
+                let (states, standings) = (self.healths(webhooks)?, self.claim_standings(claims)?);
+                Ok(LockedGroup { states, standings, is_expected: false })
             }
             Engine::Postgres(server) => server.lock_group(claims, webhooks),
         }
     }
 
-    /// The same where all claims are thought to hold and these are thought to be the states of all webhooks. On a server this
-    /// asks nothing: the transaction fails with [`StoreError::Again`] where it is not so.
+    /// The same where all claims are thought to hold. On a server they are not looked at: [`Store::commit_group`] fails with
+    /// [`StoreError::Again`] where one that is recorded or released does not hold, or was cancelled.
+    pub fn lock_states(&self, claims: &[&Claimed], webhooks: &[i64]) -> Result<LockedGroup> {
+        match &self.engine {
+            Engine::Sqlite(_) => self.lock_group(claims, webhooks),
+            Engine::Postgres(server) => {
+                let locked = server.lock_group(&[], webhooks)?;
+                Ok(LockedGroup { standings: vec![ClaimStanding::Held; claims.len()], is_expected: true, ..locked })
+            }
+        }
+    }
+
+    /// The same where these are also thought to be the states of all webhooks. On a server this asks nothing: the transaction
+    /// fails with [`StoreError::Again`] where it is not so.
     pub fn expect_group(&self, claims: &[&Claimed], states: &[StateRead]) -> Result<LockedGroup> {
         match &self.engine {
             Engine::Sqlite(_) => {
@@ -62,8 +79,9 @@ impl Store {
                 self.lock_group(claims, &webhooks)
             }
             Engine::Postgres(server) => {
-                server.queue_expectations(claims, states);
-                Ok(LockedGroup { states: states.to_vec(), standings: vec![ClaimStanding::Held; claims.len()] })
+                server.queue_expectations(states);
+                let standings = vec![ClaimStanding::Held; claims.len()];
+                Ok(LockedGroup { states: states.to_vec(), standings, is_expected: true })
             }
         }
     }

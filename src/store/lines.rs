@@ -6,6 +6,7 @@
 //! so no head stays marked. Deliveries without the mark may be behind others too: each claim checks.
 
 use super::claims::{Claimed, Lease, from_row};
+use super::dialect::Dialect;
 use super::row::{one, pair};
 use super::value::params;
 use super::{Result, Store};
@@ -29,29 +30,36 @@ pub(super) fn line_of(order: Order, key: Option<&str>) -> Option<&str> {
     }
 }
 
-/// The head of the line of delivery `c`. As a value: PostgreSQL may answer an EXISTS by hashing all deliveries.
+/// The head of the line of delivery `c`, with the engine's [`Dialect::queued`]. As a value: PostgreSQL may answer an EXISTS by
+/// hashing all deliveries.
 macro_rules! head {
-    () => {
-        "(SELECT min(h.id) FROM deliveries h WHERE h.webhook_id = c.webhook_id AND h.line = c.line AND h.due_at IS NOT NULL)"
+    ($queued:literal) => {
+        concat!(
+            "(SELECT min(h.id) FROM deliveries h WHERE h.webhook_id = c.webhook_id AND h.line = c.line AND h.",
+            $queued,
+            " IS NOT NULL)"
+        )
     };
 }
 
 /// Whether delivery `c`, which is open, is behind another of its line.
 macro_rules! is_behind {
-    () => {
-        concat!("c.line <> '' AND c.id > ", crate::store::lines::head!())
+    ($queued:literal) => {
+        concat!("c.line <> '' AND c.id > ", crate::store::lines::head!($queued))
     };
 }
 
 /// Whether delivery `c`, which is due at `$now`, may be sent: it has no key, or is the head of its line and none of the line
-/// is in flight. One may be in flight if the head was retried by hand, or if it was cancelled during its attempt.
+/// is in flight. One may be in flight if the head was retried by hand, or if it was cancelled during its attempt. `$claimed`
+/// says of delivery `u` that it is claimed and of the same line, in the words of the engine's index.
 macro_rules! may_go {
-    ($now:literal) => {
+    ($now:literal, $queued:literal, $claimed:literal) => {
         concat!(
             "(c.line = '' OR (c.id = ",
-            crate::store::lines::head!(),
-            " AND (SELECT count(*) FROM deliveries u WHERE u.webhook_id = c.webhook_id AND u.line = c.line
-                AND u.claim_token IS NOT NULL AND coalesce(u.due_at, u.lease_until) > ",
+            crate::store::lines::head!($queued),
+            " AND (SELECT count(*) FROM deliveries u WHERE u.webhook_id = c.webhook_id AND ",
+            $claimed,
+            " AND coalesce(u.due_at, u.lease_until) > ",
             $now,
             ") = 0))"
         )
@@ -78,7 +86,7 @@ const MARK_BEHIND: &str = concat!(
     "UPDATE deliveries SET is_behind = TRUE WHERE id IN (SELECT c.id FROM ",
     in_front!("$1", "$2", "$3"),
     " c WHERE ",
-    is_behind!(),
+    is_behind!("due_at"),
     ")"
 );
 
@@ -86,17 +94,19 @@ const CLAIM_IN_FRONT: &str = concat!(
     "UPDATE deliveries SET due_at = $1, claim_token = $2 WHERE id IN (SELECT c.id FROM ",
     in_front!("$3", "$4", "$5"),
     " c WHERE ",
-    may_go!("$4"),
+    may_go!("$4", "due_at", "u.line = c.line AND u.claim_token IS NOT NULL"),
     " LIMIT $6) RETURNING ",
     super::claims::claimed!()
 );
 
-const MARK_ONE: &str =
-    concat!("UPDATE deliveries AS c SET is_behind = TRUE WHERE c.id = $1 AND c.due_at IS NOT NULL AND ", is_behind!());
+const MARK_ONE: &str = concat!(
+    "UPDATE deliveries AS c SET is_behind = TRUE WHERE c.id = $1 AND c.due_at IS NOT NULL AND ",
+    is_behind!("due_at")
+);
 
 const CLAIM_ONE: &str = concat!(
     "UPDATE deliveries AS c SET due_at = $1, claim_token = $2 WHERE c.id = $3 AND c.due_at <= $4 AND (c.line IS NULL OR ",
-    may_go!("$4"),
+    may_go!("$4", "due_at", "u.line = c.line AND u.claim_token IS NOT NULL"),
     ")"
 );
 
@@ -111,15 +121,16 @@ impl Store {
         let sql = format!(
             "UPDATE deliveries SET is_behind = FALSE, line = (SELECT {LINE} FROM webhooks w
                 JOIN events e ON e.id = deliveries.event_id WHERE w.id = $1)
-             WHERE webhook_id = $1 AND due_at IS NOT NULL"
+             WHERE webhook_id = $1 AND {} IS NOT NULL",
+            self.dialect().queued()
         );
         self.execute(&sql, params![webhook_id]).map(drop)
     }
 
     /// The delivery that another waits for: the head of its line, unless it is the head itself.
     pub fn ahead_in_line(&self, delivery: i64) -> Result<Option<i64>> {
-        let sql = concat!("SELECT ", head!(), " FROM deliveries c WHERE c.id = $1 AND c.line <> ''");
-        let head: Option<Option<i64>> = self.first(sql, params![delivery], one)?;
+        let sql = format!("SELECT {} FROM deliveries c WHERE c.id = $1 AND c.line <> ''", head_of(self.dialect()));
+        let head: Option<Option<i64>> = self.first(&sql, params![delivery], one)?;
         Ok(head.flatten().filter(|head| *head < delivery))
     }
 
@@ -176,11 +187,18 @@ impl Store {
 pub(super) const HEAD_OF_WEBHOOK: &str =
     "SELECT id FROM deliveries WHERE webhook_id = $1 AND line = '*' AND due_at IS NOT NULL ORDER BY id LIMIT 1";
 
-pub(super) fn move_up(dialect: super::dialect::Dialect) -> String {
+fn head_of(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Sqlite => head!("due_at"),
+        Dialect::Postgres => head!("queued_at"),
+    }
+}
+
+pub(super) fn move_up(dialect: Dialect) -> String {
     format!(
         "UPDATE deliveries SET is_behind = FALSE WHERE is_behind AND id IN (
             SELECT {} FROM deliveries c WHERE {} AND c.line <> '') RETURNING webhook_id, id",
-        head!(),
+        head_of(dialect),
         dialect.one_of("c.id", "$1")
     )
 }

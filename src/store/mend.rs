@@ -1,7 +1,8 @@
 //! Corrects times after the clock was set back: otherwise deliveries would wait until the clock reaches them again.
 
 use super::check::CLOCK_TOLERANCE_MS;
-use super::claims::DUE_WEBHOOKS;
+use super::claims::due_webhooks;
+use super::dialect::Dialect;
 use super::value::{params, values};
 use super::{Result, Store};
 use crate::domain::retry::LONGEST_DELAY_MS;
@@ -12,20 +13,36 @@ use crate::domain::webhook::LONGEST_TIMEOUT_MS;
 pub(super) const LONGEST_LEASE_MS: i64 = LONGEST_TIMEOUT_MS + 60_000;
 
 /// Four looks into indexes. Asked for with an order and a limit, which leave a server no reason to read a table instead, as it
-/// would for EXISTS where it takes a third of the rows for matches.
-const IS_CLOCK_BEHIND: &str =
-    "SELECT (SELECT created_at FROM deliveries WHERE created_at > $1 ORDER BY created_at LIMIT 1) IS NOT NULL
-    OR (SELECT completed_at FROM attempts WHERE completed_at > $1 ORDER BY completed_at LIMIT 1) IS NOT NULL
-    OR EXISTS (SELECT 1 FROM webhook_state s WHERE (SELECT d.due_at FROM deliveries d
-        WHERE d.webhook_id = s.webhook_id AND d.due_at > $2 ORDER BY d.due_at LIMIT 1) IS NOT NULL)";
+/// would for EXISTS where it takes a third of the rows for matches. On a server the index says of a claim when its delivery was
+/// due and not when the claim ends: claims that were left are among the deliveries that are due longest.
+fn clock_query(dialect: Dialect) -> String {
+    let late = match dialect {
+        Dialect::Sqlite => {
+            "SELECT d.due_at FROM deliveries d WHERE d.webhook_id = s.webhook_id AND d.due_at > $2
+            ORDER BY d.due_at LIMIT 1"
+        }
+        Dialect::Postgres => {
+            "SELECT max(l.due_at) FROM (
+            (SELECT d.due_at FROM deliveries d WHERE d.webhook_id = s.webhook_id AND d.queued_at > $2
+                ORDER BY d.queued_at LIMIT 1)
+            UNION ALL SELECT f.due_at FROM (SELECT d.due_at FROM deliveries d WHERE d.webhook_id = s.webhook_id
+                AND d.queued_at IS NOT NULL ORDER BY d.queued_at LIMIT 64) f WHERE f.due_at > $2) l"
+        }
+    };
+    format!(
+        "SELECT (SELECT created_at FROM deliveries WHERE created_at > $1 ORDER BY created_at LIMIT 1) IS NOT NULL
+        OR (SELECT completed_at FROM attempts WHERE completed_at > $1 ORDER BY completed_at LIMIT 1) IS NOT NULL
+        OR EXISTS (SELECT 1 FROM webhook_state s WHERE ({late}) IS NOT NULL)"
+    )
+}
 
 impl Store {
     /// The active webhooks that have a delivery due at `now`, and whether some row was written by a clock ahead of this one.
     pub fn due_webhooks_by_clock(&self, now: Timestamp) -> Result<(Vec<i64>, bool)> {
-        let ahead = now.plus_millis(CLOCK_TOLERANCE_MS);
+        let (dialect, ahead) = (self.dialect(), now.plus_millis(CLOCK_TOLERANCE_MS));
         let (of_due, of_clock) = (values![now], values![ahead, ahead.plus_millis(LONGEST_DELAY_MS)]);
         let (mut due, mut is_clock_behind) = (Vec::new(), false);
-        self.ask_all(&[(DUE_WEBHOOKS, &of_due), (IS_CLOCK_BEHIND, &of_clock)], &mut |number, row| {
+        self.ask_all(&[(&due_webhooks(dialect), &of_due), (&clock_query(dialect), &of_clock)], &mut |number, row| {
             match number {
                 0 => due.push(row.next()?),
                 _ => is_clock_behind = row.next()?,

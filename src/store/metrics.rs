@@ -1,5 +1,6 @@
 //! Figures for monitoring: counters that only increase, and the present state. None of it scans the log.
 
+use super::dialect::Dialect;
 use super::row::{one, read_fields};
 use super::value::{params, values};
 use super::{Result, Store};
@@ -34,6 +35,7 @@ pub struct WebhookState {
     pub oldest_due_at: Option<Timestamp>,
 }
 
+/// With [`Dialect::queued`] in the place of `{queued}`.
 const STATES: &str = "SELECT s.webhook_id, coalesce(o.pending, 0), coalesce(o.retrying, 0),
         coalesce(c.cancelled, 0) + s.pruned_total - s.pruned_successful - s.pruned_failed,
         CASE WHEN s.is_active AND s.paused_at IS NULL THEN coalesce(o.due, 0) ELSE 0 END,
@@ -42,12 +44,16 @@ const STATES: &str = "SELECT s.webhook_id, coalesce(o.pending, 0), coalesce(o.re
         SELECT webhook_id, count(*) FILTER (WHERE status = 'pending') AS pending,
             count(*) FILTER (WHERE status = 'retrying') AS retrying,
             count(*) FILTER (WHERE due_at <= $1) AS due, min(due_at) FILTER (WHERE due_at <= $1) AS oldest
-        FROM deliveries WHERE due_at IS NOT NULL GROUP BY webhook_id) o ON o.webhook_id = s.webhook_id
+        FROM deliveries WHERE {queued} IS NOT NULL GROUP BY webhook_id) o ON o.webhook_id = s.webhook_id
     LEFT JOIN (
         SELECT webhook_id, count(*) AS cancelled FROM deliveries
         WHERE status = 'cancelled' AND status IN ('failed', 'cancelled') AND NOT is_test GROUP BY webhook_id) c
         ON c.webhook_id = s.webhook_id
     ORDER BY s.webhook_id";
+
+fn states(dialect: Dialect) -> String {
+    STATES.replace("{queued}", dialect.queued())
+}
 
 const FAILED_SINCE: &str = "SELECT count(*) FROM deliveries
     WHERE status = 'failed' AND status IN ('failed', 'cancelled') AND completed_at >= $1 AND NOT is_test";
@@ -78,7 +84,7 @@ impl Store {
 
     /// The open deliveries of every webhook at `now`, by id.
     pub fn webhook_states(&self, now: Timestamp) -> Result<Vec<WebhookState>> {
-        self.rows(STATES, params![now], |row| {
+        self.rows(&states(self.dialect()), params![now], |row| {
             Ok(read_fields!(row => WebhookState { webhook_id, pending, retrying, cancelled, due, oldest_due_at }))
         })
     }
@@ -98,7 +104,7 @@ mod tests {
     #[test]
     fn monitoring_never_walks_through_the_log() {
         let store = Store::empty().expect("a database");
-        for sql in [STATES, FAILED_SINCE] {
+        for sql in [&states(Dialect::Sqlite), FAILED_SINCE] {
             let plan = store.plan(sql);
             assert!(plan.contains("USING INDEX deliveries_by_status (status=?)"), "{plan}");
             assert!(!plan.contains("SCAN deliveries\n") && !plan.ends_with("SCAN deliveries"), "{plan}");

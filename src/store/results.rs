@@ -63,8 +63,12 @@ impl Store {
 
     /// Gives back what was claimed by these leases, each given with its webhook.
     pub fn release_leases(&self, leases: &[(i64, Lease)], due_at: Timestamp) -> Result<()> {
+        let queued = self.dialect().queued();
         self.execute_each(
-            "UPDATE deliveries SET due_at = $1, claim_token = NULL WHERE webhook_id = $2 AND due_at = $3 AND claim_token = $4",
+            &format!(
+                "UPDATE deliveries SET due_at = $1, claim_token = NULL
+                 WHERE webhook_id = $2 AND due_at = $3 AND claim_token = $4 AND {queued} IS NOT NULL"
+            ),
             leases.iter().map(|(webhook_id, lease)| values![due_at, webhook_id, lease.until, lease.token]),
         )
     }

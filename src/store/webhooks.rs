@@ -106,6 +106,9 @@ impl Store {
         updated.map_err(|error| name_taken(error, settings))?;
         self.save_credentials(id, settings)?;
         self.touch(id, now)?;
+        if let (Some(_), Some(sql)) = (settings.concurrency, self.dialect().count_claims_made()) {
+            self.execute(sql, params![id])?;
+        }
         if is_order_changed { self.line_up(id) } else { Ok(()) }
     }
 

@@ -10,7 +10,7 @@ use crate::delivery::in_flight::InFlight;
 use crate::delivery::job::Job;
 use crate::delivery::room::Room;
 use crate::delivery::run::{Gates, RunOptions};
-use crate::delivery::step::Step;
+use crate::delivery::step::{Expected, Step};
 use crate::domain::event::NewEvent;
 use crate::domain::webhook::{Counters, Health, Settings};
 use crate::random::Random;
@@ -63,9 +63,11 @@ impl Run {
         let lanes = self.claimer.lanes.turns();
         let turns = Turns { lanes: &lanes, all: lanes.len() };
         let claiming = self.claimer.with_room(&turns, &self.in_flight, room);
-        let mut step = Step::locked(&self.store, &mut self.random, self.clock, &[], &claiming).unwrap();
+        let mut step =
+            Step::locked(&self.store, &mut self.random, self.clock, &[], &claiming, Expected::Nothing).unwrap();
         let plan = self.claimer.plan(&mut step, &turns, &self.in_flight, room).unwrap();
         let change = GroupChange {
+            is_expected: false,
             results: &[],
             released: &[],
             now: NOW,

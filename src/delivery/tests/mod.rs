@@ -17,7 +17,7 @@ use super::job::{EndedJob, Job};
 use super::prepared::{Clients, Prepared, failed};
 use super::recorder::settle;
 use super::run::{Gates, RunOptions, Summary};
-use super::step::Step;
+use super::step::{Expected, Step};
 use super::{AcceptOptions, accept};
 use crate::clock::Clock;
 use crate::domain::attempt::{Answer, Attempt, AttemptError, ErrorType, Outcome, Trigger};
@@ -157,10 +157,11 @@ fn job(claimed: Claimed, webhook: &Arc<Prepared>) -> Job {
 
 /// Records results as one transaction of a run does.
 fn record_group(store: &Store, random: &mut Random, now: Timestamp, group: &[EndedJob]) -> Summary {
-    let mut step = Step::locked(store, random, Clock::new(Some(now)), group, &[]).unwrap();
+    let mut step = Step::locked(store, random, Clock::new(Some(now)), group, &[], Expected::Nothing).unwrap();
     let recorded = settle(&mut step, group);
     recorded.store_announcements(&mut step).unwrap();
     let change = GroupChange {
+        is_expected: false,
         results: &recorded.results,
         released: &recorded.released,
         now,
@@ -181,6 +182,7 @@ fn claim(store: &Store, webhook_id: i64, listed: &[i64], lease: Lease) -> LaneCl
         wanted: Wanted::Listed(listed),
         most: listed.len(),
         at_once: None,
+        is_counted: false,
         lease,
         cost: ClaimCost::default(),
     };

@@ -8,7 +8,7 @@ use crate::delivery::job::{EndedJob, Ending, Job};
 use crate::delivery::prepared::{Prepared, failed};
 use crate::delivery::recorder::settle;
 use crate::delivery::run::Summary;
-use crate::delivery::step::Step;
+use crate::delivery::step::{Expected, Step};
 use crate::domain::attempt::{Attempt, ErrorType, LocalTrouble};
 use crate::domain::delivery::Status;
 use crate::domain::time::Timestamp;
@@ -190,7 +190,8 @@ fn a_group_whose_commit_was_not_answered_is_recorded_once_and_counted_as_it_was(
     let group: Vec<EndedJob> = jobs.iter().zip(statuses).map(ended).collect();
     let first = record_group(&world.store, &mut world.random, NOW, &group);
     let before = world.all();
-    let mut step = Step::locked(&world.store, &mut world.random, Clock::new(Some(NOW)), &group, &[]).unwrap();
+    let mut step =
+        Step::locked(&world.store, &mut world.random, Clock::new(Some(NOW)), &group, &[], Expected::Nothing).unwrap();
     step.find_recorded(&group).unwrap();
     let again = settle(&mut step, &group);
     assert_eq!(again.summary, first);
@@ -351,7 +352,9 @@ fn what_may_hold_others_in_line_is_told_where_there_are_lines_or_where_there_may
             ending: Ending::Attempted(answered(job, status)),
         };
         let group: Vec<EndedJob> = jobs.iter().zip(statuses).map(ended).collect();
-        let mut step = Step::locked(&world.store, &mut world.random, Clock::new(Some(NOW)), &group, &[]).unwrap();
+        let mut step =
+            Step::locked(&world.store, &mut world.random, Clock::new(Some(NOW)), &group, &[], Expected::Nothing)
+                .unwrap();
         let finished: Vec<i64> = settle(&mut step, &group).ended;
         assert_eq!(finished, world.deliveries[..told], "{order:?} {is_changed}");
     }

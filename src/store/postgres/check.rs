@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::migrate::MORE;
 use crate::store::check::{Check, Finding};
 use crate::store::dialect::Dialect;
 use crate::store::migrations::MIGRATIONS;
@@ -42,9 +43,20 @@ struct Made {
     sql: String,
 }
 
+/// An index that a server has in other words is made in those.
 fn made() -> Vec<Made> {
-    let migrations = MIGRATIONS.map(|migration| Dialect::Postgres.schema(migration)).concat();
-    let lines = migrations.lines().map(|line| line.split_once("--").map_or(line, |(code, _)| code.trim_end()));
+    let mut made = statements(&MIGRATIONS.map(|migration| Dialect::Postgres.schema(migration)).concat());
+    let otherwise = statements(MORE);
+    for made in &mut made {
+        if let Some(other) = otherwise.iter().find(|other| other.name == made.name) {
+            made.sql.clone_from(&other.sql);
+        }
+    }
+    made
+}
+
+fn statements(text: &str) -> Vec<Made> {
+    let lines = text.lines().map(|line| line.split_once("--").map_or(line, |(code, _)| code.trim_end()));
     let statement = |sql: &str| {
         let sql = sql.trim().to_owned();
         let (kind, rest) = sql
@@ -70,5 +82,14 @@ mod tests {
         assert_eq!(tables, TABLES.into_iter().collect());
         let migrations = MIGRATIONS.concat();
         assert_eq!(named("index").count(), migrations.matches("CREATE INDEX ").count());
+    }
+
+    #[test]
+    fn an_index_that_a_server_has_in_other_words_is_made_in_those() {
+        let due = made().into_iter().find(|made| made.name == "deliveries_due").unwrap();
+        assert_eq!(
+            due.sql,
+            "CREATE INDEX deliveries_due ON deliveries (webhook_id, queued_at) WHERE queued_at IS NOT NULL"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! What a turn expects of webhooks and claims, instead of reading it: its transaction fails where it is not so.
+//! What a turn expects of webhooks, instead of reading it: its transaction fails where it is not so.
 
 use tokio_postgres::types::Type;
 
@@ -7,7 +7,6 @@ use super::engine::Postgres;
 use super::group::PLANS;
 use super::link::Request;
 use super::queue::Queued;
-use crate::store::claims::Claimed;
 use crate::store::value::values;
 use crate::store::webhook_state::StateRead;
 
@@ -26,14 +25,9 @@ const EXPECT_STATES: &str = "SELECT 1 / CASE WHEN (SELECT count(*) FROM (SELECT 
                 e.breaker_probing, e.rate_next_us)
         ORDER BY s.webhook_id FOR UPDATE OF s) f) = $15 THEN 1 ELSE 0 END";
 
-/// Locks claimed deliveries, and fails unless all $3 claims hold and none was cancelled.
-const EXPECT_CLAIMS: &str = "SELECT 1 / CASE WHEN (SELECT count(*) FROM (SELECT 1
-        FROM unnest($1, $2) AS r (id, token) JOIN deliveries d ON d.id = r.id AND d.claim_token = r.token
-        WHERE d.status <> 'cancelled' ORDER BY d.id FOR UPDATE OF d) f) = $3 THEN 1 ELSE 0 END";
-
 impl Postgres {
     /// [`crate::store::Store::expect_group`], with what is asked next.
-    pub(in crate::store) fn queue_expectations(&self, claims: &[&Claimed], states: &[StateRead]) {
+    pub(in crate::store) fn queue_expectations(&self, states: &[StateRead]) {
         let (int, truth, text) = (|| Type::INT8_ARRAY, || Type::BOOL_ARRAY, || Type::TEXT_ARRAY);
         let kinds =
             [int(), int(), int(), truth(), text(), int(), int(), int(), int(), int(), int(), int(), truth(), int()];
@@ -57,11 +51,8 @@ impl Postgres {
         });
         let mut expected = Parameter::columns(kinds, rows);
         expected.push(Parameter::Integer(states.len() as i64));
-        let rows = claims.iter().map(|claimed| values![claimed.id, claimed.token]);
-        let mut held = Parameter::columns([int(), int()], rows);
-        held.push(Parameter::Integer(claims.len() as i64));
         let plans = Request::new(PLANS, Vec::new());
-        let all = [plans, Request::new(EXPECT_STATES, expected), Request::new(EXPECT_CLAIMS, held)];
+        let all = [plans, Request::new(EXPECT_STATES, expected)];
         self.queue.borrow_mut().extend(all.map(Queued::Run));
     }
 }

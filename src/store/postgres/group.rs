@@ -10,42 +10,22 @@ use tokio_postgres::types::Type;
 
 use super::cells::Parameter;
 use super::engine::{Postgres, Transaction};
-use super::link::Request;
+use super::link::{Answered, Link, Request};
 use super::queue::Queued;
 use crate::store::claims::{self, CLOCK_SKEW_MS, Claimed, LaneClaim, LaneClaimed, Payload, Wanted};
 use crate::store::dialect::Dialect;
 use crate::store::group::{GroupChange, GroupDone, LockedGroup};
 use crate::store::lines::{self, is_behind, may_go};
-use crate::store::results::{self, ClaimStanding};
+use crate::store::results::ClaimStanding;
 use crate::store::row::{Row, pair};
 use crate::store::value::values;
 use crate::store::{Result, webhook_state};
-
-const MOVE_ON: &str = "UPDATE deliveries d SET status = r.status, due_at = r.due_at, claim_token = NULL,
-        attempt_count = r.attempt_count, retry_count = r.retry_count, is_manual = FALSE, started_at = r.started_at,
-        completed_at = r.completed_at, duration_ms = r.duration_ms, response_status_code = r.code,
-        error_type = r.error_type, error_message = r.error_message
-    FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS r (status, due_at, attempt_count, retry_count,
-        started_at, completed_at, duration_ms, code, error_type, error_message, id, token)
-    WHERE d.id = r.id AND d.claim_token = r.token";
 
 /// The statements of a turn are planned once for all turns, and in no way that reads a whole table: what a server makes of how
 /// much is due is soon wrong, and planning claims anew each time takes as long as a dozen of them.
 pub(super) const PLANS: &str = "SELECT set_config('plan_cache_mode', 'force_generic_plan', TRUE),
     set_config('enable_seqscan', 'off', TRUE), set_config('enable_hashjoin', 'off', TRUE),
     set_config('enable_mergejoin', 'off', TRUE)";
-
-/// What `Dialect::wait_for_recorders` waits for.
-const RECORDER: &str = "SELECT pg_advisory_xact_lock_shared(1752133483, 2)";
-
-const INSERT_ATTEMPTS: &str = "INSERT INTO attempts (delivery_id, attempt_number, is_manual, started_at, completed_at,
-        duration_ms, response_status_code, response_headers, response_body, response_truncated, is_resent, error_type,
-        error_message)
-    SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
-
-const RELEASE: &str =
-    "UPDATE deliveries d SET due_at = CASE WHEN d.due_at IS NULL THEN d.due_at ELSE $1 END, claim_token = NULL
-    FROM unnest($2, $3) AS r (id, token) WHERE d.id = r.id AND d.claim_token = r.token";
 
 const STANDINGS: &str = "SELECT d.id, d.claim_token, d.status = 'cancelled' FROM unnest($1, $2) AS r (id, token)
     JOIN deliveries d ON d.id = r.id AND d.claim_token = r.token ORDER BY d.id FOR UPDATE OF d";
@@ -64,36 +44,38 @@ const LOOKED_AT: usize = 256;
 /// Claims for all lanes, with the payloads. `room` counts the claims of other processes, which wait for the webhook's state: it
 /// is locked. What a lane picks and the bound of bytes leaves out stays as it is. A row that is picked is found again by its
 /// place in the table: whoever else changes what is due has locked the webhook's state, so it moves no more. What is looked up for
-/// each row says OFFSET 0, or the server may read the whole table instead.
+/// each row says OFFSET 0, or the server may read the whole table instead. `due_before_claim` leaves `queued_at` as it was, so that
+/// no index is written into; claims that [`FULL`] and [`CHARGE`] count are found by it, so that of these it is when they end.
 const CLAIM: &str = "WITH lane AS MATERIALIZED (
     SELECT l.*, CASE WHEN l.at_once IS NULL THEN l.most ELSE least(l.most, l.at_once - (
-            SELECT count(*) FROM deliveries d WHERE d.webhook_id = l.webhook_id AND d.due_at > l.now
-                AND d.due_at <= l.until + {skew} AND d.claim_token IS NOT NULL)) END AS room
-    FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) AS l (n, mode, webhook_id, most, at_once, now, until, token, due_from)
+            SELECT count(*) FROM deliveries d WHERE d.webhook_id = l.webhook_id AND d.queued_at > l.now
+                AND d.queued_at <= l.until + {skew} AND d.claim_token IS NOT NULL)) END AS room
+    FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) AS l (n, mode, webhook_id, most, at_once, now, until, token, queued_from,
+        is_looked_for)
 ), due AS (
-    SELECT l.n, l.now, l.until, l.token, c.due_at AS place, c.row, c.id, c.event_id, c.body_id
+    SELECT l.n, l.now, l.until, l.token, l.is_looked_for, c.queued_at AS place, c.row, c.id, c.event_id, c.body_id
     FROM (SELECT * FROM lane WHERE mode = 0 AND room > 0) l CROSS JOIN LATERAL (
-        SELECT d.ctid AS row, d.id, d.event_id, d.body_id, d.due_at FROM deliveries d
-        WHERE d.webhook_id = l.webhook_id AND d.due_at >= l.due_from AND d.due_at <= l.now
-        ORDER BY d.due_at LIMIT l.room FOR UPDATE SKIP LOCKED) c
+        SELECT d.ctid AS row, d.id, d.event_id, d.body_id, d.queued_at FROM deliveries d
+        WHERE d.webhook_id = l.webhook_id AND d.queued_at >= l.queued_from AND d.queued_at <= l.now AND d.due_at <= l.now
+        ORDER BY d.queued_at LIMIT l.room FOR UPDATE SKIP LOCKED) c
 ), listed AS (
-    SELECT l.n, l.now, l.until, l.token, c.place, c.row, c.id, c.event_id, c.body_id
+    SELECT l.n, l.now, l.until, l.token, l.is_looked_for, c.place, c.row, c.id, c.event_id, c.body_id
     FROM (SELECT * FROM lane WHERE mode = 1 AND room > 0) l CROSS JOIN LATERAL (
         SELECT d.ctid AS row, d.id, d.event_id, d.body_id, w.place
-        FROM unnest($10, $11) WITH ORDINALITY AS w (n, id, place)
+        FROM unnest($11, $12) WITH ORDINALITY AS w (n, id, place)
         JOIN deliveries d ON d.id = w.id WHERE w.n = l.n AND d.due_at <= l.now
         ORDER BY w.place LIMIT l.room FOR UPDATE OF d SKIP LOCKED) c
 ), head AS (
-    SELECT l.n, l.now, l.until, l.token, 0 AS place, c.row, c.id, c.event_id, c.body_id
+    SELECT l.n, l.now, l.until, l.token, l.is_looked_for, 0 AS place, c.row, c.id, c.event_id, c.body_id
     FROM (SELECT * FROM lane WHERE mode IN (2, 3) AND room > 0) l CROSS JOIN LATERAL (
         SELECT d.ctid AS row, d.id, d.event_id, d.body_id, d.due_at FROM deliveries d
-        WHERE d.webhook_id = l.webhook_id AND d.line = '*' AND d.due_at IS NOT NULL ORDER BY d.id LIMIT 1) c
+        WHERE d.webhook_id = l.webhook_id AND d.line = '*' AND d.queued_at IS NOT NULL ORDER BY d.id LIMIT 1) c
     WHERE c.due_at <= l.now
-      AND (l.mode = 2 OR c.id IN (SELECT w.id FROM unnest($10, $11) AS w (n, id) WHERE w.n = l.n))
-      AND NOT EXISTS (SELECT 1 FROM deliveries u WHERE u.webhook_id = l.webhook_id AND u.line = '*'
-                        AND u.claim_token IS NOT NULL AND coalesce(u.due_at, u.lease_until) > l.now)
+      AND (l.mode = 2 OR c.id IN (SELECT w.id FROM unnest($11, $12) AS w (n, id) WHERE w.n = l.n))
+      AND NOT EXISTS (SELECT 1 FROM deliveries u WHERE u.webhook_id = l.webhook_id AND u.claimed_line = '*'
+                        AND coalesce(u.due_at, u.lease_until) > l.now)
 ), {lines} picked AS (
-    SELECT p.n, p.now, p.until, p.token, p.place, p.row, e.event_id AS event, e.event_type, e.headers,
+    SELECT p.n, p.now, p.until, p.token, p.is_looked_for, p.place, p.row, e.event_id AS event, e.event_type, e.headers,
         coalesce(b.body, e.payload) AS payload, count(*) OVER (PARTITION BY p.n) AS picked,
         sum(octet_length(coalesce(b.body, e.payload))) OVER (ORDER BY p.n, p.place, p.id)
             - octet_length(coalesce(b.body, e.payload)) AS bytes_before
@@ -101,29 +83,31 @@ const CLAIM: &str = "WITH lane AS MATERIALIZED (
     CROSS JOIN LATERAL (SELECT e.* FROM events e WHERE e.id = p.event_id OFFSET 0) e
     LEFT JOIN LATERAL (SELECT b.body FROM bodies b WHERE b.id = p.body_id OFFSET 0) b ON TRUE
 )
-UPDATE deliveries d SET due_at = p.until, claim_token = p.token FROM picked p
-WHERE d.ctid = p.row AND d.due_at <= p.now AND p.bytes_before < $12
+UPDATE deliveries d SET due_at = p.until, claim_token = p.token,
+    due_before_claim = CASE WHEN p.is_looked_for THEN NULL ELSE d.queued_at END FROM picked p
+WHERE d.ctid = p.row AND d.due_at <= p.now AND p.bytes_before < $13
 RETURNING p.n, p.place, p.picked, d.id, d.webhook_id, d.event_id, d.body_id, d.attempt_count + 1, d.retry_count, d.is_manual, d.is_test,
     d.claim_token, p.event, p.event_type, p.payload, p.headers";
 
 /// The parts of [`CLAIM`] for webhooks that order by keys.
 const CLAIM_IN_FRONT: &str = concat!(
     "in_front AS (
-    SELECT l.n, l.now, l.until, l.token, c.due_at AS place, c.row, c.id, c.event_id, c.body_id
+    SELECT l.n, l.now, l.until, l.token, l.is_looked_for, c.queued_at AS place, c.row, c.id, c.event_id, c.body_id
     FROM (SELECT * FROM lane WHERE mode = 4 AND room > 0) l CROSS JOIN LATERAL (
         SELECT c.* FROM (
-            SELECT d.ctid AS row, d.id, d.webhook_id, d.line, d.event_id, d.body_id, d.due_at FROM deliveries d
-            WHERE d.webhook_id = l.webhook_id AND d.line IS NOT NULL AND NOT d.is_behind AND d.due_at <= l.now
-            ORDER BY d.due_at LIMIT l.room + 256 FOR UPDATE SKIP LOCKED) c
+            SELECT d.ctid AS row, d.id, d.webhook_id, d.line, d.event_id, d.body_id, d.queued_at FROM deliveries d
+            WHERE d.webhook_id = l.webhook_id AND d.line IS NOT NULL AND NOT d.is_behind AND d.queued_at <= l.now
+                AND d.due_at <= l.now
+            ORDER BY d.queued_at LIMIT l.room + 256 FOR UPDATE SKIP LOCKED) c
         WHERE ",
-    may_go!("l.now"),
-    " ORDER BY c.due_at LIMIT l.room) c
+    may_go!("l.now", "queued_at", "u.claimed_line = c.line"),
+    " ORDER BY c.queued_at LIMIT l.room) c
 ), listed_in_front AS (
-    SELECT l.n, l.now, l.until, l.token, p.place, p.row, p.id, p.event_id, p.body_id
+    SELECT l.n, l.now, l.until, l.token, l.is_looked_for, p.place, p.row, p.id, p.event_id, p.body_id
     FROM (SELECT * FROM lane WHERE mode = 5 AND room > 0) l CROSS JOIN LATERAL (
-        SELECT c.ctid AS row, c.id, c.event_id, c.body_id, w.place FROM unnest($10, $11) WITH ORDINALITY AS w (n, id, place)
+        SELECT c.ctid AS row, c.id, c.event_id, c.body_id, w.place FROM unnest($11, $12) WITH ORDINALITY AS w (n, id, place)
         JOIN deliveries c ON c.id = w.id WHERE w.n = l.n AND c.due_at <= l.now AND (c.line IS NULL OR ",
-    may_go!("l.now"),
+    may_go!("l.now", "queued_at", "u.claimed_line = c.line"),
     ") ORDER BY w.place LIMIT l.room FOR UPDATE OF c SKIP LOCKED) p
 ),"
 );
@@ -135,15 +119,15 @@ const MARK_BEHIND: &str = concat!(
 ), behind AS (
     SELECT l.n, c.id FROM (SELECT * FROM lane WHERE mode = 4) l CROSS JOIN LATERAL (
         SELECT d.id, d.webhook_id, d.line FROM deliveries d
-        WHERE d.webhook_id = l.webhook_id AND d.line IS NOT NULL AND NOT d.is_behind AND d.due_at <= l.now
-        ORDER BY d.due_at LIMIT l.most + 256 FOR UPDATE SKIP LOCKED) c
+        WHERE d.webhook_id = l.webhook_id AND d.line IS NOT NULL AND NOT d.is_behind AND d.queued_at <= l.now AND d.due_at <= l.now
+        ORDER BY d.queued_at LIMIT l.most + 256 FOR UPDATE SKIP LOCKED) c
     WHERE ",
-    is_behind!(),
+    is_behind!("queued_at"),
     "
 ), listed AS (
     SELECT w.n, c.id FROM unnest($6, $7) AS w (n, id) JOIN lane l ON l.n = w.n AND l.mode = 5
-    JOIN deliveries c ON c.id = w.id WHERE c.due_at IS NOT NULL AND ",
-    is_behind!(),
+    JOIN deliveries c ON c.id = w.id WHERE c.queued_at IS NOT NULL AND ",
+    is_behind!("queued_at"),
     "
 )
 UPDATE deliveries d SET is_behind = TRUE FROM (SELECT * FROM behind UNION ALL SELECT * FROM listed) b WHERE d.id = b.id
@@ -152,8 +136,8 @@ RETURNING b.n, d.id"
 
 /// Which lanes are full: asked in the same round trip, behind the same locks, before [`CLAIM`].
 const FULL: &str = "SELECT l.n FROM unnest($1, $2, $3, $4, $5) AS l (n, webhook_id, at_once, now, until)
-    WHERE l.at_once <= (SELECT count(*) FROM deliveries d WHERE d.webhook_id = l.webhook_id AND d.due_at > l.now
-        AND d.due_at <= l.until AND d.claim_token IS NOT NULL)";
+    WHERE l.at_once <= (SELECT count(*) FROM deliveries d WHERE d.webhook_id = l.webhook_id AND d.queued_at > l.now
+        AND d.queued_at <= l.until AND d.claim_token IS NOT NULL)";
 
 /// What claims cost, counted as they were made.
 const CHARGE: &str =
@@ -162,7 +146,7 @@ const CHARGE: &str =
         breaker_probing = s.breaker_probing OR c.is_probe
     FROM unnest($1, $2, $3, $4, $5, $6) AS c (webhook_id, start_us, each_us, is_probe, until, token)
     CROSS JOIN LATERAL (SELECT count(*) AS claims FROM deliveries d
-        WHERE d.webhook_id = c.webhook_id AND d.due_at = c.until AND d.claim_token = c.token) k
+        WHERE d.webhook_id = c.webhook_id AND d.queued_at = c.until AND d.claim_token = c.token) k
     WHERE s.webhook_id = c.webhook_id AND k.claims > 0";
 
 impl Postgres {
@@ -174,11 +158,11 @@ impl Postgres {
         );
         let states = Request::new(states, vec![Parameter::Integers(webhooks.to_vec())]);
         let kinds = [Type::INT8_ARRAY, Type::INT8_ARRAY];
-        let standings = claims.iter().map(|claimed| values![claimed.id, claimed.token]);
-        let standings = Request::new(STANDINGS, Parameter::columns(kinds, standings));
+        let rows = claims.iter().map(|claimed| values![claimed.id, claimed.token]);
+        let standings = (!claims.is_empty()).then(|| Request::new(STANDINGS, Parameter::columns(kinds, rows)));
         self.queue.borrow_mut().push(Queued::Run(Request::new(PLANS, Vec::new())));
         let (states, standings) = self.round_trip(async |link| {
-            let (states, standings) = join(link.rows(&states), link.rows(&standings)).await;
+            let (states, standings) = join(link.rows(&states), optional_rows(link, standings.as_ref())).await;
             Ok((states?, standings?))
         })?;
         let mut held = HashMap::new();
@@ -200,43 +184,8 @@ impl Postgres {
         Ok(LockedGroup {
             states: states.iter().map(state).collect::<Result<_>>()?,
             standings: claims.iter().map(standing).collect(),
+            is_expected: false,
         })
-    }
-
-    /// Records by arrays, with what is asked next.
-    pub(in crate::store) fn queue_results(&self, change: &GroupChange<'_>) {
-        let (int, text, truth, bytes) = (Type::INT8_ARRAY, Type::TEXT_ARRAY, Type::BOOL_ARRAY, Type::BYTEA_ARRAY);
-        let mut queue = self.queue.borrow_mut();
-        let mut put = |sql, parameters| queue.push(Queued::Run(Request::new(sql, parameters)));
-        if !change.results.is_empty() {
-            let i = || int.clone();
-            let kinds = [text.clone(), i(), i(), i(), i(), i(), i(), i(), text.clone(), text.clone(), i(), i()];
-            put(MOVE_ON, Parameter::columns(kinds, change.results.iter().map(results::moved_on)));
-            let kinds = [
-                i(),
-                i(),
-                truth.clone(),
-                i(),
-                i(),
-                i(),
-                i(),
-                text.clone(),
-                bytes,
-                truth.clone(),
-                truth,
-                text.clone(),
-                text,
-            ];
-            put(RECORDER, Vec::new());
-            let rows = change.results.iter().map(|result| results::logged(result.claimed, result.attempt));
-            put(INSERT_ATTEMPTS, Parameter::columns(kinds, rows));
-        }
-        if !change.released.is_empty() {
-            let rows = change.released.iter().map(|claimed| values![claimed.id, claimed.token]);
-            let mut parameters = vec![Parameter::Integer(change.now.millis())];
-            parameters.extend(Parameter::columns([int.clone(), int], rows));
-            put(RELEASE, parameters);
-        }
     }
 
     /// Claims for all lanes, notes what that costs, and commits: one round trip, with all that waits.
@@ -249,18 +198,15 @@ impl Postgres {
         }
         let moved_up = (!change.ended.is_empty())
             .then(|| Request::new(lines::move_up(Dialect::Postgres), vec![Parameter::Integers(change.ended.to_vec())]));
-        let due_from: Vec<Option<i64>> = lanes.iter().map(|lane| self.due_from(lane)).collect();
-        let claim = (!lanes.is_empty()).then(|| claim(lanes, &due_from, bytes));
+        let queued_from: Vec<Option<i64>> = lanes.iter().map(|lane| self.queued_from(lane)).collect();
+        let claim = (!lanes.is_empty()).then(|| claim(lanes, &queued_from, bytes));
         let (behind, full, charge) = (mark_behind(lanes), full(lanes), charge(lanes));
         let commit = Request::new("COMMIT", Vec::new());
         let (moved_up, behind, full, claimed) = self.round_trip(async |link| {
-            let optional = async |request: &Option<Request>| match request {
-                Some(request) => link.rows(request).await,
-                None => Ok(Vec::new()),
-            };
+            let optional = |request| optional_rows(link, request);
             let ((moved_up, behind, full), (claimed, charged, committed)) = join(
-                join3(optional(&moved_up), optional(&behind), optional(&full)),
-                join3(optional(&claim), optional(&charge), link.run(&commit)),
+                join3(optional(moved_up.as_ref()), optional(behind.as_ref()), optional(full.as_ref())),
+                join3(optional(claim.as_ref()), optional(charge.as_ref()), link.run(&commit)),
             )
             .await;
             let answer = (moved_up?, behind?, full?, claimed?);
@@ -273,7 +219,7 @@ impl Postgres {
             behind: behind.iter().map(|row| pair(&mut Row::new(row))).collect::<Result<_>>()?,
             full: full.iter().map(|row| Row::new(row).next()).collect::<Result<_>>()?,
         };
-        let found = found(due_from, &claimed)?;
+        let found = found(queued_from, &claimed)?;
         self.note_cursors(lanes, &found);
         Ok(GroupDone {
             claimed: answers(lanes, bytes, &told, found),
@@ -283,7 +229,7 @@ impl Postgres {
 }
 
 impl Postgres {
-    fn due_from(&self, lane: &LaneClaim<'_>) -> Option<i64> {
+    fn queued_from(&self, lane: &LaneClaim<'_>) -> Option<i64> {
         match lane.wanted {
             Wanted::Due => self.cursors.of(lane.webhook_id, Instant::now()),
             _ => None,
@@ -299,18 +245,27 @@ impl Postgres {
     }
 }
 
+async fn optional_rows(link: &Link, request: Option<&Request>) -> Answered<Vec<ServerRow>> {
+    match request {
+        Some(request) => link.rows(request).await,
+        None => Ok(Vec::new()),
+    }
+}
+
 fn numbered<'l, 'a>(lanes: &'l [LaneClaim<'a>]) -> impl Iterator<Item = (i64, &'l LaneClaim<'a>)> {
     (0..).zip(lanes)
 }
 
-fn claim(lanes: &[LaneClaim<'_>], due_from: &[Option<i64>], bytes: usize) -> Request {
+fn claim(lanes: &[LaneClaim<'_>], queued_from: &[Option<i64>], bytes: usize) -> Request {
     let int = || Type::INT8_ARRAY;
-    let rows = numbered(lanes).zip(due_from).map(|((n, lane), due_from)| {
+    let rows = numbered(lanes).zip(queued_from).map(|((n, lane), queued_from)| {
         let most = lane.most.min(i32::MAX as usize) as i64;
-        let (lease, due_from) = (lane.lease, due_from.unwrap_or(i64::MIN));
-        values![n, mode(lane), lane.webhook_id, most, lane.at_once, lease.now, lease.until, lease.token, due_from]
+        let (lease, queued_from, is_looked_for) = (lane.lease, queued_from.unwrap_or(i64::MIN), is_looked_for(lane));
+        let (now, until, token) = (lease.now, lease.until, lease.token);
+        values![n, mode(lane), lane.webhook_id, most, lane.at_once, now, until, token, queued_from, is_looked_for]
     });
-    let mut parameters = Parameter::columns([int(), int(), int(), int(), int(), int(), int(), int(), int()], rows);
+    let kinds = [int(), int(), int(), int(), int(), int(), int(), int(), int(), Type::BOOL_ARRAY];
+    let mut parameters = Parameter::columns(kinds, rows);
     let listed = numbered(lanes).flat_map(|(n, lane)| looked_at(lane).iter().map(move |id| values![n, id]));
     parameters.extend(Parameter::columns([int(), int()], listed));
     parameters.push(Parameter::Integer(i64::try_from(bytes).unwrap_or(i64::MAX)));
@@ -331,6 +286,11 @@ fn mode(lane: &LaneClaim<'_>) -> i64 {
         Wanted::InFront => IN_FRONT,
         Wanted::ListedInFront(_) => LISTED_IN_FRONT,
     }
+}
+
+/// Whether claims of a lane are looked for by when they end.
+fn is_looked_for(lane: &LaneClaim<'_>) -> bool {
+    lane.is_counted || lane.at_once.is_some() || lane.cost.is_any()
 }
 
 /// Whether a lane's webhook orders by keys.
@@ -398,15 +358,15 @@ struct Told {
 /// What came of each lane.
 struct Lane {
     /// It was looked through from this due time on.
-    due_from: Option<i64>,
+    queued_from: Option<i64>,
     /// Place in the list and delivery.
     claimed: Vec<(i64, Claimed, Arc<Payload>)>,
     picked: usize,
 }
 
-fn found(due_from: Vec<Option<i64>>, rows: &[ServerRow]) -> Result<Vec<Lane>> {
-    let lane = |due_from| Lane { due_from, claimed: Vec::new(), picked: 0 };
-    let mut found: Vec<Lane> = due_from.into_iter().map(lane).collect();
+fn found(queued_from: Vec<Option<i64>>, rows: &[ServerRow]) -> Result<Vec<Lane>> {
+    let lane = |queued_from| Lane { queued_from, claimed: Vec::new(), picked: 0 };
+    let mut found: Vec<Lane> = queued_from.into_iter().map(lane).collect();
     let mut payloads = HashMap::<claims::Sent, Arc<Payload>>::new();
     for row in rows {
         let mut row = Row::new(row);
@@ -444,7 +404,7 @@ fn most(lane: &LaneClaim<'_>) -> usize {
 }
 
 fn answer(lane: &LaneClaim<'_>, found: Lane, mut behind: Vec<i64>, is_out_of_bytes: bool) -> LaneClaimed {
-    let Lane { due_from, mut claimed, picked } = found;
+    let Lane { queued_from, mut claimed, picked } = found;
     let is_cut = claimed.len() < picked || (claimed.is_empty() && is_out_of_bytes);
     let most = most(lane);
     claimed.sort_unstable_by_key(|(place, claimed, _)| match lane.wanted {
@@ -453,7 +413,7 @@ fn answer(lane: &LaneClaim<'_>, found: Lane, mut behind: Vec<i64>, is_out_of_byt
     });
     let (mut tried, mut head) = (0, None);
     let is_exhausted = match lane.wanted {
-        Wanted::Due => !is_cut && picked < most && due_from.is_none(),
+        Wanted::Due => !is_cut && picked < most && queued_from.is_none(),
         Wanted::InFront => !is_cut && picked < most && behind.is_empty(),
         Wanted::Head | Wanted::HeadIfListed(_) => {
             head = claimed.first().map(|(_, claimed, _)| claimed.id);

@@ -18,7 +18,7 @@ pub const GREETING: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000
 const VERSION: &str = "SELECT max(version) FROM hookctl.schema_version";
 
 /// What the migrations do not say, since only this engine needs it.
-const MORE: &str = include_str!("schema.sql");
+pub(super) const MORE: &str = include_str!("schema.sql");
 
 /// Whether a greeting failed because the schema is not there, or another one.
 pub fn is_another_schema(error: &Error) -> bool {

@@ -22,6 +22,7 @@ mod owner;
 mod passfile;
 mod query;
 mod queue;
+mod record;
 mod settings;
 mod tls;
 mod trip;

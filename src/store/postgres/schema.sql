@@ -5,6 +5,30 @@
 ALTER TABLE webhook_state SET (fillfactor = 50);
 ALTER TABLE deliveries SET (fillfactor = 50);
 
+-- A claim changes no column that an index has, so that it writes into none, and the row's new version stays on its page: for as
+-- long as a claim says when its delivery was due, the index of what is due has it there. Claims that say nothing (NULL) are those
+-- that others count; they are found by when they end.
+ALTER TABLE deliveries
+    ADD COLUMN due_before_claim BIGINT,
+    -- NULL where due_at is, and never later.
+    ADD COLUMN queued_at BIGINT GENERATED ALWAYS AS (
+        CASE WHEN claim_token IS NOT NULL AND due_before_claim < due_at THEN due_before_claim ELSE due_at END) STORED,
+    ADD COLUMN claimed_line TEXT COLLATE "C" GENERATED ALWAYS AS (
+        CASE WHEN claim_token IS NOT NULL AND line <> '' THEN line END) STORED;
+DROP INDEX deliveries_due, deliveries_in_front, deliveries_in_line, deliveries_under_way;
+CREATE INDEX deliveries_due ON deliveries (webhook_id, queued_at) WHERE queued_at IS NOT NULL;
+CREATE INDEX deliveries_in_front ON deliveries (webhook_id, queued_at)
+    WHERE line IS NOT NULL AND NOT is_behind AND queued_at IS NOT NULL;
+CREATE INDEX deliveries_in_line ON deliveries (webhook_id, line, id) WHERE line IS NOT NULL AND queued_at IS NOT NULL;
+CREATE INDEX deliveries_under_way ON deliveries (webhook_id, claimed_line) WHERE claimed_line IS NOT NULL;
+
+-- A result writes the row anew, and with it an entry beside the first one in each of these: there is room for that.
+ALTER INDEX deliveries_pkey SET (fillfactor = 50);
+ALTER INDEX deliveries_event_id_webhook_id_key SET (fillfactor = 50);
+ALTER INDEX deliveries_of_webhook SET (fillfactor = 50);
+ALTER INDEX deliveries_by_type SET (fillfactor = 50);
+ALTER INDEX deliveries_by_time SET (fillfactor = 50);
+
 -- An attempt is written by who has just changed its delivery, so that a look-up of each one's delivery tells nothing new, and it
 -- is half of what writing an attempt costs. Attempts go with their deliveries by a statement for all of them.
 ALTER TABLE attempts DROP CONSTRAINT attempts_delivery_id_fkey;

@@ -30,9 +30,15 @@ fn copy(from: &TestEnv, to: OsString) -> Run {
     from.hookctl(["db", "copy"]).arg(to).run()
 }
 
+/// The columns of deliveries that both engines have: a server derives more for its indexes.
+const OF_DELIVERIES: &str = "id, webhook_id, event_id, event_type, body_id, status, due_at, claim_token, lease_until,
+    attempt_count, retry_count, is_manual, line, is_behind, is_test, created_at, started_at, completed_at, duration_ms,
+    response_status_code, error_type, error_message";
+
 /// The rows of every table, as they are told whatever the engine.
 fn rows(env: &TestEnv) -> Vec<Vec<Vec<String>>> {
-    TABLES.iter().map(|table| env.sql(&format!("SELECT * FROM {table} ORDER BY 1"))).collect()
+    let columns = |table: &str| if table == "deliveries" { OF_DELIVERIES } else { "*" };
+    TABLES.iter().map(|table| env.sql(&format!("SELECT {} FROM {table} ORDER BY 1", columns(table)))).collect()
 }
 
 #[test]

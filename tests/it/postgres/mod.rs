@@ -1,6 +1,7 @@
 //! What only a server has: its faults, roles, poolers, other machines. These tests run in every run where PostgreSQL is
 //! installed, whatever the engine of the others.
 
+mod claims;
 mod clock;
 mod copy;
 mod crash;
