@@ -10,8 +10,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, s
 use std::thread;
 use std::time::Duration;
 
-use boon::{CompileError, Compiler, SchemaIndex, Schemas, UrlLoader, ValidationError};
-use serde_json::Value;
+use boon::{CompileError, Compiler, ErrorKind, SchemaIndex, Schemas, UrlLoader, ValidationError};
+use serde_json::{Number, Value};
 
 use crate::domain::text::shortened;
 
@@ -171,6 +171,9 @@ fn check(schemas: &Schemas, index: SchemaIndex, data: &[u8]) -> Checked {
             reasons.push(reason);
         }
     });
+    if reasons.is_empty() {
+        return Ok(());
+    }
     let more = reasons.len().saturating_sub(MOST_REASONS);
     reasons.truncate(MOST_REASONS);
     if more > 0 {
@@ -185,12 +188,40 @@ fn collect(error: &ValidationError<'_, '_>, found: &mut impl FnMut(String)) {
         error.causes.iter().for_each(|cause| collect(cause, found));
         return;
     }
+    if let ErrorKind::MultipleOf { got, want } = &error.kind
+        && is_decimal_multiple(got, want)
+    {
+        return;
+    }
     let pointer = error.instance_location.to_string();
     let place = if pointer.is_empty() { "the data".to_owned() } else { pointer };
     found(shortened(&format!("{place}: {}", error.kind), LONGEST_REASON));
 }
 
 /// Regular expressions are linear in what they are asked about, but may be large.
+/// Whether a number is a multiple of another in decimals, as both are written: the library divides binary fractions, by which
+/// 19.99 is no multiple of 0.01.
+fn is_decimal_multiple(number: &Number, of: &Number) -> bool {
+    let (Some((number, exponent)), Some((of, of_exponent))) = (decimal(number), decimal(of)) else { return false };
+    // Both are counted in the smaller of their units.
+    let unit = exponent.min(of_exponent);
+    let scale = u32::try_from(of_exponent - unit).ok().and_then(|zeros| 10_u128.checked_pow(zeros));
+    let Some(of) = scale.and_then(|scale| of.checked_mul(scale)).filter(|of| (1..u128::MAX / 10).contains(of)) else {
+        return false;
+    };
+    (unit..exponent).fold(number % of, |rest, _| rest * 10 % of) == 0
+}
+
+/// The digits of a number without its sign, and the power of ten that they are multiplied by.
+fn decimal(number: &Number) -> Option<(u128, i32)> {
+    let text = number.to_string();
+    let (digits, exponent) = text.split_once(['e', 'E']).unwrap_or((&text, "0"));
+    let (whole, fraction) =
+        digits.trim_start_matches('-').split_once('.').unwrap_or((digits.trim_start_matches('-'), ""));
+    let exponent: i32 = exponent.parse().ok()?;
+    Some((format!("{whole}{fraction}").parse().ok()?, exponent - i32::try_from(fraction.len()).ok()?))
+}
+
 fn check_patterns(schema: &Value) -> Result<(), String> {
     let mut patterns = Vec::new();
     collect_patterns(schema, &mut patterns);
@@ -254,6 +285,30 @@ mod tests {
         assert!(refused("false", "1").starts_with("the data: "));
         let many = format!("[{}]", ["\"x\""; 9].join(","));
         assert!(refused(r#"{"items":{"type":"integer"}}"#, &many).ends_with("and 4 more"));
+    }
+
+    #[test]
+    fn multiples_are_those_of_decimal_arithmetic() {
+        let amount = r#"{"properties":{"amount":{"multipleOf":0.01},"count":{"multipleOf":2.5e1}}}"#;
+        for data in [
+            r#"{"amount":19.99}"#,
+            r#"{"amount":-0.07}"#,
+            r#"{"amount":1e2}"#,
+            r#"{"amount":1e300}"#,
+            r#"{"amount":0}"#,
+            r#"{"amount":1234567.89}"#,
+            r#"{"count":50}"#,
+            r#"{"count":1e20}"#,
+        ] {
+            assert_eq!(refused(amount, data), "", "{data}");
+        }
+        for (data, reason) in [
+            (r#"{"amount":19.995}"#, "/amount: 19.995 is not multipleOf 0.01"),
+            (r#"{"amount":1e-7}"#, "/amount: 1e-7 is not multipleOf 0.01"),
+            (r#"{"amount":19.99,"count":0.5}"#, "/count: 0.5 is not multipleOf 25.0"),
+        ] {
+            assert_eq!(refused(amount, data), reason, "{data}");
+        }
     }
 
     #[test]
