@@ -33,8 +33,8 @@ impl Limit {
     }
 }
 
-/// `N`, or `all`.
-fn limit(text: &str) -> Result<u64, String> {
+/// `N`, or `all`, for clap.
+pub fn limit(text: &str) -> Result<u64, String> {
     match text {
         "all" => Ok(u64::MAX),
         number => arguments::at_least_one(number).map_err(|error| format!("{error}, nor all")),

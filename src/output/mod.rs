@@ -295,6 +295,15 @@ impl Output {
         }
     }
 
+    /// Writes bytes from outside: as they are, but escaped at a terminal.
+    pub fn payload(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.look.terminal_width.is_none() {
+            return self.plain(bytes);
+        }
+        let lines: Vec<String> = bytes.split(|byte| *byte == b'\n').map(escape_bytes).collect();
+        self.plain(lines.join("\n").as_bytes())
+    }
+
     /// Writes a guide: rendered and in the pager at a terminal, else as Markdown.
     pub fn guide(&mut self, markdown: &str, pager: Option<&str>) -> Result<()> {
         if self.look.terminal_width.is_none() {

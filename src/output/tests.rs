@@ -118,6 +118,14 @@ fn rows(names: &[&str]) -> Vec<Result<Webhook>> {
 const FORMATS: [Format; 4] = [Format::Table, Format::Json, Format::Jsonl, Format::Csv];
 
 #[test]
+fn a_payload_is_written_as_it_is_and_escaped_at_a_terminal_alone() {
+    let payload = b"{\n\"a\":\"\x1b[31m\"}\n";
+    let write = |terminals| written(settings(Format::Table), terminals, |output| output.payload(payload).unwrap()).0;
+    assert_eq!(write(Terminals::default()).as_bytes(), payload);
+    assert_eq!(write(terminal(80)), "{\n\"a\":\"\\u{1b}[31m\"}\n");
+}
+
+#[test]
 fn hostile_text_leaves_no_raw_unsafe_character_in_any_format_on_any_stream() {
     for format in FORMATS {
         for terminals in [Terminals::default(), terminal(80)] {

@@ -21,6 +21,17 @@ fn every_type_has_a_description_and_an_example_of_what_is_sent() {
 }
 
 #[test]
+fn a_list_of_types_ends_at_its_limit_and_says_so() {
+    let env = TestEnv::new();
+    let list = |limit: &str| env.hookctl(["event-type", "list", "--limit", limit]).run();
+    let two = list("2").ok();
+    assert_eq!(two.text().lines().count(), 3, "{two:?}");
+    assert!(two.err().contains("note: 2 of ") && two.err().contains("`--limit all`"), "{two:?}");
+    assert!(!list("all").ok().err().contains("shown"));
+    assert!(list("0").fails(2).err().contains("--limit"));
+}
+
+#[test]
 fn a_type_of_ones_own_comes_and_goes_and_a_built_in_one_stays() {
     let env = TestEnv::new();
     let run = |words: &[&str]| env.hookctl(words.iter().copied()).run();

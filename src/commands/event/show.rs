@@ -19,7 +19,7 @@ pub struct Show {
     /// Its event id
     #[arg(value_name = "ID", add = Candidates::Events)]
     id: String,
-    /// Write the payload's bytes and nothing else
+    /// Write the payload's bytes and nothing else; at a terminal control characters are escaped
     #[arg(long)]
     payload: bool,
 }
@@ -31,7 +31,7 @@ impl Show {
         let payload = store.payload(event.id)?;
         if self.payload {
             let payload = payload.ok_or_else(|| pruned(&self.id))?;
-            context.out.plain(&payload)?;
+            context.out.payload(&payload)?;
             return Ok(());
         }
         let deliveries = store.deliveries_of_event(event.id)?;
