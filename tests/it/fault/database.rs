@@ -57,7 +57,7 @@ fn info_and_check_without_a_database_make_none() {
     let env = TestEnv::new();
     let info = env.hookctl(["db", "info", "-o", "json"]).run().ok().json();
     assert_eq!((&info["exists"], &info["rows"]["webhooks"]), (&json!(false), &json!(0)));
-    env.hookctl(["db", "check"]).run().ok();
+    env.hookctl(["db", "check"]).run().fails(1);
     env.hookctl(["db", "backup", "b.db"]).run().fails(1);
     assert_eq!(fs::read_dir(env.path()).unwrap().count(), 0);
 }
