@@ -145,8 +145,12 @@ impl Cluster {
             assert!(Instant::now() < deadline, "nobody takes away what is left of the server");
             sleep(Duration::from_millis(10));
         }
-        // Processes of a killed server see that it is gone; the next one starts when they are.
-        sleep(Duration::from_millis(200));
+        // One that was started while the server was killed holds its memory until it sees that the server is gone; the next
+        // server would refuse the folder.
+        while is_worked_in(&self.folder.join("data")) {
+            assert!(Instant::now() < deadline, "a process of the server stays");
+            sleep(Duration::from_millis(10));
+        }
     }
 
     fn wait_until_ready(&self) {
@@ -165,6 +169,12 @@ impl Drop for Cluster {
         let _ = self.keeper.wait();
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// Whether a process has this working directory, as all of a server have its data directory.
+fn is_worked_in(folder: &Path) -> bool {
+    let mut processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    processes.any(|process| fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd == folder))
 }
 
 /// Starts the server, and what ends it with this process.
