@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::files::no_database;
 use crate::context::{Context, Exit};
 use crate::output::{Cell, Page, Text};
-use crate::store::{AccessFault, AccessFaultKind, access_faults, has_second_name};
+use crate::store::{AccessFault, AccessFaultKind, Store, access_faults, has_second_name};
 
 /// Check the database, and repair it with --fix
 ///
@@ -98,11 +98,11 @@ impl Check {
             context.refuse_if_read_only()?;
         }
         let place = context.place()?;
-        if context.store_if_any()?.is_none() {
-            return Err(no_database(&place));
-        }
-        let file = place.file();
-        let (before, mut notes) = look(context, file)?;
+        let Some(store) = context.store_if_any()? else { return Err(no_database(&place)) };
+        let (file, checks) = (place.file(), store.checks());
+        let (before, mut notes) = look(context, &store, file)?;
+        // The write-ahead log comes back only while nobody else has the file open.
+        drop(store);
         let mut findings = before.clone();
         if self.fix && (before.iter().any(|finding| finding.is_fixable) || !notes.is_empty()) {
             let store = context.store_to_write()?;
@@ -112,7 +112,8 @@ impl Check {
             for fault in file.map(access_faults).into_iter().flatten().chain(of_key) {
                 fault.mend().with_context(|| format!("cannot mend {}", fault.path.display()))?;
             }
-            let (mut after, still) = look(context, file)?;
+            let store = context.store_to_read()?;
+            let (mut after, still) = look(context, &store, file)?;
             notes = still;
             after.iter_mut().for_each(|finding| finding.is_fixable = false);
             let is_left = |finding: &FindingView| after.iter().any(|left| left.message == finding.message);
@@ -121,7 +122,6 @@ impl Check {
             findings.extend(after);
         }
         let is_ok = |check: &str| !findings.iter().any(|finding| finding.check == check && !finding.fixed);
-        let checks = context.store_to_read()?.checks();
         let names = checks.iter().map(|check| check.name()).chain(file.map(|_| "modes"));
         let names = names.chain(context.key_file(file).map(|_| KEY_FILE));
         let view = CheckView {
@@ -136,8 +136,7 @@ impl Check {
     }
 }
 
-fn look(context: &mut Context, file: Option<&Path>) -> Result<(Vec<FindingView>, Vec<NoteView>)> {
-    let store = context.store_to_read()?;
+fn look(context: &mut Context, store: &Store, file: Option<&Path>) -> Result<(Vec<FindingView>, Vec<NoteView>)> {
     let now = context.now();
     let progress = context.out.progress("Checking", Some(store.checks().len() as u64));
     let mut findings = Vec::new();
